@@ -1,0 +1,66 @@
+"""Blind deblurring for napari: the picture and its blur kernel are found together, each held to a prior.
+
+>>> import napari_genprior as gp
+>>> sim = gp.simulate(image, kernel=gp.blur.motion(length=15, angle_deg=30), noise=0.01, seed=0)
+>>> result = gp.deblur(sim.blurred)
+
+Names are resolved on first use: importing the package loads neither torch nor napari.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0.dev0"
+
+if TYPE_CHECKING:
+    from . import blur, metrics, samples
+    from .deblurring import deblur, iter_deblur, known_kernel
+    from .errors import GenPriorError
+    from .result import DeblurResult, Progress
+    from .simulation import Simulation, simulate
+    from .zoo.store import list_priors, load_prior
+
+_HOME = {
+    "deblur": "deblurring",
+    "iter_deblur": "deblurring",
+    "known_kernel": "deblurring",
+    "simulate": "simulation",
+    "Simulation": "simulation",
+    "GenPriorError": "errors",
+    "DeblurResult": "result",
+    "Progress": "result",
+    "list_priors": "zoo.store",
+    "load_prior": "zoo.store",
+}
+_MODULES = ("blur", "metrics", "samples")
+
+__all__ = [
+    "DeblurResult",
+    "GenPriorError",
+    "Progress",
+    "Simulation",
+    "__version__",
+    "blur",
+    "deblur",
+    "iter_deblur",
+    "known_kernel",
+    "list_priors",
+    "load_prior",
+    "metrics",
+    "samples",
+    "simulate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,160 @@
+"""The border between users' arrays and torch: shapes, intensity range, device, seeds.
+
+Inside the package a picture is a float32 tensor ``[R, C, Y, X]`` (R: restarts) in *working units*,
+where the input's usable range is about [0, 1]; outside it is whatever the user brought.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from .errors import DeviceError, InputError
+
+MIN_SIDE = 8  # px; below this no kernel but the single point fits with room to spare
+
+
+@dataclass(frozen=True)
+class Intensity:
+    """How a picture's own intensities map to working units: ``working = (own - offset) / scale``.
+
+    ``low`` and ``high`` bound what the picture's type can hold (own units, None: unbounded),
+    so that a restored picture never leaves the range its input could have had.
+    """
+
+    offset: float
+    scale: float
+    low: float | None
+    high: float | None
+
+    @classmethod
+    def of(cls, image: np.ndarray) -> Intensity:
+        """Read the range off a picture. 8-bit pictures use their full range, all others their maximum."""
+        largest, smallest = float(image.max()), float(image.min())
+        offset = min(0.0, smallest)
+        scale = 255.0 if image.dtype == np.uint8 else largest - offset
+        if image.dtype.kind == "u":
+            high = float(np.iinfo(image.dtype).max)
+            return cls(offset, scale, 0.0, high)
+        return cls(offset, scale, None if smallest < 0 else 0.0, None)
+
+    def to_working(self, own: np.ndarray) -> np.ndarray:
+        return ((np.asarray(own, dtype=np.float64) - self.offset) / self.scale).astype(np.float32)
+
+    def to_own(self, working: np.ndarray) -> np.ndarray:
+        own = np.asarray(working, dtype=np.float32) * np.float32(self.scale) + np.float32(self.offset)
+        return np.clip(own, self.low, self.high) if (self.low, self.high) != (None, None) else own
+
+
+def check_image(image: object, what: str = "picture") -> np.ndarray:
+    """Return ``image`` as a numeric array ``[Y, X]`` or ``[Y, X, C]`` (C = 3 or 4), or say what is wrong with it.
+
+    Raises
+    ------
+    InputError
+        Not numeric, wrong number of axes, empty, too small, not finite, or constant.
+    """
+    try:
+        array = np.asarray(image)
+    except Exception as error:  # any foreign array type may fail in its own way
+        raise InputError(f"The {what} cannot be read as an array ({error}).") from error
+    if array.dtype.kind not in "uif":
+        raise InputError(f"The {what} has data type {array.dtype}; integers or floats are needed.")
+    colour = array.ndim == 3 and array.shape[-1] in (3, 4)
+    if not (array.ndim == 2 or colour):
+        raise InputError(
+            f"The {what} has {array.ndim} axes (shape {array.shape}); allowed are [Y, X] or [Y, X, 3 or 4] (RGB, RGBA). "
+            "Pass one plane of a stack at a time."
+        )
+    if array.size == 0:
+        raise InputError(f"The {what} is empty (shape {array.shape}).")
+    if min(array.shape[:2]) < MIN_SIDE:
+        raise InputError(
+            f"The {what} is {array.shape[0]}x{array.shape[1]} px; it must be {MIN_SIDE}x{MIN_SIDE} or more."
+        )
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        bad = int((~np.isfinite(array)).sum())
+        raise InputError(f"The {what} holds {bad} NaN or infinite values; replace them (numpy.nan_to_num) first.")
+    colours = array[..., :3] if colour else array
+    if colours.min() == colours.max():
+        raise InputError(f"The {what} is constant ({colours.flat[0]} everywhere); there is nothing to restore.")
+    return array
+
+
+def check_kernel(kernel: object, what: str = "kernel") -> np.ndarray:
+    """Return ``kernel`` as float32 ``[kh, kw]``, >= 0, sum 1, or say what is wrong with it.
+
+    Raises
+    ------
+    InputError
+        Not a 2-D array of finite numbers >= 0 with a positive sum.
+    """
+    array = np.asarray(kernel)
+    if array.dtype.kind not in "uif" or array.ndim != 2 or array.size == 0:
+        raise InputError(
+            f"The {what} must be a 2-D array of numbers; got shape {array.shape}, data type {array.dtype}."
+        )
+    array = array.astype(np.float64)
+    if not np.isfinite(array).all():
+        raise InputError(f"The {what} holds NaN or infinite values; all must be finite.")
+    if array.min() < 0:
+        raise InputError(f"The {what} has negative values (least {array.min():.3g}); all must be >= 0. Clip it first.")
+    if array.sum() <= 0:
+        raise InputError(f"The {what} is zero everywhere; its sum must be positive.")
+    return (array / array.sum()).astype(np.float32)
+
+
+def to_tensor(image: np.ndarray, intensity: Intensity, device: torch.device) -> torch.Tensor:
+    """A checked picture as a tensor ``[1, C, Y, X]`` in working units; an alpha channel is left out."""
+    planes = image[None] if image.ndim == 2 else np.moveaxis(image[..., :3], -1, 0)
+    return torch.from_numpy(np.ascontiguousarray(intensity.to_working(planes)))[None].to(device)
+
+
+def to_image(tensor: torch.Tensor, intensity: Intensity, like: np.ndarray) -> np.ndarray:
+    """The inverse of :func:`to_tensor`: float32, shape and units of ``like``; its alpha channel is carried over."""
+    planes = intensity.to_own(tensor.detach()[0].cpu().numpy())
+    if like.ndim == 2:
+        return planes[0]
+    colours = np.moveaxis(planes, 0, -1)
+    return (
+        np.concatenate([colours, like[..., 3:].astype(np.float32)], axis=-1) if like.shape[-1] == 4 else colours.copy()
+    )
+
+
+def resolve_device(name: str = "auto") -> torch.device:
+    """Turn ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"`` into a device that is present.
+
+    Raises
+    ------
+    DeviceError
+        The name is unknown or this machine has no such device.
+    """
+    present = available_devices()
+    if name == "auto":
+        return torch.device(present[-1])
+    if name not in present and name.split(":")[0] + ":0" not in present:
+        raise DeviceError(f"Device {name!r} is not available; here there are: auto, {', '.join(present)}.")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        here = ", ".join(present)
+        raise DeviceError(f"Device {name!r} cannot be used ({error}); here there are: auto, {here}.") from error
+    return device
+
+
+def available_devices() -> list[str]:
+    """Names of the usable devices, the preferred one last."""
+    names = ["cpu"]
+    if torch.backends.mps.is_available():
+        names.append("mps")
+    if torch.cuda.is_available():
+        names += [f"cuda:{i}" for i in reversed(range(torch.cuda.device_count()))]
+    return names
+
+
+def seeded(seed: int) -> torch.Generator:
+    """A CPU generator. Random numbers are drawn on the CPU and then moved, so that a seed means the same on every device."""
+    return torch.Generator(device="cpu").manual_seed(int(seed))

@@ -1,0 +1,97 @@
+"""Blur kernels with a formula: Gaussian, defocus disk, box, and the motion + Gaussian overlays of paper 001."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .._tensors import check_kernel
+from ..errors import InputError
+from .motion import motion
+
+OVERSAMPLING = 8  # sub-pixels per pixel and axis when a sharp edge (disk, box) is integrated over pixels
+
+
+def odd_size(extent_px: float) -> int:
+    """The smallest odd number of pixels that holds ``extent_px`` pixels around a centre."""
+    return 2 * int(np.ceil((extent_px - 1) / 2)) + 1
+
+
+def _offsets(size: int, per_pixel: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Distance of (sub-)pixels from the array's centre, in pixels: y down, x right."""
+    axis = (np.arange(size * per_pixel) + 0.5) / per_pixel - size / 2
+    return np.meshgrid(axis, axis, indexing="ij")  # type: ignore[return-value]
+
+
+def _binned(fine: np.ndarray) -> np.ndarray:
+    size = len(fine) // OVERSAMPLING
+    kernel = fine.reshape(size, OVERSAMPLING, size, OVERSAMPLING).mean(axis=(1, 3))
+    return check_kernel(kernel)
+
+
+def gaussian(sigma_px: float, aspect: float = 1.0, angle_deg: float = 0.0, size: int | None = None) -> np.ndarray:
+    """Gaussian blur, round or stretched.
+
+    Parameters
+    ----------
+    sigma_px : float
+        Standard deviation along the long axis, in pixels.
+    aspect : float
+        Short over long axis, in (0, 1].
+    angle_deg : float
+        Direction of the long axis, counter-clockwise from the x axis.
+    size : int, optional
+        Side of the kernel; by default it holds 3 standard deviations.
+
+    Returns
+    -------
+    float32 array [size, size]
+    """
+    if not (sigma_px > 0 and 0 < aspect <= 1):
+        raise InputError(f"gaussian needs sigma_px > 0 and 0 < aspect <= 1; got {sigma_px} and {aspect}.")
+    y, x = _offsets(size or odd_size(6 * sigma_px + 1))
+    angle = np.deg2rad(angle_deg)
+    along = x * np.cos(angle) - y * np.sin(angle)  # y points down, angles run counter-clockwise
+    across = x * np.sin(angle) + y * np.cos(angle)
+    return check_kernel(np.exp(-0.5 * (along**2 + (across / aspect) ** 2) / sigma_px**2))
+
+
+def defocus(radius_px: float, size: int | None = None) -> np.ndarray:
+    """Uniform disk of ``radius_px`` pixels: a lens out of focus, by geometrical optics."""
+    if not radius_px > 0:
+        raise InputError(f"defocus needs radius_px > 0; got {radius_px}.")
+    y, x = _offsets(size or odd_size(2 * radius_px), OVERSAMPLING)
+    return _binned((np.hypot(y, x) <= max(radius_px, 0.5)).astype(np.float64))
+
+
+def box(length: float, size: int | None = None) -> np.ndarray:
+    """Uniform square of ``length`` pixels a side: binning, or a scanning aperture."""
+    if not length > 0:
+        raise InputError(f"box needs length > 0; got {length}.")
+    y, x = _offsets(size or odd_size(length), OVERSAMPLING)
+    half = max(length, 1.0) / 2
+    return _binned(((abs(y) <= half) & (abs(x) <= half)).astype(np.float64))
+
+
+def overlay(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Mean of two kernels laid over each other, centre on centre (sizes may differ)."""
+    side = max(first.shape + second.shape)
+    total = np.zeros((side, side))
+    for kernel in (first, second):
+        top, left = (side - kernel.shape[0]) // 2, (side - kernel.shape[1]) // 2
+        total[top : top + kernel.shape[0], left : left + kernel.shape[1]] += kernel / kernel.sum()
+    return check_kernel(total)
+
+
+def blur_a(angle_deg: float, size: int = 28) -> np.ndarray:
+    """Blur A of paper 001, section 4.1: straight motion of length 10 at any angle."""
+    return motion(10, angle_deg, size)
+
+
+def blur_b(angle_deg: float, sigma_px: float, size: int = 28) -> np.ndarray:
+    """Blur B of paper 001, section 4.1: blur A overlaid with a centred Gaussian, sigma 0.5 to 1.5 pixels."""
+    return overlay(blur_a(angle_deg, size), gaussian(sigma_px, size=size))
+
+
+def from_array(array: np.ndarray) -> np.ndarray:
+    """Any picture of a kernel (file, layer) as a kernel: float32, sum 1; refuses negative or empty ones."""
+    return check_kernel(array)

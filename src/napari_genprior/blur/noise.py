@@ -1,0 +1,28 @@
+"""Noise of cameras: read-out (Gaussian) and photons (Poisson)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def add_noise(image: np.ndarray, gaussian: float, photons: float, rng: np.random.Generator) -> np.ndarray:
+    """Add noise to a picture in working units (its range is about [0, 1]).
+
+    Parameters
+    ----------
+    image : float array, any shape
+    gaussian : float
+        Standard deviation of the Gaussian part, as a fraction of the range; 0: none.
+    photons : float
+        Photons at value 1 for the Poisson part, drawn first; 0: none.
+
+    Returns
+    -------
+    float64 array, same shape
+    """
+    noisy = np.asarray(image, np.float64)
+    if photons > 0:
+        noisy = rng.poisson(np.clip(noisy, 0, None) * photons) / photons
+    if gaussian > 0:
+        noisy = noisy + gaussian * rng.standard_normal(noisy.shape)
+    return noisy

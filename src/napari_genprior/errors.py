@@ -1,0 +1,24 @@
+"""The errors users meet. Each message says what was got, what is allowed, and what to do.
+
+None derives from RuntimeError: napari's generator workers swallow those.
+"""
+
+
+class GenPriorError(Exception):
+    """Anything a user can mend: bad input, bad arguments, unusable files or models."""
+
+
+class InputError(GenPriorError):
+    """A picture, kernel or argument that cannot be used."""
+
+
+class FileError(GenPriorError):
+    """A file that cannot be read or written."""
+
+
+class ModelError(GenPriorError):
+    """A pretrained prior that is unknown, damaged or not what its card says."""
+
+
+class DeviceError(GenPriorError):
+    """A compute device that is unknown or not present."""

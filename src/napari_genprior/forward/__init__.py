@@ -1,0 +1,1 @@
+"""How blur acts on a picture: bilinear operators, boundaries, and misfits."""

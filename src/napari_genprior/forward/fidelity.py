@@ -1,0 +1,76 @@
+"""Misfits between a modelled and a measured picture, one value per restart."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d
+
+SSIM_WINDOW = 11  # px
+SSIM_SIGMA_PX = 1.5
+
+
+def squared_error(model: Tensor, data: Tensor) -> Tensor:
+    """Mean squared error over channels and pixels: ``[R]``. Shapes ``[R, C, Y, X]``; either R may be 1."""
+    return (model - data).square().flatten(1).mean(1)
+
+
+def summed_squared_error(model: Tensor, data: Tensor) -> Tensor:
+    """Squared error summed over channels and pixels: ``[R]``; ``/ (2 sigma^2)`` makes it a negative log-likelihood."""
+    return (model - data).square().flatten(1).sum(1)
+
+
+def dissimilarity(model: Tensor, data: Tensor, data_range: float = 1.0) -> Tensor:
+    """``1 - SSIM``, differentiable: ``[R]``, 0 for equal pictures, at most 2."""
+    return 1 - structural_similarity(model, data, data_range)
+
+
+def structural_similarity(first: Tensor, second: Tensor, data_range: float = 1.0) -> Tensor:
+    """Structural similarity (SSIM), averaged over channels and pixels.
+
+    Parameters
+    ----------
+    first, second : Tensor [R, C, Y, X]
+        Either R may be 1.
+    data_range : float
+        Largest minus smallest value the pictures can hold.
+
+    Returns
+    -------
+    Tensor [R]
+        In [-1, 1]; 1 for equal pictures.
+
+    Notes
+    -----
+    With means m, variances v and covariance c under a Gaussian window of 11 pixels and sigma 1.5,
+    ``SSIM = (2 m1 m2 + C1) (2 c + C2) / ((m1^2 + m2^2 + C1) (v1 + v2 + C2))``,
+    ``C1 = (0.01 L)^2``, ``C2 = (0.03 L)^2``, averaged over the pixels whose window lies inside the picture.
+    Pictures smaller than the window get the largest odd window that fits.
+
+    References
+    ----------
+    Wang, Bovik, Sheikh and Simoncelli, Image quality assessment: from error visibility to structural
+    similarity, IEEE Transactions on Image Processing 13(4), 2004.
+    """
+    first, second = torch.broadcast_tensors(first, second)
+    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
+    products = torch.stack([first, second, first * first, second * second, first * second])
+    mean1, mean2, square1, square2, product = _local_mean(products)
+    variances = square1 + square2 - mean1**2 - mean2**2
+    covariance = product - mean1 * mean2
+    similarity = (2 * mean1 * mean2 + c1) * (2 * covariance + c2)
+    similarity = similarity / ((mean1**2 + mean2**2 + c1) * (variances + c2))
+    return similarity.flatten(1).mean(1)
+
+
+def _local_mean(images: Tensor) -> Tensor:
+    """Gaussian-weighted means ``[..., Y - w + 1, X - w + 1]`` of the windows that lie inside ``[..., Y, X]``."""
+    *leading, height, width = images.shape
+    side = min(height, width)
+    window = min(SSIM_WINDOW, side - 1 + side % 2)
+    offset = torch.arange(window, dtype=images.dtype, device=images.device) - window // 2
+    weights = torch.exp(-(offset**2) / (2 * SSIM_SIGMA_PX**2))
+    weights = weights / weights.sum()
+    flat = images.reshape(-1, 1, height, width)
+    flat = conv2d(conv2d(flat, weights.view(1, 1, -1, 1)), weights.view(1, 1, 1, -1))  # the Gaussian is separable
+    return flat.view(*leading, *flat.shape[-2:])

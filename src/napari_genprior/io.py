@@ -1,0 +1,175 @@
+"""Picture files in and out. What is written is whole or not there at all.
+
+PNG, JPEG and TIFF are read and written through imagecodecs and tifffile (8 and 16 bit, float TIFF), NPY through numpy.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import FileError, InputError
+
+READABLE = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".npy")
+JPEG_QUALITY = 95
+
+
+@contextmanager
+def written_whole(path: str | Path) -> Iterator[Path]:
+    """Hand out a name beside ``path`` to write to; on success it is renamed to ``path``, else removed.
+
+    Raises
+    ------
+    FileError
+        The folder does not exist, may not be written to, or the disk is full.
+    """
+    path = Path(path)
+    beside: Path | None = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        os.close(handle)
+        beside = Path(name)
+        yield beside
+        if path.exists():
+            beside.chmod(path.stat().st_mode & 0o777)
+        else:
+            umask = os.umask(0)
+            os.umask(umask)
+            beside.chmod(0o666 & ~umask)  # mkstemp makes private files; results are ordinary ones
+        beside.replace(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise FileError(f"Cannot write {path}: {reason}. Nothing was written there.") from error
+    finally:
+        if beside is not None:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+
+
+def suffix_of(path: str | Path) -> str:
+    """The file type, checked: one of :data:`READABLE`.
+
+    Raises
+    ------
+    InputError
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in READABLE:
+        raise InputError(f"{path} has type {suffix or '(none)'!r}; allowed are {', '.join(READABLE)}.")
+    return suffix
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """Read a picture in the type it is stored in. JPEG pictures are turned upright as their camera says.
+
+    Raises
+    ------
+    FileError
+        Missing, unreadable or truncated.
+    InputError
+        A file type that is not read.
+    """
+    suffix = suffix_of(path)
+    path = Path(path)
+    if not path.is_file():
+        raise FileError(f"There is no file {path}.")
+    try:
+        if suffix == ".npy":
+            return np.load(path, allow_pickle=False)
+        if suffix in (".tif", ".tiff"):
+            return _read_tiff(path)
+        if suffix in (".jpg", ".jpeg"):
+            from PIL import Image, ImageOps
+
+            with Image.open(path) as picture:
+                return np.asarray(ImageOps.exif_transpose(picture))
+        import imagecodecs
+
+        return imagecodecs.png_decode(path.read_bytes())
+    except PermissionError as error:
+        raise FileError(f"No permission to read {path}.") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # each codec has its own errors for damaged files
+        raise FileError(f"{path} cannot be read; it may be damaged or truncated ({error}).") from error
+
+
+def _read_tiff(path: Path) -> np.ndarray:
+    import tifffile
+
+    with tifffile.TiffFile(path) as tiff:
+        series = tiff.series[0]
+        image = series.asarray()
+        if "S" in series.axes and image.ndim == 3 and series.axes.index("S") == 0:  # planar RGB
+            image = np.moveaxis(image, 0, -1)
+    return image
+
+
+def as_type(image: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """A float picture in a file's type: rounded and clipped for integers."""
+    if dtype.kind in "ui":
+        info = np.iinfo(dtype)
+        return np.clip(np.rint(image.astype(np.float64)), info.min, info.max).astype(dtype)
+    return image.astype(dtype)
+
+
+def write_image(path: str | Path, image: np.ndarray, description: dict[str, Any] | None = None) -> Path:
+    """Write a picture in the type it has; ``description`` goes into a TIFF's description as JSON.
+
+    Raises
+    ------
+    InputError
+        The file type cannot hold the picture's data type.
+    FileError
+        The file cannot be written.
+    """
+    check_writable_type(path, image.dtype)
+    suffix = suffix_of(path)
+    with written_whole(path) as beside:
+        if suffix == ".npy":
+            with beside.open("wb") as file:
+                np.save(file, image, allow_pickle=False)
+        elif suffix in (".tif", ".tiff"):
+            import tifffile
+
+            text = None if description is None else json.dumps(description)
+            colour = image.ndim == 3 and image.shape[-1] in (3, 4)
+            photometric = "rgb" if colour else "minisblack"
+            tifffile.imwrite(beside, image, photometric=photometric, description=text, metadata=None)
+        elif suffix == ".png":
+            import imagecodecs
+
+            beside.write_bytes(imagecodecs.png_encode(np.ascontiguousarray(image)))
+        else:
+            import imagecodecs
+
+            beside.write_bytes(
+                imagecodecs.jpeg8_encode(
+                    np.ascontiguousarray(image[..., :3] if image.ndim == 3 else image), level=JPEG_QUALITY
+                )
+            )
+    return Path(path)
+
+
+def check_writable_type(path: str | Path, dtype: np.dtype) -> None:
+    """Raise InputError where the file type of ``path`` cannot hold ``dtype``: ask before a long run, not after."""
+    allowed = {".png": ("uint8", "uint16"), ".jpg": ("uint8",), ".jpeg": ("uint8",)}.get(suffix_of(path))
+    if allowed is not None and np.dtype(dtype).name not in allowed:
+        raise InputError(
+            f"{Path(path).suffix} files hold {' or '.join(allowed)}, the picture is {np.dtype(dtype).name}; "
+            "write .tif or .npy instead."
+        )
+
+
+def write_json(path: str | Path, content: dict[str, Any]) -> Path:
+    """Write JSON with sorted, readable layout; whole or not at all."""
+    with written_whole(path) as beside:
+        beside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return Path(path)

@@ -1,0 +1,53 @@
+"""The methods users choose by name: which recipe, with which settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from . import algorithms
+from .algorithms import Problem, Recipe
+from .settings import ClassicalSettings, KnownKernelSettings, SelfDeblurSettings, Settings
+
+
+@dataclass(frozen=True)
+class Method:
+    """An entry of :data:`METHODS`."""
+
+    name: str
+    recipe: Callable[[Problem], Recipe]
+    settings: type[Settings]
+    summary: str
+    needs_kernel: bool = False
+
+
+METHODS: dict[str, Method] = {
+    method.name: method
+    for method in (
+        Method(
+            "auto",
+            algorithms.classical,
+            ClassicalSettings,
+            "The best general method so far: at present the classical one.",
+        ),
+        Method(
+            "classical",
+            algorithms.classical,
+            ClassicalSettings,
+            "Kernel from coarse to fine with an L0 gradient prior, then total variation: seconds.",
+        ),
+        Method(
+            "known-kernel",
+            algorithms.known_kernel,
+            KnownKernelSettings,
+            "Total variation with a kernel you give.",
+            needs_kernel=True,
+        ),
+        Method(
+            "selfdeblur",
+            algorithms.selfdeblur,
+            SelfDeblurSettings,
+            "Untrained networks for picture and kernel (Ren et al., CVPR 2020): minutes to hours.",
+        ),
+    )
+}

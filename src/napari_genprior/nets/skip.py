@@ -1,0 +1,82 @@
+"""The encoder-decoder with skip connections whose structure alone acts as a prior on pictures.
+
+References
+----------
+Ulyanov, Vedaldi and Lempitsky, Deep image prior, CVPR 2018.
+Ren, Zhang, Wang, Hu and Zuo, Neural blind deconvolution using deep priors, CVPR 2020 (SelfDeblur: 128 channels,
+16 skip channels, depth 5, 8 input channels; its non-local blocks are left out here).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+SMALLEST_MAP = 4  # px; below this the coarsest level has too few values to be normalised by
+
+
+def fitting_depth(shape: tuple[int, int], depth: int) -> int:
+    """The largest depth, at most ``depth`` and at least 1, whose coarsest map still has a few pixels a side."""
+    while depth > 1 and min(shape) / 2**depth <= SMALLEST_MAP - 1:  # a level halves and rounds up
+        depth -= 1
+    return depth
+
+
+class SkipNetwork(nn.Module):
+    """Code ``[R, inputs, Y, X]`` to picture ``[R, outputs, Y, X]`` in (0, 1), for any size, even or odd.
+
+    Parameters
+    ----------
+    outputs, inputs : int
+        Channels of the picture and of the code.
+    channels, skip_channels : int
+        Channels of every level, and of the connection that leads around it (at least 1).
+    depth : int
+        Number of halvings; see :func:`fitting_depth` for small pictures.
+
+    Notes
+    -----
+    Normalisation uses the statistics of the one picture at hand; there are no buffers, so the network is a
+    pure function of weights and code.
+    """
+
+    def __init__(
+        self, outputs: int = 1, inputs: int = 8, channels: int = 32, skip_channels: int = 4, depth: int = 5
+    ) -> None:
+        super().__init__()
+        levels = range(depth)
+        entering = [inputs] + [channels] * (depth - 1)
+        self.down = nn.ModuleList(
+            nn.Sequential(_layer(entering[level], channels, stride=2), _layer(channels, channels)) for level in levels
+        )
+        self.around = nn.ModuleList(_layer(entering[level], skip_channels, size=1) for level in levels)
+        self.up = nn.ModuleList(
+            nn.Sequential(
+                nn.InstanceNorm2d(skip_channels + channels, affine=True),
+                _layer(skip_channels + channels, channels),
+                _layer(channels, channels, size=1),
+            )
+            for _ in levels
+        )
+        self.out = nn.Conv2d(channels, outputs, kernel_size=1)
+
+    def forward(self, code: Tensor) -> Tensor:
+        features, skipped = code, []
+        for down, around in zip(self.down, self.around, strict=True):
+            skipped.append(around(features))
+            features = down(features)
+        for up, skip in zip(reversed(self.up), reversed(skipped), strict=True):
+            # to the size of the skip, not by 2: a side of 5 was halved to 3
+            features = interpolate(features, size=skip.shape[-2:], mode="bilinear", align_corners=False)
+            features = up(torch.cat([skip, features], dim=1))
+        return torch.sigmoid(self.out(features))
+
+
+def _layer(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Sequential:
+    """Convolution (mirrored border), normalisation, leaky ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, padding_mode="reflect"),
+        nn.InstanceNorm2d(outputs, affine=True),
+        nn.LeakyReLU(0.2),
+    )

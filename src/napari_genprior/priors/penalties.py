@@ -1,0 +1,38 @@
+"""Classical penalties on pictures and kernels, one value per restart."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn.functional import pad
+
+
+def total_variation(image: Tensor, isotropic: bool = True, epsilon: float = 1e-6) -> Tensor:
+    """Total variation of ``[R, C, Y, X]``, averaged over channels and pixels: ``[R]``.
+
+    Parameters
+    ----------
+    isotropic : bool
+        ``sqrt(dx^2 + dy^2)`` per pixel, which treats all directions alike, or else ``|dx| + |dy|``.
+    epsilon : float
+        Differences this small are rounded off (``sqrt(d^2 + epsilon^2) - epsilon``), so that the gradient exists at 0.
+
+    Notes
+    -----
+    Forward differences; across the last row and column they are 0.
+    """
+    down = pad(image.diff(dim=-2), (0, 0, 0, 1))
+    right = pad(image.diff(dim=-1), (0, 1))
+    if isotropic:
+        size = (down.square() + right.square() + epsilon**2).sqrt() - epsilon
+    else:
+        size = (down.square() + epsilon**2).sqrt() + (right.square() + epsilon**2).sqrt() - 2 * epsilon
+    return size.flatten(1).mean(1)
+
+
+def kernel_energy(kernel: Tensor) -> Tensor:
+    """``|k|^2`` summed over the kernel ``[R, 1, kh, kw]``: ``[R]``.
+
+    In [1 / (kh kw), 1] for a kernel with sum 1; largest for a single point, so that it speaks against the
+    solution without blur (Kotera et al., ICIP 2021, eq. 9).
+    """
+    return kernel.square().flatten(1).sum(1)

@@ -1,0 +1,195 @@
+"""What a run hands out: progress on the way, and a result that says where it came from. Plain numpy, no torch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import FileError
+
+FORMAT = 1  # of saved results
+
+
+class StatusCode(StrEnum):
+    """How a run ended."""
+
+    DONE = "done"
+    STOPPED = "stopped"  # by the user; the best so far is kept
+    DIVERGED = "diverged"  # losses became NaN or infinite; the last good state is kept
+
+
+@dataclass(frozen=True)
+class Status:
+    """How the run ended, with a sentence for a person."""
+
+    code: StatusCode
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A snapshot of a run: detached copies, safe to keep.
+
+    Parameters
+    ----------
+    step, total : int
+        Work done and work planned, in steps of the method; ``step <= total``.
+    stage : str
+        What is being done, for a person ("kernel, level 3 of 9").
+    image : float32 array, shape of the input, or None
+        The picture so far, in the input's intensity scale.
+    kernel : float32 array [kh, kw] or None
+        The kernel so far, >= 0, sum 1.
+    losses : dict of str to float array [R]
+        Terms of the objective, one value per restart.
+    """
+
+    step: int
+    total: int
+    stage: str
+    image: np.ndarray | None = None
+    kernel: np.ndarray | None = None
+    losses: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def fraction(self) -> float:
+        return self.step / self.total if self.total else 0.0
+
+
+@dataclass(frozen=True)
+class History:
+    """Losses over a run: ``steps`` int [T]; each term float64 [T, R] (NaN where the term was not in use)."""
+
+    steps: np.ndarray
+    terms: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, snapshots: list[Progress]) -> History:
+        kept = [s for s in snapshots if s.losses]
+        names = list(dict.fromkeys(name for s in kept for name in s.losses))
+        restarts = max((np.size(v) for s in kept for v in s.losses.values()), default=0)
+        terms = {
+            name: np.array([np.broadcast_to(s.losses.get(name, np.nan), restarts) for s in kept], dtype=np.float64)
+            for name in names
+        }
+        return cls(np.array([s.step for s in kept], dtype=np.int64), terms)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Can the result be trusted? ``figures`` holds what the judgement rests on."""
+
+    improved: bool
+    reason: str
+    figures: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """All that is needed to repeat a run (bit for bit on the same CPU with as many threads)."""
+
+    method: str
+    settings: dict[str, Any]
+    arguments: dict[str, Any]  # kernel_size, kernel_sha256: what the user gave besides the picture
+    seed: int
+    device: str
+    dtype: str
+    threads: int
+    input_sha256: str
+    input_shape: tuple[int, ...]
+    versions: dict[str, str]
+    started: str  # ISO 8601, UTC
+    seconds: float
+
+
+@dataclass(frozen=True)
+class DeblurResult:
+    """A restored picture and its kernel.
+
+    Parameters
+    ----------
+    image : float32 array
+        Shape and intensity scale of the input.
+    kernel : float32 array [kh, kw]
+        >= 0, sum 1; its centre is pixel ``(kh // 2, kw // 2)``.
+    chosen : int
+        Which restart or candidate was taken.
+    """
+
+    image: np.ndarray
+    kernel: np.ndarray
+    verdict: Verdict
+    history: History
+    status: Status
+    provenance: Provenance
+    chosen: int = 0
+
+    def report(self) -> dict[str, Any]:
+        """Everything but the arrays, ready for JSON."""
+        return {
+            "format": FORMAT,
+            "status": asdict(self.status),
+            "verdict": asdict(self.verdict),
+            "chosen": self.chosen,
+            "kernel_shape": list(self.kernel.shape),
+            "provenance": asdict(self.provenance),
+        }
+
+    def save(self, path: str | Path) -> Path:
+        """Write arrays and report to one ``.npz`` file; nothing half-written is left if it fails.
+
+        Raises
+        ------
+        FileError
+            The file cannot be written.
+        """
+        from .io import written_whole
+
+        arrays = {f"history_{name}": values for name, values in self.history.terms.items()}
+        with written_whole(path) as beside, beside.open("wb") as file:
+            np.savez_compressed(
+                file,
+                image=self.image,
+                kernel=self.kernel,
+                history_steps=self.history.steps,
+                report=np.array(json.dumps(self.report())),
+                **arrays,
+            )
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> DeblurResult:
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        FileError
+            The file is missing, damaged, or not a saved result.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                arrays = dict(stored)
+            report = json.loads(str(arrays.pop("report")))
+            if report["format"] != FORMAT:
+                raise FileError(f"{path} has format {report['format']}; this version reads {FORMAT}.")
+            provenance = report["provenance"] | {"input_shape": tuple(report["provenance"]["input_shape"])}
+            status = report["status"]
+            history = {k.removeprefix("history_"): v for k, v in arrays.items() if k.startswith("history_")}
+            return cls(
+                image=arrays["image"],
+                kernel=arrays["kernel"],
+                chosen=report["chosen"],
+                verdict=Verdict(**report["verdict"]),
+                history=History(history.pop("steps"), history),
+                status=Status(StatusCode(status["code"]), status["sentence"]),
+                provenance=Provenance(**provenance),
+            )
+        except FileError:
+            raise
+        except Exception as error:
+            raise FileError(f"{path} is not a readable saved result ({error}).") from error

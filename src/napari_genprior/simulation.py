@@ -1,0 +1,117 @@
+"""Blur simulation for users: sharp picture in, blurred picture, kernel and settings out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from . import blur
+from ._tensors import Intensity, check_image, check_kernel, to_image, to_tensor
+from .blur.noise import add_noise
+from .errors import InputError
+from .forward.convolve import convolve
+from .settings import BlurSettings, NoiseSettings
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """A blurred picture and all it was made from.
+
+    Parameters
+    ----------
+    blurred : float32 array
+        Intensity scale of the sharp picture; its shape, but for boundary "valid", which loses the kernel's border.
+    kernel : float32 array [kh, kw]
+    sharp : array
+        The part of the sharp picture that ``blurred`` shows, in the type it was given.
+    clipped : float
+        Fraction of pixels that clipping changed.
+    """
+
+    blurred: np.ndarray
+    kernel: np.ndarray
+    sharp: np.ndarray
+    settings: NoiseSettings
+    seed: int
+    clipped: float
+
+
+def make_kernel(settings: BlurSettings, seed: int = 0) -> np.ndarray:
+    """The kernel that the settings describe; ``seed`` matters to camera shake only."""
+    s = settings
+    match s.kind:
+        case "motion":
+            return blur.motion(s.length, s.angle_deg)
+        case "shake":
+            return blur.shake(s.length, seed)
+        case "gaussian":
+            return blur.gaussian(s.sigma_px, s.aspect, s.angle_deg)
+        case "defocus":
+            return blur.defocus(s.radius_px)
+        case "box":
+            return blur.box(s.length)
+        case "blur-a":
+            return blur.blur_a(s.angle_deg)
+        case "blur-b":
+            return blur.blur_b(s.angle_deg, s.sigma_px)
+
+
+def simulate(image: np.ndarray, kernel: np.ndarray, noise: float = 0.01, seed: int = 0, **noise_settings) -> Simulation:
+    """Blur a sharp picture: ``y = k * x + n``.
+
+    Parameters
+    ----------
+    image : array [Y, X] or [Y, X, 3 or 4]
+        Sharp picture, any integer or float type, any range.
+    kernel : array [kh, kw]
+        >= 0; it is normalised to sum 1.
+    noise : float
+        Standard deviation of Gaussian noise as a fraction of the picture's range.
+    seed : int
+        Equal seeds give equal noise.
+    **noise_settings
+        ``photons``, ``boundary``, ``clip``: see :class:`~napari_genprior.settings.NoiseSettings`.
+
+    Raises
+    ------
+    InputError
+        An unusable picture, kernel or setting, or a kernel larger than the picture.
+
+    Examples
+    --------
+    >>> import napari_genprior as gp
+    >>> sim = gp.simulate(sharp, kernel=gp.blur.motion(length=15, angle_deg=30), noise=0.01, seed=0)
+    """
+    settings = NoiseSettings.checked({"noise": noise, **noise_settings})
+    sharp, kernel = check_image(image), check_kernel(kernel)
+    check_fit(kernel.shape, sharp.shape)
+    intensity = Intensity.of(sharp)
+    tensor = to_tensor(sharp, intensity, torch.device("cpu")).double()
+    blurred = convolve(tensor, torch.from_numpy(kernel)[None, None].double(), settings.boundary).numpy()
+    noisy = add_noise(blurred, settings.noise, settings.photons, np.random.default_rng(seed))
+    seen = _seen(sharp, kernel.shape) if settings.boundary == "valid" else sharp
+    clipped = 0.0
+    if settings.clip:
+        low = (0.0 if intensity.low is None else intensity.low - intensity.offset) / intensity.scale
+        high = 1.0 if intensity.high is None else (intensity.high - intensity.offset) / intensity.scale
+        clipped = float(((noisy < low) | (noisy > high)).mean())
+        noisy = np.clip(noisy, low, high)
+    return Simulation(to_image(torch.from_numpy(noisy), intensity, seen), kernel, seen, settings, seed, clipped)
+
+
+def check_fit(kernel_shape: tuple[int, ...], image_shape: tuple[int, ...]) -> None:
+    """Raise InputError where a kernel of this shape is larger than the picture."""
+    if kernel_shape[0] > image_shape[0] or kernel_shape[1] > image_shape[1]:
+        raise InputError(
+            f"The kernel ({kernel_shape[0]}x{kernel_shape[1]} pixels) is larger than the picture "
+            f"({image_shape[0]}x{image_shape[1]}); use a smaller kernel or a larger picture."
+        )
+
+
+def _seen(sharp: np.ndarray, kernel_shape: tuple[int, ...]) -> np.ndarray:
+    """The pixels under the centre of the kernel in a valid convolution."""
+    kh, kw = kernel_shape
+    top, left = kh - 1 - kh // 2, kw - 1 - kw // 2
+    return sharp[top : sharp.shape[0] - kh // 2, left : sharp.shape[1] - kw // 2]

@@ -1,0 +1,64 @@
+"""The model card: everything known about a pretrained prior, checked when it is read. No torch here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..errors import ModelError
+
+MAX_PIXELS = 2**24  # of one decoded picture; a card that declares more is refused before memory is touched
+MAX_CARD_BYTES = 2**20
+
+
+class Card(BaseModel):
+    """What a pretrained prior is, how it was made, and under which licence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")
+    kind: Literal["image", "kernel"]
+    arch: str
+    arguments: dict[str, Any] = Field(description="Arguments of the architecture.")
+    latent: int = Field(ge=1, le=65536, description="Length of the latent vector.")
+    distribution: Literal["normal"] = Field(description="Of the latent vector.")
+    channels: int = Field(ge=1, le=16)
+    size: tuple[int, int] = Field(description="Height and width of what it decodes to, in pixels.")
+    output_range: tuple[float, float]
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the weights file.")
+    license_weights: str = Field(min_length=1)
+    license_data: str = Field(min_length=1)
+    data: str = Field(min_length=1, description="What it was trained on.")
+    recipe: str = Field(min_length=1, description="The command that made it.")
+    metrics: dict[str, float]
+
+    @property
+    def pixels(self) -> int:
+        return self.size[0] * self.size[1] * self.channels
+
+
+def read_card(path: Path) -> Card:
+    """Read and check a card.
+
+    Raises
+    ------
+    ModelError
+        Unreadable, not a card, or a card that cannot be true.
+    """
+    try:
+        if path.stat().st_size > MAX_CARD_BYTES:
+            raise ModelError(f"The card {path} is larger than {MAX_CARD_BYTES} bytes; it is not a model card.")
+        card = Card.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ModelError(f"The card {path} is not usable: {where}: {first['msg']}.") from error
+    except OSError as error:
+        raise ModelError(f"The card {path} cannot be read: {error.strerror or error}.") from error
+    if min(card.size) < 1 or card.pixels > MAX_PIXELS:
+        raise ModelError(
+            f"The card {path} declares pictures of {card.size[0]}x{card.size[1]}x{card.channels}; that is not allowed."
+        )
+    return card

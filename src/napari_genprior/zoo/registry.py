@@ -1,0 +1,32 @@
+"""Which architectures a card may name, and where they are. An entry is imported only when it is built."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ModelError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+ARCHITECTURES = {
+    "linear": ("nets.linear", "LinearGenerator"),
+}
+
+
+def build(arch: str, arguments: dict[str, Any]) -> nn.Module:
+    """An architecture without its weights.
+
+    Raises
+    ------
+    ModelError
+        Unknown architecture, or arguments it does not take.
+    """
+    if arch not in ARCHITECTURES:
+        raise ModelError(f"Unknown architecture {arch!r}; there are: {', '.join(ARCHITECTURES)}.")
+    module, name = ARCHITECTURES[arch]
+    try:
+        return getattr(import_module(f"napari_genprior.{module}"), name)(**arguments)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"Architecture {arch!r} does not take {arguments}: {error}.") from error

@@ -1,0 +1,113 @@
+"""Where pretrained priors lie: shipped ones in ``weights/``, the user's own in the user's data folder."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import ModelError
+from .card import Card, read_card
+from .registry import build
+
+
+@dataclass(frozen=True)
+class Generator:
+    """A pretrained generator, its weights frozen.
+
+    ``decode`` maps latents ``[R, latent]`` (standard normal) to pictures ``[R, C, Y, X]`` in the card's output
+    range, or kernels ``[R, 1, kh, kw]``, >= 0, sum 1.
+    """
+
+    card: Card
+    net: nn.Module
+
+    def decode(self, z: Tensor) -> Tensor:
+        if z.ndim != 2 or z.shape[1] != self.card.latent:
+            raise ModelError(f"{self.card.name} decodes latents [R, {self.card.latent}]; got {list(z.shape)}.")
+        return self.net(z)
+
+
+def folders() -> list[Path]:
+    """Where models are looked for: the user's folder, then what came with the package (or the source tree)."""
+    from platformdirs import user_data_path
+
+    package = Path(__file__).parent.parent
+    shipped = package / "weights"
+    return [
+        user_data_path("napari-genprior") / "weights",
+        shipped if shipped.is_dir() else package.parents[1] / "weights",
+    ]
+
+
+def list_priors() -> list[Card]:
+    """The cards of all installed priors; a user's own goes before a shipped one of the same name.
+
+    Raises
+    ------
+    ModelError
+        A card that cannot be read.
+    """
+    found: dict[str, Card] = {}
+    for folder in folders():
+        for path in sorted(folder.glob("*.json")):
+            card = read_card(path)
+            found.setdefault(card.name, card)
+    return list(found.values())
+
+
+def load_prior(name: str | Path) -> Generator:
+    """Load a prior by name, or from a card's path (``.json``, its weights beside it).
+
+    Raises
+    ------
+    ModelError
+        Unknown name, missing or damaged weights, a hash that differs from the card's, or weights that do not
+        fit what the card says.
+    """
+    path = _find(name)
+    card = read_card(path)
+    weights = path.with_suffix(".safetensors")
+    try:
+        content = weights.read_bytes()
+    except OSError as error:
+        raise ModelError(f"The weights of {card.name} cannot be read: {weights}: {error.strerror or error}.") from error
+    if hashlib.sha256(content).hexdigest() != card.sha256:
+        raise ModelError(
+            f"The weights {weights} are not those the card names (SHA-256 differs); install the model again."
+        )
+    return Generator(card, _filled(card, content, weights))
+
+
+def _find(name: str | Path) -> Path:
+    if str(name).endswith(".json"):
+        return Path(name)
+    for folder in folders():
+        for path in folder.glob("*.json"):
+            if path.stem == str(name):
+                return path
+    names = ", ".join(card.name for card in list_priors()) or "none"
+    raise ModelError(f"There is no prior {str(name)!r}; installed: {names}. A path must end in .json.")
+
+
+def _filled(card: Card, content: bytes, weights: Path) -> nn.Module:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    net = build(card.arch, card.arguments)
+    try:
+        tensors = {name: tensor.float() for name, tensor in load(content).items()}
+        net.load_state_dict(tensors)
+    except (SafetensorError, RuntimeError, KeyError) as error:
+        raise ModelError(f"The weights {weights} do not fit the card of {card.name}: {error}.") from error
+    if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
+        raise ModelError(f"The weights {weights} hold NaN or infinite values.")
+    net.eval().requires_grad_(False)
+    with torch.no_grad():
+        shape = tuple(net(torch.zeros(1, card.latent)).shape) if getattr(net, "latent", None) == card.latent else None
+    if shape != (1, card.channels, *card.size):
+        raise ModelError(f"{card.name} decodes to {shape}, its card says {(1, card.channels, *card.size)}.")
+    return net
