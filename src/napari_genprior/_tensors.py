@@ -31,7 +31,7 @@ class Intensity:
 
     @classmethod
     def of(cls, image: np.ndarray) -> Intensity:
-        """Read the range off a picture. 8-bit pictures use their full range, all others their maximum."""
+        """Read the range off a picture: 8-bit pictures use their full range, all others their maximum."""
         largest, smallest = float(image.max()), float(image.min())
         offset = min(0.0, smallest)
         scale = 255.0 if image.dtype == np.uint8 else largest - offset
@@ -156,5 +156,12 @@ def available_devices() -> list[str]:
 
 
 def seeded(seed: int) -> torch.Generator:
-    """A CPU generator. Random numbers are drawn on the CPU and then moved, so that a seed means the same on every device."""
+    """A CPU generator: numbers are drawn on the CPU and then moved, so that a seed means the same on every device."""
     return torch.Generator(device="cpu").manual_seed(int(seed))
+
+
+def unit_sum(kernels: torch.Tensor) -> torch.Tensor:
+    """Kernels ``[R, C, kh, kw]`` made >= 0 and of sum 1: what every kernel generator ends with."""
+    kernels = kernels.clamp(min=0)
+    # the floor keeps a latent far outside the data from dividing by zero
+    return kernels / kernels.sum(dim=(-3, -2, -1), keepdim=True).clamp(min=1e-6)

@@ -129,3 +129,32 @@ def _kernel_prior(s: SelfDeblurSettings, shape: tuple[int, int], device: torch.d
     if s.kernel_net == "mlp":
         return UntrainedNetwork(lambda: KernelMLP(shape), code_shape=(200,), device=device)
     return SoftmaxKernel(start_kernel("gaussian", shape, device))
+
+
+# TEMPORARY recipes, so that the front doors can be built on them; the classical engineer replaces both.
+def classical(problem: Problem) -> Recipe:
+    from .classical.kernel_l0 import estimate_kernel
+
+    if problem.kernel is not None:
+        return (yield from known_kernel(problem))
+    levels = estimate_kernel(problem.blurred, problem.kernel_size)
+    while True:
+        try:
+            level = next(levels)
+        except StopIteration as end:
+            kernel = end.value
+            break
+        shape = problem.blurred.shape[-2:]
+        image = torch.nn.functional.interpolate(level.image, size=shape, mode="bilinear").expand_as(problem.blurred)
+        yield Snapshot(level.index, level.total, f"kernel, level {level.index + 1} of {level.total}", image, level.kernel)
+    from .classical.known_kernel import deconvolve
+
+    return Solution(deconvolve(problem.blurred, kernel, 3e-4), kernel)
+
+
+def known_kernel(problem: Problem) -> Recipe:
+    from .classical.known_kernel import deconvolve
+
+    assert problem.kernel is not None
+    yield Snapshot(0, 1, "picture", problem.blurred, problem.kernel)
+    return Solution(deconvolve(problem.blurred, problem.kernel, 3e-4), problem.kernel)

@@ -1,4 +1,4 @@
-"""The command line: ``genprior simulate | deblur | models | demo | bench | doctor``.
+"""The command line: ``genprior simulate | deblur | train | models | demo | bench | doctor``.
 
 Exit codes: 0 done, 2 unusable input or arguments (one line on standard error), 1 a fault of ours, 130 interrupted.
 """
@@ -16,7 +16,7 @@ import click
 
 from . import __version__
 from .errors import FileError, GenPriorError, InputError
-from .settings import BlurSettings, NoiseSettings, Settings
+from .settings import BlurSettings, NoiseSettings, Settings, TrainingSettings
 
 # The public option names; the settings carry their unit in the name, the options do not.
 OPTION_NAMES = {"kind": "--blur", "angle_deg": "--angle", "sigma_px": "--sigma", "radius_px": "--radius"}
@@ -25,9 +25,8 @@ OPTION_NAMES = {"kind": "--blur", "angle_deg": "--angle", "sigma_px": "--sigma",
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     try:
-        genprior.main(args=arguments, prog_name="genprior", standalone_mode=False)
-    except click.exceptions.Exit as exit_:
-        return exit_.exit_code
+        # click hands back the code of an Exit, and None where a command ran through
+        return genprior.main(args=arguments, prog_name="genprior", standalone_mode=False) or 0
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return 2
@@ -40,7 +39,6 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         logging.getLogger(__name__).debug("details", exc_info=True)
         return _complain(f"this is a fault of ours: {type(error).__name__}: {error} (run with --debug for details).", 1)
-    return 0
 
 
 def _complain(message: str, code: int) -> int:
@@ -85,23 +83,6 @@ def genprior(debug: bool) -> None:
         logging.getLogger(chatty).setLevel(logging.ERROR)
 
 
-def _writable(*paths: Path | None) -> None:
-    """Find out before a long run, not after, that an output cannot be written."""
-    from .io import written_whole
-
-    for path in paths:
-        if path is None:
-            continue
-        if path.is_dir():
-            raise FileError(f"{path} is a folder; give the name of a file to write.")
-        existed = path.exists()
-        backup = path.read_bytes() if existed else b""
-        if not existed:
-            with written_whole(path) as beside:
-                beside.write_bytes(backup)
-            path.unlink()
-
-
 def _not_onto_input(source: Path, *outputs: Path | None) -> None:
     for output in outputs:
         if output is not None and output.resolve() == source.resolve():
@@ -126,11 +107,12 @@ def simulate(
     """Blur a sharp picture and add noise."""
     _not_onto_input(source, output, kernel_out)
     blur_settings = BlurSettings.checked({name: values.pop(name) for name in BlurSettings.model_fields})
-    from .io import as_type, check_writable_type, read_image, write_image
+    from .io import as_type, check_writable, read_image, write_image
 
     image = read_image(source)
-    check_writable_type(output, image.dtype)
-    _writable(output, kernel_out)
+    check_writable(output, image.dtype)
+    if kernel_out:
+        check_writable(kernel_out, "float32")
     from .simulation import make_kernel
     from .simulation import simulate as blur_it
 
@@ -240,13 +222,14 @@ def deblur(
     if settings_file:
         arguments["settings"] = _read_settings(settings_file)
     _not_onto_input(source, output, report, kernel_out)
-    from .io import as_type, check_writable_type, read_image, write_image, write_json
+    from .io import as_type, check_place, check_writable, read_image, write_image, write_json
 
     image = read_image(source)
-    check_writable_type(output, image.dtype)
+    check_writable(output, image.dtype)
     if kernel_out:
-        check_writable_type(kernel_out, "float32")
-    _writable(output, report, kernel_out)
+        check_writable(kernel_out, "float32")
+    if report:
+        check_place(report)
     import torch
 
     from . import deblurring
@@ -314,8 +297,50 @@ def verdict_line(result: Any) -> str:
 
 
 @genprior.command()
-def models() -> None:
-    """List the pretrained priors."""
+@click.option("-o", "--output", "name", required=True, help="Name of the new prior.")
+@click.option("--data", "source", type=click.Path(path_type=Path), help="Folder of pictures, npz or npy file.")
+@click.option("--simulate", "simulator", help="shake, blur-a, blur-b, motion-linear, gaussian or defocus kernels.")
+@click.option("--kind", type=click.Choice(["image", "kernel"]), default="image", show_default=True)
+@click.option("--key", default="", help="Array of an npz file.  [default: x, train or x_train]")
+@click.option("--tiles", is_flag=True, help="Cut a folder's pictures into tiles instead of scaling them.")
+@click.option("--channels", type=click.Choice(["0", "1", "3"]), default="0", help="Of the pictures; 0: as they are.")
+@click.option("--kernels", type=click.IntRange(8), default=20_000, show_default=True, help="How many to simulate.")
+@options_from(TrainingSettings)
+@click.option("--licence-weights", default="not stated; ask who trained it", show_default=True)
+@click.option("--licence-data", default="not stated", show_default=True)
+@click.option("--out-folder", type=click.Path(path_type=Path), help="Folder to write to.  [default: the user's models]")
+@click.option("--overwrite", is_flag=True, help="Replace a finished prior of that name.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+@click.pass_context
+def train(context: click.Context, **given: Any) -> None:
+    """Train a prior on your pictures, or on simulated kernels. Repeat an interrupted command to go on."""
+    settings = TrainingSettings.checked({name: given.pop(name) for name in TrainingSettings.model_fields})
+    from .training.command import train_from
+
+    try:
+        train_from(settings, recipe=_as_typed(context), **given)
+    except (KeyboardInterrupt, click.Abort):
+        _complain("interrupted; the same command goes on from the last checkpoint.", 130)
+        raise click.exceptions.Exit(130) from None
+
+
+def _as_typed(context: click.Context) -> str:
+    """The command with the options that were given, for the model card."""
+    given = [
+        f"{parameter.opts[-1]} {context.params[parameter.name]}"
+        for parameter in context.command.params
+        if parameter.name and context.get_parameter_source(parameter.name) == click.core.ParameterSource.COMMANDLINE
+        and not parameter.name.startswith(("licence", "quiet", "out_folder", "overwrite"))
+    ]
+    return " ".join(["genprior train", *given])
+
+
+@genprior.group(invoke_without_command=True)
+@click.pass_context
+def models(context: click.Context) -> None:
+    """List the pretrained priors, or import one."""
+    if context.invoked_subcommand is not None:
+        return
     from .zoo.store import list_priors
 
     rows = [("name", "kind", "arch", "size", "latent", "figures", "licence")]
@@ -326,6 +351,20 @@ def models() -> None:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@models.command("import")
+@click.argument("source", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("-o", "--output", "name", help="Name of the new prior.  [default: the file's]")
+@click.option("--licence-weights", default="not stated; ask its authors", show_default=True)
+@click.option("--licence-data", default="not stated", show_default=True)
+@click.option("--out-folder", type=click.Path(path_type=Path), help="Folder to write to.  [default: the user's models]")
+def import_(source: Path, name: str | None, **given: Any) -> None:
+    """Import the authors' Keras blur decoder (.h5), or a PG-GAN's PyTorch state dict (.pt, .pth)."""
+    from .zoo.importer import import_prior
+
+    card = import_prior(source, name, **given)
+    click.echo(f"{card.name}: {card.kind}, {card.arch}, {card.size[0]}x{card.size[1]}x{card.channels}, latent {card.latent}.")
 
 
 @genprior.command()

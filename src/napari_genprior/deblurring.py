@@ -117,12 +117,8 @@ def check_kernel_size(size: KernelSize) -> tuple[int, int] | None:
     """Height and width in pixels, each raised to the next odd number; None for "auto"."""
     if size is None or size == "auto":
         return None
-    sides = (size, size) if isinstance(size, int | np.integer) else size
-    if (
-        isinstance(sides, str)
-        or len(sides) != 2
-        or any(isinstance(s, bool) or not isinstance(s, int | np.integer) for s in sides)
-    ):
+    sides = size if isinstance(size, tuple | list) else (size, size)
+    if len(sides) != 2 or not all(isinstance(s, int | np.integer) and not isinstance(s, bool) for s in sides):
         raise InputError(f"kernel_size must be 'auto', an integer, or (height, width); got {size!r}.")
     if min(sides) < 1:
         raise InputError(f"kernel_size must be at least 1 pixel; got {size!r}.")

@@ -130,7 +130,7 @@ def write_image(path: str | Path, image: np.ndarray, description: dict[str, Any]
     FileError
         The file cannot be written.
     """
-    check_writable_type(path, image.dtype)
+    check_writable(path, image.dtype)
     suffix = suffix_of(path)
     with written_whole(path) as beside:
         if suffix == ".npy":
@@ -158,14 +158,29 @@ def write_image(path: str | Path, image: np.ndarray, description: dict[str, Any]
     return Path(path)
 
 
-def check_writable_type(path: str | Path, dtype: np.dtype) -> None:
-    """Raise InputError where the file type of ``path`` cannot hold ``dtype``: ask before a long run, not after."""
+def check_place(path: str | Path) -> None:
+    """Raise FileError where nothing can be written at ``path``: ask before a long run, not after."""
+    path = Path(path)
+    reason = None
+    if path.is_dir():
+        reason = "it is a folder"
+    elif not path.parent.is_dir():
+        reason = "No such file or directory"
+    elif not os.access(path.parent, os.W_OK):
+        reason = "Permission denied"
+    if reason:
+        raise FileError(f"Cannot write {path}: {reason}.")
+
+
+def check_writable(path: str | Path, dtype: np.dtype | str) -> None:
+    """As :func:`check_place`, and raise InputError where the file type of ``path`` cannot hold ``dtype``."""
+    name = np.dtype(dtype).name
     allowed = {".png": ("uint8", "uint16"), ".jpg": ("uint8",), ".jpeg": ("uint8",)}.get(suffix_of(path))
-    if allowed is not None and np.dtype(dtype).name not in allowed:
+    if allowed is not None and name not in allowed:
         raise InputError(
-            f"{Path(path).suffix} files hold {' or '.join(allowed)}, the picture is {np.dtype(dtype).name}; "
-            "write .tif or .npy instead."
+            f"{Path(path).suffix} files hold {' or '.join(allowed)}, the picture is {name}; write .tif or .npy instead."
         )
+    check_place(path)
 
 
 def write_json(path: str | Path, content: dict[str, Any]) -> Path:

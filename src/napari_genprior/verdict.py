@@ -31,15 +31,18 @@ def judge(blurred: Tensor, image: Tensor, kernel: Tensor, status: Status, kernel
     Verdict
         ``figures``: residual and noise (standard deviations, fraction of the range), kernel_peak,
         kernel_width_px (root mean square distance from its centre of mass, twice), kernel_border_mass,
-        sharpness_gain (mean absolute gradient, result over input).
+        sharpness_gain (root mean square gradient, result over input, the input's noise taken off).
     """
+    noise = float(noise_std(blurred).mean())
+    # white noise adds 2 sigma^2 to each mean square difference: it must not pass for sharpness
+    before = max(_gradient_energy(blurred) - 4 * noise**2, 1e-12)
     figures = {
         "residual": _residual(blurred, image, kernel),
-        "noise": float(noise_std(blurred).mean()),
+        "noise": noise,
         "kernel_peak": float(kernel.max()),
         "kernel_width_px": _width(kernel),
         "kernel_border_mass": _border_mass(kernel),
-        "sharpness_gain": _gradient(image) / max(_gradient(blurred), 1e-12),
+        "sharpness_gain": (_gradient_energy(image) / before) ** 0.5,
     }
     improved, reason = _judgement(figures, status, kernel_given)
     return Verdict(improved, reason, {name: round(value, 5) for name, value in figures.items()})
@@ -66,7 +69,7 @@ def _judgement(f: dict[str, float], status: Status, kernel_given: bool) -> tuple
     if f["sharpness_gain"] <= 1:
         return False, "The result is no sharper than the input."
     return True, (
-        f"The kernel ({f['kernel_width_px']:.1f} px wide) explains the picture down to {f['residual']:.4f} of the range "
+        f"The kernel ({f['kernel_width_px']:.1f} px wide) explains the picture to {f['residual']:.4f} of the range "
         f"(noise {f['noise']:.4f}); gradients are {f['sharpness_gain']:.2f} times as strong."
     )
 
@@ -94,5 +97,5 @@ def _border_mass(kernel: Tensor) -> float:
     return float(1 - inner / kernel.sum()) if min(kernel.shape[-2:]) > 3 else 0.0
 
 
-def _gradient(image: Tensor) -> float:
-    return float(image.diff(dim=-1).abs().mean() + image.diff(dim=-2).abs().mean())
+def _gradient_energy(image: Tensor) -> float:
+    return float(image.diff(dim=-1).square().mean() + image.diff(dim=-2).square().mean())

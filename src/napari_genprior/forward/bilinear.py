@@ -128,6 +128,5 @@ class Pointwise(Bilinear):
 
 def _transposed(linear: Callable[[Tensor], Tensor], point: Tensor, data: Tensor) -> Tensor:
     """``A' y``: the vector-Jacobian product of a linear map, which is the same at every ``point``."""
-    _, pull_back = torch.func.vjp(linear, point)
-    (transposed,) = pull_back(data)
-    return transposed
+    pull_back = torch.func.vjp(linear, point)[1]
+    return pull_back(data)[0]

@@ -12,6 +12,12 @@ if TYPE_CHECKING:
 
 ARCHITECTURES = {
     "linear": ("nets.linear", "LinearGenerator"),
+    "blur-vae": ("nets.vae", "BlurVAE"),
+    "digit-vae": ("nets.vae", "DigitVAE"),
+    "house-number-vae": ("nets.vae", "HouseNumberVAE"),
+    "vae": ("nets.vae", "ConvVAE"),
+    "dcgan": ("nets.dcgan", "DCGAN"),
+    "pggan": ("nets.pggan", "PGGAN"),
 }
 
 

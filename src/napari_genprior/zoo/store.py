@@ -31,14 +31,19 @@ class Generator:
         return self.net(z)
 
 
-def folders() -> list[Path]:
-    """Where models are looked for: the user's folder, then what came with the package (or the source tree)."""
+def user_folder() -> Path:
+    """Where the user's own models lie."""
     from platformdirs import user_data_path
 
+    return user_data_path("napari-genprior") / "weights"
+
+
+def folders() -> list[Path]:
+    """Where models are looked for: the user's folder, then what came with the package (or the source tree)."""
     package = Path(__file__).parent.parent
     shipped = package / "weights"
     return [
-        user_data_path("napari-genprior") / "weights",
+        user_folder(),
         shipped if shipped.is_dir() else package.parents[1] / "weights",
     ]
 

@@ -1,0 +1,86 @@
+"""Photograph the two widgets in the real napari window: idle, running, done, and after a mistake.
+
+xvfb-run -a -s "-screen 0 1280x900x24" .venv/bin/python docs/make_screenshots.py [FOLDER]
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import napari
+import numpy as np
+from qtpy.QtWidgets import QApplication
+
+from napari_genprior import samples
+
+SIZE = (1280, 900)
+PLUGIN = "napari-genprior"
+
+
+def main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    viewer = napari.Viewer(show=True)
+    viewer.window.resize(*SIZE)
+
+    viewer.add_image(samples.cat(), name="cat", rgb=True)
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Blur simulation")
+    shoot(viewer, folder / "simulate-idle.png")
+    widget.blur.set_values({"kind": "shake", "length": 25.0})
+    widget.run()
+    wait(lambda: not widget.running)
+    viewer.reset_view()
+    shoot(viewer, folder / "simulate-done.png")
+    widget.from_layer.setChecked(True)
+    shoot(viewer, folder / "simulate-from-layer.png")
+    viewer.window.remove_dock_widget(dock)
+    viewer.layers.clear()
+
+    viewer.add_image(samples.clock(), name="clock", scale=(0.5, 0.5), units=("um", "um"))
+    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Deblur")
+    viewer.reset_view()
+    shoot(viewer, folder / "deblur-idle.png")
+    widget.run_or_cancel()
+    wait(lambda: widget.bar.value() > 300 or not widget.running)
+    shoot(viewer, folder / "deblur-running.png")
+    wait(lambda: not widget.running)
+    viewer.reset_view()
+    shoot(viewer, folder / "deblur-done.png")
+
+    widget.method.setCurrentText("selfdeblur")
+    widget.advanced.expand(animate=False)
+    shoot(viewer, folder / "deblur-advanced.png")
+    widget.advanced.collapse(animate=False)
+    widget.method.setCurrentText("known-kernel")
+    shoot(viewer, folder / "deblur-known-kernel.png")
+
+    dark = np.ones((64, 64), np.float32)
+    dark[3, 4] = np.nan
+    widget.method.setCurrentText("auto")
+    widget.picture.choose(viewer.add_image(dark, name="with a hole", visible=False))
+    shoot(viewer, folder / "deblur-unusable.png")
+    viewer.theme = "light"
+    shoot(viewer, folder / "deblur-light.png")
+    viewer.close()
+
+
+def wait(condition, seconds: float = 300) -> None:
+    """Let Qt work until ``condition`` holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError("the window did not get there")
+        QApplication.processEvents()
+        time.sleep(0.01)
+
+
+def shoot(viewer: napari.Viewer, path: Path) -> None:
+    """Save the whole window once it has come to rest."""
+    start = time.monotonic()
+    wait(lambda: time.monotonic() - start > 0.4)
+    viewer.window.screenshot(str(path), flash=False, canvas_only=False)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/screenshots"))

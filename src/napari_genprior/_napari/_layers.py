@@ -1,0 +1,180 @@
+"""Between napari's layers and plain arrays. Knows napari's layer model, but neither Qt nor widgets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from napari.layers import Image
+from napari.utils.transforms import Affine
+
+KEY = "genprior"  # of our entry in a layer's metadata
+UNFINISHED = {"status": {"code": "running", "sentence": "Not finished: a picture on the way."}}
+CHEAP_PIXELS = 4_000_000  # up to here a picture is checked in some 10 ms, short enough for the GUI thread
+
+LayerData = tuple[np.ndarray, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Picked:
+    """The picture a user chose, and all of its layer that the results shall have too.
+
+    Parameters
+    ----------
+    name : str
+        Of the layer, with the plane of a stack.
+    image : array-like [Y, X] or [Y, X, 3 or 4]
+        Maybe lazy: not yet computed.
+    place : dict
+        scale, translate, units, axis_labels and so on: where the picture lies.
+    look : dict
+        contrast_limits, colormap, gamma; empty for RGB.
+    note : str
+        What the user should know about the choice; may be empty.
+    """
+
+    name: str
+    image: Any
+    rgb: bool
+    place: dict[str, Any]
+    look: dict[str, Any]
+    note: str = ""
+
+    @property
+    def dtype(self) -> np.dtype:
+        return np.dtype(self.image.dtype)
+
+    @property
+    def cheap(self) -> bool:
+        """Whether looking at every pixel takes next to no time: in memory, and not large."""
+        return isinstance(self.image, np.ndarray) and self.image.size <= CHEAP_PIXELS
+
+
+def is_picture(layer: Any) -> bool:
+    """Whether a layer may be offered as a picture (Labels and all others may not)."""
+    return isinstance(layer, Image)
+
+
+def is_kernel(layer: Any) -> bool:
+    """Whether a layer may be offered as a kernel: a single plane of grey values."""
+    return isinstance(layer, Image) and not layer.rgb and layer.ndim == 2
+
+
+def looks_like_kernel(layer: Image) -> bool:
+    """Whether a layer's name says that it is a kernel: a first guess for the choices, no more."""
+    return is_kernel(layer) and any(word in layer.name.lower() for word in ("kernel", "psf"))
+
+
+def looks_like_picture(layer: Image) -> bool:
+    """Whether nothing speaks against a layer as a picture."""
+    return not looks_like_kernel(layer)
+
+
+def pick(layer: Image, point: Sequence[float] = ()) -> Picked:
+    """Take the picture out of a layer: the full resolution of a pyramid, the displayed plane of a stack.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image
+    point : sequence of float
+        World coordinates of the viewer's sliders (``viewer.dims.point``); they choose the plane.
+    """
+    data = layer.data[0] if layer.multiscale else layer.data
+    axes = data.shape[: layer.ndim]
+    stacked = max(0, len(axes) - 2)
+    index = plane_index(axes, layer.world_to_data(point)) if stacked and len(point) >= layer.ndim else (0,) * stacked
+    labels = tuple(layer.axis_labels)
+    place: dict[str, Any] = {
+        "scale": tuple(float(s) for s in layer.scale[-2:]),
+        "translate": tuple(float(t) for t in layer.translate[-2:]),
+        "units": tuple(layer.units)[-2:],
+        "axis_labels": labels[-2:],
+    }
+    if not stacked:  # a rotation of a stack may mix its planes: there is no such rotation of one of them
+        place |= {"rotate": layer.rotate, "shear": layer.shear, "affine": layer.affine.affine_matrix}
+    look = (
+        {}
+        if layer.rgb
+        else {
+            "contrast_limits": list(layer.contrast_limits),
+            "colormap": layer.colormap,
+            "gamma": layer.gamma,
+        }
+    )
+    where = ", ".join(f"{labels[axis]} {i}" for axis, i in enumerate(index))
+    sizes = " x ".join(str(n) for n in axes[:stacked])
+    return Picked(
+        name=f"{layer.name} [{where}]" if index else layer.name,
+        image=data[index] if index else data,
+        rgb=bool(layer.rgb),
+        place=place,
+        look=look,
+        note=f"The displayed plane of the stack is used: {where} (of {sizes})." if index else "",
+    )
+
+
+def plane_index(shape: Sequence[int], position: Sequence[float]) -> tuple[int, ...]:
+    """Indices of all axes but the last two at a position in data coordinates, kept inside the stack."""
+    stacked = len(shape) - 2
+    return tuple(int(np.clip(round(float(p)), 0, n - 1)) for p, n in zip(position, shape[:stacked], strict=False))
+
+
+def moved(place: dict[str, Any], offset: Sequence[float]) -> dict[str, Any]:
+    """The place of a picture whose first pixel is pixel ``offset`` (may be fractional) of the one at ``place``."""
+    affine = Affine(scale=place["scale"], rotate=place.get("rotate"), shear=place.get("shear"), ndim=2)
+    shift = affine.linear_matrix @ np.asarray(offset, dtype=float)
+    return place | {"translate": tuple(float(t) for t in np.asarray(place["translate"]) + shift)}
+
+
+def kernel_place(picked: Picked) -> dict[str, Any]:
+    """Right of the picture, so that neither hides the other; same scale and units, as napari wants them equal."""
+    width = picked.image.shape[1]
+    return moved(picked.place, (0, width + max(2, width // 50)))
+
+
+def result_layer(picked: Picked, image: np.ndarray, report: dict[str, Any], what: str = "deblurred") -> LayerData:
+    """Data and ``add_image`` arguments of a restored or blurred picture: place and look of its source."""
+    arguments = {
+        "name": f"{picked.name} {what}",
+        "rgb": picked.rgb,
+        "metadata": {KEY: report},
+        **picked.place,
+        **picked.look,
+    }
+    return image, arguments
+
+
+def kernel_layer(picked: Picked, kernel: np.ndarray, report: dict[str, Any], what: str = "kernel") -> LayerData:
+    """Data and ``add_image`` arguments of a kernel."""
+    return kernel, {
+        "name": f"{picked.name} {what}",
+        "metadata": {KEY: report},
+        "contrast_limits": kernel_limits(kernel),
+        "colormap": "inferno",
+        **kernel_place(picked),
+    }
+
+
+def kernel_limits(kernel: np.ndarray) -> tuple[float, float]:
+    """Contrast limits that show all of a kernel."""
+    largest = float(kernel.max())
+    return 0.0, largest if largest > 0 else 1.0
+
+
+def update_kernel(layer: Image, kernel: np.ndarray) -> None:
+    """Show another kernel, maybe of another size, in a kernel layer."""
+    layer.data = kernel
+    layer.contrast_limits = kernel_limits(kernel)
+
+
+def blurred_layer(
+    picked: Picked, blurred: np.ndarray, kernel_shape: tuple[int, int], report: dict[str, Any]
+) -> LayerData:
+    """As :func:`result_layer` for a simulation, which is smaller than its source where the border was left out."""
+    data, arguments = result_layer(picked, blurred, report, "blurred")
+    if blurred.shape[:2] != tuple(picked.image.shape[:2]):
+        kh, kw = kernel_shape
+        arguments |= moved(picked.place, (kh - 1 - kh // 2, kw - 1 - kw // 2))
+    return data, arguments

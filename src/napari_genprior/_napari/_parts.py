@@ -1,0 +1,200 @@
+"""Small widgets that both plugin widgets are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image
+from qtpy.QtCore import QObject, QSize, Qt, QTimer, Signal
+from qtpy.QtGui import QIcon, QImage, QPixmap
+from qtpy.QtWidgets import QComboBox, QFrame, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from superqt import QCollapsible
+
+from ._editors import rich
+
+DOCK_WIDTH = 300  # px, the least at which no text of the forms is cut
+NO_PICTURE = "Open or choose an image layer first."
+NO_KERNEL = "Open or choose a layer with the blur kernel first."
+PREVIEW = 112  # px, side of the kernel preview
+# strong enough on napari's dark and light themes alike
+COLOURS = {"plain": "#7a869a", "good": "#2e9e5b", "doubt": "#d98e04", "bad": "#d1495b"}
+
+
+class LayerCombo(QComboBox):
+    """Choice of a layer; follows the layer list.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    accepts : callable
+        Whether a layer is offered.
+    prefers : callable
+        Which of those offered are chosen by themselves: the active one if it is among them, else the topmost.
+    """
+
+    changed = Signal()  # another layer, or other data in it
+
+    def __init__(self, viewer: ViewerModel, accepts: Callable[[Any], bool], prefers: Callable[[Image], bool]) -> None:
+        super().__init__()
+        self._viewer, self._accepts, self._prefers = viewer, accepts, prefers
+        self._watched: Image | None = None
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(8)  # a long layer name must not widen the dock
+        events = viewer.layers.events
+        for event in (events.inserted, events.removed, events.reordered, events.renamed):
+            event.connect(self._refresh)
+        self.currentIndexChanged.connect(self._chosen)
+        self.setPlaceholderText("choose a layer")
+        self._refresh()
+
+    @property
+    def layer(self) -> Image | None:
+        """The chosen layer."""
+        return self.currentData()
+
+    def choose(self, layer: Image) -> None:
+        """Choose a layer from the program's side."""
+        self.setCurrentIndex(self._index(layer))
+
+    def _refresh(self, event: Any = None) -> None:
+        offered = [layer for layer in reversed(self._viewer.layers) if self._accepts(layer)]
+        before = kept = self.layer
+        if not any(layer is kept for layer in offered):
+            kept = None
+        if kept is None:
+            kept = self._first([layer for layer in offered if self._prefers(layer)])
+        self.blockSignals(True)
+        self.clear()
+        for layer in offered:
+            self.addItem(layer.name, layer)
+        self.setCurrentIndex(self._index(kept))
+        self.blockSignals(False)
+        if kept is not before or getattr(event, "type", "") == "renamed":
+            self._chosen()
+
+    def _first(self, preferred: list[Image]) -> Image | None:
+        active = self._viewer.layers.selection.active
+        if any(layer is active for layer in preferred):
+            return active
+        return preferred[0] if preferred else None
+
+    def _index(self, layer: Image | None) -> int:
+        # not findData: it compares by value, and Qt's idea of equal Python objects differs between bindings
+        return next((i for i in range(self.count()) if self.itemData(i) is layer), -1)
+
+    def _chosen(self, *_: Any) -> None:
+        if self._watched is not None:
+            self._watched.events.data.disconnect(self._data_changed)
+        self._watched = self.layer
+        if self._watched is not None:
+            self._watched.events.data.connect(self._data_changed)
+            self.setToolTip(rich(self._watched.name))
+        self.changed.emit()
+
+    def _data_changed(self, event: Any = None) -> None:
+        self.changed.emit()
+
+
+class KernelView(QLabel):
+    """A kernel, enlarged, its largest value white."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernel: np.ndarray | None = None
+        self.setFixedSize(QSize(PREVIEW, PREVIEW))
+        self.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.setStyleSheet("background: black;")
+        self.show_kernel(None)
+
+    def show_kernel(self, kernel: np.ndarray | None) -> None:
+        """Draw ``kernel`` (float [kh, kw]); None empties the view."""
+        self.kernel = kernel
+        if kernel is None:
+            self.setPixmap(QPixmap())
+            self.setToolTip(rich("The blur kernel is shown here."))
+            return
+        largest = float(kernel.max()) or 1.0
+        grey = np.ascontiguousarray(np.clip(kernel / largest, 0, 1) * 255, dtype=np.uint8)
+        height, width = grey.shape
+        image = QImage(grey.data, width, height, width, QImage.Format.Format_Grayscale8)
+        pixmap = QPixmap.fromImage(image)  # a copy: `grey` need not outlive this call
+        enlarged = PREVIEW // max(height, width)  # whole numbers, so that all pixels look the same
+        if enlarged:
+            pixmap = pixmap.scaled(width * enlarged, height * enlarged)
+        else:
+            pixmap = pixmap.scaled(
+                PREVIEW, PREVIEW, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
+            )
+        self.setPixmap(pixmap)
+        self.setToolTip(rich(f"Kernel of {height} x {width} pixels; its largest value is shown white."))
+
+
+class Message(QLabel):
+    """A sentence with a coloured edge; hidden while it is empty. The text can be selected and copied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kind = "plain"
+        self.setWordWrap(True)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+        self.say("")
+
+    def say(self, text: str, kind: str = "plain") -> None:
+        """Show ``text``; ``kind`` is plain, good, doubt or bad."""
+        self.kind = kind
+        self.setStyleSheet(f"QLabel {{ border-left: 4px solid {COLOURS[kind]}; padding: 2px 0px 2px 8px; }}")
+        self.setText(text)
+        self.setVisible(bool(text))
+
+
+class Advanced(QCollapsible):
+    """A part of the form that is folded away at first."""
+
+    def __init__(self) -> None:
+        super().__init__("", expandedIcon=QIcon(), collapsedIcon=QIcon())
+        self.setDuration(0)
+        # napari paints a checked button blue, which would make a headline of it
+        self.toggleButton().setStyleSheet("text-align: left; border: none; background: transparent;")
+        self.layout().setContentsMargins(0, 0, 0, 0)
+        self.toggled.connect(self._turn_arrow)
+        self._turn_arrow(False)
+
+    def _turn_arrow(self, expanded: bool) -> None:
+        # an arrow of text: superqt's are drawn once, in the colour of the theme before napari's
+        self.setText(f"{'▼' if expanded else '▶'}  Advanced")
+
+
+def scrolled(owner: QWidget) -> QVBoxLayout:
+    """Give ``owner`` a column of its own that scrolls when the window is too low for it."""
+    inner = QWidget()
+    column = QVBoxLayout(inner)
+    column.setContentsMargins(6, 6, 6, 6)
+    scroll = QScrollArea()
+    scroll.setWidgetResizable(True)
+    scroll.setFrameShape(QFrame.Shape.NoFrame)
+    scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    scroll.setWidget(inner)
+    whole = QVBoxLayout(owner)
+    whole.setContentsMargins(0, 0, 0, 0)
+    whole.addWidget(scroll)
+    owner.setMinimumWidth(DOCK_WIDTH)
+    return column
+
+
+def size_text(shape: Sequence[int]) -> str:
+    """Height and width for a person."""
+    return f"{shape[0]}x{shape[1]} px"
+
+
+def debounced(owner: QObject, slot: Callable[[], None], milliseconds: int = 80) -> QTimer:
+    """A timer whose ``start`` calls ``slot`` once, a little later: many changes at a time cost one call."""
+    timer = QTimer(owner)
+    timer.setSingleShot(True)
+    timer.setInterval(milliseconds)
+    timer.timeout.connect(slot)
+    return timer

@@ -1,0 +1,173 @@
+"""How near a result is to a known truth, after undoing the shift that blind deblurring leaves open.
+
+``x`` shifted one way and ``k`` shifted the other explain a blurred picture as well as ``x`` and ``k`` do, so that
+an honest figure for a blind result is taken at the best shift.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import map_coordinates
+from skimage.metrics import structural_similarity
+
+from .errors import InputError
+
+STEP = 0.25  # px, of the sub-pixel search (published Levin protocol)
+LEVIN_CROP, LEVIN_SHIFT = 15, 5  # px
+
+
+def psnr(
+    estimate: np.ndarray,
+    truth: np.ndarray,
+    align: bool = False,
+    peak: float | None = None,
+    crop: int = 0,
+    max_shift: float = 5,
+) -> float:
+    """Peak signal-to-noise ratio in dB: ``10 log10(peak^2 / mean squared error)``.
+
+    Parameters
+    ----------
+    estimate, truth : array [Y, X] or [Y, X, C]
+        Same shape and intensity scale.
+    align : bool
+        Take the best shift of ``estimate`` within ``max_shift`` pixels, in steps of 0.25.
+    peak : float, optional
+        By default 255 for uint8 truths, 1 for floats within [0, 1], else the truth's maximum.
+    crop : int
+        Pixels left out along each border.
+
+    Returns
+    -------
+    float
+        Infinite for equal pictures.
+
+    Raises
+    ------
+    InputError
+        Shapes differ, or nothing is left inside the crop.
+    """
+    top = _peak(np.asarray(truth)) if peak is None else peak
+    estimate, truth = _ready(estimate, truth, align, crop, max_shift)
+    error = np.mean((_inside(estimate, crop) - _inside(truth, crop)) ** 2)
+    return float(10 * np.log10(top**2 / error)) if error else float("inf")
+
+
+def ssim(
+    estimate: np.ndarray,
+    truth: np.ndarray,
+    align: bool = False,
+    peak: float | None = None,
+    crop: int = 0,
+    max_shift: float = 5,
+) -> float:
+    """Structural similarity, at most 1 (equal): Gaussian window of sigma 1.5 (11x11), mean over pixels.
+
+    Parameters are those of :func:`psnr`. Windows that reach over the border of the cropped picture are left out.
+
+    References
+    ----------
+    Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment", IEEE Trans. Image Processing 13(4), 2004.
+    """
+    top = _peak(np.asarray(truth)) if peak is None else peak
+    estimate, truth = _ready(estimate, truth, align, crop, max_shift)
+    return float(
+        structural_similarity(
+            _inside(estimate, crop),
+            _inside(truth, crop),
+            data_range=top,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            channel_axis=-1 if truth.ndim == 3 else None,
+        )
+    )
+
+
+def align(
+    estimate: np.ndarray, truth: np.ndarray, max_shift: float = 5, crop: int = 0
+) -> tuple[np.ndarray, tuple[float, float]]:
+    """Shift ``estimate`` to where it fits ``truth`` best (least squared error inside the crop).
+
+    Whole pixels first, then steps of 0.25 (bilinear) around the best three.
+
+    Returns
+    -------
+    aligned : float64 array, shape of ``truth``
+        ``aligned[y, x] = estimate[y + dy, x + dx]``; beyond the border the nearest pixel.
+    shift : (float, float)
+        ``(dy, dx)`` in pixels.
+    """
+    estimate, truth = _pair(estimate, truth, crop)
+    reach = int(max_shift)
+    whole = range(-reach, reach + 1)
+    fine = [i * STEP for i in range(-int(1 / STEP), int(1 / STEP) + 1)]
+    target = _inside(truth, crop)
+
+    def error(dy: float, dx: float) -> float:
+        return float(np.mean((_shifted(estimate, dy, dx, crop) - target) ** 2))
+
+    best = sorted((error(dy, dx), dy, dx) for dy in whole for dx in whole)[:3]
+    near = {(dy + i, dx + j) for _, dy, dx in best for i in fine for j in fine}
+    _, dy, dx = min((error(dy, dx), dy, dx) for dy, dx in near if max(abs(dy), abs(dx)) <= max_shift)
+    return _shifted(estimate, dy, dx, 0), (float(dy), float(dx))
+
+
+def kernel_error(estimate: np.ndarray, truth: np.ndarray, max_shift: float = 10) -> float:
+    """Relative error of a kernel at the best shift, ``|k - k'| / |k|``: 0 is equal, about 1 is unrelated.
+
+    Kernels of different sizes are compared centre on centre, zero beyond their arrays; each is scaled to sum 1.
+    """
+    reach = int(np.ceil(max_shift))
+    sides = [max(pair) + 2 * reach for pair in zip(estimate.shape, truth.shape, strict=True)]
+    padded = [_centred(np.asarray(k, np.float64) / np.sum(k), sides) for k in (estimate, truth)]
+    aligned, _ = align(padded[0], padded[1], max_shift)
+    return float(np.linalg.norm(aligned - padded[1]) / np.linalg.norm(padded[1]))
+
+
+def levin_score(estimate: np.ndarray, truth: np.ndarray) -> tuple[float, float, tuple[float, float]]:
+    """PSNR (dB), SSIM and shift by the published Levin protocol: pictures in [0, 1], best shift, 15 px border cut."""
+    aligned, shift = align(estimate, truth, LEVIN_SHIFT, LEVIN_CROP)
+    return psnr(aligned, truth, peak=1, crop=LEVIN_CROP), ssim(aligned, truth, peak=1, crop=LEVIN_CROP), shift
+
+
+def _pair(estimate: np.ndarray, truth: np.ndarray, crop: int) -> tuple[np.ndarray, np.ndarray]:
+    estimate, truth = np.asarray(estimate, np.float64), np.asarray(truth, np.float64)
+    if estimate.shape != truth.shape:
+        raise InputError(f"The pictures differ in shape: {estimate.shape} and {truth.shape}; they must be equal.")
+    if estimate.ndim not in (2, 3) or crop < 0 or min(estimate.shape[:2]) <= 2 * crop:
+        raise InputError(f"Pictures of shape {estimate.shape} cannot be compared inside a border of {crop} px.")
+    return estimate, truth
+
+
+def _ready(
+    estimate: np.ndarray, truth: np.ndarray, aligned: bool, crop: int, max_shift: float
+) -> tuple[np.ndarray, np.ndarray]:
+    estimate, truth = _pair(estimate, truth, crop)
+    return (align(estimate, truth, max_shift, crop)[0] if aligned else estimate), truth
+
+
+def _peak(truth: np.ndarray) -> float:
+    if truth.dtype == np.uint8:
+        return 255.0
+    return 1.0 if truth.dtype.kind == "f" and 0 <= truth.min() and truth.max() <= 1 else float(truth.max())
+
+
+def _inside(image: np.ndarray, crop: int) -> np.ndarray:
+    return image[crop : image.shape[0] - crop, crop : image.shape[1] - crop]
+
+
+def _shifted(image: np.ndarray, dy: float, dx: float, crop: int) -> np.ndarray:
+    """``image[y + dy, x + dx]`` inside the crop: bilinear, the nearest pixel beyond the border."""
+    rows, columns = np.mgrid[crop : image.shape[0] - crop, crop : image.shape[1] - crop].astype(np.float64)
+    where = [rows + dy, columns + dx]
+    if image.ndim == 2:
+        return map_coordinates(image, where, order=1, mode="nearest")
+    return np.stack([map_coordinates(plane, where, order=1, mode="nearest") for plane in np.moveaxis(image, -1, 0)], -1)
+
+
+def _centred(kernel: np.ndarray, sides: list[int]) -> np.ndarray:
+    out = np.zeros(sides)
+    top, left = (side // 2 - n // 2 for side, n in zip(sides, kernel.shape, strict=True))
+    out[top : top + kernel.shape[0], left : left + kernel.shape[1]] = kernel
+    return out

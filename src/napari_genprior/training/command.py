@@ -1,0 +1,87 @@
+"""What ``genprior train`` does: data from its options, the loop behind a bar, a line of figures."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import click
+import numpy as np
+from tqdm import tqdm
+
+from ..errors import InputError
+from ..settings import TrainingSettings
+from ..zoo.store import user_folder
+from . import data, learners
+from .loop import Trained, train
+
+
+def train_from(
+    settings: TrainingSettings,
+    *,
+    name: str,
+    source: Path | None,
+    simulator: str | None,
+    kind: data.Kind,
+    key: str,
+    tiles: bool,
+    channels: str,
+    kernels: int,
+    licence_weights: str,
+    licence_data: str,
+    out_folder: Path | None,
+    overwrite: bool,
+    quiet: bool,
+    recipe: str,
+) -> Trained:
+    """Run the command; see its help for the options."""
+    if (source is None) == (simulator is None):
+        raise InputError("Give --data (a folder, npz or npy file) or --simulate (a kind of kernels), one of them.")
+    folder = out_folder or user_folder()
+    if source is None:
+        assert simulator is not None
+        pictures = _simulated(simulator, kernels, settings, quiet)
+        licence_data = "none needed: the kernels are simulated by this package"
+    else:
+        size = learners.FIXED[settings.arch][1] if settings.arch in learners.FIXED else settings.size
+        colours = learners.FIXED[settings.arch][0] if settings.arch in learners.FIXED else int(channels)
+        array = data.read_pictures(source, size=size, channels=colours, key=key, tiles=tiles)
+        about = f"{len(array)} {kind}s of {source.name}"
+        pictures = data.split(array, kind, about, held_out=settings.held_out, seed=settings.seed)
+    if out_folder is None:
+        folder.mkdir(parents=True, exist_ok=True)
+    running = train(
+        pictures, settings, name, folder, license_weights=licence_weights, license_data=licence_data,
+        recipe=recipe, overwrite=overwrite,
+    )  # fmt: skip
+    trained = _behind_a_bar(running, name, quiet)
+    figures = ", ".join(f"{figure} {value:g}" for figure, value in trained.card.metrics.items())
+    click.echo(f"{trained.path}: {figures}; {trained.steps} steps, {trained.seconds / 60:.1f} min: {trained.reason}.")
+    return trained
+
+
+def _simulated(simulator: str, count: int, settings: TrainingSettings, quiet: bool) -> data.Pictures:
+    size = settings.size or 28
+    drawn = islice(data.draw_kernels(simulator, size, settings.seed), count)
+    array = np.stack(list(tqdm(drawn, total=count, desc=f"drawing {simulator} kernels", disable=quiet)))[:, None]
+    about = f"{count} simulated kernels: {data.SIMULATED[simulator][1]}; seed {settings.seed}"
+    return data.split(array, "kernel", about, held_out=settings.held_out, seed=settings.seed, turn=True)
+
+
+def _behind_a_bar(running, name: str, quiet: bool) -> Trained:
+    """Drain the loop; an interruption closes it, which writes a checkpoint."""
+    form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+    with tqdm(total=1.0, desc=name, disable=quiet, bar_format=form) as bar:
+        try:
+            while True:
+                try:
+                    progress = next(running)
+                except StopIteration as end:
+                    return end.value
+                shown = {key: f"{value:.4g}" for key, value in progress.losses.items()}
+                if progress.held_out is not None:
+                    shown["held out"] = f"{progress.held_out:.5g}"
+                bar.set_postfix({"step": progress.step, **shown}, refresh=False)
+                bar.update(progress.fraction - bar.n)
+        finally:
+            running.close()

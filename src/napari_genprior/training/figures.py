@@ -1,0 +1,92 @@
+"""How good a trained generator is: what its latents can reach, and what it looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .._tensors import seeded
+from ..nets.dcgan import DCGAN
+from . import losses
+
+SEARCH_STEPS = 300
+SEARCH_RATE = 0.05
+SHEET_SIDE = 8  # pictures a side
+
+
+def closest_latents(net: Callable[[Tensor], Tensor], x: Tensor, start: Tensor, steps: int = SEARCH_STEPS) -> Tensor:
+    """Latents whose decoded pictures are closest to ``x``: ``argmin_z |G(z) - x|^2`` (eq. 13 of papers 000 and 003).
+
+    Parameters
+    ----------
+    x : Tensor [N, C, Y, X]
+    start : Tensor [N, latent]
+    steps : int
+        Of Adam, its rate falling along half a cosine.
+
+    Returns
+    -------
+    Tensor [N, latent]
+    """
+    size = x.square().mean()  # the error relative to the picture's power: kernels and pictures alike are of order 1
+    z = start.detach().clone().requires_grad_()
+    optimiser = torch.optim.Adam([z], SEARCH_RATE)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        ((net(z) - x).square().mean(dim=(1, 2, 3)).sum() / size).backward()
+        optimiser.step()
+        schedule.step()
+    return z.detach()
+
+
+def measure(net: Any, held_out: Tensor, kernel: bool) -> dict[str, float]:
+    """Error on held-out pictures, by the encoder's mean and by the best latent found from there.
+
+    Returns
+    -------
+    dict
+        Kernels: ``relative_error_encoder``, ``relative_range_error``, means of ``|G(z) - k| / |k|``. Pictures:
+        ``psnr_encoder_db``, ``psnr_range_db``. A GAN has no encoder, its search starts at a random latent.
+    """
+    names = ("relative_error_encoder", "relative_range_error") if kernel else ("psnr_encoder_db", "psnr_range_db")
+    judge = losses.relative_error if kernel else losses.psnr
+    figures = {}
+    with torch.no_grad():
+        if isinstance(net, DCGAN) or getattr(net, "encoder", net) is None:
+            start = torch.randn(len(held_out), net.latent, generator=seeded(0)).to(held_out.device)
+        else:
+            start = net.encode(held_out)[0]
+            figures[names[0]] = judge(held_out, net(start))
+    best = closest_latents(net, held_out, start)
+    with torch.no_grad():
+        figures[names[1]] = judge(held_out, net(best))
+    return {name: round(value, 3) for name, value in figures.items()}
+
+
+@torch.no_grad()
+def sheet(net: Any, held_out: Tensor, kernel: bool) -> np.ndarray:
+    """Random pictures of a generator, below them (where it has an encoder) held-out pictures and what becomes of them.
+
+    Returns
+    -------
+    uint8 array [Y, X] or [Y, X, 3]
+    """
+    shown = net(torch.randn(SHEET_SIDE**2, net.latent, generator=seeded(0)).to(held_out.device))
+    if not isinstance(net, DCGAN) and getattr(net, "encoder", net) is not None:
+        given = held_out[: 2 * SHEET_SIDE]
+        given = given[: len(given) // SHEET_SIDE * SHEET_SIDE]
+        back = net(net.encode(given)[0]) if len(given) else given
+        rows = zip(given.split(SHEET_SIDE), back.split(SHEET_SIDE), strict=True)
+        shown = torch.cat([shown, *(part for pair in rows for part in pair)])
+    if kernel:
+        shown = shown / shown.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-12)
+    planes = torch.nn.functional.pad(shown.clamp(0, 1), (1, 1, 1, 1)).cpu()  # a dark line between pictures
+    count, channels, height, width = planes.shape
+    grid = planes.view(count // SHEET_SIDE, SHEET_SIDE, channels, height, width).permute(0, 3, 1, 4, 2)
+    picture = (grid.reshape(count // SHEET_SIDE * height, SHEET_SIDE * width, channels) * 255).round().byte().numpy()
+    return picture[..., 0] if channels == 1 else picture

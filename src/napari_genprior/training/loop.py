@@ -1,0 +1,247 @@
+"""The training loop: a generator. To drive it is to train; to close it, or to kill it, costs what came after the last
+checkpoint; the same call goes on from there, with the same data in the same order.
+
+Nothing random carries over from step to step: order, augmentation and noise are drawn from (seed, step) alone, so
+a checkpoint needs no random states. With ``steps`` given (not ``minutes``) an interrupted training ends, bit for bit,
+where an uninterrupted one does, on the same CPU with as many threads.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .._tensors import resolve_device
+from ..errors import InputError
+from ..io import check_place, write_image
+from ..settings import TrainingSettings
+from ..zoo.card import Card
+from ..zoo.registry import build
+from ..zoo.write import stored_precision, write_prior
+from . import checkpoint, data, figures, learners
+
+FREE = ("minutes", "checkpoint_seconds", "device", "patience", "half", "keep_encoder")  # may differ when a run resumes
+MEASURED = 64  # held-out pictures whose best latents are searched for at the end
+
+
+@dataclass(frozen=True)
+class TrainingProgress:
+    """After ``step`` updates: ``fraction`` of the training, losses of the last batch, the last held-out loss."""
+
+    step: int
+    epoch: float
+    fraction: float
+    losses: dict[str, float]
+    held_out: float | None
+    seconds: float
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came out: the card (``figures`` in ``card.metrics``) and where it lies; ``reason`` says why it ended."""
+
+    card: Card
+    path: Path
+    steps: int
+    seconds: float
+    reason: str
+
+
+@dataclass
+class _State:
+    step: int = 0
+    seconds: float = 0.0
+    held_out: float | None = None
+    best: float | None = None
+    since_best: int = 0
+    run: dict[str, Any] = field(default_factory=dict)  # settings and data it belongs to
+
+
+def train(
+    pictures: data.Pictures,
+    settings: TrainingSettings,
+    name: str,
+    folder: Path,
+    *,
+    license_weights: str = "not stated; ask who trained it",
+    license_data: str = "not stated",
+    recipe: str = "",
+    overwrite: bool = False,
+) -> Generator[TrainingProgress, None, Trained]:
+    """Train a generator and store it as ``folder/name.safetensors`` and ``.json``.
+
+    Parameters
+    ----------
+    pictures : Pictures
+        See :func:`data.split`.
+    settings : TrainingSettings
+    name : str
+        Lower-case letters, digits, ``.`` and ``-``.
+    folder : Path
+        Beside the model, ``name.png`` shows samples; ``name.checkpoint`` is there while it trains.
+    license_weights, license_data, recipe : str
+        For the card. The recipe is by default the settings.
+    overwrite : bool
+        Replace a finished model of that name.
+
+    Yields
+    ------
+    TrainingProgress
+        After every update. Closing the generator writes a checkpoint.
+
+    Raises
+    ------
+    InputError
+        Settings and data that do not fit, a finished model of that name, or an unfinished one of other settings.
+    """
+    arguments = learners.arguments_for(settings, pictures)
+    size = learners.size_of(settings, arguments)
+    if (folder / f"{name}.json").exists() and not overwrite:
+        raise InputError(f"There is a model {name} in {folder} already; choose another name, or overwrite it.")
+    place = folder / f"{name}.checkpoint"
+    check_place(place)
+    device = resolve_device(settings.device)
+    learner = learners.fresh(settings, arguments, device)
+    state, best = _resumed(place, learner, settings, pictures)
+    held_out = data.batch(pictures.held_out, torch.arange(len(pictures.held_out)), size).to(device)
+    if settings.arch == "linear" and state.step == 0:
+        learners.fit_linear(learner, pictures, size, settings)
+    reason = "the principal components are exact"
+    if settings.arch != "linear" or settings.refiner:
+        reason = yield from _updates(learner, pictures, held_out, state, best, place, size)
+    net: Any = learner.averaged
+    if best:
+        net.load_state_dict(best)
+    if settings.arch == "linear":
+        arguments = {**arguments, "refiner": settings.refiner}
+    elif not settings.keep_encoder and settings.arch != "dcgan":
+        arguments = {**arguments, "encoder": False}
+        decoder, net = net, build(settings.arch, arguments)
+        net.load_state_dict({key: value for key, value in decoder.state_dict().items() if key in net.state_dict()})
+        net.to(device).eval().requires_grad_(False)
+    stored_precision(net, settings.half)
+    kernel = pictures.kind == "kernel"
+    metrics = figures.measure(net, held_out[:MEASURED], kernel)
+    _write_sheet(folder / f"{name}.png", net, held_out, kernel)
+    card = write_prior(
+        net, folder, half=settings.half, name=name, kind=pictures.kind, arch=settings.arch, arguments=arguments,
+        latent=net.latent, distribution="normal", channels=held_out.shape[1], size=(size, size), output_range=(0.0, 1.0),
+        license_weights=license_weights, license_data=license_data, data=pictures.about, metrics=metrics,
+        recipe=f"{recipe or settings.model_dump_json(exclude_defaults=True)}: {state.step} updates of {settings.batch} "
+        f"in {state.seconds / 60:.1f} min on {device.type}, {torch.get_num_threads()} thread(s); {reason}",
+    )  # fmt: skip
+    place.unlink(missing_ok=True)
+    return Trained(card, folder / f"{name}.json", state.step, state.seconds, reason)
+
+
+def _updates(
+    learner: learners.Learner,
+    pictures: data.Pictures,
+    held_out: Tensor,
+    state: _State,
+    best: dict[str, Tensor],
+    place: Path,
+    size: int,
+) -> Generator[TrainingProgress, None, str]:
+    """Train until the steps are made, the time is up or patience ends; ``state`` and ``best`` are kept up to date."""
+    settings = learner.settings
+    per_epoch = max(1, len(pictures.train) // settings.batch)
+    started = time.monotonic() - state.seconds
+    written = time.monotonic()
+    order, epoch = torch.empty(0), -1
+    ways = {"mirror": settings.mirror, "turn": settings.turn or pictures.turn, "shift_px": settings.shift_px}
+    learner.net.train()
+    try:
+        while (fraction := _fraction(settings, state)) < 1:
+            if settings.patience and state.since_best >= settings.patience:
+                return f"no better held-out loss in {settings.patience} looks"
+            if state.step // per_epoch != epoch:
+                epoch = state.step // per_epoch
+                order = torch.randperm(len(pictures.train), generator=_drawn_from(settings.seed, epoch, 0))
+            first = state.step % per_epoch * settings.batch
+            random = _drawn_from(settings.seed, state.step, 1)
+            chosen = data.batch(pictures.train, order[first : first + settings.batch], size, random, **ways)
+            learner.set_rate(fraction)
+            losses = learner.step(chosen.to(learner.device), random)
+            learner.follow_average(state.step)
+            state.step += 1
+            if state.step % settings.evaluate_every == 0:
+                _judge(learner, held_out, state, best)
+            state.seconds = time.monotonic() - started
+            if time.monotonic() - written >= settings.checkpoint_seconds:
+                _checkpoint(learner, held_out, state, best, place, pictures.kind == "kernel")
+                written = time.monotonic()
+            yield _progress(settings, state, state.step / per_epoch, losses)
+    except GeneratorExit:
+        _checkpoint(learner, held_out, state, best, place, pictures.kind == "kernel")
+        raise
+    _judge(learner, held_out, state, best)
+    return f"all {settings.steps} steps were made" if settings.steps else "the time was up"
+
+
+def _fraction(settings: TrainingSettings, state: _State) -> float:
+    return state.step / settings.steps if settings.steps else state.seconds / (60 * settings.minutes)
+
+
+def _progress(
+    settings: TrainingSettings, state: _State, epoch: float, losses: dict[str, Tensor]
+) -> TrainingProgress:
+    fraction = min(1.0, _fraction(settings, state))
+    left = state.seconds * (1 - fraction) / fraction if fraction else float("inf")
+    values = {name: float(value.detach()) for name, value in losses.items()}
+    return TrainingProgress(state.step, epoch, fraction, values, state.held_out, state.seconds, left)
+
+
+def _drawn_from(seed: int, number: int, purpose: int) -> torch.Generator:
+    """A generator that depends on these three numbers alone, unrelated to that of their neighbours."""
+    mixed = np.random.SeedSequence([seed, number, purpose]).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(mixed >> np.uint64(1)))
+
+
+def _judge(learner: learners.Learner, held_out: Tensor, state: _State, best: dict[str, Tensor]) -> None:
+    state.held_out = learner.judge(held_out)
+    if state.held_out is None:
+        return
+    if state.best is None or state.held_out < state.best:
+        state.best, state.since_best = state.held_out, 0
+        best.update({key: value.detach().clone() for key, value in learner.averaged.state_dict().items()})
+    else:
+        state.since_best += 1
+
+
+def _resumed(
+    place: Path, learner: learners.Learner, settings: TrainingSettings, pictures: data.Pictures
+) -> tuple[_State, dict[str, Tensor]]:
+    """Where an earlier, interrupted call stood, or a fresh start."""
+    run = {"settings": settings.model_dump(mode="json", exclude=set(FREE)), "data": pictures.fingerprint()}
+    found = checkpoint.read_state(place)
+    if found is None:
+        return _State(run=run), {}
+    if found["run"] != run:
+        before, now = found["run"]["settings"], run["settings"]
+        differ = [f"{key} {before.get(key)!r} (now {value!r})" for key, value in now.items() if before.get(key) != value]
+        raise InputError(
+            f"{place} is an unfinished training with {', '.join(differ) or 'other data'}; "
+            "repeat its command to finish it, delete it, or choose another name."
+        )
+    return _State(**found), checkpoint.load(place, learner)
+
+
+def _checkpoint(
+    learner: learners.Learner, held_out: Tensor, state: _State, best: dict[str, Tensor], place: Path, kernel: bool
+) -> None:
+    checkpoint.save(place, learner, best, json.loads(json.dumps(vars(state))))
+    _write_sheet(place.with_name(place.name.removesuffix(".checkpoint") + ".png"), learner.averaged, held_out, kernel)
+
+
+def _write_sheet(path: Path, net: Any, held_out: Tensor, kernel: bool) -> None:
+    write_image(path, figures.sheet(net, held_out, kernel))

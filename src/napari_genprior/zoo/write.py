@@ -1,0 +1,69 @@
+"""Writing a pretrained prior: its weights, then the card that names their hash."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import InputError, ModelError
+from ..io import written_whole
+from .card import Card
+
+FULL_PRECISION = ("residual_spectrum",)  # powers as small as 1e-8, which float16 cannot hold
+
+
+def write_prior(net: nn.Module, folder: Path, *, half: bool = True, **about: Any) -> Card:
+    """Store a generator as ``NAME.safetensors`` and ``NAME.json``.
+
+    Parameters
+    ----------
+    net : Module
+        Built from the card's ``arch`` and ``arguments``.
+    folder : Path
+    half : bool
+        Store float16 where that loses no value to overflow.
+    **about
+        The card's fields but for ``sha256``.
+
+    Raises
+    ------
+    InputError
+        A name or text that a card may not have.
+    """
+    from pydantic import ValidationError
+    from safetensors.torch import save
+
+    tensors = {name: _stored(name, value, half) for name, value in net.state_dict().items()}
+    if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
+        raise ModelError("The weights hold NaN or infinite values; nothing was written.")
+    content = save(tensors)
+    try:
+        card = Card(sha256=hashlib.sha256(content).hexdigest(), **about)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"The model card cannot have {first['loc'][0]} = {first['input']!r}: {first['msg']}.") from error
+    path = folder / f"{card.name}.json"
+    # A card without weights, or with others, would be a broken model: at no moment is there one.
+    path.unlink(missing_ok=True)
+    with written_whole(folder / f"{card.name}.safetensors") as beside:
+        beside.write_bytes(content)
+    with written_whole(path) as beside:
+        beside.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return card
+
+
+def stored_precision(net: nn.Module, half: bool) -> None:
+    """Round a generator's weights as :func:`write_prior` will store them, so that it is judged as it will be used."""
+    net.load_state_dict({name: _stored(name, value, half).to(value) for name, value in net.state_dict().items()})
+
+
+def _stored(name: str, tensor: Tensor, half: bool) -> Tensor:
+    tensor = tensor.detach().cpu().contiguous()
+    if not half or not tensor.is_floating_point() or name in FULL_PRECISION:
+        return tensor.clone()
+    halved = tensor.half()
+    return halved if torch.isfinite(halved).all() else tensor.clone()

@@ -1,0 +1,340 @@
+"""*Deblur*: run, watch, cancel, fail, lose layers, close."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.utils.notifications import notification_manager
+
+from napari_genprior._napari._deblur_widget import DeblurWidget
+from napari_genprior.blur import motion
+from napari_genprior.methods import METHODS
+from napari_genprior.simulation import simulate
+
+
+@pytest.fixture
+def widget(qtbot, viewer, slow):
+    made = DeblurWidget(viewer)
+    qtbot.addWidget(made)
+    return made
+
+
+@pytest.fixture
+def blurred(viewer, picture):
+    return viewer.add_image(
+        picture,
+        name="b",
+        scale=(0.5, 0.25),
+        translate=(3, 4),
+        units=("um", "um"),
+        colormap="green",
+        contrast_limits=(2, 99),
+    )
+
+
+def brighter(picture: np.ndarray, step: int) -> np.ndarray:
+    """What the slow method makes of an 8-bit picture."""
+    return np.rint(picture + 255 * step / 100).astype(np.uint8)
+
+
+def test_from_a_layer_to_result_and_kernel(widget, viewer, slow, blurred, picture, finish):
+    slow.step(100)
+    widget.seed.setValue(3)
+    widget.run_or_cancel()
+    finish(widget)
+    result, kernel = viewer.layers["b deblurred"], viewer.layers["b kernel"]
+    np.testing.assert_array_equal(result.data, brighter(picture, 6))
+    assert result.data.dtype == np.uint8
+    np.testing.assert_allclose(result.translate, blurred.translate)
+    assert result.contrast_limits == blurred.contrast_limits
+    assert result.colormap.name == "green"
+    assert kernel.data.sum() == pytest.approx(1)
+    for layer in (result, kernel):
+        np.testing.assert_allclose(layer.scale, blurred.scale)
+        assert layer.units == blurred.units
+        report = layer.metadata["genprior"]
+        assert report["status"]["code"] == "done"
+        assert report["provenance"]["seed"] == 3
+        assert report["provenance"]["method"] == "slow"
+        assert report["source"] == "b"
+    np.testing.assert_array_equal(blurred.data, picture)
+    assert widget.verdict.kind in ("good", "doubt")
+    assert widget.verdict.text()
+    assert widget.run_button.text() == "Run"
+    assert widget.run_button.isEnabled()
+
+
+def test_progress_and_picture_are_live(widget, viewer, slow, blurred, picture, wait_until, finish):
+    widget.run_or_cancel()
+    assert widget.run_button.text() == "Cancel"
+    assert not widget.form.isEnabled()
+    slow.step()
+    wait_until(lambda: "b deblurred" in viewer.layers)
+    live = viewer.layers["b deblurred"]
+    np.testing.assert_array_equal(live.data, brighter(picture, 1))
+    assert live.metadata["genprior"]["status"]["code"] == "running"
+    assert "step 1" in widget.stage.text()
+    assert widget.bar.value() == pytest.approx(1000 / 6, abs=1)
+    slow.step(5)
+    finish(widget)
+    assert viewer.layers["b deblurred"] is live  # the same layer, with the final picture in it
+    np.testing.assert_array_equal(live.data, brighter(picture, 6))
+    assert len(viewer.layers) == 3
+
+
+def test_cancel_keeps_the_best_so_far(widget, viewer, slow, blurred, picture, wait_until, finish):
+    widget.run_or_cancel()
+    slow.step(2)
+    wait_until(lambda: "b deblurred" in viewer.layers)
+    widget.run_or_cancel()
+    assert widget.run_button.text() == "Stopping..."
+    slow.step()
+    finish(widget)
+    report = viewer.layers["b deblurred"].metadata["genprior"]
+    assert report["status"]["code"] == "stopped"
+    np.testing.assert_array_equal(viewer.layers["b deblurred"].data, brighter(picture, 3))
+    assert viewer.layers["b kernel"].data[0, 0] == pytest.approx(1 / 4)
+    assert "Stopped at step 3 of 6" in widget.verdict.text()
+    assert slow.closed.is_set()
+    assert widget.run_button.text() == "Run"
+
+
+def test_cancel_before_the_first_picture_says_so(widget, viewer, slow, blurred, wait_until, finish):
+    slow.first_picture = 4
+    widget.run_or_cancel()
+    slow.step()
+    wait_until(lambda: "step 1" in widget.stage.text())
+    widget.run_or_cancel()
+    slow.step()
+    finish(widget)
+    assert "nothing was kept" in widget.verdict.text()
+    assert list(viewer.layers) == [blurred]
+
+
+def test_a_second_run_leaves_the_first_result(widget, viewer, slow, blurred, finish):
+    slow.step(100)
+    for _ in range(2):
+        widget.run_or_cancel()
+        finish(widget)
+    assert {layer.name for layer in viewer.layers} == {
+        "b", "b deblurred", "b kernel", "b deblurred [1]", "b kernel [1]",
+    }  # fmt: skip
+    assert widget.picture.layer is blurred
+
+
+def test_steps_and_settings_reach_the_method(widget, viewer, slow, blurred, finish):
+    steps, advanced = widget._method_forms("slow")
+    assert steps.names == ["steps"]
+    assert advanced.names == ["gain"]
+    steps.set_values({"steps": 2})
+    advanced.set_values({"gain": 3e-6})
+    slow.step(100)
+    widget.run_or_cancel()
+    finish(widget)
+    settings = viewer.layers["b deblurred"].metadata["genprior"]["provenance"]["settings"]
+    assert settings == {"steps": 2, "gain": 3e-6}
+
+
+def test_the_kernel_size_can_be_given(widget, viewer, blurred):
+    widget.kernel_size.auto.setChecked(False)
+    widget.kernel_size.editor.setValue(14)
+    widget.refresh()
+    assert "15x15" in widget.sentence.text()
+
+
+class TestErrors:
+    """Each leaves the layers as they are and the widget usable."""
+
+    @pytest.mark.parametrize(
+        ("spoil", "says"),
+        [
+            (lambda p: np.where(p == p.max(), np.nan, p), "NaN"),
+            (lambda p: np.full((30, 30), 7.0), "constant"),
+            (lambda p: p[:4], "4x48"),
+            (lambda p: p > 3, "data type"),
+        ],
+    )
+    def test_an_unusable_picture_is_named_in_place(self, widget, viewer, picture, spoil, says):
+        viewer.add_image(spoil(picture.astype(np.float32)), name="bad")
+        widget.refresh()
+        assert says in widget.sentence.text()
+        assert not widget.run_button.isEnabled()
+        assert len(viewer.layers) == 1
+
+    def test_a_picture_that_is_mended_can_be_run(self, widget, viewer, picture, wait_until):
+        layer = viewer.add_image(np.full((30, 30), 7.0), name="bad")
+        widget.refresh()
+        assert not widget.run_button.isEnabled()
+        layer.data = picture
+        wait_until(widget.run_button.isEnabled)
+
+    @pytest.mark.parametrize(
+        ("kernel", "says"),
+        [
+            (np.zeros((3, 3)), "zero everywhere"),
+            (-np.eye(3), "negative"),
+            (np.ones((99, 99)), "larger than the picture"),
+            (None, "blur kernel first"),
+        ],
+    )
+    def test_an_unusable_kernel_is_named_in_place(self, widget, viewer, blurred, kernel, says):
+        if kernel is not None:
+            viewer.add_image(kernel, name="kernel", units=blurred.units)
+        widget.method.setCurrentText("slow-known")
+        widget.refresh()
+        assert says in widget.sentence.text()
+        assert not widget.run_button.isEnabled()
+
+    def test_an_error_on_the_way_is_told_and_the_picture_kept(self, widget, viewer, slow, blurred, finish, caplog):
+        told = []
+        notification_manager.notification_ready.connect(told.append)
+        slow.fail_at = 3
+        slow.step(100)
+        widget.run_or_cancel()
+        finish(widget)
+        assert "Out of memory" in widget.verdict.text()
+        assert "was kept" in widget.verdict.text()
+        assert widget.verdict.kind == "bad"
+        assert any("Out of memory" in note.message for note in told)
+        assert "CUDA out of memory" in caplog.text  # with its traceback, for the report
+        assert viewer.layers["b deblurred"].metadata["genprior"]["status"]["code"] == "stopped"
+        slow.fail_at = None
+        widget.run_or_cancel()
+        finish(widget)
+        assert "Out of memory" not in widget.verdict.text()
+
+    def test_an_error_at_the_start_leaves_the_layers_untouched(self, widget, viewer, slow, blurred, finish):
+        slow.fail_at = 1
+        slow.step(100)
+        widget.run_or_cancel()
+        finish(widget)
+        assert widget.verdict.kind == "bad"
+        assert list(viewer.layers) == [blurred]
+        assert widget.run_button.isEnabled()
+
+    def test_a_picture_spoilt_after_the_check_is_found_by_the_run(self, widget, viewer, blurred, finish):
+        widget.refresh()
+        blurred.data[:] = 5  # in place: no event
+        widget.run_or_cancel()
+        finish(widget)
+        assert "constant" in widget.verdict.text()
+        assert list(viewer.layers) == [blurred]
+
+
+class TestLayers:
+    """The choice follows the layer list, and a run outlives its layers."""
+
+    def test_only_pictures_are_offered(self, widget, viewer, picture):
+        viewer.add_labels(picture.astype(int), name="labels")
+        viewer.add_points(np.zeros((2, 2)), name="points")
+        assert widget.picture.count() == 0
+        assert not widget.run_button.isEnabled()
+        viewer.add_image(picture, name="image")
+        assert [widget.picture.itemText(i) for i in range(widget.picture.count())] == ["image"]
+
+    def test_the_choice_follows_the_list(self, widget, viewer, picture):
+        first, second = viewer.add_image(picture, name="one"), viewer.add_image(picture, name="two")
+        assert widget.picture.layer is first  # was the only one; another layer does not change the choice
+        first.name = "uno"
+        assert widget.picture.currentText() == "uno"
+        viewer.layers.move(0, 2)
+        assert widget.picture.itemText(0) == "uno"
+        assert widget.picture.layer is first
+        viewer.layers.remove(first)
+        assert widget.picture.layer is second
+
+    def test_of_a_stack_the_displayed_plane(self, widget, viewer, slow, wait_until, finish):
+        stack = np.random.default_rng(0).integers(0, 128, (4, 30, 32), dtype=np.uint8)
+        viewer.add_image(stack, name="s", axis_labels=("z", "y", "x"))
+        viewer.dims.set_current_step(0, 2)
+        wait_until(lambda: "z 2 (of 4)" in widget.sentence.text())
+        slow.step(100)
+        widget.run_or_cancel()
+        finish(widget)
+        np.testing.assert_array_equal(viewer.layers["s [z 2] deblurred"].data, brighter(stack[2], 6))
+
+    def test_the_source_removed_during_the_run(self, widget, viewer, slow, blurred, wait_until, finish):
+        widget.run_or_cancel()
+        slow.step()
+        wait_until(lambda: "b deblurred" in viewer.layers)
+        viewer.layers.remove(blurred)
+        slow.step(100)
+        finish(widget)
+        np.testing.assert_allclose(viewer.layers["b deblurred"].scale, (0.5, 0.25))
+        assert "removed during the run" in widget.verdict.text()
+
+    def test_the_live_layers_removed_during_the_run(self, widget, viewer, slow, blurred, picture, wait_until, finish):
+        widget.run_or_cancel()
+        slow.step()
+        wait_until(lambda: "b deblurred" in viewer.layers)
+        viewer.layers.clear()
+        slow.step(3)
+        wait_until(lambda: "step 4" in widget.stage.text())
+        assert len(viewer.layers) == 0  # what the user removed stays away until there is a result
+        slow.step(100)
+        finish(widget)
+        result = viewer.layers["b deblurred"]
+        np.testing.assert_array_equal(result.data, brighter(picture, 6))
+        np.testing.assert_allclose(result.scale, (0.5, 0.25))
+        assert result.units == blurred.units
+        assert result.metadata["genprior"]["status"]["code"] == "done"
+        assert "added as a new layer" in widget.verdict.text()
+
+    def test_a_known_kernel_from_a_layer(self, widget, viewer, slow, blurred, finish):
+        viewer.add_image(np.ones((3, 5)), name="psf", units=blurred.units)
+        widget.method.setCurrentText("slow-known")
+        assert not widget.kernel.isHidden()
+        assert widget.kernel_size.isHidden()
+        widget.refresh()
+        assert "given kernel of 3x5" in widget.sentence.text()
+        slow.step(100)
+        widget.run_or_cancel()
+        finish(widget)
+        assert viewer.layers["b deblurred"].metadata["genprior"]["provenance"]["arguments"]["kernel_sha256"]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_runs_from_the_widget(qtbot, viewer, sharp, finish, name):
+    made = simulate(sharp, motion(7, 30), noise=0.01)
+    viewer.add_image(made.kernel, name="true kernel")
+    viewer.add_image(made.blurred, name="b")
+    widget = DeblurWidget(viewer)
+    qtbot.addWidget(widget)
+    widget.method.setCurrentText(name)
+    widget.kernel_size.auto.setChecked(False)
+    widget.kernel_size.editor.setValue(9)
+    for form in widget._method_forms(name):
+        form.set_values({"steps": 10, "channels": 4, "depth": 2})
+    widget.refresh()
+    assert widget.run_button.isEnabled(), widget.sentence.text()
+    widget.run_or_cancel()
+    finish(widget)
+    assert widget.verdict.kind != "bad", widget.verdict.text()
+    assert viewer.layers["b deblurred"].data.shape == sharp.shape
+    assert viewer.layers["b deblurred"].metadata["genprior"]["provenance"]["method"] == name
+
+
+def test_closing_the_widget_ends_the_run(widget, viewer, slow, blurred, qapp, wait_until):
+    widget.run_or_cancel()
+    wait_until(slow.entered.is_set)
+    widget.close()
+    slow.step()
+    assert slow.closed.wait(20)
+    qapp.processEvents()
+    assert list(viewer.layers) == [blurred]  # nobody is there to see a result; no_thread_left looks at the thread
+
+
+def test_closing_the_widget_before_the_thread_began(widget, viewer, slow, blurred, qapp):
+    widget.run_or_cancel()
+    widget.close()
+    qapp.processEvents()
+    assert list(viewer.layers) == [blurred]
+
+
+def test_napari_quitting_its_workers_leaves_the_widget_usable(widget, slow, blurred, finish):
+    widget.run_or_cancel()
+    widget._worker.quit()
+    slow.step(100)
+    finish(widget)
+    assert widget.run_button.text() == "Run"
+    assert widget.run_button.isEnabled()

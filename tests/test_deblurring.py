@@ -1,0 +1,241 @@
+"""The front door: every bad input refused with a reason, every good one restored in its own scale and shape."""
+
+import numpy as np
+import pytest
+import torch
+
+import napari_genprior as gp
+from conftest import blocks
+from napari_genprior import deblurring
+from napari_genprior.algorithms import Snapshot, Solution
+from napari_genprior.errors import DeviceError, GenPriorError, InputError
+from napari_genprior.methods import METHODS, Method
+from napari_genprior.result import StatusCode
+from napari_genprior.settings import ClassicalSettings, KnownKernelSettings, Settings
+
+SHARP = blocks()
+KERNEL = gp.blur.motion(9, 30)
+
+
+@pytest.fixture(scope="module")
+def blurred():
+    return gp.simulate(SHARP, KERNEL, noise=0.005, seed=0).blurred
+
+
+@pytest.fixture(scope="module")
+def blind(blurred):
+    return gp.deblur(blurred, kernel_size=11)
+
+
+def test_blind_deblurring_finds_picture_and_kernel(blurred, blind):
+    before, after = (gp.metrics.psnr(image, SHARP, align=True, crop=8) for image in (blurred, blind.image))
+    assert after > before + 3
+    assert gp.metrics.kernel_error(blind.kernel, KERNEL) < 0.5
+    assert blind.verdict.improved, blind.verdict.reason
+    assert blind.status.code is StatusCode.DONE
+    assert blind.image.dtype == np.float32
+    assert blind.kernel.min() >= 0
+    assert blind.kernel.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_the_same_run_gives_the_same_bits(blurred, blind):
+    again = gp.deblur(blurred, kernel_size=11)
+    assert np.array_equal(again.image, blind.image)
+    assert np.array_equal(again.kernel, blind.kernel)
+
+
+def test_iterating_shows_progress_and_returns_the_result(blurred, blind):
+    snapshots, progress = [], gp.iter_deblur(blurred, kernel_size=11)
+    while True:
+        try:
+            snapshots.append(next(progress))
+        except StopIteration as end:
+            result = end.value
+            break
+    assert np.array_equal(result.image, blind.image)
+    fractions = [s.fraction for s in snapshots]
+    assert fractions == sorted(fractions)
+    assert fractions[0] >= 0
+    assert fractions[-1] <= 1
+    assert all(s.image.shape == blurred.shape for s in snapshots if s.image is not None)
+    assert any(s.image is not None for s in snapshots)
+
+
+def test_provenance_names_everything(blurred, blind):
+    p = blind.provenance
+    assert p.method == "auto"
+    assert p.arguments["kernel_size"] == [11, 11]
+    assert p.input_sha256 == deblurring.array_hash(blurred)
+    assert p.threads == 1
+    assert p.device == str(torch.device(deblurring.resolve_device("auto")))
+    assert p.versions["torch"] == torch.__version__
+    assert ClassicalSettings(**p.settings) == ClassicalSettings()
+
+
+def test_a_known_kernel_beats_the_input_and_is_returned_as_it_was(blurred):
+    result = gp.known_kernel(blurred, KERNEL * 7)
+    np.testing.assert_allclose(result.kernel, KERNEL, atol=1e-6)
+    assert gp.metrics.psnr(result.image, SHARP, crop=8) > gp.metrics.psnr(blurred, SHARP, crop=8) + 5
+    assert result.verdict.improved, result.verdict.reason
+
+
+def test_auto_with_a_kernel_uses_it(blurred):
+    assert gp.deblur(blurred, kernel=KERNEL).provenance.method == "known-kernel"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "factor", "offset"),
+    [(np.uint8, 255, 0), (np.uint16, 900, 100), (np.uint16, 60000, 0), (np.int16, 900, -300), (np.float64, 1e-3, 0)],
+)
+def test_intensities_of_every_type_and_range_survive(dtype, factor, offset):
+    sharp = (SHARP * factor + offset).astype(dtype)
+    blurred = gp.simulate(sharp, KERNEL, noise=0.003, seed=0).blurred
+    blurred = np.rint(blurred).astype(dtype) if np.dtype(dtype).kind in "ui" else blurred.astype(dtype)
+    result = gp.known_kernel(blurred, KERNEL)
+    assert result.image.dtype == np.float32
+    assert result.image.mean() == pytest.approx(blurred.mean(), rel=0.01, abs=0.01 * factor)
+    assert result.image.std() > blurred.std()
+    if np.dtype(dtype).kind == "u":
+        assert result.image.min() >= 0
+        assert result.image.max() <= np.iinfo(dtype).max
+
+
+def test_colour_shares_one_kernel_and_keeps_alpha(blurred):
+    colour = np.stack([blurred, blurred[::-1], 0.5 * blurred, np.full_like(blurred, 0.25)], axis=-1)
+    result = gp.known_kernel(colour, gp.blur.gaussian(1.5))
+    assert result.image.shape == colour.shape
+    np.testing.assert_array_equal(result.image[..., 3], 0.25)
+    alone = gp.known_kernel(blurred, gp.blur.gaussian(1.5)).image
+    assert np.abs(result.image[..., 0] - alone).mean() < 0.02
+
+
+BAD_PICTURES = {
+    "empty": (np.zeros((0, 10)), "empty"),
+    "1-D": (np.ones(50), "1 axes"),
+    "4-D": (np.ones((2, 3, 20, 20)), "4 axes"),
+    "stack": (np.ones((5, 20, 20)), "one plane"),
+    "nan": (np.where(np.eye(20) > 0, np.nan, 1), "20 NaN or infinite"),
+    "inf": (np.where(np.eye(20) > 0, np.inf, 1), "20 NaN or infinite"),
+    "constant": (np.full((30, 30), 7), "constant"),
+    "tiny": (np.random.default_rng(0).random((4, 50)), "4x50"),
+    "complex": (np.ones((20, 20), complex), "complex128"),
+    "bool": (np.eye(20, dtype=bool), "bool"),
+    "text": (np.full((20, 20), "a"), "data type"),
+    "nothing": (None, "data type"),
+    "ragged": ([[1, 2], [3]], "cannot be read as an array"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_PICTURES)
+def test_bad_pictures_are_refused_at_the_call(name):
+    picture, words = BAD_PICTURES[name]
+    with pytest.raises(InputError, match=words):
+        gp.iter_deblur(picture)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"method": "magic"}, "Unknown method 'magic'; there are: auto"),
+        ({"method": "known-kernel"}, "needs a kernel"),
+        ({"kernel": -KERNEL}, "negative"),
+        ({"kernel": KERNEL * 0}, "zero everywhere"),
+        ({"kernel": KERNEL * np.nan}, "NaN"),
+        ({"kernel": np.ones((200, 5))}, "larger than the picture"),
+        ({"kernel": np.ones(5)}, "2-D"),
+        ({"kernel_size": 301}, "larger than the picture"),
+        ({"kernel_size": 0}, "at least 1"),
+        ({"kernel_size": "large"}, "kernel_size"),
+        ({"kernel_size": 7.5}, "kernel_size"),
+        ({"kernel_size": (3, 4, 5)}, "kernel_size"),
+        ({"restarts": 3}, "takes no restarts"),
+        ({"image_prior": "faces-64"}, "takes no image_prior"),
+        ({"settings": {"nonsense": 1}}, "Unknown setting 'nonsense'"),
+        ({"settings": KnownKernelSettings()}, "takes ClassicalSettings"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 0.5}, "seed"),
+        ({"method": "selfdeblur", "steps": 0}, "steps"),
+    ],
+)
+def test_bad_arguments_are_refused_at_the_call(blurred, arguments, words):
+    with pytest.raises(InputError, match=words):
+        gp.iter_deblur(blurred, **arguments)
+
+
+def test_an_absent_device_is_refused(blurred):
+    with pytest.raises(DeviceError, match="cpu"):
+        gp.iter_deblur(blurred, device="cuda:77")
+    with pytest.raises(DeviceError, match="cpu"):
+        gp.iter_deblur(blurred, device="abacus")
+
+
+def test_even_kernel_sizes_are_raised_to_odd():
+    assert deblurring.check_kernel_size(28) == (29, 29)
+    assert deblurring.check_kernel_size((3, 4)) == (3, 5)
+    assert deblurring.check_kernel_size("auto") is None
+
+
+def test_the_smallest_pictures_work():
+    tiny = np.random.default_rng(0).random((8, 9))
+    assert gp.deblur(tiny).image.shape == (8, 9)
+    assert gp.known_kernel(tiny, np.ones((8, 9))).image.shape == (8, 9)
+
+
+class NoSettings(Settings):
+    """Of the recipes below."""
+
+
+def _recipe(problem):
+    for step in range(5):
+        losses = {"total": torch.tensor([5.0 - step, 9.0])}
+        yield Snapshot(step, 5, f"step {step}", problem.blurred, torch.ones(1, 1, 1, 1), losses)
+    return Solution(problem.blurred, torch.ones(1, 1, 1, 1), chosen=1, diverged=problem.seed == 13)
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    monkeypatch.setitem(METHODS, "fake", Method("fake", _recipe, NoSettings, "for tests"))
+
+
+def test_history_holds_each_term_for_each_restart(fake, blurred):
+    result = gp.deblur(blurred, "fake")
+    np.testing.assert_array_equal(result.history.steps, range(5))
+    np.testing.assert_array_equal(result.history.terms["total"], [[5, 9], [4, 9], [3, 9], [2, 9], [1, 9]])
+    assert result.chosen == 1
+
+
+def test_an_unchanged_picture_is_not_called_improved(fake, blurred):
+    verdict = gp.deblur(blurred, "fake").verdict
+    assert not verdict.improved
+    assert "single point" in verdict.reason
+
+
+def test_divergence_is_told(fake, blurred):
+    result = gp.deblur(blurred, "fake", seed=13)
+    assert result.status.code is StatusCode.DIVERGED
+    assert not result.verdict.improved
+
+
+def test_a_stopped_run_keeps_what_it_had(fake, blurred):
+    plan = deblurring.plan(blurred, "fake")
+    run = deblurring.run(plan)
+    snapshot = [next(run), next(run)][-1]
+    run.close()
+    result = deblurring.result_so_far(plan, snapshot, seconds=1.0)
+    assert result.status.code is StatusCode.STOPPED
+    np.testing.assert_allclose(result.image, blurred, atol=1e-6)
+    empty = gp.Progress(0, 5, "start")
+    assert deblurring.result_so_far(plan, empty, seconds=1.0) is None
+
+
+def test_results_are_saved_and_loaded_whole(blind, tmp_path):
+    path = blind.save(tmp_path / "result.npz")
+    back = gp.DeblurResult.load(path)
+    np.testing.assert_array_equal(back.image, blind.image)
+    np.testing.assert_array_equal(back.kernel, blind.kernel)
+    assert (back.verdict, back.status, back.provenance) == (blind.verdict, blind.status, blind.provenance)
+    assert back.history.terms.keys() == blind.history.terms.keys()
+    for content in (b"", path.read_bytes()[:500], b"no npz"):
+        path.write_bytes(content)
+        with pytest.raises(GenPriorError, match="not a readable saved result"):
+            gp.DeblurResult.load(path)
