@@ -65,7 +65,7 @@ def check_image(image: object, what: str = "picture") -> np.ndarray:
     colour = array.ndim == 3 and array.shape[-1] in (3, 4)
     if not (array.ndim == 2 or colour):
         raise InputError(
-            f"The {what} has {array.ndim} axes (shape {array.shape}); allowed are [Y, X] or [Y, X, 3 or 4] (RGB, RGBA). "
+            f"The {what} has {array.ndim} axes (shape {array.shape}); allowed are [Y, X] or [Y, X, 3 or 4] (RGB(A)). "
             "Pass one plane of a stack at a time."
         )
     if array.size == 0:

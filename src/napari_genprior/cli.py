@@ -329,7 +329,8 @@ def _as_typed(context: click.Context) -> str:
     given = [
         f"{parameter.opts[-1]} {context.params[parameter.name]}"
         for parameter in context.command.params
-        if parameter.name and context.get_parameter_source(parameter.name) == click.core.ParameterSource.COMMANDLINE
+        if parameter.name
+        and context.get_parameter_source(parameter.name) == click.core.ParameterSource.COMMANDLINE
         and not parameter.name.startswith(("licence", "quiet", "out_folder", "overwrite"))
     ]
     return " ".join(["genprior train", *given])
@@ -364,7 +365,9 @@ def import_(source: Path, name: str | None, **given: Any) -> None:
     from .zoo.importer import import_prior
 
     card = import_prior(source, name, **given)
-    click.echo(f"{card.name}: {card.kind}, {card.arch}, {card.size[0]}x{card.size[1]}x{card.channels}, latent {card.latent}.")
+    click.echo(
+        f"{card.name}: {card.kind}, {card.arch}, {card.size[0]}x{card.size[1]}x{card.channels}, latent {card.latent}."
+    )
 
 
 @genprior.command()
@@ -403,6 +406,19 @@ def doctor() -> None:
 @genprior.group()
 def bench() -> None:
     """Measure quality and speed on public test sets (give the folder of the set)."""
+
+
+@bench.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--run", "runs", multiple=True, help="blurry, given, auto, true-kernel; may be repeated.  [default: all]")
+@click.option("--method", default="classical", show_default=True)
+@click.option("--each", is_flag=True, help="A line per picture too.")
+def levin(folder: Path, runs: tuple[str, ...], method: str, each: bool) -> None:
+    """Levin et al. 2009: 32 photographs of real camera shake."""
+    from .bench import levin as levin_bench
+
+    for line in levin_bench.lines(folder, runs or levin_bench.RUNS, method, each):
+        click.echo(line)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ an honest figure for a blind result is taken at the best shift.
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import map_coordinates
 from skimage.metrics import structural_similarity
 
 from .errors import InputError
@@ -150,7 +149,7 @@ def _ready(
 def _peak(truth: np.ndarray) -> float:
     if truth.dtype == np.uint8:
         return 255.0
-    return 1.0 if truth.dtype.kind == "f" and 0 <= truth.min() and truth.max() <= 1 else float(truth.max())
+    return 1.0 if truth.dtype.kind == "f" and truth.min() >= 0 and truth.max() <= 1 else float(truth.max())
 
 
 def _inside(image: np.ndarray, crop: int) -> np.ndarray:
@@ -159,11 +158,17 @@ def _inside(image: np.ndarray, crop: int) -> np.ndarray:
 
 def _shifted(image: np.ndarray, dy: float, dx: float, crop: int) -> np.ndarray:
     """``image[y + dy, x + dx]`` inside the crop: bilinear, the nearest pixel beyond the border."""
-    rows, columns = np.mgrid[crop : image.shape[0] - crop, crop : image.shape[1] - crop].astype(np.float64)
-    where = [rows + dy, columns + dx]
-    if image.ndim == 2:
-        return map_coordinates(image, where, order=1, mode="nearest")
-    return np.stack([map_coordinates(plane, where, order=1, mode="nearest") for plane in np.moveaxis(image, -1, 0)], -1)
+    return _along(_along(image, dy, crop, 0), dx, crop, 1)
+
+
+def _along(image: np.ndarray, shift: float, crop: int, axis: int) -> np.ndarray:
+    side = image.shape[axis]
+    whole = int(np.floor(shift))
+    near = np.arange(crop, side - crop) + whole
+    moved = np.take(image, near.clip(0, side - 1), axis)
+    if part := shift - whole:
+        moved = (1 - part) * moved + part * np.take(image, (near + 1).clip(0, side - 1), axis)
+    return moved
 
 
 def _centred(kernel: np.ndarray, sides: list[int]) -> np.ndarray:

@@ -150,7 +150,7 @@ class DeblurResult:
         """
         from .io import written_whole
 
-        arrays = {f"history_{name}": values for name, values in self.history.terms.items()}
+        arrays: dict[str, Any] = {f"history_{name}": values for name, values in self.history.terms.items()}
         with written_whole(path) as beside, beside.open("wb") as file:
             np.savez_compressed(
                 file,

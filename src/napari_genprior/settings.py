@@ -167,7 +167,7 @@ class TrainingSettings(Settings):
         0, ge=0, le=512, title="Width", description="Channels at half the size, for vae (0: 32) and dcgan (0: 64).",
     )
     refiner: bool = Field(
-        False, title="Refiner", description="For linear: train a small network that adds what the linear picture lacks.",
+        False, title="Refiner", description="For linear: train a small network to add what the linear picture lacks.",
     )
     steps: int = Field(
         0, ge=0, le=100_000_000, title="Steps", description="Number of updates; 0: as many as fit into the minutes.",
@@ -200,9 +200,12 @@ class TrainingSettings(Settings):
         description="The stored weights are a running average of the trained ones with this memory; 0: the last ones.",
     )
     mirror: bool = Field(False, title="Mirror", description="Left and right may be exchanged.")
-    turn: bool = Field(False, title="Turn", description="Quarter turns and mirror images are as likely (simulated kernels: always).")
+    turn: bool = Field(
+        False, title="Turn", description="Quarter turns and mirror images are as likely (simulated kernels: always).",
+    )
     shift_px: int = Field(
-        0, ge=0, le=64, title="Shift", json_schema_extra=_unit("px"), description="Largest random shift of a training picture.",
+        0, ge=0, le=64, title="Shift", json_schema_extra=_unit("px"),
+        description="Largest random shift of a training picture.",
     )
     held_out: float = Field(
         0.05, gt=0, le=0.5, title="Held out", json_schema_extra=_unit("fraction"),
@@ -218,10 +221,10 @@ class TrainingSettings(Settings):
     )
     checkpoint_seconds: float = Field(
         60.0, ge=0, le=86_400, title="Checkpoint every", json_schema_extra=_unit("s"),
-        description="Seconds between two checkpoints (with a sheet of samples); a killed run goes on from the last one.",
+        description="Seconds between checkpoints (with a sheet of samples); a killed run goes on from the last one.",
     )
     keep_encoder: bool = Field(
-        True, title="Keep the encoder", description="Store the encoder of an autoencoder too: it gives starting latents.",
+        True, title="Keep the encoder", description="Store an autoencoder's encoder too: it gives starting latents.",
     )
     half: bool = Field(True, title="Half precision", description="Store the weights as float16.")
     seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed", description="Of weights, data order and noise.")

@@ -19,7 +19,7 @@ def odd_size(extent_px: float) -> int:
 def _offsets(size: int, per_pixel: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """Distance of (sub-)pixels from the array's centre, in pixels: y down, x right."""
     axis = (np.arange(size * per_pixel) + 0.5) / per_pixel - size / 2
-    return np.meshgrid(axis, axis, indexing="ij")  # type: ignore[return-value]
+    return np.meshgrid(axis, axis, indexing="ij")
 
 
 def _binned(fine: np.ndarray) -> np.ndarray:

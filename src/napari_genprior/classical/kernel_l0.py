@@ -5,10 +5,11 @@ Notes
 Two steps take turns at each level of a pyramid [1]_ [2]_:
 
 .. math:: x = argmin_x |k * x - y|^2 + \\lambda |\\nabla x|_0,
-          k = argmin_k |k * \\nabla x - \\nabla y|^2 + \\gamma |k|^2
+          k = argmin_{k >= 0} |w (k * \\nabla x - \\nabla y)|^2 + \\gamma |k|^2
 
 The picture is made of few strong edges, on purpose not natural: what is weaker than the edges that fix
-the kernel would only let the blur itself pass as a solution.
+the kernel would only let the blur itself pass as a solution. The weight w falls to 0 at the picture's border,
+beyond which nothing is known: without it the seams of the periodic picture spoil the kernel by decibels.
 
 References
 ----------
@@ -22,25 +23,36 @@ import math
 from collections.abc import Generator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ..forward.convolve import transfer_function
-from .borders import smooth_wrap
+from .borders import on_canvas, smooth_wrap
+from .kernel_shape import centred, cleaned, fitted, odd, resized, trimmed
 
 PYRAMID_STEP = math.sqrt(2)
-ITERATIONS = 5  # per level
-LAM_START, LAM_END = 8e-3, 4e-4
-LAM_DECAY = 1.1
-BETA_MAX, BETA_STEP = 1e5, 2.0
-RIDGE = 5.0
-CLIP, LEAST_MASS = 0.05, 0.1
-MARGIN_AUTO = 1
-NOISE_LAM = 4.0
-MASK_BORDER = True
+COARSEST = 3  # px, side of the kernel where the pyramid begins: there a delta is a fair start
+SMALLEST_SIDE = 8  # px, of the picture at the coarsest level
+
+
+@dataclass(frozen=True)
+class Search:
+    """Constants of one search; the defaults were tuned on bsd400 pictures under simulated shake."""
+
+    lam_start: float = 8e-3  # weight of the L0 term, picture in [0, 1]; divided by lam_decay after each iteration
+    lam_end: float = 4e-4
+    lam_decay: float = 1.1
+    noise_lam: float = 4.0  # lam is never below this times the noise variance
+    iterations: int = 5  # per level
+    beta_max: float = 10.0  # of the half-quadratic splitting; beyond it the edges no longer change
+    beta_step: float = 2.0
+    ridge: float = 10.0
+    kernel_steps: int = 60
+    clip: float = 0.1  # of the kernel's maximum; below it is noise
+    least_mass: float = 0.1  # a separate part of the kernel with less of its mass is noise
+    taper: float = 0.5  # width of the falling border of w, in kernel sides
+    margin: int = 1  # px, room to grow on each side per level, where the size is free
 
 
 @dataclass(frozen=True)
@@ -54,50 +66,53 @@ class Level:
 
 
 def estimate_kernel(
-    blurred: Tensor, size: tuple[int, int] | None = None, largest: int = 51, noise: float = 0.0,
+    blurred: Tensor,
+    size: tuple[int, int] | None = None,
+    largest: int = 75,
+    noise: float = 0.0,
+    search: Search = Search(),  # noqa: B008 (frozen)
 ) -> Generator[Level, None, Tensor]:
     grey = blurred.mean(dim=1, keepdim=True)
     sides = grey.shape[-2:]
-    top = size or tuple(min(largest, odd_below(side // 2)) for side in sides)
-    levels = max(1, 1 + math.ceil(math.log(max(top) / 3) / math.log(PYRAMID_STEP) - 1e-6))
-    kernel = None
-    lam = LAM_START
+    top = size or tuple(min(largest, odd(side // 2 - 1)) for side in sides)
+    levels = 1 + max(0, math.ceil(math.log(max(top) / COARSEST) / math.log(PYRAMID_STEP) - 1e-6))
+    kernel, lam = grey.new_ones(1, 1, 1, 1), search.lam_start
     for index in range(levels):
         factor = PYRAMID_STEP ** (index + 1 - levels)
-        shape = tuple(max(8, round(side * factor)) for side in sides)
+        shape = tuple(max(SMALLEST_SIDE, round(side * factor)) for side in sides)
         small = grey if index == levels - 1 else interpolate(grey, size=shape, mode="bilinear", antialias=True)
-        limit = tuple(max(3, odd_round(side * factor)) for side in top)
-        if kernel is None:
-            support = tuple(min(3, s) for s in limit)
-            kernel = torch.zeros(1, 1, *support, dtype=grey.dtype, device=grey.device)
-            kernel[..., support[0] // 2, support[1] // 2] = 1
-        else:
-            grown = resize_kernel(kernel, PYRAMID_STEP)
-            if size is None:
-                limit = tuple(min(lim, g + 2 * MARGIN_AUTO) for lim, g in zip(limit, grown.shape[-2:], strict=True))
-            kernel = centred(fit(grown, limit))
-        image, kernel, lam = one_level(small, kernel, lam, noise * factor)
+        support = tuple(min(t, max(COARSEST, odd(math.ceil(t * factor)))) for t in top)
+        kernel = resized(kernel, PYRAMID_STEP)
+        if size is None:
+            support = tuple(min(s, max(3, k + 2 * search.margin)) for s, k in zip(support, kernel.shape[-2:], strict=True))
+        kernel = fitted(kernel, support)
+        image, kernel, lam = refine(small, kernel, lam, noise * factor, search)
         if size is None:
             kernel = trimmed(kernel)
         yield Level(index, levels, image, kernel)
     return kernel
 
 
-def one_level(blurred, kernel, lam, noise):
+def refine(blurred: Tensor, kernel: Tensor, lam: float, noise: float, search: Search) -> tuple[Tensor, Tensor, float]:
     kh, kw = kernel.shape[-2:]
     y = smooth_wrap(blurred, (2 * kh, 2 * kw))
-    gy = gradients(y)
-    if MASK_BORDER:
-        keep = torch.zeros_like(y[:1, :1])
-        keep[..., : blurred.shape[-2] - 1, : blurred.shape[-1] - 1] = 1
-        gy = gy * keep
-    spectra = torch.fft.rfft2(gy)
-    for _ in range(ITERATIONS):
-        floor = NOISE_LAM * noise**2
-        image, edges = sharp_edges(y, kernel, max(lam, floor))
-        kernel = cleaned(least_squares_kernel(edges, spectra, (kh, kw), RIDGE))
-        lam = max(lam / LAM_DECAY, LAM_END)
+    trust = window(blurred, y.shape[-2:], search.taper * kh, search.taper * kw)
+    target = torch.fft.rfft2(trust * gradients(y))
+    for _ in range(search.iterations):
+        image = sharp_edges(y, kernel, max(lam, search.noise_lam * noise**2), search)
+        kernel = centred(cleaned(fit_kernel(trust * gradients(image), target, kernel, search), search.clip, search.least_mass))
+        lam = max(lam / search.lam_decay, search.lam_end)
     return image[..., : blurred.shape[-2], : blurred.shape[-1]], kernel, lam
+
+
+def window(inside: Tensor, shape: tuple[int, int], taper_y: float, taper_x: float) -> Tensor:
+    """Trust in each gradient of a canvas: 1 well inside the picture, falling to 0 at its border and beyond."""
+    sides = []
+    for side, taper in zip(inside.shape[-2:], (taper_y, taper_x), strict=True):
+        place = torch.arange(side - 1, device=inside.device, dtype=inside.dtype) + 0.5  # the last difference is not inside
+        distance = torch.minimum(place, side - 1 - place)
+        sides.append(0.5 - 0.5 * torch.cos(torch.pi * (distance / taper).clamp(max=1)))
+    return on_canvas((sides[0][:, None] * sides[1])[None, None], shape, (0, 0))
 
 
 def gradients(image: Tensor) -> Tensor:
@@ -111,7 +126,7 @@ def divergence(g: Tensor) -> Tensor:
     return gy.roll(1, -2) - gy + gx.roll(1, -1) - gx
 
 
-def sharp_edges(y: Tensor, kernel: Tensor, lam: float) -> tuple[Tensor, Tensor]:
+def sharp_edges(y: Tensor, kernel: Tensor, lam: float, search: Search) -> Tensor:
     shape = y.shape[-2:]
     transfer = transfer_function(kernel, shape)
     power = transfer.abs() ** 2
@@ -120,84 +135,32 @@ def sharp_edges(y: Tensor, kernel: Tensor, lam: float) -> tuple[Tensor, Tensor]:
     roughness = 4 * torch.sin(torch.pi * fy) ** 2 + 4 * torch.sin(torch.pi * fx) ** 2
     data = transfer.conj() * torch.fft.rfft2(y)
     image, beta = y, 2 * lam
-    while beta < BETA_MAX:
+    while beta < search.beta_max:
         edges = gradients(image)
         edges = edges * ((edges**2).sum(1, keepdim=True) >= lam / beta)
         image = torch.fft.irfft2((data + beta * torch.fft.rfft2(divergence(edges))) / (power + beta * roughness), s=shape)
-        beta *= BETA_STEP
-    return image, gradients(image)
+        beta *= search.beta_step
+    return image
 
 
-def least_squares_kernel(edges: Tensor, target: Tensor, support: tuple[int, int], ridge: float) -> Tensor:
-    kh, kw = support
-    spectra = torch.fft.rfft2(edges)
+def fit_kernel(edges: Tensor, target: Tensor, start: Tensor, search: Search) -> Tensor:
+    kh, kw = start.shape[-2:]
     shape = edges.shape[-2:]
-    auto = torch.fft.irfft2((spectra.abs() ** 2).sum(1), s=shape)[0]
-    cross = torch.fft.irfft2((spectra.conj() * target).sum(1), s=shape)[0]
-    rows = torch.arange(kh, device=edges.device)
-    cols = torch.arange(kw, device=edges.device)
-    dy = (rows[:, None] - rows[None, :]).remainder(shape[0])
-    dx = (cols[:, None] - cols[None, :]).remainder(shape[1])
-    normal = auto[dy[:, None, :, None], dx[None, :, None, :]].reshape(kh * kw, kh * kw)
-    normal.diagonal().add_(ridge)
-    right = cross[(rows - kh // 2).remainder(shape[0])][:, (cols - kw // 2).remainder(shape[1])]
-    factor, _ = torch.linalg.cholesky_ex(normal)
-    return torch.cholesky_solve(right.reshape(-1, 1), factor).reshape(1, 1, kh, kw)
-
-
-def cleaned(kernel: Tensor) -> Tensor:
-    k = kernel[0, 0].cpu().numpy().astype(np.float64)
-    k[k < CLIP * k.max()] = 0
-    labels, count = ndimage.label(k, structure=np.ones((3, 3)))
-    if count > 1:
-        mass = ndimage.sum_labels(k, labels, np.arange(1, count + 1))
-        for i in np.flatnonzero(mass < LEAST_MASS * mass.sum()):
-            k[labels == i + 1] = 0
-    return centred(torch.from_numpy((k / k.sum()).astype(np.float32))[None, None].to(kernel))
-
-
-def centred(kernel: Tensor) -> Tensor:
-    k = kernel[0, 0]
-    kh, kw = k.shape
-    rows = torch.arange(kh, device=k.device, dtype=k.dtype)
-    cols = torch.arange(kw, device=k.device, dtype=k.dtype)
-    dy = kh // 2 - round(float((k.sum(1) * rows).sum()))
-    dx = kw // 2 - round(float((k.sum(0) * cols).sum()))
-    moved = torch.zeros_like(k)
-    src = k[max(0, -dy): kh - max(0, dy), max(0, -dx): kw - max(0, dx)]
-    moved[max(0, dy): max(0, dy) + src.shape[0], max(0, dx): max(0, dx) + src.shape[1]] = src
-    return (moved / moved.sum())[None, None]
-
-
-def trimmed(kernel: Tensor) -> Tensor:
-    kh, kw = kernel.shape[-2:]
-    rows = kernel[0, 0].sum(1).nonzero().flatten()
-    cols = kernel[0, 0].sum(0).nonzero().flatten()
-    hy = max(1, kh // 2 - int(rows[0]), int(rows[-1]) - kh // 2)
-    hx = max(1, kw // 2 - int(cols[0]), int(cols[-1]) - kw // 2)
-    return fit(kernel, (2 * hy + 1, 2 * hx + 1))
-
-
-def resize_kernel(kernel, factor):
-    size = tuple(odd_round(side * factor) for side in kernel.shape[-2:])
-    k = interpolate(kernel, size=size, mode="bilinear").clamp(min=0)
-    return k / k.sum()
-
-
-def fit(kernel, support):
-    """Crop or zero-pad an odd-sized kernel about its centre."""
-    (kh, kw), (th, tw) = kernel.shape[-2:], support
-    out = kernel.new_zeros(1, 1, max(kh, th), max(kw, tw))
-    t, l = (out.shape[-2] - kh) // 2, (out.shape[-1] - kw) // 2
-    out[..., t:t + kh, l:l + kw] = kernel
-    t, l = (out.shape[-2] - th) // 2, (out.shape[-1] - tw) // 2
-    out = out[..., t:t + th, l:l + tw]
-    return out / out.sum()
-
-
-def odd_round(value):
-    return 2 * round((value - 1) / 2) + 1
-
-
-def odd_below(value):
-    return max(1, value - 1 + value % 2)
+    spectra = torch.fft.rfft2(edges)
+    auto = torch.fft.irfft2((spectra.abs() ** 2).sum(1, keepdim=True), s=shape)
+    cross = torch.fft.irfft2((spectra.conj() * target).sum(1, keepdim=True), s=shape)
+    right = cross.roll((kh // 2, kw // 2), (-2, -1))[..., :kh, :kw]
+    # the normal matrix is a table of differences: it acts by an FFT just large enough for the lags that occur
+    lags = auto.roll((kh - 1, kw - 1), (-2, -1))[..., : 2 * kh - 1, : 2 * kw - 1]
+    size = (2 * kh - 1, 2 * kw - 1)
+    normal = torch.fft.rfft2(lags.roll((1 - kh, 1 - kw), (-2, -1)))
+    step = 1 / (normal.abs().max() + search.ridge)
+    k = ahead = start
+    t = 1.0
+    for _ in range(search.kernel_steps):
+        slope = torch.fft.irfft2(normal * torch.fft.rfft2(ahead, s=size), s=size)[..., :kh, :kw] + search.ridge * ahead - right
+        new = (ahead - step * slope).clamp(min=0)
+        faster = (1 + math.sqrt(1 + 4 * t * t)) / 2
+        ahead = new + (t - 1) / faster * (new - k)
+        k, t = new, faster
+    return k

@@ -3,7 +3,7 @@
 References
 ----------
 Radford, Metz and Chintala, Unsupervised representation learning with deep convolutional generative adversarial
-networks, ICLR 2016. Used as the picture generator of shoes and faces by Asim, Shamshad and Ahmed (papers 000, 001, 003).
+networks, ICLR 2016. The papers (Asim, Shamshad and Ahmed) use it for shoes and faces.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class DCGAN(nn.Module):
 
 
 class DCGANDiscriminator(nn.Module):
-    """Pictures ``[R, channels, size, size]`` in [0, 1] to logits ``[R]``: large for real ones. Used in training only."""
+    """Pictures ``[R, channels, size, size]`` in [0, 1] to logits ``[R]``, large for real ones; for training only."""
 
     def __init__(self, channels: int = 3, size: int = 64, width: int = 64) -> None:
         super().__init__()

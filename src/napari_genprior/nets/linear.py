@@ -108,7 +108,9 @@ class LinearGenerator(nn.Module):
 
     def _system(self) -> Tensor:
         """Cholesky factor of ``b b' + s2``."""
-        return torch.linalg.cholesky(self.basis @ self.basis.T + self._noise() * torch.eye(self.latent, device=self.mean.device))
+        return torch.linalg.cholesky(
+            self.basis @ self.basis.T + self._noise() * torch.eye(self.latent, device=self.mean.device)
+        )
 
     def noise_variance(self) -> Tensor:
         """Mean variance of a pixel of the residual: the mean of its spectrum over all frequencies."""
@@ -147,7 +149,9 @@ class Refiner(nn.Module):
 
 
 @torch.no_grad()
-def fit(pictures: Tensor, latent: int, kernel: bool = False, *, refiner: bool = False, seed: int = 0) -> LinearGenerator:
+def fit(
+    pictures: Tensor, latent: int, kernel: bool = False, *, refiner: bool = False, seed: int = 0
+) -> LinearGenerator:
     """Principal components, scaled so that the latents are standard normal, and the spectrum of what they leave.
 
     Parameters
@@ -164,8 +168,10 @@ def fit(pictures: Tensor, latent: int, kernel: bool = False, *, refiner: bool = 
     count, channels, height, width = pictures.shape
     flat = pictures.reshape(count, -1)
     net = LinearGenerator(latent, channels, height, width, kernel, refiner)
-    mean = sum(part.double().sum(0) for part in _parts(flat)) / count
-    net.mean.copy_(mean)
+    total = torch.zeros(flat.shape[1], dtype=torch.float64)
+    for part in _parts(flat):
+        total += part.sum(0, dtype=torch.float64)
+    net.mean.copy_(total / count)
     if flat.shape[1] <= EXACT_UP_TO:
         vectors, variances = _eigenvectors(_covariance(flat, net.mean), latent)
     else:

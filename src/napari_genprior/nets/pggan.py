@@ -11,6 +11,7 @@ Used for 128x128 faces by Asim, Shamshad and Ahmed (papers 000 and 003, section 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +49,7 @@ class PGGAN(nn.Module):
         self.blocks = nn.ModuleList([nn.ModuleList([EqualConv(widths[0], widths[0], 3)])])
         self.blocks.extend(
             nn.ModuleList([EqualConv(before, width, 3), EqualConv(width, width, 3)])
-            for before, width in zip(widths, widths[1:], strict=False)
+            for before, width in pairwise(widths)
         )
         self.colours = nn.ModuleList(EqualConv(width, channels, 1, gain=1.0) for width in widths)
 

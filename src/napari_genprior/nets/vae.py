@@ -1,4 +1,4 @@
-"""Variational autoencoders: the three of the papers, and a residual one for pictures of any size and latents of any length.
+"""Variational autoencoders: the three of the papers, and a residual one for any size and any length of the latent.
 
 All share one face (:class:`VAE`): ``forward(z)`` decodes latents ``[R, latent]``, ``encode(x)`` gives the mean and
 the log variance of the latent's posterior. Pictures lie in [0, 1]; kernels are >= 0 and of sum 1.
@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 
-import torch
 from torch import Tensor, nn
 
 from .._tensors import unit_sum
@@ -75,10 +74,8 @@ class BlurVAE(VAE):
             nn.Linear(latent, 720), nn.ReLU(), nn.Unflatten(1, (20, 6, 6)),
             nn.Upsample(scale_factor=2), nn.ConvTranspose2d(20, 20, 2), nn.ReLU(),
             nn.Upsample(scale_factor=2), nn.ConvTranspose2d(20, 20, 2), nn.ReLU(),
-            nn.ConvTranspose2d(20, 1, 2), nn.ReLU(),
+            nn.ConvTranspose2d(20, 1, 2), OutputReLU(),
         )  # fmt: skip
-        with torch.no_grad():  # starts at the mean of a kernel: a ReLU that starts below zero everywhere never learns
-            decoder[-2].bias.fill_(KERNEL_SCALE / 28**2)  # type: ignore[union-attr, operator]
         inward = nn.Sequential(
             nn.Conv2d(1, 20, 2), nn.ReLU(), nn.MaxPool2d(2),
             nn.Conv2d(20, 20, 2), nn.ReLU(), nn.MaxPool2d(2),
@@ -156,7 +153,13 @@ class ConvVAE(VAE):
     """
 
     def __init__(
-        self, latent: int, channels: int = 3, size: int = 64, width: int = 32, kernel: bool = False, encoder: bool = True
+        self,
+        latent: int,
+        channels: int = 3,
+        size: int = 64,
+        width: int = 32,
+        kernel: bool = False,
+        encoder: bool = True,
     ) -> None:
         if latent < 1 or size < 8 or width < 1:
             raise ValueError(f"needs latent >= 1, size >= 8, width >= 1; got {latent}, {size}, {width}")
@@ -203,6 +206,13 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         act = nn.functional.silu
         return x + self.mix(act(self.wide(act(x))))
+
+
+class OutputReLU(nn.Module):
+    """ReLU; leaky while it is trained. Kernels are zero nearly everywhere: a plain one is soon zero for good."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.leaky_relu(x, 0.1 if self.training else 0.0)
 
 
 class Cut(nn.Module):

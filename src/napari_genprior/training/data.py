@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -133,9 +134,8 @@ def _from_file(path: Path, key: str) -> np.ndarray:
                 return _unpacked(content["jpeg"], content["offsets"])
             found = [name for name in ([key] if key else KEYS) if name in content.files]
             if not found:
-                raise InputError(
-                    f"{path} has no array {key or ' or '.join(KEYS)}; it has: {', '.join(content.files)}. Name one by --key."
-                )
+                wanted, there = key or " or ".join(KEYS), ", ".join(content.files)
+                raise InputError(f"{path} has no array {wanted}; it has: {there}. Name one by --key.")
             return content[found[0]]
     except InputError:
         raise
@@ -146,8 +146,7 @@ def _from_file(path: Path, key: str) -> np.ndarray:
 def _unpacked(stream: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     import imagecodecs
 
-    parts = zip(offsets[:-1], offsets[1:], strict=True)
-    return np.stack([imagecodecs.jpeg8_decode(stream[start:end].tobytes()) for start, end in parts])
+    return np.stack([imagecodecs.jpeg8_decode(stream[start:end].tobytes()) for start, end in pairwise(offsets)])
 
 
 def _from_folder(folder: Path, size: int, tiles: bool) -> Iterator[np.ndarray]:
@@ -155,7 +154,9 @@ def _from_folder(folder: Path, size: int, tiles: bool) -> Iterator[np.ndarray]:
         picture = read_image(path)
         planes = picture[None] if picture.ndim == 2 else np.moveaxis(picture, -1, 0)[:3]
         if picture.ndim not in (2, 3) or len(planes) not in (1, 3) or picture.dtype.kind not in "uf":
-            raise InputError(f"{path} has shape {picture.shape}, type {picture.dtype}; grey and colour pictures are used.")
+            raise InputError(
+                f"{path} has shape {picture.shape}, type {picture.dtype}; grey and colour pictures are used."
+            )
         if min(planes.shape[1:]) < size:
             raise InputError(f"{path} is {planes.shape[1]}x{planes.shape[2]} px, smaller than the {size} px asked for.")
         yield from _tiled(planes, size) if tiles else [_scaled(planes, size)]

@@ -13,7 +13,7 @@ from .._tensors import seeded
 from ..nets.dcgan import DCGAN
 from . import losses
 
-SEARCH_STEPS = 300
+SEARCH_STEPS = 200
 SEARCH_RATE = 0.05
 SHEET_SIDE = 8  # pictures a side
 

@@ -19,6 +19,7 @@ from . import data, losses
 FIXED = {"blur-vae": (1, 28), "digit-vae": (1, 28), "house-number-vae": (3, 32)}  # channels, size
 GENERATOR_UPDATES = 2  # per update of the discriminator (paper 001, section 4.3)
 DCGAN_BETAS = (0.5, 0.999)  # of Adam, as published
+VARIANTS = 4  # of each picture a linear generator is fitted to, where they are shifted, mirrored or turned
 LARGEST_GRADIENT = 100.0  # norm of an autoencoder's gradient per latent and pixel sum; only outliers exceed it
 
 
@@ -75,8 +76,8 @@ class Learner:
         for average, current in zip(self.averaged.parameters(), self.net.parameters(), strict=True):
             average.lerp_(current, 1 - memory)
         if self.moving_buffers:
-            for average, current in zip(self.averaged.buffers(), self.net.buffers(), strict=True):
-                average.copy_(current)
+            for copied, statistic in zip(self.averaged.buffers(), self.net.buffers(), strict=True):
+                copied.copy_(statistic)
 
 
 class AutoencoderLearner(Learner):
@@ -137,6 +138,7 @@ class GANLearner(Learner):
 
     def __init__(self, net: Any, discriminator: nn.Module, settings: TrainingSettings, device: torch.device) -> None:
         super().__init__(net, settings, device)
+        self.latent: int = net.latent
         self.discriminator = discriminator.to(device)
         self.modules["discriminator"] = self.discriminator
         self.rate = settings.learning_rate or 2e-4
@@ -157,7 +159,7 @@ class GANLearner(Learner):
         return {"total": deceit, "discriminator": loss}
 
     def _generate(self, count: int, random: torch.Generator) -> Tensor:
-        return self.net(torch.randn(count, self.net.latent, generator=random).to(self.device))  # type: ignore[arg-type]
+        return self.net(torch.randn(count, self.latent, generator=random).to(self.device))
 
     def _update(self, name: str, loss: Tensor) -> None:
         self.optimisers[name].zero_grad(set_to_none=True)
@@ -199,7 +201,15 @@ def arguments_for(settings: TrainingSettings, pictures: data.Pictures) -> dict[s
 
 
 def size_of(settings: TrainingSettings, arguments: dict[str, Any]) -> int:
-    return FIXED[settings.arch][1] if settings.arch in FIXED else arguments.get("size", arguments.get("height"))
+    """Side of what the architecture decodes to, in pixels."""
+    return (
+        FIXED[settings.arch][1] if settings.arch in FIXED else arguments["height" if "height" in arguments else "size"]
+    )
+
+
+def variations(settings: TrainingSettings, pictures: data.Pictures) -> dict[str, Any]:
+    """How :func:`data.batch` may vary a picture."""
+    return {"mirror": settings.mirror, "turn": settings.turn or pictures.turn, "shift_px": settings.shift_px}
 
 
 def fresh(settings: TrainingSettings, arguments: dict[str, Any], device: torch.device) -> Learner:
@@ -218,8 +228,8 @@ def fresh(settings: TrainingSettings, arguments: dict[str, Any], device: torch.d
 def fit_linear(learner: Learner, pictures: data.Pictures, size: int, settings: TrainingSettings) -> None:
     """Principal components of the training pictures, and where there are random variants, of some of each."""
     random = seeded(settings.seed)
-    variants = VARIANTS if settings.mirror or settings.turn or pictures.turn or settings.shift_px else 1
-    ways = {"mirror": settings.mirror, "turn": settings.turn or pictures.turn, "shift_px": settings.shift_px}
+    ways = variations(settings, pictures)
+    variants = VARIANTS if any(ways.values()) else 1
     drawn = torch.cat([
         _bytes(data.batch(pictures.train, part, size, random if variants > 1 else None, **ways), pictures)
         for _ in range(variants)
@@ -229,9 +239,6 @@ def fit_linear(learner: Learner, pictures: data.Pictures, size: int, settings: T
     for net in (learner.net, learner.averaged):
         for name, value in fitted.named_buffers():
             getattr(net, name).copy_(value)
-
-
-VARIANTS = 4  # of each picture a linear generator is fitted to, where they are shifted, mirrored or turned
 
 
 def _bytes(batch: Tensor, pictures: data.Pictures) -> Tensor:

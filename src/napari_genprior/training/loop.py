@@ -25,11 +25,11 @@ from ..io import check_place, write_image
 from ..settings import TrainingSettings
 from ..zoo.card import Card
 from ..zoo.registry import build
-from ..zoo.write import stored_precision, write_prior
+from ..zoo.write import checked_card, stored_precision, write_prior
 from . import checkpoint, data, figures, learners
 
 FREE = ("minutes", "checkpoint_seconds", "device", "patience", "half", "keep_encoder")  # may differ when a run resumes
-MEASURED = 64  # held-out pictures whose best latents are searched for at the end
+MEASURED = 32  # held-out pictures whose best latents are searched for at the end
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,13 @@ def train(
     """
     arguments = learners.arguments_for(settings, pictures)
     size = learners.size_of(settings, arguments)
+    kernel = pictures.kind == "kernel"
+    about: dict[str, Any] = {
+        "name": name, "kind": pictures.kind, "arch": settings.arch, "latent": arguments["latent"],
+        "distribution": "normal", "channels": pictures.train.shape[1], "size": (size, size), "output_range": (0.0, 1.0),
+        "license_weights": license_weights, "license_data": license_data, "data": pictures.about,
+    }  # fmt: skip
+    checked_card(**about, arguments=arguments, recipe="to be made", metrics={}, sha256="0" * 64)
     if (folder / f"{name}.json").exists() and not overwrite:
         raise InputError(f"There is a model {name} in {folder} already; choose another name, or overwrite it.")
     place = folder / f"{name}.checkpoint"
@@ -121,26 +128,30 @@ def train(
     net: Any = learner.averaged
     if best:
         net.load_state_dict(best)
-    if settings.arch == "linear":
-        arguments = {**arguments, "refiner": settings.refiner}
-    elif not settings.keep_encoder and settings.arch != "dcgan":
-        arguments = {**arguments, "encoder": False}
-        decoder, net = net, build(settings.arch, arguments)
-        net.load_state_dict({key: value for key, value in decoder.state_dict().items() if key in net.state_dict()})
-        net.to(device).eval().requires_grad_(False)
-    stored_precision(net, settings.half)
-    kernel = pictures.kind == "kernel"
-    metrics = figures.measure(net, held_out[:MEASURED], kernel)
+    net, arguments = _as_stored(net, arguments, settings)
     _write_sheet(folder / f"{name}.png", net, held_out, kernel)
+    recipe = recipe or settings.model_dump_json(exclude_defaults=True)
     card = write_prior(
-        net, folder, half=settings.half, name=name, kind=pictures.kind, arch=settings.arch, arguments=arguments,
-        latent=net.latent, distribution="normal", channels=held_out.shape[1], size=(size, size), output_range=(0.0, 1.0),
-        license_weights=license_weights, license_data=license_data, data=pictures.about, metrics=metrics,
-        recipe=f"{recipe or settings.model_dump_json(exclude_defaults=True)}: {state.step} updates of {settings.batch} "
-        f"in {state.seconds / 60:.1f} min on {device.type}, {torch.get_num_threads()} thread(s); {reason}",
+        net, folder, half=settings.half, **about, arguments=arguments,
+        metrics=figures.measure(net, held_out[:MEASURED], kernel),
+        recipe=f"{recipe}: {state.step} updates of {settings.batch} pictures in {state.seconds / 60:.1f} min "
+        f"on {device.type}, {torch.get_num_threads()} thread(s); {reason}",
     )  # fmt: skip
     place.unlink(missing_ok=True)
     return Trained(card, folder / f"{name}.json", state.step, state.seconds, reason)
+
+
+def _as_stored(net: Any, arguments: dict[str, Any], settings: TrainingSettings) -> tuple[Any, dict[str, Any]]:
+    """The generator in the precision it is stored in, without its encoder where that is not wanted."""
+    if settings.arch == "linear":
+        arguments = {**arguments, "refiner": settings.refiner}
+    elif settings.arch != "dcgan" and not settings.keep_encoder:
+        arguments = {**arguments, "encoder": False}
+        whole, net = net.state_dict(), build(settings.arch, arguments)
+        net.load_state_dict({key: value for key, value in whole.items() if key in net.state_dict()})
+        net.to(resolve_device(settings.device)).eval().requires_grad_(False)
+    stored_precision(net, settings.half)
+    return net, arguments
 
 
 def _updates(
@@ -158,7 +169,7 @@ def _updates(
     started = time.monotonic() - state.seconds
     written = time.monotonic()
     order, epoch = torch.empty(0), -1
-    ways = {"mirror": settings.mirror, "turn": settings.turn or pictures.turn, "shift_px": settings.shift_px}
+    ways = learners.variations(settings, pictures)
     learner.net.train()
     try:
         while (fraction := _fraction(settings, state)) < 1:
@@ -172,6 +183,9 @@ def _updates(
             chosen = data.batch(pictures.train, order[first : first + settings.batch], size, random, **ways)
             learner.set_rate(fraction)
             losses = learner.step(chosen.to(learner.device), random)
+            if not all(bool(torch.isfinite(value)) for value in losses.values()):
+                place.unlink(missing_ok=True)  # it may be beyond help too
+                raise InputError(f"The training diverged at step {state.step}; choose a smaller learning rate.")
             learner.follow_average(state.step)
             state.step += 1
             if state.step % settings.evaluate_every == 0:
@@ -192,9 +206,7 @@ def _fraction(settings: TrainingSettings, state: _State) -> float:
     return state.step / settings.steps if settings.steps else state.seconds / (60 * settings.minutes)
 
 
-def _progress(
-    settings: TrainingSettings, state: _State, epoch: float, losses: dict[str, Tensor]
-) -> TrainingProgress:
+def _progress(settings: TrainingSettings, state: _State, epoch: float, losses: dict[str, Tensor]) -> TrainingProgress:
     fraction = min(1.0, _fraction(settings, state))
     left = state.seconds * (1 - fraction) / fraction if fraction else float("inf")
     values = {name: float(value.detach()) for name, value in losses.items()}
@@ -222,13 +234,15 @@ def _resumed(
     place: Path, learner: learners.Learner, settings: TrainingSettings, pictures: data.Pictures
 ) -> tuple[_State, dict[str, Tensor]]:
     """Where an earlier, interrupted call stood, or a fresh start."""
-    run = {"settings": settings.model_dump(mode="json", exclude=set(FREE)), "data": pictures.fingerprint()}
+    run: dict[str, Any] = {"settings": settings.model_dump(mode="json", exclude=set(FREE)), "data": pictures.fingerprint()}
     found = checkpoint.read_state(place)
     if found is None:
         return _State(run=run), {}
     if found["run"] != run:
         before, now = found["run"]["settings"], run["settings"]
-        differ = [f"{key} {before.get(key)!r} (now {value!r})" for key, value in now.items() if before.get(key) != value]
+        differ = [
+            f"{key} {before.get(key)!r} (now {value!r})" for key, value in now.items() if before.get(key) != value
+        ]
         raise InputError(
             f"{place} is an unfinished training with {', '.join(differ) or 'other data'}; "
             "repeat its command to finish it, delete it, or choose another name."

@@ -34,18 +34,13 @@ def write_prior(net: nn.Module, folder: Path, *, half: bool = True, **about: Any
     InputError
         A name or text that a card may not have.
     """
-    from pydantic import ValidationError
     from safetensors.torch import save
 
     tensors = {name: _stored(name, value, half) for name, value in net.state_dict().items()}
     if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
         raise ModelError("The weights hold NaN or infinite values; nothing was written.")
     content = save(tensors)
-    try:
-        card = Card(sha256=hashlib.sha256(content).hexdigest(), **about)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(f"The model card cannot have {first['loc'][0]} = {first['input']!r}: {first['msg']}.") from error
+    card = checked_card(sha256=hashlib.sha256(content).hexdigest(), **about)
     path = folder / f"{card.name}.json"
     # A card without weights, or with others, would be a broken model: at no moment is there one.
     path.unlink(missing_ok=True)
@@ -54,6 +49,24 @@ def write_prior(net: nn.Module, folder: Path, *, half: bool = True, **about: Any
     with written_whole(path) as beside:
         beside.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
     return card
+
+
+def checked_card(**fields: Any) -> Card:
+    """A card of these fields; call it before a long run too, with what is known by then.
+
+    Raises
+    ------
+    InputError
+        A name or text that a card may not have.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return Card(**fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = first["loc"][0]
+        raise InputError(f"The model card cannot have {name} = {first['input']!r}: {first['msg']}.") from error
 
 
 def stored_precision(net: nn.Module, half: bool) -> None:

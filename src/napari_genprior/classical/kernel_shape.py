@@ -1,0 +1,67 @@
+"""The support of a kernel: cleaned of specks, centred, resized, trimmed."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+
+def odd(side: float) -> int:
+    """The next odd number >= ``side``."""
+    return max(1, 2 * math.ceil((side - 1) / 2) + 1)
+
+
+def cleaned(kernel: Tensor, clip: float, least_mass: float) -> Tensor:
+    """Set to 0 what is noise: values below ``clip`` of the maximum, separate parts with less than ``least_mass`` of the mass."""
+    k = kernel[0, 0].cpu().numpy().astype(np.float64)
+    k[k < clip * k.max()] = 0
+    parts, count = ndimage.label(k, structure=np.ones((3, 3)))
+    mass = ndimage.sum_labels(k, parts, np.arange(count + 1))
+    k[(mass < least_mass * mass.sum())[parts]] = 0
+    if not k.sum() > 0:  # nothing was found
+        k[k.shape[0] // 2, k.shape[1] // 2] = 1
+    return torch.from_numpy(k / k.sum())[None, None].to(kernel)
+
+
+def centred(kernel: Tensor) -> Tensor:
+    """Shift by whole pixels until the centre of mass lies in the centre pixel; what leaves the support is lost."""
+    k = kernel[0, 0]
+    kh, kw = k.shape
+    dy = kh // 2 - round(float((k.sum(1) * torch.arange(kh, device=k.device)).sum()))
+    dx = kw // 2 - round(float((k.sum(0) * torch.arange(kw, device=k.device)).sum()))
+    moved = torch.zeros_like(k)
+    stay = k[max(0, -dy) : kh - max(0, dy), max(0, -dx) : kw - max(0, dx)]
+    moved[max(0, dy) : kh - max(0, -dy), max(0, dx) : kw - max(0, -dx)] = stay
+    return (moved / moved.sum())[None, None]
+
+
+def resized(kernel: Tensor, factor: float) -> Tensor:
+    """Stretch a kernel of odd sides about its centre pixel by exactly ``factor``, onto a support that holds it all."""
+    rows, cols = (
+        (torch.arange(n, dtype=torch.float64) - n // 2) / factor + side // 2
+        for side in kernel.shape[-2:]
+        for n in [odd(side * factor)]
+    )
+    where = np.meshgrid(rows, cols, indexing="ij")
+    k = ndimage.map_coordinates(kernel[0, 0].cpu().numpy().astype(np.float64), where, order=1, mode="grid-constant")
+    return torch.from_numpy(k / k.sum())[None, None].to(kernel)
+
+
+def fitted(kernel: Tensor, support: tuple[int, int]) -> Tensor:
+    """Crop or zero-pad a kernel of odd sides about its centre pixel; the sum stays 1."""
+    (kh, kw), (th, tw) = kernel.shape[-2:], support
+    dy, dx = th // 2 - kh // 2, tw // 2 - kw // 2
+    out = torch.nn.functional.pad(kernel, (dx, dx, dy, dy))
+    return out / out.sum()
+
+
+def trimmed(kernel: Tensor) -> Tensor:
+    """Cut off empty rows and columns, equally on both sides of the centre pixel."""
+    kh, kw = kernel.shape[-2:]
+    rows, cols = kernel[0, 0].sum(1).nonzero().flatten() - kh // 2, kernel[0, 0].sum(0).nonzero().flatten() - kw // 2
+    hy, hx = int(rows.abs().max()), int(cols.abs().max())
+    return fitted(kernel, (2 * hy + 1, 2 * hx + 1))

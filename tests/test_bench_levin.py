@@ -1,0 +1,54 @@
+"""The Levin bench: right pictures, right protocol."""
+
+from itertools import islice
+
+import numpy as np
+import pytest
+from scipy.ndimage import shift
+
+from conftest import blocks
+from napari_genprior import io
+from napari_genprior.bench import levin
+from napari_genprior.cli import main
+from napari_genprior.errors import InputError
+
+
+@pytest.fixture
+def small_set(tmp_path):
+    """A set in the layout of the real one: every blurred picture is its truth moved by a pixel."""
+    (tmp_path / "gt").mkdir()
+    for scene in levin.SCENES:
+        truth = (blocks(64, 64, seed=scene) * 255).astype(np.uint8)
+        io.write_image(tmp_path / "gt" / f"im{scene}.png", truth)
+        for number in range(1, 9):
+            moved = shift(truth.astype(float), (1, -2), order=1, mode="nearest").astype(np.uint8)
+            io.write_image(tmp_path / f"im{scene}_kernel{number}_img.png", moved)
+    np.savez(tmp_path / "gt" / "kernels_convolution.npz", **{f"kernel{n}": np.ones((1, 1)) for n in range(1, 9)})
+    return tmp_path
+
+
+def test_a_mere_shift_scores_as_perfect(small_set):
+    found = list(levin.scores(small_set, "blurry"))
+    assert len({score.name for score in found}) == 32
+    assert all(score.psnr > 100 or np.isinf(score.psnr) for score in found)
+
+
+def test_the_table_has_a_line_per_run(small_set, capsys):
+    assert main(["bench", "levin", str(small_set), "--run", "blurry"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].split()[:3] == ["run", "PSNR", "SSIM"]
+    assert out[1].startswith("blurry")
+
+
+def test_a_foreign_folder_is_refused(tmp_path, capsys):
+    with pytest.raises(InputError, match="Levin set"):
+        list(levin.scores(tmp_path, "given"))
+    assert main(["bench", "levin", str(tmp_path)]) == 2
+    assert "does not hold the Levin set" in capsys.readouterr().err
+
+
+def test_the_real_set_gains_on_its_first_pictures(shared):
+    folder = shared / "data" / "levin"
+    before = [score.psnr for score in islice(levin.scores(folder, "blurry"), 3)]
+    after = [score.psnr for score in islice(levin.scores(folder, "given"), 3)]
+    assert np.mean(after) > np.mean(before) + 5
