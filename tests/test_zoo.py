@@ -43,7 +43,7 @@ def test_every_shipped_prior_loads_and_decodes_to_what_its_card_says():
         assert torch.isfinite(decoded).all()
         if card.kind == "kernel":
             assert (decoded >= 0).all()
-            torch.testing.assert_close(decoded.sum(dim=(1, 2, 3)), torch.ones(3))
+            torch.testing.assert_close(decoded.flatten(1).sum(1), torch.ones(3))
         assert card.license_weights
         assert card.license_data
 
@@ -120,7 +120,9 @@ def test_the_users_own_model_is_found(copied, tmp_path, monkeypatch):
     (tmp_path / "m.safetensors").rename(tmp_path / "mine.safetensors")
     shipped = store.folders()[1]
     monkeypatch.setattr(store, "folders", lambda: [tmp_path, shipped])
-    assert [card.name for card in gp.list_priors()] == ["mine", "motion-28-linear"]
+    names = [card.name for card in gp.list_priors()]
+    assert names[0] == "mine"
+    assert "motion-28-linear" in names
     assert gp.load_prior("mine").card.name == "mine"
 
 

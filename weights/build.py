@@ -19,7 +19,7 @@ import torch
 from tqdm import tqdm
 
 from napari_genprior.settings import TrainingSettings
-from napari_genprior.training import data
+from napari_genprior.training import data, volumes
 from napari_genprior.training.loop import train
 
 HERE = Path(__file__).parent
@@ -66,6 +66,8 @@ RECIPES = {
     ),
     "gaussian-28": Recipe("gaussian", {**VAE, "minutes": 2}, count=10_000),
     "defocus-28": Recipe("defocus", {**VAE, "minutes": 2}, count=10_000),
+    "microscope-33": Recipe("microscope", {"arch": "linear", "latent": 20}, count=6000, size=33),
+    "microscope-3d": Recipe(volumes.SIMULATED, {"arch": "linear", "latent": 40}, count=1500),
     "house-numbers-32": Recipe(
         framing.house_numbers,
         {"arch": "house-number-vae", "latent": 100, "minutes": 10, "keep_encoder": False},
@@ -101,11 +103,17 @@ def build(name: str, folder: Path, out: Path, threads: int) -> None:
     recipe = RECIPES[name]
     settings = TrainingSettings.checked(recipe.settings)
     torch.set_num_threads(threads)
+    made = {
+        "license_weights": recipe.license_weights, "license_data": recipe.license_data,
+        "recipe": f"python weights/build.py {name}", "overwrite": True,
+    }  # fmt: skip
+    if recipe.source == volumes.SIMULATED:
+        drawn = islice(volumes.draw_volumes(volumes.SHAPE, settings.seed), recipe.count)
+        card = volumes.train_volumes(np.stack(list(tqdm(drawn, total=recipe.count))), settings, name, out, **made)
+        tqdm.write(f"{name}: {card.metrics}")
+        return
     pictures = pictures_of(recipe, settings, folder)
-    running = train(
-        pictures, settings, name, out, license_weights=recipe.license_weights, license_data=recipe.license_data,
-        recipe=f"python weights/build.py {name}", overwrite=True,
-    )  # fmt: skip
+    running = train(pictures, settings, name, out, **made)
     with tqdm(total=1.0, desc=name, bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}") as bar:
         while True:
             try:

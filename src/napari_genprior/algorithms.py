@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from ._tensors import seeded
-from .errors import InputError
+from .classical.kernel_l0 import Level, estimate_kernel
+from .classical.known_kernel import deconvolve, noise_std, strength_for
+from .classical.rivals import estimate_by_rivals
 from .forward.bilinear import Convolution
 from .forward.fidelity import dissimilarity, squared_error
 from .nets.mlp import KernelMLP
@@ -22,8 +25,12 @@ from .priors.base import Prior, trainable
 from .priors.pixels import Known, SoftmaxKernel, start_kernel
 from .priors.untrained import UntrainedNetwork
 from .result import StatusCode
-from .settings import SelfDeblurSettings, Settings
+from .settings import ClassicalSettings, KnownKernelSettings, SelfDeblurSettings, Settings
 from .solvers.loop import LoopState, minimise, relay
+
+KERNEL_NOISE = 0.01  # an estimated kernel errs like at least this much noise, fraction of the range
+LEAST_NOISE = 0.002  # of a given kernel and rounding
+SIZE_LAM = 8e-3  # L0 weight of the search that only finds the size
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,7 @@ def selfdeblur(problem: Problem) -> Recipe:
     """SelfDeblur: picture from an untrained skip network, kernel from a softmax or a network.
 
     ``min over theta_x, theta_k of misfit(G_k(theta_k) * G_x(theta_x), y)``: squared error first, then 1 - SSIM.
-    ``problem.settings`` is a :class:`SelfDeblurSettings`; ``problem.kernel_size`` or ``problem.kernel`` is needed.
+    ``problem.settings`` is a :class:`SelfDeblurSettings`; without ``problem.kernel_size`` a classical search sets it.
 
     References
     ----------
@@ -84,10 +91,10 @@ def selfdeblur(problem: Problem) -> Recipe:
     """
     s, blurred = problem.settings, problem.blurred
     assert isinstance(s, SelfDeblurSettings)
-    kernel_size = problem.kernel_size if problem.kernel is None else problem.kernel.shape[-2:]
-    if kernel_size is None:
-        raise InputError("selfdeblur got neither a kernel nor a kernel size; give kernel_size, for example 15 by 15.")
-    kh, kw = kernel_size
+    if problem.kernel is not None:
+        kh, kw = problem.kernel.shape[-2:]
+    else:
+        kh, kw = problem.kernel_size or _size_of(blurred)
     channels, height, width = blurred.shape[1:]
     size = (height + kh - 1, width + kw - 1)  # all of the scene that the data sees
     operator = Convolution((kh, kw), (channels, *size), boundary="valid")
@@ -95,7 +102,9 @@ def selfdeblur(problem: Problem) -> Recipe:
     depth = fitting_depth(size, s.depth)
     image = UntrainedNetwork(
         lambda: SkipNetwork(channels, channels=s.channels, skip_channels=s.skip_channels, depth=depth),
-        code_shape=(8, *size), jitter=s.jitter, device=blurred.device,
+        code_shape=(8, *size),
+        jitter=s.jitter,
+        device=blurred.device,
     )
     kernel: Prior = Known(problem.kernel) if problem.kernel is not None else _kernel_prior(s, (kh, kw), blurred.device)
     switch = round(s.ssim_from * s.steps) if s.ssim_from < 1 else s.steps + 1
@@ -105,10 +114,12 @@ def selfdeblur(problem: Problem) -> Recipe:
     }
     objective = Objective(operator, blurred, image, kernel, terms, seeded(problem.seed))
     kernel_rate = s.softmax_rate if s.kernel_net == "softmax" else s.mlp_rate
-    optimiser = torch.optim.Adam([
-        {"params": trainable(objective.image_block), "lr": s.image_rate},
-        {"params": trainable(objective.kernel_block), "lr": kernel_rate},
-    ])
+    optimiser = torch.optim.Adam(
+        [
+            {"params": trainable(objective.image_block), "lr": s.image_rate},
+            {"params": trainable(objective.kernel_block), "lr": kernel_rate},
+        ]
+    )
 
     def snapshot(state: LoopState) -> Snapshot:
         now = objective.estimate()
@@ -117,8 +128,12 @@ def selfdeblur(problem: Problem) -> Recipe:
         return Snapshot(state.step, state.total, "picture and kernel", picture, now.kernel, losses)
 
     search = minimise(
-        objective, optimiser, steps=s.steps, report_every=s.report_every,
-        milestones={round(fraction * s.steps) for fraction in (0.4, 0.6, 0.8)}, decay=0.5,
+        objective,
+        optimiser,
+        steps=s.steps,
+        report_every=s.report_every,
+        milestones={round(fraction * s.steps) for fraction in (0.4, 0.6, 0.8)},
+        decay=0.5,
     )
     status = yield from relay(search, snapshot)
     final = objective.estimate()
@@ -131,30 +146,40 @@ def _kernel_prior(s: SelfDeblurSettings, shape: tuple[int, int], device: torch.d
     return SoftmaxKernel(start_kernel("gaussian", shape, device))
 
 
-# TEMPORARY recipes, so that the front doors can be built on them; the classical engineer replaces both.
 def classical(problem: Problem) -> Recipe:
-    from .classical.kernel_l0 import estimate_kernel
-
+    """Kernel by rival coarse-to-fine L0 searches, picture by total variation (:mod:`.classical`)."""
+    s, blurred = problem.settings, problem.blurred
+    assert isinstance(s, ClassicalSettings)
     if problem.kernel is not None:
         return (yield from known_kernel(problem))
-    levels = estimate_kernel(problem.blurred, problem.kernel_size)
-    while True:
-        try:
-            level = next(levels)
-        except StopIteration as end:
-            kernel = end.value
-            break
-        shape = problem.blurred.shape[-2:]
-        image = torch.nn.functional.interpolate(level.image, size=shape, mode="bilinear").expand_as(problem.blurred)
-        yield Snapshot(level.index, level.total, f"kernel, level {level.index + 1} of {level.total}", image, level.kernel)
-    from .classical.known_kernel import deconvolve
+    noise = float(noise_std(blurred).mean())
 
-    return Solution(deconvolve(problem.blurred, kernel, 3e-4), kernel)
+    def snapshot(level: Level) -> Snapshot:
+        preview = interpolate(level.image, size=blurred.shape[-2:], mode="bilinear").expand_as(blurred)
+        return Snapshot(
+            level.index, level.total, f"kernel, search {level.index + 1} of {level.total}", preview, level.kernel
+        )
+
+    chosen = yield from relay(estimate_by_rivals(blurred, problem.kernel_size, noise), snapshot)
+    strength = s.smoothing * strength_for(max(noise, KERNEL_NOISE))
+    return Solution(deconvolve(blurred, chosen.kernel, strength), chosen.kernel, chosen=chosen.number)
 
 
 def known_kernel(problem: Problem) -> Recipe:
-    from .classical.known_kernel import deconvolve
-
+    """Picture for a given kernel by total variation, as strong as the noise asks for."""
+    s, blurred = problem.settings, problem.blurred
+    assert isinstance(s, ClassicalSettings | KnownKernelSettings)
     assert problem.kernel is not None
-    yield Snapshot(0, 1, "picture", problem.blurred, problem.kernel)
-    return Solution(deconvolve(problem.blurred, problem.kernel, 3e-4), problem.kernel)
+    yield Snapshot(0, 1, "picture", blurred, problem.kernel)
+    strength = s.smoothing * strength_for(max(float(noise_std(blurred).mean()), LEAST_NOISE))
+    return Solution(deconvolve(blurred, problem.kernel, strength), problem.kernel)
+
+
+def _size_of(blurred: Tensor) -> tuple[int, int]:
+    """The support that a classical search ends with, for the methods that must know it beforehand."""
+    search = estimate_kernel(blurred, None, SIZE_LAM, float(noise_std(blurred).mean()))
+    while True:
+        try:
+            next(search)
+        except StopIteration as end:
+            return end.value.shape[-2], end.value.shape[-1]

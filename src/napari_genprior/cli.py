@@ -299,7 +299,11 @@ def verdict_line(result: Any) -> str:
 @genprior.command()
 @click.option("-o", "--output", "name", required=True, help="Name of the new prior.")
 @click.option("--data", "source", type=click.Path(path_type=Path), help="Folder of pictures, npz or npy file.")
-@click.option("--simulate", "simulator", help="shake, blur-a, blur-b, motion-linear, gaussian or defocus kernels.")
+@click.option(
+    "--simulate",
+    "simulator",
+    help="Kernels: shake, blur-a, blur-b, motion-linear, gaussian, defocus, microscope or microscope-3d.",
+)
 @click.option("--kind", type=click.Choice(["image", "kernel"]), default="image", show_default=True)
 @click.option("--key", default="", help="Array of an npz file.  [default: x, train or x_train]")
 @click.option("--tiles", is_flag=True, help="Cut a folder's pictures into tiles instead of scaling them.")
@@ -346,9 +350,8 @@ def models(context: click.Context) -> None:
 
     rows = [("name", "kind", "arch", "size", "latent", "figures", "licence")]
     for card in list_priors():
-        size = f"{card.size[0]}x{card.size[1]}x{card.channels}"
         figures = ", ".join(f"{name} {value:g}" for name, value in card.metrics.items())
-        rows.append((card.name, card.kind, card.arch, size, str(card.latent), figures, card.license_weights))
+        rows.append((card.name, card.kind, card.arch, card.shape, str(card.latent), figures, card.license_weights))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -365,9 +368,7 @@ def import_(source: Path, name: str | None, **given: Any) -> None:
     from .zoo.importer import import_prior
 
     card = import_prior(source, name, **given)
-    click.echo(
-        f"{card.name}: {card.kind}, {card.arch}, {card.size[0]}x{card.size[1]}x{card.channels}, latent {card.latent}."
-    )
+    click.echo(f"{card.name}: {card.kind}, {card.arch}, {card.shape}, latent {card.latent}.")
 
 
 @genprior.command()
@@ -418,6 +419,20 @@ def levin(folder: Path, runs: tuple[str, ...], method: str, each: bool) -> None:
     from .bench import levin as levin_bench
 
     for line in levin_bench.lines(folder, runs or levin_bench.RUNS, method, each):
+        click.echo(line)
+
+
+@bench.command("range")
+@click.option("--data", "folder", type=click.Path(path_type=Path), help="Folder that holds asim_table5 and mnist.")
+@click.option("--model", "models", multiple=True, help="Name or card (.json); may be repeated.  [default: all]")
+@click.option(
+    "--restarts", type=click.IntRange(0, 100), default=1, show_default=True, help="Random starts of a search."
+)
+def range_(folder: Path | None, models: tuple[str, ...], restarts: int) -> None:
+    """How near each model comes to pictures and kernels it has not seen, and how fast it is."""
+    from .bench import range as range_bench
+
+    for line in range_bench.lines(folder, models, restarts):
         click.echo(line)
 
 

@@ -8,8 +8,7 @@ Two steps take turns at each level of a pyramid [1]_ [2]_:
           k = argmin_{k >= 0} |w (k * \\nabla x - \\nabla y)|^2 + \\gamma |k|^2
 
 The picture is made of few strong edges, on purpose not natural: what is weaker than the edges that fix
-the kernel would only let the blur itself pass as a solution. The weight w falls to 0 at the picture's border,
-beyond which nothing is known: without it the seams of the periodic picture spoil the kernel by decibels.
+the kernel would only let the blur itself pass as a solution. ``w`` trusts gradients well inside the picture.
 
 References
 ----------
@@ -32,32 +31,23 @@ from .borders import on_canvas, smooth_wrap
 from .kernel_shape import centred, cleaned, fitted, odd, resized, trimmed
 
 PYRAMID_STEP = math.sqrt(2)
-COARSEST = 3  # px, side of the kernel where the pyramid begins: there a delta is a fair start
+COARSEST = 3  # px, side of the kernel where the pyramid begins: there a single point is a fair start
 SMALLEST_SIDE = 8  # px, of the picture at the coarsest level
-
-
-@dataclass(frozen=True)
-class Search:
-    """Constants of one search; the defaults were tuned on bsd400 pictures under simulated shake."""
-
-    lam_start: float = 8e-3  # weight of the L0 term, picture in [0, 1]; divided by lam_decay after each iteration
-    lam_end: float = 4e-4
-    lam_decay: float = 1.1
-    noise_lam: float = 4.0  # lam is never below this times the noise variance
-    iterations: int = 5  # per level
-    beta_max: float = 10.0  # of the half-quadratic splitting; beyond it the edges no longer change
-    beta_step: float = 2.0
-    ridge: float = 10.0
-    kernel_steps: int = 60
-    clip: float = 0.1  # of the kernel's maximum; below it is noise
-    least_mass: float = 0.1  # a separate part of the kernel with less of its mass is noise
-    taper: float = 0.5  # width of the falling border of w, in kernel sides
-    margin: int = 1  # px, room to grow on each side per level, where the size is free
+ITERATIONS = 5  # per level
+LAM_DECAY, LAM_END = 1.1, 4e-4  # lam is divided by LAM_DECAY after each iteration, down to LAM_END
+NOISE_LAM = 4.0  # lam is never below this times the noise variance: edges weaker than noise are none
+BETA_MAX, BETA_STEP = 1e3, 2.0  # half-quadratic splitting; beyond BETA_MAX the edges no longer change
+RIDGE = 2.2e-4  # gamma per pixel of the picture, intensities in [0, 1]
+KERNEL_STEPS = 60
+CLIP = 0.05  # of the kernel's maximum; below it is noise
+LEAST_MASS = 0.1  # a separate part of the kernel with less of its mass is noise
+TAPER = 0.5  # width of the falling border of w, in kernel sides
+GROWTH = 1  # px, room on each side at each level, where the size is to be found
 
 
 @dataclass(frozen=True)
 class Level:
-    """The state after one level of the pyramid: ``image`` [1, 1, Y, X] at that level's size, ``kernel`` [1, 1, kh, kw]."""
+    """After one level of the pyramid: ``image`` [1, 1, Y, X] in that level's size, ``kernel`` [1, 1, kh, kw]."""
 
     index: int
     total: int
@@ -66,101 +56,146 @@ class Level:
 
 
 def estimate_kernel(
-    blurred: Tensor,
-    size: tuple[int, int] | None = None,
-    largest: int = 75,
-    noise: float = 0.0,
-    search: Search = Search(),  # noqa: B008 (frozen)
+    blurred: Tensor, size: tuple[int, int] | None, lam: float, noise: float = 0.0, largest: int = 75
 ) -> Generator[Level, None, Tensor]:
+    """Estimate the kernel of a blurred picture.
+
+    Parameters
+    ----------
+    blurred : Tensor [1, C, Y, X]
+        Working units; channels are averaged.
+    size : (int, int) or None
+        Support, odd sides in pixels. None: it grows from level to level as far as the kernel has mass.
+    lam : float
+        Weight of the L0 term at the start, intensities in [0, 1].
+    noise : float
+        Standard deviation of the picture's noise.
+    largest : int
+        Largest side where the size is free; never more than half the picture.
+
+    Yields
+    ------
+    Level
+        After each level, coarse to fine.
+
+    Returns
+    -------
+    Tensor [1, 1, kh, kw]
+        >= 0, sum 1, its centre of mass within half a pixel of the centre pixel.
+    """
     grey = blurred.mean(dim=1, keepdim=True)
-    sides = grey.shape[-2:]
-    top = size or tuple(min(largest, odd(side // 2 - 1)) for side in sides)
+    sides = (grey.shape[-2], grey.shape[-1])
+    top = size or (min(largest, odd(sides[0] // 2 - 1)), min(largest, odd(sides[1] // 2 - 1)))
     levels = 1 + max(0, math.ceil(math.log(max(top) / COARSEST) / math.log(PYRAMID_STEP) - 1e-6))
-    kernel, lam = grey.new_ones(1, 1, 1, 1), search.lam_start
+    kernel = grey.new_ones(1, 1, 1, 1)
     for index in range(levels):
         factor = PYRAMID_STEP ** (index + 1 - levels)
-        shape = tuple(max(SMALLEST_SIDE, round(side * factor)) for side in sides)
+        shape = (max(SMALLEST_SIDE, round(sides[0] * factor)), max(SMALLEST_SIDE, round(sides[1] * factor)))
         small = grey if index == levels - 1 else interpolate(grey, size=shape, mode="bilinear", antialias=True)
-        support = tuple(min(t, max(COARSEST, odd(math.ceil(t * factor)))) for t in top)
-        kernel = resized(kernel, PYRAMID_STEP)
+        support = (_support(top[0], factor), _support(top[1], factor))
+        if index:
+            kernel = resized(kernel, PYRAMID_STEP)
         if size is None:
-            support = tuple(min(s, max(3, k + 2 * search.margin)) for s, k in zip(support, kernel.shape[-2:], strict=True))
+            kh, kw = kernel.shape[-2:]
+            support = (min(support[0], max(3, kh + 2 * GROWTH)), min(support[1], max(3, kw + 2 * GROWTH)))
         kernel = fitted(kernel, support)
-        image, kernel, lam = refine(small, kernel, lam, noise * factor, search)
+        image, kernel, lam = _alternate(small, kernel, lam, noise * factor)
         if size is None:
             kernel = trimmed(kernel)
         yield Level(index, levels, image, kernel)
     return kernel
 
 
-def refine(blurred: Tensor, kernel: Tensor, lam: float, noise: float, search: Search) -> tuple[Tensor, Tensor, float]:
+def _support(side: int, factor: float) -> int:
+    """The odd number next to a side at a coarser level."""
+    return min(side, max(COARSEST, 2 * round((side * factor - 1) / 2) + 1))
+
+
+def _alternate(blurred: Tensor, kernel: Tensor, lam: float, noise: float) -> tuple[Tensor, Tensor, float]:
+    """The iterations of one level; returns picture, kernel, and lam for the next level."""
     kh, kw = kernel.shape[-2:]
+    height, width = blurred.shape[-2:]
     y = smooth_wrap(blurred, (2 * kh, 2 * kw))
-    trust = window(blurred, y.shape[-2:], search.taper * kh, search.taper * kw)
+    trust = trusted(blurred, (y.shape[-2], y.shape[-1]), TAPER * kh, TAPER * kw)
     target = torch.fft.rfft2(trust * gradients(y))
-    for _ in range(search.iterations):
-        image = sharp_edges(y, kernel, max(lam, search.noise_lam * noise**2), search)
-        kernel = centred(cleaned(fit_kernel(trust * gradients(image), target, kernel, search), search.clip, search.least_mass))
-        lam = max(lam / search.lam_decay, search.lam_end)
-    return image[..., : blurred.shape[-2], : blurred.shape[-1]], kernel, lam
+    image = y
+    for _ in range(ITERATIONS):
+        image = sharp_edges(y, kernel, max(lam, NOISE_LAM * noise**2))
+        estimate = fit_kernel(trust * gradients(image), target, kernel, RIDGE * height * width)
+        kernel = centred(cleaned(estimate, CLIP, LEAST_MASS))
+        lam = max(lam / LAM_DECAY, LAM_END)
+    return image[..., :height, :width], kernel, lam
 
 
-def window(inside: Tensor, shape: tuple[int, int], taper_y: float, taper_x: float) -> Tensor:
+def trusted(inside: Tensor, shape: tuple[int, int], taper_y: float, taper_x: float) -> Tensor:
     """Trust in each gradient of a canvas: 1 well inside the picture, falling to 0 at its border and beyond."""
     sides = []
     for side, taper in zip(inside.shape[-2:], (taper_y, taper_x), strict=True):
-        place = torch.arange(side - 1, device=inside.device, dtype=inside.dtype) + 0.5  # the last difference is not inside
+        place = torch.arange(side - 1, device=inside.device, dtype=inside.dtype) + 0.5  # differences lie between pixels
         distance = torch.minimum(place, side - 1 - place)
         sides.append(0.5 - 0.5 * torch.cos(torch.pi * (distance / taper).clamp(max=1)))
     return on_canvas((sides[0][:, None] * sides[1])[None, None], shape, (0, 0))
 
 
 def gradients(image: Tensor) -> Tensor:
-    """Periodic forward differences along Y and X, [R, 2, Y, X] from [R, 1, Y, X]."""
+    """Periodic forward differences along Y and X: [R, 2, Y, X] from [R, 1, Y, X]."""
     return torch.cat([image.roll(-1, -2) - image, image.roll(-1, -1) - image], dim=1)
 
 
 def divergence(g: Tensor) -> Tensor:
-    """Adjoint of gradients."""
+    """Adjoint of :func:`gradients`."""
     gy, gx = g[:, :1], g[:, 1:]
     return gy.roll(1, -2) - gy + gx.roll(1, -1) - gx
 
 
-def sharp_edges(y: Tensor, kernel: Tensor, lam: float, search: Search) -> Tensor:
-    shape = y.shape[-2:]
-    transfer = transfer_function(kernel, shape)
-    power = transfer.abs() ** 2
-    fy = torch.fft.fftfreq(shape[0], device=y.device)[:, None]
-    fx = torch.fft.rfftfreq(shape[1], device=y.device)
-    roughness = 4 * torch.sin(torch.pi * fy) ** 2 + 4 * torch.sin(torch.pi * fx) ** 2
+def sharp_edges(y: Tensor, kernel: Tensor, lam: float) -> Tensor:
+    """The picture step: ``|k * x - y|^2 + lam |grad x|_0`` by half-quadratic splitting, periodic borders."""
+    height, width = y.shape[-2:]
+    transfer = transfer_function(kernel, (height, width))
+    power = transfer.abs().square()
+    fy = torch.fft.fftfreq(height, device=y.device)[:, None]
+    fx = torch.fft.rfftfreq(width, device=y.device)
+    roughness = 4 * torch.sin(torch.pi * fy).square() + 4 * torch.sin(torch.pi * fx).square()
     data = transfer.conj() * torch.fft.rfft2(y)
     image, beta = y, 2 * lam
-    while beta < search.beta_max:
+    while beta < BETA_MAX:
         edges = gradients(image)
-        edges = edges * ((edges**2).sum(1, keepdim=True) >= lam / beta)
-        image = torch.fft.irfft2((data + beta * torch.fft.rfft2(divergence(edges))) / (power + beta * roughness), s=shape)
-        beta *= search.beta_step
+        edges = edges * (edges.square().sum(1, keepdim=True) >= lam / beta)
+        spectrum = (data + beta * torch.fft.rfft2(divergence(edges))) / (power + beta * roughness)
+        image = torch.fft.irfft2(spectrum, s=(height, width))
+        beta *= BETA_STEP
     return image
 
 
-def fit_kernel(edges: Tensor, target: Tensor, start: Tensor, search: Search) -> Tensor:
+def fit_kernel(edges: Tensor, target: Tensor, start: Tensor, ridge: float, steps: int = KERNEL_STEPS) -> Tensor:
+    """The kernel step: non-negative least squares on the support of ``start``, by accelerated projected gradients.
+
+    Parameters
+    ----------
+    edges : Tensor [1, 2, Y, X]
+        Gradients of the sharp picture.
+    target : Tensor [1, 2, Y, X // 2 + 1]
+        Spectrum of the gradients of the blurred one.
+    start : Tensor [1, 1, kh, kw]
+    ridge : float
+        gamma.
+    """
     kh, kw = start.shape[-2:]
-    shape = edges.shape[-2:]
     spectra = torch.fft.rfft2(edges)
-    auto = torch.fft.irfft2((spectra.abs() ** 2).sum(1, keepdim=True), s=shape)
+    shape = edges.shape[-2:]
+    auto = torch.fft.irfft2(spectra.abs().square().sum(1, keepdim=True), s=shape)
     cross = torch.fft.irfft2((spectra.conj() * target).sum(1, keepdim=True), s=shape)
     right = cross.roll((kh // 2, kw // 2), (-2, -1))[..., :kh, :kw]
-    # the normal matrix is a table of differences: it acts by an FFT just large enough for the lags that occur
-    lags = auto.roll((kh - 1, kw - 1), (-2, -1))[..., : 2 * kh - 1, : 2 * kw - 1]
+    # The normal matrix depends on differences of pixels only: it acts by an FFT just large enough for them.
     size = (2 * kh - 1, 2 * kw - 1)
+    lags = auto.roll((kh - 1, kw - 1), (-2, -1))[..., : size[0], : size[1]]
     normal = torch.fft.rfft2(lags.roll((1 - kh, 1 - kw), (-2, -1)))
-    step = 1 / (normal.abs().max() + search.ridge)
-    k = ahead = start
-    t = 1.0
-    for _ in range(search.kernel_steps):
-        slope = torch.fft.irfft2(normal * torch.fft.rfft2(ahead, s=size), s=size)[..., :kh, :kw] + search.ridge * ahead - right
-        new = (ahead - step * slope).clamp(min=0)
-        faster = (1 + math.sqrt(1 + 4 * t * t)) / 2
-        ahead = new + (t - 1) / faster * (new - k)
-        k, t = new, faster
+    step = 1 / (normal.abs().max() + ridge)
+    k, ahead, t = start, start, 1.0
+    for _ in range(steps):
+        spread = torch.fft.irfft2(normal * torch.fft.rfft2(ahead, s=size), s=size)[..., :kh, :kw]
+        new = (ahead - step * (spread + ridge * ahead - right)).clamp(min=0)
+        t_new = (1 + math.sqrt(1 + 4 * t * t)) / 2
+        ahead = new + (t - 1) / t_new * (new - k)
+        k, t = new, t_new
     return k

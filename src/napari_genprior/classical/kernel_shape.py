@@ -16,7 +16,7 @@ def odd(side: float) -> int:
 
 
 def cleaned(kernel: Tensor, clip: float, least_mass: float) -> Tensor:
-    """Set to 0 what is noise: values below ``clip`` of the maximum, separate parts with less than ``least_mass`` of the mass."""
+    """Set to 0 what is noise: values below ``clip`` of the maximum, parts with less than ``least_mass`` of the mass."""
     k = kernel[0, 0].cpu().numpy().astype(np.float64)
     k[k < clip * k.max()] = 0
     parts, count = ndimage.label(k, structure=np.ones((3, 3)))

@@ -7,6 +7,7 @@ is taken for stationary Gaussian noise of known spectrum. So posteriors and evid
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ SMALLEST_NOISE = 1e-10  # variance; keeps the encoder's system solvable where th
 
 
 class LinearGenerator(nn.Module):
-    """Decodes latents ``[R, latent]`` to ``[R, channels, height, width]``.
+    """Decodes latents ``[R, latent]`` to ``[R, channels, height, width]`` or ``[R, channels, depth, height, width]``.
 
     Parameters
     ----------
@@ -30,6 +31,8 @@ class LinearGenerator(nn.Module):
         Add what a small convolutional network makes of the linear picture, and cut to [0, 1].
     refiner_width : int
         Channels of the refiner.
+    depth : int
+        Planes of a volume; 0: decode to pictures. Volumes have no refiner.
 
     Attributes
     ----------
@@ -59,15 +62,18 @@ class LinearGenerator(nn.Module):
         kernel: bool = False,
         refiner: bool = False,
         refiner_width: int = 48,
+        depth: int = 0,
     ) -> None:
         super().__init__()
+        if depth and refiner:
+            raise ValueError("a refiner is made for pictures, not for volumes")
         self.latent = latent
-        self.shape = (channels, height, width)
+        self.shape = (channels, depth, height, width) if depth else (channels, height, width)
         self.kernel = kernel
         self.scale = 1.0
-        self.register_buffer("mean", torch.zeros(channels * height * width))
-        self.register_buffer("basis", torch.zeros(latent, channels * height * width))
-        self.register_buffer("residual_spectrum", torch.zeros(channels, height, width // 2 + 1))
+        self.register_buffer("mean", torch.zeros(prod(self.shape)))
+        self.register_buffer("basis", torch.zeros(latent, prod(self.shape)))
+        self.register_buffer("residual_spectrum", torch.zeros(*self.shape[:-1], width // 2 + 1))
         self.refiner = Refiner(channels, refiner_width) if refiner else None
 
     def linear(self, z: Tensor) -> Tensor:
@@ -156,7 +162,7 @@ def fit(
 
     Parameters
     ----------
-    pictures : Tensor [N, C, Y, X]
+    pictures : Tensor [N, C, Y, X] or [N, C, Z, Y, X]
         Float, or uint8 with 255 for 1. They are turned to float piece by piece.
     latent : int
         At most N - 1 and C Y X components carry anything; the rest are zero.
@@ -165,9 +171,10 @@ def fit(
     seed : int
         Of the random projection that large pictures are fitted by.
     """
-    count, channels, height, width = pictures.shape
+    count, channels, *depth, height, width = pictures.shape
     flat = pictures.reshape(count, -1)
-    net = LinearGenerator(latent, channels, height, width, kernel, refiner)
+    net = LinearGenerator(latent, channels, height, width, kernel, refiner, depth=depth[0] if depth else 0)
+    axes = tuple(range(2, pictures.ndim))
     total = torch.zeros(flat.shape[1], dtype=torch.float64)
     for part in _parts(flat):
         total += part.sum(0, dtype=torch.float64)
@@ -182,7 +189,7 @@ def fit(
     for part in _parts(flat):
         centred = part - net.mean
         residual = centred - (centred @ vectors) @ vectors.T
-        power += torch.fft.rfft2(residual.view(-1, channels, height, width), norm="ortho").abs().square().sum(0)
+        power += torch.fft.rfftn(residual.view(-1, *net.shape), dim=axes, norm="ortho").abs().square().sum(0)
     net.residual_spectrum.copy_(power / count)
     return net
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -12,8 +13,10 @@ from tqdm import tqdm
 from ..errors import InputError
 from ..settings import TrainingSettings
 from ..zoo.store import user_folder
-from . import data, learners
+from . import data, learners, volumes
 from .loop import Trained, train
+
+NO_DATA = "none needed: the kernels are simulated by this package"
 
 
 def train_from(
@@ -33,23 +36,29 @@ def train_from(
     overwrite: bool,
     quiet: bool,
     recipe: str,
-) -> Trained:
+) -> Trained | None:
     """Run the command; see its help for the options."""
     if (source is None) == (simulator is None):
         raise InputError("Give --data (a folder, npz or npy file) or --simulate (a kind of kernels), one of them.")
     folder = out_folder or user_folder()
+    if out_folder is None:
+        folder.mkdir(parents=True, exist_ok=True)
+    if simulator == volumes.SIMULATED:
+        _volumes(
+            settings, name, folder, kernels, licence_weights=licence_weights, recipe=recipe, overwrite=overwrite,
+            quiet=quiet,
+        )  # fmt: skip
+        return None
     if source is None:
         assert simulator is not None
         pictures = _simulated(simulator, kernels, settings, quiet)
-        licence_data = "none needed: the kernels are simulated by this package"
+        licence_data = NO_DATA
     else:
         size = learners.FIXED[settings.arch][1] if settings.arch in learners.FIXED else settings.size
         colours = learners.FIXED[settings.arch][0] if settings.arch in learners.FIXED else int(channels)
         array = data.read_pictures(source, size=size, channels=colours, key=key, tiles=tiles)
         about = f"{len(array)} {kind}s of {source.name}"
         pictures = data.split(array, kind, about, held_out=settings.held_out, seed=settings.seed)
-    if out_folder is None:
-        folder.mkdir(parents=True, exist_ok=True)
     running = train(
         pictures, settings, name, folder, license_weights=licence_weights, license_data=licence_data,
         recipe=recipe, overwrite=overwrite,
@@ -61,11 +70,24 @@ def train_from(
 
 
 def _simulated(simulator: str, count: int, settings: TrainingSettings, quiet: bool) -> data.Pictures:
-    size = settings.size or 28
+    size = settings.size or data.USUAL_SIZE.get(simulator, 28)
     drawn = islice(data.draw_kernels(simulator, size, settings.seed), count)
     array = np.stack(list(tqdm(drawn, total=count, desc=f"drawing {simulator} kernels", disable=quiet)))[:, None]
     about = f"{count} simulated kernels: {data.SIMULATED[simulator][1]}; seed {settings.seed}"
     return data.split(array, "kernel", about, held_out=settings.held_out, seed=settings.seed, turn=True)
+
+
+def _volumes(settings: TrainingSettings, name: str, folder: Path, count: int, *, quiet: bool, **how: Any) -> None:
+    planes, rows, _ = volumes.SHAPE
+    side = settings.size or rows
+    if settings.arch != "linear":
+        raise InputError(f"Generators of volumes are linear; give --arch linear instead of {settings.arch}.")
+    drawn = islice(volumes.draw_volumes((planes, side, side), settings.seed), count)
+    array = np.stack(list(tqdm(drawn, total=count, desc="drawing volumes", disable=quiet)))
+    card = volumes.train_volumes(
+        array, settings, name, folder, license_weights=how.pop("licence_weights"), license_data=NO_DATA, **how
+    )
+    click.echo(f"{folder / name}.json: " + ", ".join(f"{key} {value:g}" for key, value in card.metrics.items()) + ".")
 
 
 def _behind_a_bar(running, name: str, quiet: bool) -> Trained:

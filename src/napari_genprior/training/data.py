@@ -202,6 +202,10 @@ def _gaussian(rng: np.random.Generator, size: int) -> np.ndarray:
     return blur.gaussian(rng.uniform(0.5, size / 7), rng.uniform(0.4, 1), rng.uniform(0, 180), size)
 
 
+def _microscope(rng: np.random.Generator, size: int) -> np.ndarray:
+    return blur.optics.microscope_psf(size=size, **vars(blur.optics.random_microscope(rng, size)))
+
+
 def _defocus(rng: np.random.Generator, size: int) -> np.ndarray:
     return blur.defocus(rng.uniform(0.5, 0.45 * size), size)
 
@@ -216,7 +220,13 @@ SIMULATED = {
     "motion-linear": (_straight, "straight motion of any length up to the kernel's side, any angle"),
     "gaussian": (_gaussian, "Gaussians, sigma 0.5 px to a seventh of the side, aspect 0.4 to 1, any angle"),
     "defocus": (_defocus, "defocus disks, radius 0.5 px to 0.45 of the side"),
+    "microscope": (
+        _microscope,
+        "widefield and confocal microscopes, NA 0.3 to 1.45, 450 to 700 nm, pixels of 50 to 400 nm, index mismatch, "
+        "defocus within 3 depths of field (psfmodels)",
+    ),
 }
+USUAL_SIZE = {"microscope": 33}  # px; the others: 28
 
 
 def draw_kernels(simulator: str, size: int, seed: int) -> Iterator[np.ndarray]:

@@ -234,12 +234,13 @@ def _resumed(
     place: Path, learner: learners.Learner, settings: TrainingSettings, pictures: data.Pictures
 ) -> tuple[_State, dict[str, Tensor]]:
     """Where an earlier, interrupted call stood, or a fresh start."""
-    run: dict[str, Any] = {"settings": settings.model_dump(mode="json", exclude=set(FREE)), "data": pictures.fingerprint()}
+    chosen = settings.model_dump(mode="json", exclude=set(FREE))
+    run: dict[str, Any] = {"settings": chosen, "data": pictures.fingerprint()}
     found = checkpoint.read_state(place)
     if found is None:
         return _State(run=run), {}
     if found["run"] != run:
-        before, now = found["run"]["settings"], run["settings"]
+        before, now = found["run"]["settings"], chosen
         differ = [
             f"{key} {before.get(key)!r} (now {value!r})" for key, value in now.items() if before.get(key) != value
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +26,9 @@ class Card(BaseModel):
     latent: int = Field(ge=1, le=65536, description="Length of the latent vector.")
     distribution: Literal["normal"] = Field(description="Of the latent vector.")
     channels: int = Field(ge=1, le=16)
-    size: tuple[int, int] = Field(description="Height and width of what it decodes to, in pixels.")
+    size: tuple[int, int] | tuple[int, int, int] = Field(
+        description="Height and width, for volumes depth, height and width, of what it decodes to, in pixels."
+    )
     output_range: tuple[float, float]
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the weights file.")
     license_weights: str = Field(min_length=1)
@@ -36,7 +39,12 @@ class Card(BaseModel):
 
     @property
     def pixels(self) -> int:
-        return self.size[0] * self.size[1] * self.channels
+        return prod(self.size) * self.channels
+
+    @property
+    def shape(self) -> str:
+        """Size and channels to read, as 64x64x3."""
+        return "x".join(map(str, (*self.size, self.channels)))
 
 
 def read_card(path: Path) -> Card:
@@ -58,7 +66,5 @@ def read_card(path: Path) -> Card:
     except OSError as error:
         raise ModelError(f"The card {path} cannot be read: {error.strerror or error}.") from error
     if min(card.size) < 1 or card.pixels > MAX_PIXELS:
-        raise ModelError(
-            f"The card {path} declares pictures of {card.size[0]}x{card.size[1]}x{card.channels}; that is not allowed."
-        )
+        raise ModelError(f"The card {path} declares pictures of {card.shape}; that is not allowed.")
     return card

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import ModelError
 from .card import Card, read_card
+from .projection import Projection, project
 from .registry import build
 
 
@@ -19,7 +21,7 @@ class Generator:
     """A pretrained generator, its weights frozen.
 
     ``decode`` maps latents ``[R, latent]`` (standard normal) to pictures ``[R, C, Y, X]`` in the card's output
-    range, or kernels ``[R, 1, kh, kw]``, >= 0, sum 1.
+    range, or kernels ``[R, 1, kh, kw]`` (volumes: ``[R, 1, kz, kh, kw]``), >= 0, sum 1.
     """
 
     card: Card
@@ -29,6 +31,10 @@ class Generator:
         if z.ndim != 2 or z.shape[1] != self.card.latent:
             raise ModelError(f"{self.card.name} decodes latents [R, {self.card.latent}]; got {list(z.shape)}.")
         return self.net(z)
+
+    def project(self, images: Any, *, restarts: int = 1, steps: int = 300, seed: int = 0) -> Projection:
+        """The pictures of the range that are closest to ``images``; see :func:`~.projection.project`."""
+        return project(self.card, self.net, images, restarts=restarts, steps=steps, seed=seed)
 
 
 def user_folder() -> Path:

@@ -1,0 +1,215 @@
+"""Classical estimation: each step against dense algebra or a known answer, then the whole."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.signal import convolve2d
+
+from conftest import blocks
+from napari_genprior import blur, metrics
+from napari_genprior.classical import kernel_l0, kernel_shape
+from napari_genprior.classical.borders import fast_side, smooth_wrap
+from napari_genprior.classical.known_kernel import (
+    _first,
+    _first_adjoint,
+    _second,
+    _second_adjoint,
+    deconvolve,
+    noise_std,
+    strength_for,
+)
+from napari_genprior.classical.rivals import agreements, estimate_by_rivals
+from napari_genprior.forward.convolve import convolve
+from napari_genprior.simulation import simulate
+
+SHARP = blocks(128, 144, seed=2)
+KERNEL = blur.shake(15, 3, 17)
+
+
+def tensor(array):
+    return torch.from_numpy(np.asarray(array, np.float32))[None, None]
+
+
+def drained(generator):
+    levels = []
+    while True:
+        try:
+            levels.append(next(generator))
+        except StopIteration as end:
+            return levels, end.value
+
+
+@pytest.fixture(scope="module")
+def blurred():
+    return tensor(simulate(SHARP, KERNEL, noise=0.005, seed=0).blurred)
+
+
+# --- building blocks
+
+
+@pytest.mark.parametrize(
+    ("forward", "adjoint", "outputs"),
+    [(_first, _first_adjoint, 2), (_second, _second_adjoint, 3)],
+)
+def test_differences_and_their_adjoints_agree(forward, adjoint, outputs):
+    random = torch.Generator().manual_seed(0)
+    x = torch.randn(1, 2, 9, 8, generator=random, dtype=torch.float64)
+    g = torch.randn(outputs, 1, 2, 9, 8, generator=random, dtype=torch.float64)
+    torch.testing.assert_close((forward(x) * g).sum(), (x * adjoint(g)).sum())
+
+
+def test_the_gradient_and_its_divergence_agree():
+    random = torch.Generator().manual_seed(0)
+    x, g = torch.randn(1, 1, 9, 8, generator=random), torch.randn(1, 2, 9, 8, generator=random)
+    torch.testing.assert_close((kernel_l0.gradients(x) * g).sum(), (x * kernel_l0.divergence(g)).sum())
+
+
+def test_the_kernel_step_is_dense_non_negative_least_squares():
+    from scipy.optimize import nnls
+
+    random = torch.Generator().manual_seed(0)
+    edges = torch.randn(1, 2, 24, 20, generator=random, dtype=torch.float64)
+    kernel = torch.from_numpy(blur.motion(5, 30)).double()[None, None]
+    noisy = convolve(edges, kernel, "circular")
+    noisy += 0.3 * torch.randn(noisy.shape, generator=random, dtype=torch.float64)
+    ridge = 4.0
+    # column s of the dense matrix: the edges moved to where pixel s of the kernel puts them
+    columns = [edges.roll((dy - 2, dx - 2), (-2, -1)).flatten().numpy() for dy in range(5) for dx in range(5)]
+    dense = np.concatenate([np.stack(columns, 1), np.sqrt(ridge) * np.eye(25)])
+    expected, _ = nnls(dense, np.concatenate([noisy.flatten().numpy(), np.zeros(25)]))
+    start = torch.full((1, 1, 5, 5), 1 / 25, dtype=torch.float64)
+    found = kernel_l0.fit_kernel(edges, torch.fft.rfft2(noisy), start, ridge, steps=500)
+    np.testing.assert_allclose(found.flatten().numpy(), expected, atol=1e-8)
+
+
+def test_with_the_true_kernel_the_picture_step_sharpens_and_with_the_true_picture_the_kernel_step_is_exact():
+    sharp, kernel = tensor(SHARP), tensor(KERNEL)
+    blurry = convolve(sharp, kernel, "circular")
+    restored = kernel_l0.sharp_edges(blurry, kernel, 1e-4)
+    assert (restored - sharp).square().mean() < 0.05 * (blurry - sharp).square().mean()
+    target = torch.fft.rfft2(kernel_l0.gradients(blurry))
+    found = kernel_l0.fit_kernel(kernel_l0.gradients(sharp), target, torch.full_like(kernel, 1 / 289), 0.0, steps=800)
+    assert metrics.kernel_error(found[0, 0].numpy(), KERNEL) < 0.05
+
+
+@pytest.mark.parametrize("side", [1, 7, 50, 255, 331])
+def test_fast_sides_are_large_enough(side):
+    assert side <= fast_side(side) <= side + 40
+
+
+def test_wrapping_keeps_the_picture_and_leaves_no_jump():
+    image = tensor(SHARP + np.linspace(0, 3, 128)[:, None])
+    wrapped = smooth_wrap(image, (20, 12))
+    assert wrapped.shape[-2] >= 148
+    torch.testing.assert_close(wrapped[..., :128, :144], image)
+    largest = image.diff(dim=-2).abs().max()
+    periodic = torch.cat([wrapped, wrapped[..., :1, :]], dim=-2)
+    assert periodic.diff(dim=-2).abs().max() < 1.5 * largest < (image[..., 0, :] - image[..., -1, :]).abs().max()
+
+
+def test_kernels_are_resized_by_exactly_the_factor():
+    kernel = tensor(blur.gaussian(3, size=25))
+    grown = kernel_shape.resized(kernel, 2**0.5)[0, 0].numpy()
+    rows = np.arange(len(grown)) - len(grown) // 2
+    variance = (grown.sum(1) * rows**2).sum()
+    assert variance == pytest.approx(2 * 9, rel=0.03)
+    assert (grown.sum(1) * rows).sum() == pytest.approx(0, abs=1e-4)
+
+
+def test_specks_are_removed_and_the_rest_is_centred():
+    kernel = np.zeros((11, 11), np.float32)
+    kernel[1:4, 2] = 1
+    kernel[9, 9] = 0.15  # a separate part, 5% of the mass
+    kernel[6, 5] = 0.02
+    found = kernel_shape.centred(kernel_shape.cleaned(tensor(kernel), 0.05, 0.1))[0, 0].numpy()
+    expected = np.zeros((11, 11))
+    expected[4:7, 5] = 1 / 3
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("support", [(5, 9), (11, 3)])
+def test_fitting_keeps_the_centre_pixel(support):
+    kernel = np.zeros((7, 7), np.float32)
+    kernel[3, 3] = 1
+    found = kernel_shape.fitted(tensor(kernel), support)
+    assert found.shape[-2:] == support
+    assert found[0, 0, support[0] // 2, support[1] // 2] == 1
+
+
+@pytest.mark.parametrize("level", [0.005, 0.02, 0.1])
+def test_the_noise_level_is_found(level):
+    made = simulate(SHARP, KERNEL, noise=level, seed=1, clip=False)
+    assert float(noise_std(tensor(made.blurred))) == pytest.approx(level, rel=0.2)
+
+
+def test_strength_grows_with_the_noise():
+    assert strength_for(0.01) == pytest.approx(3e-4)
+    assert strength_for(0.05) > 3 * strength_for(0.02)
+
+
+# --- the known-kernel solve
+
+
+@pytest.mark.parametrize("shape", [(128, 144), (101, 80), (64, 37)])
+def test_a_known_kernel_restores_up_to_the_border(shape):
+    sharp = blocks(shape[0] + 16, shape[1] + 16, seed=4)
+    seen = sharp[8:-8, 8:-8]
+    blurry = tensor(convolve2d(sharp, KERNEL, mode="valid"))
+    restored = deconvolve(blurry, tensor(KERNEL), 3e-5, steps=150)[0, 0].numpy()
+    for crop, gain in ((10, 10), (0, 4)):
+        before = metrics.psnr(blurry[0, 0].numpy(), seen, crop=crop)
+        assert metrics.psnr(restored, seen, crop=crop) > before + gain
+
+
+def test_a_batch_is_solved_as_its_parts():
+    pictures = torch.cat([tensor(SHARP), tensor(SHARP[::-1].copy())])
+    both = deconvolve(pictures, tensor(KERNEL), 1e-3, steps=5)
+    torch.testing.assert_close(both[1:], deconvolve(pictures[1:], tensor(KERNEL), 1e-3, steps=5))
+
+
+def test_more_smoothing_is_smoother(blurred):
+    def variation(strength):
+        return deconvolve(blurred, tensor(KERNEL), strength).diff(dim=-1).abs().mean()
+
+    assert variation(3e-3) < variation(3e-4) < variation(3e-5)
+
+
+# --- the whole
+
+
+def test_the_kernel_of_a_shake_is_found_with_its_size_given(blurred):
+    levels, kernel = drained(kernel_l0.estimate_kernel(blurred, (17, 17), lam=8e-3, noise=0.005))
+    assert kernel.shape == (1, 1, 17, 17)
+    assert metrics.kernel_error(kernel[0, 0].numpy(), KERNEL) < 0.5
+    assert [level.index for level in levels] == list(range(levels[0].total))
+    sides = [level.kernel.shape[-1] for level in levels]
+    assert sides[0] == 3
+    assert sides == sorted(sides)
+
+
+def test_the_size_is_found_too(blurred):
+    _, chosen = drained(estimate_by_rivals(blurred, None, 0.005))
+    assert max(chosen.kernel.shape) < 40
+    assert metrics.kernel_error(chosen.kernel[0, 0].numpy(), KERNEL) < 0.6
+
+
+def test_agreement_picks_out_the_outlier_and_ignores_shifts():
+    kernel = tensor(KERNEL)
+    kernels = [kernel, kernel.roll((2, -1), (-2, -1)), kernel, kernel.flip(-1)]
+    agreement = agreements(kernels)
+    assert np.argmin(agreement) == 3
+    assert agreement[0] == pytest.approx(agreement[1], abs=0.02)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (28, 28), (9, 64)])
+def test_small_and_narrow_pictures_work(shape):
+    picture = tensor(np.random.default_rng(0).random(shape))
+    _, kernel = drained(kernel_l0.estimate_kernel(picture, None, lam=8e-3))
+    assert max(kernel.shape[-2] * 2 - shape[0], kernel.shape[-1] * 2 - shape[1]) <= 2
+    assert kernel.sum().item() == pytest.approx(1, abs=1e-5)
+
+
+def test_colour_is_estimated_on_its_mean(blurred):
+    colour = torch.cat([blurred * 0, blurred * 2], dim=1)  # their mean is exact
+    grey, rgb = (drained(kernel_l0.estimate_kernel(x, (17, 17), lam=8e-3))[1] for x in (blurred, colour))
+    torch.testing.assert_close(grey, rgb, atol=1e-4, rtol=1e-3)
