@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy.ndimage import shift
 
-from conftest import blocks
 from napari_genprior import io
 from napari_genprior.bench import levin
 from napari_genprior.cli import main
 from napari_genprior.errors import InputError
+from pictures import blocks
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import pytest
 import torch
 from scipy.signal import convolve2d
 
-from conftest import blocks
 from napari_genprior import blur, metrics
 from napari_genprior.classical import kernel_l0, kernel_shape
 from napari_genprior.classical.borders import fast_side, smooth_wrap
@@ -21,6 +20,7 @@ from napari_genprior.classical.known_kernel import (
 from napari_genprior.classical.rivals import agreements, estimate_by_rivals
 from napari_genprior.forward.convolve import convolve
 from napari_genprior.simulation import simulate
+from pictures import blocks
 
 SHARP = blocks(128, 144, seed=2)
 KERNEL = blur.shake(15, 3, 17)

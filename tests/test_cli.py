@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import blocks
 from napari_genprior import cli, io
 from napari_genprior.cli import main
+from pictures import blocks
 
 
 @pytest.fixture(scope="module")

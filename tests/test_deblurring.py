@@ -5,13 +5,13 @@ import pytest
 import torch
 
 import napari_genprior as gp
-from conftest import blocks
 from napari_genprior import deblurring
 from napari_genprior.algorithms import Snapshot, Solution
 from napari_genprior.errors import DeviceError, GenPriorError, InputError
 from napari_genprior.methods import METHODS, Method
 from napari_genprior.result import StatusCode
 from napari_genprior.settings import ClassicalSettings, KnownKernelSettings, Settings
+from pictures import blocks
 
 SHARP = blocks()
 KERNEL = gp.blur.motion(9, 30)

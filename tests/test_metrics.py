@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, shift
 
-from conftest import blocks
 from napari_genprior import blur, metrics
 from napari_genprior.errors import InputError
+from pictures import blocks
 
 TRUTH = blocks(80, 90)
 

@@ -101,9 +101,11 @@ def test_divergence_returns_the_last_good_state():
     assert torch.isfinite(solution.image).all()
 
 
-def test_a_kernel_size_is_needed():
-    with pytest.raises(InputError, match="kernel_size"):
-        run(blurred_squares()[0], kernel_size=None)
+def test_without_a_kernel_size_one_is_found():
+    solution, _ = run(blurred_squares()[0], kernel_size=None)
+    kh, kw = solution.kernel.shape[-2:]
+    assert kh % 2 == kw % 2 == 1
+    assert 3 <= min(kh, kw) <= max(kh, kw) <= blurred_squares()[0].shape[-1] // 2
 
 
 def test_settings_carry_their_own_help():

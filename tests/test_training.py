@@ -13,13 +13,13 @@ import torch
 from safetensors.torch import load_file
 
 import napari_genprior as gp
-from conftest import blocks
 from napari_genprior import io
 from napari_genprior.cli import main
 from napari_genprior.errors import FileError, InputError
 from napari_genprior.settings import TrainingSettings
 from napari_genprior.training import data, figures, losses
 from napari_genprior.training.loop import train
+from pictures import blocks
 
 
 def kernels(count=60, size=28, seed=0):

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from conftest import blocks
 from napari_genprior import blur
 from napari_genprior.forward.convolve import convolve
 from napari_genprior.result import Status, StatusCode
 from napari_genprior.verdict import judge
+from pictures import blocks
 
 SHARP = torch.from_numpy(blocks())[None, None]
 KERNEL = torch.from_numpy(blur.motion(9, 30, size=15))[None, None]
