@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_genprior import cli, io
-from napari_genprior.cli import main
+from napari_genprior import io
+from napari_genprior.cli import main, pictures
 from pictures import blocks
 
 
@@ -179,7 +179,7 @@ def test_an_interrupted_run_writes_nothing(folder, tmp_path, capsys, monkeypatch
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "follow", interrupted)
+    monkeypatch.setattr(pictures, "follow", interrupted)
     assert run(f"deblur {folder}/blurred.png -o {tmp_path}/a.png") == 130
     assert "nothing was written" in one_line(capsys)
     assert list(tmp_path.iterdir()) == []
@@ -189,7 +189,7 @@ def test_a_fault_of_ours_has_exit_code_1_and_one_line(folder, tmp_path, capsys, 
     def broken(*_):
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr(cli, "follow", broken)
+    monkeypatch.setattr(pictures, "follow", broken)
     assert run(f"deblur {folder}/blurred.png -o {tmp_path}/a.png") == 1
     assert "fault of ours: ZeroDivisionError" in one_line(capsys)
     assert list(tmp_path.iterdir()) == []

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from napari_genprior.algorithms import Problem, selfdeblur
-from napari_genprior.errors import InputError
 from napari_genprior.forward.convolve import convolve
 from napari_genprior.settings import SelfDeblurSettings
 

@@ -1,0 +1,33 @@
+"""The command line: ``genprior simulate | deblur | train | models | demo | bench | doctor``.
+
+Exit codes: 0 done, 2 unusable input or arguments (one line on standard error), 1 a fault of ours, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import click
+
+from ..errors import GenPriorError
+from . import measuring, pictures, priors, upkeep  # noqa: F401 (each adds its commands)
+from .base import complain, genprior
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    try:
+        # click hands back the code of an Exit, and None where a command ran through
+        return genprior.main(args=arguments, prog_name="genprior", standalone_mode=False) or 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 2
+    except click.ClickException as error:
+        return complain(error.format_message(), 2)
+    except GenPriorError as error:
+        return complain(str(error), 2)
+    except (KeyboardInterrupt, click.Abort):
+        return complain("interrupted; nothing was written.", 130)
+    except Exception as error:
+        logging.getLogger(__name__).debug("details", exc_info=True)
+        return complain(f"this is a fault of ours: {type(error).__name__}: {error} (run with --debug for details).", 1)

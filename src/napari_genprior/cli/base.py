@@ -1,0 +1,91 @@
+"""What the commands share: the root command, options made from settings, one-line complaints, the progress bar."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .. import __version__
+from ..errors import InputError
+from ..settings import Settings
+
+# The public option names; the settings carry their unit in the name, the options do not.
+OPTION_NAMES = {"kind": "--blur", "angle_deg": "--angle", "sigma_px": "--sigma", "radius_px": "--radius"}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="genprior")
+@click.option("--debug", is_flag=True, help="Log what is done, and tracebacks.")
+def genprior(debug: bool) -> None:
+    """Blind deblurring: the sharp picture and the unknown blur, found together."""
+    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(name)s: %(message)s")
+    for chatty in ("PIL", "tifffile"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+
+
+def complain(message: str, code: int) -> int:
+    click.echo(f"genprior: {' '.join(message.split())}", err=True)
+    return code
+
+
+def options_from(model: type[Settings]) -> Callable:
+    """Give a command one option for each field of a settings model."""
+
+    def decorate(command: Callable) -> Callable:
+        for name, field in reversed(model.model_fields.items()):
+            option = OPTION_NAMES.get(name, "--" + name.replace("_", "-"))
+            extra = field.json_schema_extra
+            unit = f" [{extra['unit']}]" if isinstance(extra, dict) and "unit" in extra else ""
+            if field.annotation is bool:
+                declaration, kind = f"{option}/--no-{option[2:]}", None
+            else:
+                choices = getattr(field.annotation, "__args__", None)
+                declaration = option
+                kind = click.Choice(choices) if choices else field.annotation
+            command = click.option(
+                declaration,
+                name,
+                type=kind,
+                default=field.default,
+                show_default=True,
+                help=f"{field.description}{unit}",
+            )(command)
+        return command
+
+    return decorate
+
+
+def not_onto_input(source: Path, *outputs: Path | None) -> None:
+    for output in outputs:
+        if output is not None and output.resolve() == source.resolve():
+            raise InputError(
+                f"The output {output} is the input itself; inputs are never overwritten. Give another name."
+            )
+
+
+def follow(progress: Any, sentence: str, quiet: bool) -> Any:
+    """Drain a run behind a progress bar and return its result."""
+    from tqdm import tqdm
+
+    with tqdm(
+        total=1.0,
+        desc=sentence,
+        disable=quiet,
+        bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}",
+    ) as bar:
+        while True:
+            try:
+                snapshot = next(progress)
+            except StopIteration as end:
+                bar.update(1.0 - bar.n)
+                return end.value
+            bar.set_postfix_str(snapshot.stage, refresh=False)
+            bar.update(snapshot.fraction - bar.n)
+
+
+def verdict_line(result: Any) -> str:
+    return f"{'improved' if result.verdict.improved else 'NOT improved'}: {result.verdict.reason}"

@@ -1,0 +1,41 @@
+"""``genprior bench``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .base import genprior
+
+
+@genprior.group()
+def bench() -> None:
+    """Measure quality and speed on public test sets (give the folder of the set)."""
+
+
+@bench.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--run", "runs", multiple=True, help="blurry, given, auto, true-kernel; may be repeated.  [default: all]")
+@click.option("--method", default="classical", show_default=True)
+@click.option("--each", is_flag=True, help="A line per picture too.")
+def levin(folder: Path, runs: tuple[str, ...], method: str, each: bool) -> None:
+    """Levin et al. 2009: 32 photographs of real camera shake."""
+    from ..bench import levin as levin_bench
+
+    for line in levin_bench.lines(folder, runs or levin_bench.RUNS, method, each):
+        click.echo(line)
+
+
+@bench.command("range")
+@click.option("--data", "folder", type=click.Path(path_type=Path), help="Folder that holds asim_table5 and mnist.")
+@click.option("--model", "models", multiple=True, help="Name or card (.json); may be repeated.  [default: all]")
+@click.option(
+    "--restarts", type=click.IntRange(0, 100), default=1, show_default=True, help="Random starts of a search."
+)
+def range_(folder: Path | None, models: tuple[str, ...], restarts: int) -> None:
+    """How near each model comes to pictures and kernels it has not seen, and how fast it is."""
+    from ..bench import range as range_bench
+
+    for line in range_bench.lines(folder, models, restarts):
+        click.echo(line)

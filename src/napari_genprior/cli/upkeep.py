@@ -1,0 +1,42 @@
+"""``genprior demo`` and ``genprior doctor``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .base import follow, genprior
+
+
+@genprior.command()
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("demo"),
+    show_default=True,
+    help="Folder to write to.",
+)
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def demo(output: Path, quiet: bool) -> None:
+    """Deblur a real photograph of unknown blur that ships with the package."""
+    from ..demo import write_demo
+
+    for line in write_demo(output, lambda progress, sentence: follow(progress, sentence, quiet)):
+        click.echo(line)
+
+
+@genprior.command()
+def doctor() -> None:
+    """Say what this installation consists of, and what is wrong with it."""
+    from ..doctor import examine
+
+    lines, faults = examine()
+    for line in lines:
+        click.echo(line)
+    for fault in faults:
+        click.echo(f"WRONG: {fault}")
+    click.echo("Nothing wrong was found." if not faults else f"{len(faults)} fault(s) found.")
+    if faults:
+        raise click.exceptions.Exit(1)
