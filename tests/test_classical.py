@@ -17,7 +17,7 @@ from napari_genprior.classical.known_kernel import (
     noise_std,
     strength_for,
 )
-from napari_genprior.classical.rivals import agreements, estimate_by_rivals
+from napari_genprior.classical.rivals import agreements, pick, search_by_rivals
 from napari_genprior.forward.convolve import convolve
 from napari_genprior.simulation import simulate
 from pictures import blocks
@@ -188,9 +188,10 @@ def test_the_kernel_of_a_shake_is_found_with_its_size_given(blurred):
 
 
 def test_the_size_is_found_too(blurred):
-    _, chosen = drained(estimate_by_rivals(blurred, None, 0.005))
-    assert max(chosen.kernel.shape) < 40
-    assert metrics.kernel_error(chosen.kernel[0, 0].numpy(), KERNEL) < 0.6
+    _, kernels = drained(search_by_rivals(blurred, None, 0.005))
+    chosen = kernels[int(np.argmax(agreements(kernels)))]
+    assert max(chosen.shape) < 40
+    assert metrics.kernel_error(chosen[0, 0].numpy(), KERNEL) < 0.6
 
 
 def test_agreement_picks_out_the_outlier_and_ignores_shifts():
@@ -199,6 +200,12 @@ def test_agreement_picks_out_the_outlier_and_ignores_shifts():
     agreement = agreements(kernels)
     assert np.argmin(agreement) == 3
     assert agreement[0] == pytest.approx(agreement[1], abs=0.02)
+
+
+def test_a_kernel_that_explains_less_is_never_picked_however_many_agree_with_it():
+    kernel, other = tensor(KERNEL), tensor(KERNEL).flip(-1)
+    assert pick([kernel, kernel, other], [0.01, 0.0105, 0.01]) == 0
+    assert pick([kernel, kernel, other], [0.02, 0.02, 0.01]) == 2
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (28, 28), (9, 64)])

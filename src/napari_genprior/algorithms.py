@@ -14,8 +14,8 @@ from torch.nn.functional import interpolate
 
 from ._tensors import seeded
 from .classical.kernel_l0 import Level, estimate_kernel
-from .classical.known_kernel import deconvolve, noise_std, strength_for
-from .classical.rivals import estimate_by_rivals
+from .classical.known_kernel import deconvolve, noise_std, residual_std, strength_for
+from .classical.rivals import pick, search_by_rivals
 from .forward.bilinear import Convolution
 from .forward.fidelity import dissimilarity, squared_error
 from .nets.mlp import KernelMLP
@@ -160,9 +160,11 @@ def classical(problem: Problem) -> Recipe:
             level.index, level.total, f"kernel, search {level.index + 1} of {level.total}", preview, level.kernel
         )
 
-    chosen = yield from relay(estimate_by_rivals(blurred, problem.kernel_size, noise), snapshot)
+    kernels = yield from relay(search_by_rivals(blurred, problem.kernel_size, noise), snapshot)
     strength = s.smoothing * strength_for(max(noise, KERNEL_NOISE))
-    return Solution(deconvolve(blurred, chosen.kernel, strength), chosen.kernel, chosen=chosen.number)
+    images = [deconvolve(blurred, kernel, strength) for kernel in kernels]
+    best = pick(kernels, [residual_std(blurred, x, k) for x, k in zip(images, kernels, strict=True)])
+    return Solution(images[best], kernels[best], chosen=best)
 
 
 def known_kernel(problem: Problem) -> Recipe:

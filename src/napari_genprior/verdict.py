@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .classical.known_kernel import noise_std
-from .forward.convolve import convolve
+from .classical.known_kernel import noise_std, residual_std
 from .result import Status, StatusCode, Verdict
 
 POINT_PEAK = 0.9  # a kernel with this share of its mass in one pixel undoes next to nothing
@@ -37,7 +36,7 @@ def judge(blurred: Tensor, image: Tensor, kernel: Tensor, status: Status, kernel
     # white noise adds 2 sigma^2 to each mean square difference: it must not pass for sharpness
     before = max(_gradient_energy(blurred) - 4 * noise**2, 1e-12)
     figures = {
-        "residual": _residual(blurred, image, kernel),
+        "residual": residual_std(blurred, image, kernel),
         "noise": noise,
         "kernel_peak": float(kernel.max()),
         "kernel_width_px": _width(kernel),
@@ -72,15 +71,6 @@ def _judgement(f: dict[str, float], status: Status, kernel_given: bool) -> tuple
         f"The kernel ({f['kernel_width_px']:.1f} px wide) explains the picture to {f['residual']:.4f} of the range "
         f"(noise {f['noise']:.4f}); gradients are {f['sharpness_gain']:.2f} times as strong."
     )
-
-
-def _residual(blurred: Tensor, image: Tensor, kernel: Tensor) -> float:
-    kh, kw = kernel.shape[-2:]
-    top, left = kh - 1 - kh // 2, kw - 1 - kw // 2
-    seen = blurred[..., top : blurred.shape[-2] - kh // 2, left : blurred.shape[-1] - kw // 2]
-    if seen.numel() == 0:  # a kernel as large as the picture: nothing is free of the border
-        return float((convolve(image, kernel, "circular") - blurred).square().mean().sqrt())
-    return float((convolve(image, kernel, "valid") - seen).square().mean().sqrt())
 
 
 def _width(kernel: Tensor) -> float:

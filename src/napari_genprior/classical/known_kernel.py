@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..forward.convolve import transfer_function
+from ..forward.convolve import convolve, transfer_function
 from .borders import smooth_wrap
 
 STEPS = 50
@@ -23,6 +23,14 @@ def noise_std(image: Tensor) -> Tensor:
     """
     corner = image[..., :-1, :-1] - image[..., 1:, :-1] - image[..., :-1, 1:] + image[..., 1:, 1:]
     return (corner / 2).abs().flatten(-2).median(-1).values / 0.6745
+
+
+def residual_std(blurred: Tensor, image: Tensor, kernel: Tensor) -> float:
+    """Root mean square of ``k * x - y`` where no unknown border takes part; one picture and one kernel."""
+    kh, kw = kernel.shape[-2:]
+    top, left = kh - 1 - kh // 2, kw - 1 - kw // 2
+    seen = blurred[..., top : blurred.shape[-2] - kh // 2, left : blurred.shape[-1] - kw // 2]
+    return float((convolve(image, kernel, "valid") - seen).square().mean().sqrt())
 
 
 def strength_for(noise: float) -> float:
