@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ._tensors import seeded
-from .classical.kernel_l0 import Level, estimate_kernel
+from .classical.kernel_l0 import Level
 from .classical.known_kernel import deconvolve, noise_std, residual_std, strength_for
-from .classical.rivals import pick, search_by_rivals
+from .classical.rivals import find_size, pick, search_by_rivals
 from .forward.bilinear import Convolution
 from .forward.fidelity import dissimilarity, squared_error
 from .nets.mlp import KernelMLP
@@ -30,7 +30,6 @@ from .solvers.loop import LoopState, minimise, relay
 
 KERNEL_NOISE = 0.01  # an estimated kernel errs like at least this much noise, fraction of the range
 LEAST_NOISE = 0.002  # of a given kernel and rounding
-SIZE_LAM = 8e-3  # L0 weight of the search that only finds the size
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def selfdeblur(problem: Problem) -> Recipe:
     if problem.kernel is not None:
         kh, kw = problem.kernel.shape[-2:]
     else:
-        kh, kw = problem.kernel_size or _size_of(blurred)
+        kh, kw = problem.kernel_size or find_size(blurred, float(noise_std(blurred).mean()))
     channels, height, width = blurred.shape[1:]
     size = (height + kh - 1, width + kw - 1)  # all of the scene that the data sees
     operator = Convolution((kh, kw), (channels, *size), boundary="valid")
@@ -175,13 +174,3 @@ def known_kernel(problem: Problem) -> Recipe:
     yield Snapshot(0, 1, "picture", blurred, problem.kernel)
     strength = s.smoothing * strength_for(max(float(noise_std(blurred).mean()), LEAST_NOISE))
     return Solution(deconvolve(blurred, problem.kernel, strength), problem.kernel)
-
-
-def _size_of(blurred: Tensor) -> tuple[int, int]:
-    """The support that a classical search ends with, for the methods that must know it beforehand."""
-    search = estimate_kernel(blurred, None, SIZE_LAM, float(noise_std(blurred).mean()))
-    while True:
-        try:
-            next(search)
-        except StopIteration as end:
-            return end.value.shape[-2], end.value.shape[-1]

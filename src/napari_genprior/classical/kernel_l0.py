@@ -39,7 +39,8 @@ NOISE_LAM = 4.0  # lam is never below this times the noise variance: edges weake
 BETA_MAX, BETA_STEP = 1e3, 2.0  # half-quadratic splitting; beyond BETA_MAX the edges no longer change
 RIDGE = 2.2e-4  # gamma per pixel of the picture, intensities in [0, 1]
 KERNEL_STEPS = 60
-CLIP = 0.05  # of the kernel's maximum; below it is noise
+CLIP = 0.03  # of the kernel's maximum; below it is noise. Real shakes have faint strokes, so that more costs dearly ...
+GROWING_CLIP = 0.05  # ... but a support that grows would follow the noise
 LEAST_MASS = 0.1  # a separate part of the kernel with less of its mass is noise
 TAPER = 0.5  # width of the falling border of w, in kernel sides
 GROWTH = 1  # px, room on each side at each level, where the size is to be found
@@ -99,7 +100,7 @@ def estimate_kernel(
             kh, kw = kernel.shape[-2:]
             support = (min(support[0], max(3, kh + 2 * GROWTH)), min(support[1], max(3, kw + 2 * GROWTH)))
         kernel = fitted(kernel, support)
-        image, kernel, lam = _alternate(small, kernel, lam, noise * factor)
+        image, kernel, lam = _alternate(small, kernel, lam, noise * factor, CLIP if size else GROWING_CLIP)
         if size is None:
             kernel = trimmed(kernel)
         yield Level(index, levels, image, kernel)
@@ -111,7 +112,7 @@ def _support(side: int, factor: float) -> int:
     return min(side, max(COARSEST, 2 * round((side * factor - 1) / 2) + 1))
 
 
-def _alternate(blurred: Tensor, kernel: Tensor, lam: float, noise: float) -> tuple[Tensor, Tensor, float]:
+def _alternate(blurred: Tensor, kernel: Tensor, lam: float, noise: float, clip: float) -> tuple[Tensor, Tensor, float]:
     """The iterations of one level; returns picture, kernel, and lam for the next level."""
     kh, kw = kernel.shape[-2:]
     height, width = blurred.shape[-2:]
@@ -122,7 +123,7 @@ def _alternate(blurred: Tensor, kernel: Tensor, lam: float, noise: float) -> tup
     for _ in range(ITERATIONS):
         image = sharp_edges(y, kernel, max(lam, NOISE_LAM * noise**2))
         estimate = fit_kernel(trust * gradients(image), target, kernel, RIDGE * height * width)
-        kernel = centred(cleaned(estimate, CLIP, LEAST_MASS))
+        kernel = centred(cleaned(estimate, clip, LEAST_MASS))
         lam = max(lam / LAM_DECAY, LAM_END)
     return image[..., :height, :width], kernel, lam
 

@@ -15,24 +15,48 @@ from torch.nn.functional import avg_pool2d, pad
 from .kernel_l0 import Level, estimate_kernel
 
 LAMS = (8e-3, 16e-3, 32e-3)  # starts of the L0 weight: they fail on different pictures; a fourth gained nothing
+SIZE_LAM = 8e-3  # of the search that finds the size
 FAIR = 1.1  # residual over the least one, up to which a kernel explains the picture nearly as well
 
 
 def search_by_rivals(
     blurred: Tensor, size: tuple[int, int] | None, noise: float, lams: tuple[float, ...] = LAMS
 ) -> Generator[Level, None, list[Tensor]]:
-    """Run :func:`.kernel_l0.estimate_kernel` once per start; parameters as there. Returns their kernels."""
+    """Run :func:`.kernel_l0.estimate_kernel` once per start; parameters as there. Returns their kernels.
+
+    Without a size, one search more goes first: the support it ends with is what the others are given.
+    """
+    searches = len(lams) + (size is None)
     kernels: list[Tensor] = []
-    for number, lam in enumerate(lams):
-        search = estimate_kernel(blurred, size, lam, noise)
-        while True:
-            try:
-                level = next(search)
-            except StopIteration as end:
-                kernels.append(end.value)
-                break
-            yield Level(number * level.total + level.index, len(lams) * level.total, level.image, level.kernel)
+    if size is None:
+        kernel = yield from _search(blurred, None, SIZE_LAM, noise, 0, searches)
+        size = (kernel.shape[-2], kernel.shape[-1])
+    for number, lam in enumerate(lams, searches - len(lams)):
+        kernels.append((yield from _search(blurred, size, lam, noise, number, searches)))
     return kernels
+
+
+def find_size(blurred: Tensor, noise: float) -> tuple[int, int]:
+    """The support ``(kh, kw)`` that a search ends with whose size is free."""
+    search = _search(blurred, None, SIZE_LAM, noise, 0, 1)
+    while True:
+        try:
+            next(search)
+        except StopIteration as end:
+            return end.value.shape[-2], end.value.shape[-1]
+
+
+def _search(
+    blurred: Tensor, size: tuple[int, int] | None, lam: float, noise: float, number: int, searches: int
+) -> Generator[Level, None, Tensor]:
+    """One search, its levels counted among those of all searches."""
+    search = estimate_kernel(blurred, size, lam, noise)
+    while True:
+        try:
+            level = next(search)
+        except StopIteration as end:
+            return end.value
+        yield Level(number * level.total + level.index, searches * level.total, level.image, level.kernel)
 
 
 def pick(kernels: list[Tensor], residuals: list[float]) -> int:
