@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from napari_genprior.solvers.lbfgs import drain, lbfgs
+from napari_genprior._generators import drain
+from napari_genprior.solvers.lbfgs import lbfgs
 
 
 def quadratics(count=5, size=12, seed=0):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from napari_genprior._generators import relay
 from napari_genprior.result import StatusCode
-from napari_genprior.solvers.loop import minimise, relay
+from napari_genprior.solvers.loop import minimise
 
 TARGET = torch.tensor([[1.0, -2.0], [3.0, 0.5], [0.0, 0.25]])  # one row per restart
 

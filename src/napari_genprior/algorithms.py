@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from ._generators import relay
 from ._tensors import seeded
 from .classical.kernel_l0 import Level
 from .classical.known_kernel import deconvolve, noise_std, residual_std, strength_for
@@ -26,7 +27,7 @@ from .priors.pixels import Known, SoftmaxKernel, start_kernel
 from .priors.untrained import UntrainedNetwork
 from .result import StatusCode
 from .settings import ClassicalSettings, KnownKernelSettings, SelfDeblurSettings, Settings
-from .solvers.loop import LoopState, minimise, relay
+from .solvers.loop import LoopState, minimise
 
 KERNEL_NOISE = 0.01  # an estimated kernel errs like at least this much noise, fraction of the range
 LEAST_NOISE = 0.002  # of a given kernel and rounding

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from . import __version__
+from ._generators import drain
 from ._tensors import Intensity, check_image, check_kernel, resolve_device, to_image, to_tensor
 from .algorithms import Problem, Snapshot, Solution
 from .errors import InputError
@@ -172,12 +173,7 @@ def deblur(image: Any, method: str = "auto", **arguments: Any) -> DeblurResult:
     DeviceError
         No such device.
     """
-    progress = iter_deblur(image, method, **arguments)
-    while True:
-        try:
-            next(progress)
-        except StopIteration as end:
-            return end.value
+    return drain(iter_deblur(image, method, **arguments))
 
 
 def known_kernel(image: Any, kernel: Any, **arguments: Any) -> DeblurResult:

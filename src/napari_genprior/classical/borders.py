@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
-from torch.nn.functional import pad
 
 
 def fast_side(least: int) -> int:
@@ -55,10 +54,3 @@ def _mirror(index: Tensor, side: int) -> Tensor:
     """Fold any index into ``[0, side)`` by reflection with the border pixel repeated."""
     index = index.remainder(2 * side)
     return torch.where(index < side, index, 2 * side - 1 - index)
-
-
-def on_canvas(image: Tensor, shape: tuple[int, int], offset: tuple[int, int]) -> Tensor:
-    """Lay a picture on a zero canvas ``shape``, its top left pixel at ``offset``."""
-    height, width = image.shape[-2:]
-    top, left = offset
-    return pad(image, (left, shape[1] - width - left, top, shape[0] - height - top))

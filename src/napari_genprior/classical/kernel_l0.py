@@ -24,10 +24,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, pad
 
 from ..forward.convolve import transfer_function
-from .borders import on_canvas, smooth_wrap
+from .borders import smooth_wrap
 from .kernel_shape import centred, cleaned, fitted, odd, resized, trimmed
 
 PYRAMID_STEP = math.sqrt(2)
@@ -135,7 +135,8 @@ def trusted(inside: Tensor, shape: tuple[int, int], taper_y: float, taper_x: flo
         place = torch.arange(side - 1, device=inside.device, dtype=inside.dtype) + 0.5  # differences lie between pixels
         distance = torch.minimum(place, side - 1 - place)
         sides.append(0.5 - 0.5 * torch.cos(torch.pi * (distance / taper).clamp(max=1)))
-    return on_canvas((sides[0][:, None] * sides[1])[None, None], shape, (0, 0))
+    height, width = inside.shape[-2:]
+    return pad((sides[0][:, None] * sides[1])[None, None], (0, shape[1] - width + 1, 0, shape[0] - height + 1))
 
 
 def gradients(image: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
+from .._generators import drain, relay
 from .kernel_l0 import Level, estimate_kernel
 
 LAMS = (8e-3, 16e-3, 32e-3)  # starts of the L0 weight: they fail on different pictures; a fourth gained nothing
@@ -38,25 +39,19 @@ def search_by_rivals(
 
 def find_size(blurred: Tensor, noise: float) -> tuple[int, int]:
     """The support ``(kh, kw)`` that a search ends with whose size is free."""
-    search = _search(blurred, None, SIZE_LAM, noise, 0, 1)
-    while True:
-        try:
-            next(search)
-        except StopIteration as end:
-            return end.value.shape[-2], end.value.shape[-1]
+    kernel = drain(estimate_kernel(blurred, None, SIZE_LAM, noise))
+    return kernel.shape[-2], kernel.shape[-1]
 
 
 def _search(
     blurred: Tensor, size: tuple[int, int] | None, lam: float, noise: float, number: int, searches: int
 ) -> Generator[Level, None, Tensor]:
     """One search, its levels counted among those of all searches."""
-    search = estimate_kernel(blurred, size, lam, noise)
-    while True:
-        try:
-            level = next(search)
-        except StopIteration as end:
-            return end.value
-        yield Level(number * level.total + level.index, searches * level.total, level.image, level.kernel)
+
+    def counted(level: Level) -> Level:
+        return Level(number * level.total + level.index, searches * level.total, level.image, level.kernel)
+
+    return relay(estimate_kernel(blurred, size, lam, noise), counted)
 
 
 def pick(kernels: list[Tensor], residuals: list[float]) -> int:

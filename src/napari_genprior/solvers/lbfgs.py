@@ -109,15 +109,6 @@ def lbfgs(
     return LbfgsState(step, x, values, active)
 
 
-def drain(search: Generator[LbfgsState, None, LbfgsState]) -> LbfgsState:
-    """Run a search to its end."""
-    while True:
-        try:
-            next(search)
-        except StopIteration as end:
-            return end.value
-
-
 def _evaluate(objective: Objective, x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     with torch.enable_grad():
         point = x.detach().requires_grad_()

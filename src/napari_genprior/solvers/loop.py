@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Generator
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -19,9 +18,6 @@ from ..result import Status, StatusCode
 logger = logging.getLogger(__name__)
 
 Losses = dict[str, Tensor]
-State = TypeVar("State")
-Shown = TypeVar("Shown")
-Outcome = TypeVar("Outcome")
 
 
 @dataclass(frozen=True)
@@ -93,21 +89,6 @@ def minimise(
                 for group in optimiser.param_groups:
                     group["lr"] *= decay
     return Status(StatusCode.DONE, f"All {steps} steps were made.")
-
-
-def relay(
-    search: Generator[State, None, Outcome], translate: Callable[[State], Shown]
-) -> Generator[Shown, None, Outcome]:
-    """Drive a search, yielding ``translate(state)`` for each of its states and returning what it returns."""
-    try:
-        while True:
-            try:
-                state = next(search)
-            except StopIteration as end:
-                return end.value
-            yield translate(state)
-    finally:
-        search.close()
 
 
 @torch.no_grad()

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .._generators import drain
 from .._tensors import seeded
 from ..errors import InputError
 from ..nets.linear import LinearGenerator
-from ..solvers.lbfgs import drain, lbfgs
+from ..solvers.lbfgs import lbfgs
 
 if TYPE_CHECKING:
     from .card import Card
