@@ -17,7 +17,7 @@ from napari_genprior import io
 from napari_genprior.cli import main
 from napari_genprior.errors import FileError, InputError
 from napari_genprior.settings import TrainingSettings
-from napari_genprior.training import data, figures, losses
+from napari_genprior.training import data, losses
 from napari_genprior.training.loop import train
 from pictures import blocks
 
@@ -82,7 +82,8 @@ def test_what_was_trained_loads_like_any_other_prior(arch, make, more, tmp_path)
     assert (prior.card.license_data, prior.card.license_weights, prior.card.data) == ("CC0", "MIT", given.about)
     assert all(np.isfinite(value) for value in prior.card.metrics.values())
     stored = load_file(tmp_path / "mine.safetensors")
-    assert all(t.dtype == torch.float16 for key, t in stored.items() if t.is_floating_point() and "residual" not in key)
+    exempt = ("residual_spectrum", "basis", "basis.step")
+    assert all(t.dtype == torch.float16 for key, t in stored.items() if t.is_floating_point() and key not in exempt)
     sheet = io.read_image(tmp_path / "mine.png")
     assert sheet.dtype == np.uint8
     assert sheet.std() > 0
@@ -317,12 +318,6 @@ def test_the_evidence_bounds_terms_are_what_they_say():
     assert terms["total"] == pytest.approx(5.0)
     assert losses.elbo(x, x + 1, mean, logvar)["misfit"] == pytest.approx(0, abs=1e-5)
     assert losses.psnr(x, x + 0.1) == pytest.approx(20, abs=1e-3)
-
-
-def test_closest_latents_find_the_latent_a_picture_came_from():
-    net = lambda z: (z @ torch.eye(3, 16)).view(-1, 1, 4, 4)  # noqa: E731
-    z = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(figures.closest_latents(net, net(z), torch.zeros(5, 3), 400), z, atol=1e-2, rtol=1e-2)
 
 
 def test_settings_round_trip():

@@ -84,8 +84,8 @@ RECIPES = {
     "digits-28-linear": Recipe(framing.digits, {"arch": "linear", "latent": 150}, *DIGITS),
     "house-numbers-32-linear": Recipe(framing.house_numbers, {"arch": "linear", "latent": 300}, *NUMBERS),
     "nuclei-64-linear": Recipe(framing.nuclei, {"arch": "linear", "latent": 300}, *NUCLEI),
-    "faces-64-linear": Recipe(framing.faces, {"arch": "linear", "latent": 450}, *FACES),
-    "shoes-64-linear": Recipe(framing.shoes, {"arch": "linear", "latent": 800}, *SHOES),
+    "faces-64-linear": Recipe(framing.faces, {"arch": "linear", "latent": 512, "mirror": True}, *FACES),
+    "shoes-64-linear": Recipe(framing.shoes, {"arch": "linear", "latent": 1000}, *SHOES),
 }
 
 

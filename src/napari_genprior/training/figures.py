@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,37 +10,10 @@ from torch import Tensor
 
 from .._tensors import seeded
 from ..nets.dcgan import DCGAN
+from ..zoo.projection import closest_latents
 from . import losses
 
-SEARCH_STEPS = 200
-SEARCH_RATE = 0.05
 SHEET_SIDE = 8  # pictures a side
-
-
-def closest_latents(net: Callable[[Tensor], Tensor], x: Tensor, start: Tensor, steps: int = SEARCH_STEPS) -> Tensor:
-    """Latents whose decoded pictures are closest to ``x``: ``argmin_z |G(z) - x|^2`` (eq. 13 of papers 000 and 003).
-
-    Parameters
-    ----------
-    x : Tensor [N, C, Y, X]
-    start : Tensor [N, latent]
-    steps : int
-        Of Adam, its rate falling along half a cosine.
-
-    Returns
-    -------
-    Tensor [N, latent]
-    """
-    size = x.square().mean()  # the error relative to the picture's power: kernels and pictures alike are of order 1
-    z = start.detach().clone().requires_grad_()
-    optimiser = torch.optim.Adam([z], SEARCH_RATE)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    for _ in range(steps):
-        optimiser.zero_grad()
-        ((net(z) - x).square().mean(dim=(1, 2, 3)).sum() / size).backward()
-        optimiser.step()
-        schedule.step()
-    return z.detach()
 
 
 def measure(net: Any, held_out: Tensor, kernel: bool) -> dict[str, float]:
@@ -51,21 +23,20 @@ def measure(net: Any, held_out: Tensor, kernel: bool) -> dict[str, float]:
     -------
     dict
         Kernels: ``relative_error_encoder``, ``relative_range_error``, means of ``|G(z) - k| / |k|``. Pictures:
-        ``psnr_encoder_db``, ``psnr_range_db``. A GAN has no encoder, its search starts at a random latent.
+        ``psnr_encoder_db``, ``psnr_range_db``. A GAN has no encoder, its searches start at random latents.
     """
     names = ("relative_error_encoder", "relative_range_error") if kernel else ("psnr_encoder_db", "psnr_range_db")
     judge = losses.relative_error if kernel else losses.psnr
     figures = {}
     with torch.no_grad():
-        if isinstance(net, DCGAN) or getattr(net, "encoder", net) is None:
-            start = torch.randn(len(held_out), net.latent, generator=seeded(0)).to(held_out.device)
-        else:
-            start = net.encode(held_out)[0]
-            figures[names[0]] = judge(held_out, net(start))
-    best = closest_latents(net, held_out, start)
-    with torch.no_grad():
-        figures[names[1]] = judge(held_out, net(best))
+        if _encodes(net):
+            figures[names[0]] = judge(held_out, net(net.encode(held_out)[0]))
+        figures[names[1]] = judge(held_out, net(closest_latents(net, held_out)))
     return {name: round(value, 3) for name, value in figures.items()}
+
+
+def _encodes(net: Any) -> bool:
+    return not isinstance(net, DCGAN) and getattr(net, "encoder", net) is not None
 
 
 @torch.no_grad()
@@ -77,7 +48,7 @@ def sheet(net: Any, held_out: Tensor, kernel: bool) -> np.ndarray:
     uint8 array [Y, X] or [Y, X, 3]
     """
     shown = net(torch.randn(SHEET_SIDE**2, net.latent, generator=seeded(0)).to(held_out.device))
-    if not isinstance(net, DCGAN) and getattr(net, "encoder", net) is not None:
+    if _encodes(net):
         given = held_out[: 2 * SHEET_SIDE]
         given = given[: len(given) // SHEET_SIDE * SHEET_SIDE]
         back = net(net.encode(given)[0]) if len(given) else given

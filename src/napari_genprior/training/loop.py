@@ -128,7 +128,7 @@ def train(
     net: Any = learner.averaged
     if best:
         net.load_state_dict(best)
-    net, arguments = _as_stored(net, arguments, settings)
+    net, arguments = _as_stored(net, arguments, settings, kernel)
     _write_sheet(folder / f"{name}.png", net, held_out, kernel)
     recipe = recipe or settings.model_dump_json(exclude_defaults=True)
     card = write_prior(
@@ -141,7 +141,9 @@ def train(
     return Trained(card, folder / f"{name}.json", state.step, state.seconds, reason)
 
 
-def _as_stored(net: Any, arguments: dict[str, Any], settings: TrainingSettings) -> tuple[Any, dict[str, Any]]:
+def _as_stored(
+    net: Any, arguments: dict[str, Any], settings: TrainingSettings, kernel: bool
+) -> tuple[Any, dict[str, Any]]:
     """The generator in the precision it is stored in, without its encoder where that is not wanted."""
     if settings.arch == "linear":
         arguments = {**arguments, "refiner": settings.refiner}
@@ -150,7 +152,7 @@ def _as_stored(net: Any, arguments: dict[str, Any], settings: TrainingSettings) 
         whole, net = net.state_dict(), build(settings.arch, arguments)
         net.load_state_dict({key: value for key, value in whole.items() if key in net.state_dict()})
         net.to(resolve_device(settings.device)).eval().requires_grad_(False)
-    stored_precision(net, settings.half)
+    stored_precision(net, settings.half, kernel)
     return net, arguments
 
 

@@ -66,7 +66,7 @@ def train_volumes(
     aside = max(1, int(settings.held_out * len(volumes)))
     held_out, training = volumes[:aside], volumes[aside:]
     net = fit(training, settings.latent or LATENT, kernel=True, seed=settings.seed)
-    stored_precision(net, settings.half)
+    stored_precision(net, settings.half, kernel=True)
     with torch.no_grad():
         decoded = net(net.encode(held_out)[0])
     _, _, depth, height, width = volumes.shape

@@ -75,19 +75,23 @@ def project(card: Card, net: Any, images: Any, *, restarts: int = 1, steps: int 
     device = device_of(net)
     given = _planes(card, images)
     targets = given.to(device)
-    latents, best = [], []
-    random = seeded(seed)
-    for part in targets.split(max(1, CHUNK // (restarts + 1))):
-        starts = _starts(net, part, restarts, random)
-        z = starts[:, 0] if _exact(net) else _closest(net, part, starts, steps)
-        latents.append(z)
-        with torch.no_grad():
-            best.append(net(z))
-    decoded = torch.cat(best)
+    latents = closest_latents(net, targets, restarts=restarts, steps=steps, seed=seed)
+    with torch.no_grad():
+        decoded = torch.cat([net(z) for z in latents.split(CHUNK)])
     errors = (decoded - targets).flatten(1).norm(dim=1) / targets.flatten(1).norm(dim=1).clamp(min=1e-12)
     pictures = decoded.cpu().numpy()
     pictures = pictures[:, 0] if np.ndim(images) == len(card.size) + 1 else np.moveaxis(pictures, 1, -1)
-    return Projection(np.ascontiguousarray(pictures), torch.cat(latents), errors.cpu().numpy())
+    return Projection(np.ascontiguousarray(pictures), latents, errors.cpu().numpy())
+
+
+def closest_latents(net: Any, targets: Tensor, *, restarts: int = 1, steps: int = 300, seed: int = 0) -> Tensor:
+    """What :func:`project` finds, ``[N, latent]``, for ``targets`` [N, C, Y, X] in the output range."""
+    random = seeded(seed)
+    found = []
+    for part in targets.split(max(1, CHUNK // (restarts + 1))):
+        starts = _starts(net, part, restarts, random)
+        found.append(starts[:, 0] if _exact(net) else _closest(net, part, starts, steps))
+    return torch.cat(found)
 
 
 def device_of(net: Any) -> torch.device:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..errors import ModelError
 from .card import Card, read_card
+from .precision import unpack
 from .projection import Projection, project
 from .registry import build
 
@@ -110,7 +111,7 @@ def _filled(card: Card, content: bytes, weights: Path) -> nn.Module:
 
     net = build(card.arch, card.arguments)
     try:
-        tensors = {name: tensor.float() for name, tensor in load(content).items()}
+        tensors = unpack(load(content))
         net.load_state_dict(tensors)
     except (SafetensorError, RuntimeError, KeyError) as error:
         raise ModelError(f"The weights {weights} do not fit the card of {card.name}: {error}.") from error

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..errors import InputError, ModelError
 from ..io import written_whole
 from .card import Card
-
-FULL_PRECISION = ("residual_spectrum",)  # powers as small as 1e-8, which float16 cannot hold
+from .precision import pack, unpack
 
 
 def write_prior(net: nn.Module, folder: Path, *, half: bool = True, **about: Any) -> Card:
@@ -25,7 +24,7 @@ def write_prior(net: nn.Module, folder: Path, *, half: bool = True, **about: Any
         Built from the card's ``arch`` and ``arguments``.
     folder : Path
     half : bool
-        Store float16 where that loses no value to overflow.
+        Store less than float32, see :func:`~.precision.pack`.
     **about
         The card's fields but for ``sha256``.
 
@@ -36,7 +35,7 @@ def write_prior(net: nn.Module, folder: Path, *, half: bool = True, **about: Any
     """
     from safetensors.torch import save
 
-    tensors = {name: _stored(name, value, half) for name, value in net.state_dict().items()}
+    tensors = pack(net.state_dict(), half=half, kernel=about.get("kind") == "kernel")
     if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
         raise ModelError("The weights hold NaN or infinite values; nothing was written.")
     content = save(tensors)
@@ -69,14 +68,6 @@ def checked_card(**fields: Any) -> Card:
         raise InputError(f"The model card cannot have {name} = {first['input']!r}: {first['msg']}.") from error
 
 
-def stored_precision(net: nn.Module, half: bool) -> None:
+def stored_precision(net: nn.Module, half: bool, kernel: bool) -> None:
     """Round a generator's weights as :func:`write_prior` will store them, so that it is judged as it will be used."""
-    net.load_state_dict({name: _stored(name, value, half).to(value) for name, value in net.state_dict().items()})
-
-
-def _stored(name: str, tensor: Tensor, half: bool) -> Tensor:
-    tensor = tensor.detach().cpu().contiguous()
-    if not half or not tensor.is_floating_point() or name in FULL_PRECISION:
-        return tensor.clone()
-    halved = tensor.half()
-    return halved if torch.isfinite(halved).all() else tensor.clone()
+    net.load_state_dict(unpack(pack(net.state_dict(), half=half, kernel=kernel)))
