@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from napari_genprior.algorithms import Problem, selfdeblur
+from napari_genprior.algorithms import Problem
+from napari_genprior.algorithms.untrained import selfdeblur
 from napari_genprior.forward.convolve import convolve
 from napari_genprior.settings import SelfDeblurSettings
 

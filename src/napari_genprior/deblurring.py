@@ -6,7 +6,8 @@ import hashlib
 import logging
 import platform
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator as Yields
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -24,6 +25,8 @@ from .result import DeblurResult, History, Progress, Provenance, Status, StatusC
 from .settings import Settings
 from .simulation import check_fit
 from .verdict import judge
+from .zoo.card import Card
+from .zoo.store import Generator, list_priors, load_prior
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +45,7 @@ class Plan:
     kernel_size: tuple[int, int] | None
     seed: int
     device: torch.device
+    priors: dict[str, Generator]  # "image_prior", "kernel_prior": what the method's settings name
 
     @property
     def sentence(self) -> str:
@@ -95,16 +99,47 @@ def plan(
         raise InputError(f"Method {chosen.name!r} takes {chosen.settings.__name__}, not {type(settings).__name__}.")
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
         raise InputError(f"seed must be an integer from 0 to 2^63 - 1; got {seed!r}.")
+    checked = chosen.settings.checked(values)
     return Plan(
         image=picture,
         intensity=Intensity.of(picture[..., :3] if picture.ndim == 3 else picture),
         method=chosen,
-        settings=chosen.settings.checked(values),
+        settings=checked,
         kernel=given,
         kernel_size=size,
         seed=int(seed),
         device=resolve_device(device),
+        priors=_load_priors(checked, picture),
     )
+
+
+def _load_priors(settings: Settings, picture: np.ndarray) -> dict[str, Generator]:
+    """The pretrained priors that settings name, checked against each other and the picture."""
+    found = {}
+    for field, kind in (("image_prior", "image"), ("kernel_prior", "kernel")):
+        name = getattr(settings, field, None)
+        if name is None:
+            continue
+        fitting = [
+            card.name for card in list_priors() if card.kind == kind and (kind == "kernel" or _fits(card, picture))
+        ]
+        allowed = ", ".join(fitting) or "none is installed; `genprior train` makes one"
+        if not name:
+            raise InputError(f"This method needs {field}=; for this picture there are: {allowed}.")
+        prior = load_prior(name)
+        if prior.card.kind != kind or (kind == "image" and not _fits(prior.card, picture)):
+            size = "x".join(map(str, picture.shape))
+            raise InputError(
+                f"{name} is a prior of {prior.card.kind}s of {prior.card.shape} px; the picture is {size}. "
+                f"As {field} there are: {allowed}."
+            )
+        found[field] = prior
+    return found
+
+
+def _fits(card: Card, picture: np.ndarray) -> bool:
+    channels = 3 if picture.ndim == 3 else 1
+    return card.size == picture.shape[:2] and card.channels == channels
 
 
 def find_method(name: str) -> Method:
@@ -126,7 +161,7 @@ def check_kernel_size(size: KernelSize) -> tuple[int, int] | None:
     return int(sides[0]) | 1, int(sides[1]) | 1
 
 
-def iter_deblur(image: Any, method: str = "auto", **arguments: Any) -> Generator[Progress, None, DeblurResult]:
+def iter_deblur(image: Any, method: str = "auto", **arguments: Any) -> Yields[Progress, None, DeblurResult]:
     """As :func:`deblur`, handing out snapshots on the way; the generator's return value is the result.
 
     Arguments are checked at the call, before the first snapshot. Closing the generator stops the run.
@@ -181,13 +216,14 @@ def known_kernel(image: Any, kernel: Any, **arguments: Any) -> DeblurResult:
     return deblur(image, "known-kernel", kernel=kernel, **arguments)
 
 
-def run(plan: Plan) -> Generator[Progress, None, DeblurResult]:
+def run(plan: Plan) -> Yields[Progress, None, DeblurResult]:
     """Run a plan: yields snapshots, returns the result."""
     started, clock = datetime.now(UTC), time.perf_counter()
     device = plan.device
     blurred = to_tensor(plan.image, plan.intensity, device)
     kernel = None if plan.kernel is None else torch.from_numpy(plan.kernel)[None, None].to(device)
-    problem = Problem(blurred, plan.settings, kernel, plan.kernel_size, plan.seed)
+    priors = {field: Generator(prior.card, prior.net.to(device)) for field, prior in plan.priors.items()}
+    problem = Problem(blurred, plan.settings, kernel, plan.kernel_size, plan.seed, **priors)
     recipe = plan.method.recipe(problem)
     snapshots: list[Progress] = []
     while True:
@@ -255,6 +291,7 @@ def _result(
         arguments={
             "kernel_size": "auto" if plan.kernel_size is None else list(plan.kernel_size),
             "kernel_sha256": None if plan.kernel is None else array_hash(plan.kernel),
+            **{f"{field}_sha256": prior.card.sha256 for field, prior in plan.priors.items()},
         },
         seed=plan.seed,
         device=str(plan.device),

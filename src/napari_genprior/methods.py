@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import algorithms
 from .algorithms import Problem, Recipe
+from .algorithms.classical import classical, known_kernel
+from .algorithms.untrained import selfdeblur
 from .settings import ClassicalSettings, KnownKernelSettings, SelfDeblurSettings, Settings
 
 
@@ -26,26 +27,26 @@ METHODS: dict[str, Method] = {
     for method in (
         Method(
             "auto",
-            algorithms.classical,
+            classical,
             ClassicalSettings,
             "The best general method so far: at present the classical one.",
         ),
         Method(
             "classical",
-            algorithms.classical,
+            classical,
             ClassicalSettings,
             "Kernel from coarse to fine with an L0 gradient prior, then total variation: seconds.",
         ),
         Method(
             "known-kernel",
-            algorithms.known_kernel,
+            known_kernel,
             KnownKernelSettings,
             "Total variation with a kernel you give.",
             needs_kernel=True,
         ),
         Method(
             "selfdeblur",
-            algorithms.selfdeblur,
+            selfdeblur,
             SelfDeblurSettings,
             "Untrained networks for picture and kernel (Ren et al., CVPR 2020): minutes to hours.",
         ),

@@ -1,0 +1,61 @@
+"""What every recipe takes, yields and returns."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from ..settings import Settings
+from ..zoo.store import Generator as Pretrained
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a recipe gets.
+
+    Parameters
+    ----------
+    blurred : Tensor [1, C, Y, X]
+        Working units (usable range about [0, 1]), on the device to use.
+    kernel : Tensor [1, 1, kh, kw] or None
+        Given kernel, >= 0, sum 1.
+    kernel_size : (int, int) or None
+        Height and width of the kernel's support in pixels (odd); None: to be found.
+    image_prior, kernel_prior : Generator or None
+        Pretrained ones, for the methods whose settings name them, on the device to use.
+    """
+
+    blurred: Tensor
+    settings: Settings
+    kernel: Tensor | None = None
+    kernel_size: tuple[int, int] | None = None
+    seed: int = 0
+    image_prior: Pretrained | None = None
+    kernel_prior: Pretrained | None = None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state on the way, in working units; turned into :class:`result.Progress` by the front door."""
+
+    step: int
+    total: int
+    stage: str
+    image: Tensor | None = None  # [1, C, Y, X]
+    kernel: Tensor | None = None  # [1, 1, kh, kw]
+    losses: dict[str, Tensor] = field(default_factory=dict)  # each [R]
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What a recipe returns, in working units."""
+
+    image: Tensor
+    kernel: Tensor
+    chosen: int = 0
+    diverged: bool = False
+
+
+Recipe = Generator[Snapshot, None, Solution]

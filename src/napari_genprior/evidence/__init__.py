@@ -1,0 +1,1 @@
+"""Kernels by their marginal likelihood: the picture is integrated out, not maximised."""

@@ -1,0 +1,87 @@
+"""Of making blurred pictures."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from .base import Settings, unit
+
+
+class BlurSettings(Settings):
+    """Which blur kernel to make (``blur/``)."""
+
+    kind: Literal["motion", "shake", "gaussian", "defocus", "box", "blur-a", "blur-b"] = Field(
+        "motion",
+        title="Blur",
+        description="Straight motion, camera shake, Gaussian, defocus disk, box, or the motion + Gaussian "
+        "overlays A and B of paper 001.",
+    )
+    length: float = Field(
+        15.0,
+        ge=1,
+        le=201,
+        title="Length",
+        json_schema_extra=unit("px"),
+        description="Length of the motion or shake path, or side of the box.",
+    )
+    angle_deg: float = Field(
+        30.0,
+        ge=-360,
+        le=360,
+        title="Angle",
+        json_schema_extra=unit("degrees"),
+        description="Direction of the motion, or of the long axis of the Gaussian, counter-clockwise from the x axis.",
+    )
+    sigma_px: float = Field(
+        2.0,
+        gt=0,
+        le=50,
+        title="Sigma",
+        json_schema_extra=unit("px"),
+        description="Standard deviation of the Gaussian (along its long axis).",
+    )
+    aspect: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        title="Aspect",
+        description="Short over long axis of the Gaussian; 1 is round.",
+    )
+    radius_px: float = Field(
+        4.0,
+        gt=0,
+        le=100,
+        title="Radius",
+        json_schema_extra=unit("px"),
+        description="Radius of the defocus disk.",
+    )
+
+
+class NoiseSettings(Settings):
+    """What noise and which border a simulated picture gets (``simulate``)."""
+
+    noise: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        title="Gaussian noise",
+        json_schema_extra=unit("fraction of the range"),
+        description="Standard deviation of additive Gaussian noise as a fraction of the picture's range (0.01 is 1%).",
+    )
+    photons: float = Field(
+        0.0,
+        ge=0,
+        le=1e9,
+        title="Photons at full scale",
+        description="Poisson noise with this many photons at the picture's full scale; 0 switches it off.",
+    )
+    boundary: Literal["circular", "valid", "reflect"] = Field(
+        "reflect",
+        title="Border",
+        description="What lies beyond the picture: its other side, nothing (the result shrinks), or its mirror image.",
+    )
+    clip: bool = Field(
+        True, title="Clip", description="Clip the blurred picture to the range of the sharp one, as a camera does."
+    )
