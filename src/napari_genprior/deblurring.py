@@ -7,8 +7,8 @@ import logging
 import platform
 import time
 from collections.abc import Generator as Yields
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -21,7 +21,7 @@ from ._tensors import Intensity, check_image, check_kernel, resolve_device, to_i
 from .algorithms import Problem, Snapshot, Solution
 from .errors import InputError
 from .methods import METHODS, Method
-from .result import DeblurResult, History, Progress, Provenance, Status, StatusCode
+from .result import SPREAD, DeblurResult, History, Progress, Provenance, Status, StatusCode
 from .settings import Settings
 from .simulation import check_fit
 from .verdict import judge
@@ -120,14 +120,12 @@ def _load_priors(settings: Settings, picture: np.ndarray) -> dict[str, Generator
         name = getattr(settings, field, None)
         if name is None:
             continue
-        fitting = [
-            card.name for card in list_priors() if card.kind == kind and (kind == "kernel" or _fits(card, picture))
-        ]
-        allowed = ", ".join(fitting) or "none is installed; `genprior train` makes one"
+        fitting = ", ".join(card.name for card in fitting_priors(kind, picture.shape))
+        allowed = fitting or "none is installed; `genprior train` makes one"
         if not name:
             raise InputError(f"This method needs {field}=; for this picture there are: {allowed}.")
         prior = load_prior(name)
-        if prior.card.kind != kind or (kind == "image" and not _fits(prior.card, picture)):
+        if prior.card.kind != kind or not _fits(prior.card, picture.shape):
             size = "x".join(map(str, picture.shape))
             raise InputError(
                 f"{name} is a prior of {prior.card.kind}s of {prior.card.shape} px; the picture is {size}. "
@@ -137,9 +135,15 @@ def _load_priors(settings: Settings, picture: np.ndarray) -> dict[str, Generator
     return found
 
 
-def _fits(card: Card, picture: np.ndarray) -> bool:
-    channels = 3 if picture.ndim == 3 else 1
-    return card.size == picture.shape[:2] and card.channels == channels
+def fitting_priors(kind: str, shape: Sequence[int]) -> list[Card]:
+    """The installed priors of a kind ("image", "kernel") that can be used with a picture of this shape."""
+    return [card for card in list_priors() if card.kind == kind and _fits(card, shape)]
+
+
+def _fits(card: Card, shape: Sequence[int]) -> bool:
+    if card.kind == "kernel":  # a plane, and not larger than the picture
+        return len(card.size) == 2 and all(side <= n for side, n in zip(card.size, shape, strict=False))
+    return card.size == tuple(shape[:2]) and card.channels == (3 if len(shape) == 3 else 1)
 
 
 def find_method(name: str) -> Method:
@@ -240,9 +244,9 @@ def run(plan: Plan) -> Yields[Progress, None, DeblurResult]:
         status = Status(StatusCode.DIVERGED, "The losses became NaN or infinite; the last good state was kept.")
     image = to_image(solution.image, plan.intensity, plan.image)
     seconds = time.perf_counter() - clock
-    return _result(
-        plan, image, solution.kernel[0, 0].cpu().numpy(), snapshots, status, started, seconds, solution.chosen
-    )
+    kernel_found = solution.kernel[0, 0].cpu().numpy()
+    result = _result(plan, image, kernel_found, snapshots, status, started, seconds, solution.chosen)
+    return replace(result, layers={name: _to_layer(name, extra, plan) for name, extra in solution.extras.items()})
 
 
 def result_so_far(plan: Plan, last: Progress, seconds: float) -> DeblurResult | None:
@@ -260,6 +264,13 @@ def _to_progress(snapshot: Snapshot, plan: Plan) -> Progress:
     kernel = None if snapshot.kernel is None else _as_kernel(snapshot.kernel[0, 0].detach().cpu().numpy())
     losses = {name: np.asarray(torch.as_tensor(value).detach().cpu()) for name, value in snapshot.losses.items()}
     return Progress(snapshot.step, snapshot.total, snapshot.stage, image, kernel, losses)
+
+
+def _to_layer(name: str, extra: torch.Tensor, plan: Plan) -> np.ndarray:
+    if name != SPREAD:
+        return to_image(extra, plan.intensity, plan.image)
+    # a standard deviation has the scale of the input, but not its offset; one value for all channels
+    return (extra[0].detach().square().mean(0).sqrt() * plan.intensity.scale).cpu().numpy()
 
 
 def _as_kernel(kernel: np.ndarray) -> np.ndarray:

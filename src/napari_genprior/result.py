@@ -13,6 +13,7 @@ import numpy as np
 from .errors import FileError
 
 FORMAT = 1  # of saved results
+SPREAD = "spread over restarts"  # among a result's layers: grey, a standard deviation in the input's units
 
 
 class StatusCode(StrEnum):
@@ -119,6 +120,8 @@ class DeblurResult:
         >= 0, sum 1; its centre is pixel ``(kh // 2, kw // 2)``.
     chosen : int
         Which restart or candidate was taken.
+    layers : dict of str to float32 array
+        What else a method shows, in the input's units: pictures like ``image``, and under :data:`SPREAD` [Y, X].
     """
 
     image: np.ndarray
@@ -128,6 +131,7 @@ class DeblurResult:
     status: Status
     provenance: Provenance
     chosen: int = 0
+    layers: dict[str, np.ndarray] = field(default_factory=dict)
 
     def report(self) -> dict[str, Any]:
         """Everything but the arrays, ready for JSON."""
@@ -151,6 +155,7 @@ class DeblurResult:
         from .io import written_whole
 
         arrays: dict[str, Any] = {f"history_{name}": values for name, values in self.history.terms.items()}
+        arrays |= {f"layer_{name}": values for name, values in self.layers.items()}
         with written_whole(path) as beside, beside.open("wb") as file:
             np.savez_compressed(
                 file,
@@ -179,7 +184,10 @@ class DeblurResult:
                 raise FileError(f"{path} has format {report['format']}; this version reads {FORMAT}.")
             provenance = report["provenance"] | {"input_shape": tuple(report["provenance"]["input_shape"])}
             status = report["status"]
-            history = {k.removeprefix("history_"): v for k, v in arrays.items() if k.startswith("history_")}
+            history, layers = (
+                {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
+                for start in ("history_", "layer_")
+            )
             return cls(
                 image=arrays["image"],
                 kernel=arrays["kernel"],
@@ -188,6 +196,7 @@ class DeblurResult:
                 history=History(history.pop("steps"), history),
                 status=Status(StatusCode(status["code"]), status["sentence"]),
                 provenance=Provenance(**provenance),
+                layers=layers,
             )
         except FileError:
             raise

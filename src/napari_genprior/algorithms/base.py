@@ -50,12 +50,20 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Solution:
-    """What a recipe returns, in working units."""
+    """What a recipe returns, in working units.
+
+    Parameters
+    ----------
+    extras : dict of str to Tensor [1, C, Y, X]
+        More pictures worth a look, by the name their layer gets ("generator picture"); under
+        :data:`result.SPREAD` the standard deviation over the restarts.
+    """
 
     image: Tensor
     kernel: Tensor
     chosen: int = 0
     diverged: bool = False
+    extras: dict[str, Tensor] = field(default_factory=dict)
 
 
 Recipe = Generator[Snapshot, None, Solution]
