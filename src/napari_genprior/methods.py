@@ -7,8 +7,17 @@ from dataclasses import dataclass
 
 from .algorithms import Problem, Recipe
 from .algorithms.classical import classical, known_kernel
+from .algorithms.pretrained import generator, project, relaxed
 from .algorithms.untrained import selfdeblur
-from .settings import ClassicalSettings, KnownKernelSettings, SelfDeblurSettings, Settings
+from .settings import (
+    ClassicalSettings,
+    GeneratorSettings,
+    KnownKernelSettings,
+    ProjectSettings,
+    RelaxedSettings,
+    SelfDeblurSettings,
+    Settings,
+)
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,24 @@ METHODS: dict[str, Method] = {
             selfdeblur,
             SelfDeblurSettings,
             "Untrained networks for picture and kernel (Ren et al., CVPR 2020): minutes to hours.",
+        ),
+        Method(
+            "generator",
+            generator,
+            GeneratorSettings,
+            "Picture and kernel from pretrained generators (algorithm 1 of Asim et al.): small pictures, seconds.",
+        ),
+        Method(
+            "relaxed",
+            relaxed,
+            RelaxedSettings,
+            "A free picture near a pretrained generator's (algorithm 2 of Asim et al.): small pictures, seconds.",
+        ),
+        Method(
+            "project",
+            project,
+            ProjectSettings,
+            "The generator's picture that is closest to the blurred one: to compare with.",
         ),
     )
 }

@@ -8,6 +8,7 @@ from torch import Tensor
 from ..zoo.projection import device_of
 from ..zoo.store import Generator
 from .base import Block, Prior
+from .pixels import FreePicture
 
 
 class GeneratorPrior(Prior):
@@ -43,3 +44,29 @@ class GeneratorPrior(Prior):
 
     def penalty(self, block: Block) -> Tensor:
         return block["z"].square().sum(1) / 2
+
+
+class SlackPrior(Prior):
+    """A free picture beside one of a generator's range (algorithm 2 of papers 000 and 003).
+
+    It decodes to both at once, ``[R, 2 C, Y, X]``, the free picture's channels first: an operator that treats all
+    channels alike then blurs both, and terms tie them together.
+
+    Parameters
+    ----------
+    generator : Generator
+    free : FreePicture
+    """
+
+    def __init__(self, generator: Generator, free: FreePicture) -> None:
+        self.range = GeneratorPrior(generator)
+        self.free = free
+
+    def init(self, n: int, generator: torch.Generator) -> Block:
+        return self.range.init(n, generator) | self.free.init(n, generator)
+
+    def decode(self, block: Block) -> Tensor:
+        return torch.cat([self.free.decode(block), self.range.decode(block)], dim=1)
+
+    def penalty(self, block: Block) -> Tensor:
+        return self.range.penalty(block)

@@ -65,6 +65,13 @@ class GeneratorSettings(PriorPairSettings):
         json_schema_extra={"source": f"{PAPER}, table II"},
         description="Random starts (fast: at most so many starts); the least measurement loss wins.",
     )
+    start: Literal["random", "projection"] = Field(
+        "random",
+        title="Start of the picture",
+        json_schema_extra={"source": "papers 000 and 003, algorithm 1: random; paper 001, algorithm 1: projection"},
+        description="Of the published schedule: random latents, or those of the range picture closest to the blurred "
+        "one. The kernel starts at random.",
+    )
     image_ridge: float = Field(
         0.01,
         ge=0,

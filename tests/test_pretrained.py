@@ -1,0 +1,202 @@
+"""Recipes with pretrained generators, on tiny ones whose answer is known: gradients, recovery, restarts, the doors."""
+
+import numpy as np
+import pytest
+import torch
+
+import napari_genprior as gp
+from napari_genprior._generators import drain, relay
+from napari_genprior.algorithms import Problem
+from napari_genprior.algorithms.pretrained import generator, project, relaxed
+from napari_genprior.errors import InputError
+from napari_genprior.forward.bilinear import Convolution
+from napari_genprior.forward.convolve import convolve
+from napari_genprior.forward.fidelity import summed_squared_error
+from napari_genprior.nets.linear import LinearGenerator
+from napari_genprior.priors.pixels import start_kernel
+from napari_genprior.settings import GeneratorSettings, ProjectSettings, RelaxedSettings
+from napari_genprior.zoo.store import load_prior
+from napari_genprior.zoo.write import write_prior
+
+SIDE, KERNEL_SIDE = 16, 5
+FEW = {"restarts": 3, "steps": 40, "schedule": "paper"}
+
+
+def random(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def smooth(n, side, width, seed):
+    """Random fields [n, side side] without the highest frequencies, standard deviation 1."""
+    noise = torch.randn(n, side, side, generator=random(seed))
+    f = torch.fft.fftfreq(side).square()
+    low = torch.exp(-(f[:, None] + f[None]) * (side / width) ** 2)
+    fields = torch.fft.ifft2(torch.fft.fft2(noise) * low).real
+    return (fields / fields.flatten(1).std(1)[:, None, None]).flatten(1)
+
+
+@pytest.fixture(scope="module")
+def priors(tmp_path_factory):
+    """Paths of two linear generators: grey pictures 16x16 of 8 components, kernels 5x5 of 3."""
+    folder = tmp_path_factory.mktemp("priors")
+    image = LinearGenerator(8, 1, SIDE, SIDE)
+    image.mean.fill_(0.5)
+    image.basis.copy_(0.05 * smooth(8, SIDE, 4, seed=1))
+    kernel = LinearGenerator(3, 1, KERNEL_SIDE, KERNEL_SIDE, kernel=True)
+    kernel.mean.copy_(0.04 * torch.ones(KERNEL_SIDE**2))
+    kernel.basis.copy_(0.015 * smooth(3, KERNEL_SIDE, 2, seed=2))
+    for kind, net, side in (("image", image, SIDE), ("kernel", kernel, KERNEL_SIDE)):
+        arguments = {"latent": net.latent, "channels": 1, "height": side, "width": side, "kernel": net.kernel}
+        write_prior(
+            net, folder, half=False, name=kind, kind=kind, arch="linear", arguments=arguments, latent=net.latent,
+            distribution="normal", channels=1, size=(side, side), output_range=(0, 1), license_weights="none",
+            license_data="none", data="none", recipe="none", metrics={},
+        )  # fmt: skip
+    return {f"{kind}_prior": str(folder / f"{kind}.json") for kind in ("image", "kernel")}
+
+
+@pytest.fixture(scope="module")
+def scene(priors):
+    """A picture and a kernel of the ranges, and the blurred picture."""
+    image, kernel = (load_prior(path) for path in priors.values())
+    x = image.decode(torch.randn(1, 8, generator=random(5)))
+    k = kernel.decode(torch.randn(1, 3, generator=random(6)))
+    y = convolve(x, k) + 1e-3 * torch.randn(1, 1, SIDE, SIDE, generator=random(7))
+    return x, k, y
+
+
+def problem(priors, y, settings, **arguments):
+    loaded = {field: load_prior(path) for field, path in priors.items()}
+    return Problem(y, settings, **loaded, **arguments)
+
+
+def run(recipe, *arguments, **more):
+    snapshots = []
+    return drain(relay(recipe(problem(*arguments, **more)), snapshots.append)), snapshots
+
+
+def test_all_three_go_through_the_front_door(priors, scene):
+    blurred = scene[2][0, 0].numpy()
+    for method, settings in (("generator", FEW), ("relaxed", FEW), ("project", {"restarts": 1})):
+        given = {"image_prior": priors["image_prior"]} if method == "project" else priors
+        result = gp.deblur(blurred, method, settings=settings, **given)
+        assert result.image.shape == blurred.shape
+        assert result.kernel.sum() == pytest.approx(1, abs=1e-5)
+        again = gp.deblur(blurred, method, settings=settings, **given)
+        np.testing.assert_array_equal(again.image, result.image)
+
+
+def test_projection_is_the_closest_picture_and_its_kernel_a_point(priors, scene):
+    y = scene[2]
+    solution, _ = run(project, {"image_prior": priors["image_prior"]}, y, ProjectSettings())
+    basis = load_prior(priors["image_prior"]).net.basis
+    assert ((y - solution.image).flatten() @ basis.T).abs().max() < 1e-3  # what is left is at right angles
+    assert solution.kernel[0, 0, 1, 1] == 1 == solution.kernel.sum()
+    with pytest.raises(InputError, match="generator"):
+        run(project, {"image_prior": priors["image_prior"]}, y, ProjectSettings(), kernel=torch.ones(1, 1, 1, 1))
+
+
+def test_the_papers_gradients_are_those_of_autograd():
+    """Equations 8 and 9 (with the factor 2 they drop), by unitary Fourier matrices, two-layer ReLU generators."""
+    n, d = 6, 4  # pixels a side, latents
+    first, second = (
+        [
+            torch.randn(*shape, generator=random(seed + i), dtype=torch.float64)
+            for i, shape in enumerate(((9, d), (n * n, 9)))
+        ]
+        for seed in (0, 10)
+    )
+    zi, zk = (torch.randn(d, generator=random(seed), dtype=torch.float64, requires_grad=True) for seed in (20, 21))
+    y = torch.rand(n * n, generator=random(22), dtype=torch.float64)
+    gamma, lam = 0.3, 0.7
+
+    def net(weights, z):
+        return torch.relu(weights[1] @ torch.relu(weights[0] @ z))
+
+    def jacobian(weights, z):
+        inner = torch.diag((weights[0] @ z > 0).double()) @ weights[0]
+        return torch.diag((weights[1] @ inner @ z > 0).double()) @ weights[1] @ inner
+
+    grid = torch.arange(n, dtype=torch.float64)
+    one = torch.exp(-2j * torch.pi * grid[:, None] * grid / n) / n**0.5
+    f = torch.kron(one, one)  # two-dimensional, unitary
+    x, k = net(first, zi), net(second, zk)
+    rolled = torch.roll(k.view(n, n), (-(n // 2), -(n // 2)), (0, 1)).reshape(-1)  # the kernel's centre is its middle
+    spectrum_x, spectrum_k = n * f @ x.to(f), f @ rolled.to(f)  # sqrt(pixels) = n
+    residual = spectrum_k * spectrum_x - f @ y.to(f)
+    back_x = (n * f.conj().T @ (residual * spectrum_k.conj())).real
+    back_k = (f.conj().T @ (residual * spectrum_x.conj())).real.view(n, n)
+    back_k = torch.roll(back_k, (n // 2, n // 2), (0, 1)).reshape(-1)
+    by_hand = (
+        2 * (jacobian(first, zi).T @ back_x + gamma * zi).detach(),
+        2 * (jacobian(second, zk).T @ back_k + lam * zk).detach(),
+    )
+
+    model = Convolution((n, n), (1, n, n))(k.view(1, 1, n, n), x.view(1, 1, n, n))
+    loss = summed_squared_error(model, y.view(1, 1, n, n)).sum() + gamma * zi @ zi + lam * zk @ zk
+    torch.testing.assert_close(
+        loss.detach(), residual.abs().square().sum() + (gamma * zi @ zi + lam * zk @ zk).detach()
+    )
+    for ours, hand in zip(torch.autograd.grad(loss, (zi, zk)), by_hand, strict=True):
+        torch.testing.assert_close(ours, hand, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("start", ["random", "projection"])
+def test_algorithm_1_finds_picture_and_kernel_of_the_ranges(priors, scene, start):
+    x, k, y = scene
+    settings = GeneratorSettings(
+        schedule="paper", restarts=3, steps=400, rate=0.05, decay_steps=100, start=start,
+        image_ridge=1e-5, kernel_ridge=1e-5,
+    )  # fmt: skip
+    solution, snapshots = run(generator, priors, y, settings)
+    assert error(solution.image, x) < 0.2 * error(y, x)
+    assert error(solution.kernel, k) < 0.1 * error(start_kernel("flat", (5, 5)), k)
+    assert set(snapshots[-1].losses) == {"misfit", "picture ridge", "kernel ridge", "total"}
+    assert solution.chosen == int(snapshots[-1].losses["misfit"].argmin())
+    torch.testing.assert_close(snapshots[-1].image, solution.image)
+    if start == "projection":
+        assert float(snapshots[0].losses["picture ridge"].std()) < 1e-4  # one picture for all, three kernels
+
+
+def test_algorithm_2_leaves_the_range_where_the_picture_does(priors, scene):
+    x, k, _ = scene
+    spot = torch.zeros_like(x)
+    spot[..., 4:7, 9:12] = 0.3
+    beyond = convolve(x + spot, k)
+    settings = RelaxedSettings(schedule="paper", restarts=2, steps=500, rate=0.02, closeness=1.0)
+    solution, snapshots = run(relaxed, priors, beyond, settings)
+    strict, _ = run(generator, priors, beyond, GeneratorSettings(schedule="paper", restarts=2, steps=300, rate=0.05))
+    assert error(solution.image, x + spot) < error(strict.image, x + spot)
+    assert set(snapshots[-1].losses) == {"misfit", "range misfit", "distance", "total variation", "total"}
+    assert error(solution.extras["generator picture"], x + spot) > error(solution.image, x + spot)
+
+
+@pytest.mark.parametrize(("recipe", "settings"), [(generator, GeneratorSettings), (relaxed, RelaxedSettings)])
+class TestEvery:
+    def test_seeds_mean_what_they_say(self, priors, scene, recipe, settings):
+        first, again, other = (run(recipe, priors, scene[2], settings(**FEW), seed=n)[0] for n in (1, 1, 2))
+        assert torch.equal(first.image, again.image)
+        assert torch.equal(first.kernel, again.kernel)
+        assert not torch.equal(first.image, other.image)
+
+    def test_a_known_kernel_stays(self, priors, scene, recipe, settings):
+        x, k, y = scene
+        solution, _ = run(recipe, priors, y, settings(**FEW | {"rate": 0.05}), kernel=k)
+        assert torch.equal(solution.kernel, k)
+        assert error(solution.image, x) < error(y, x)
+
+    def test_closing_stops_it(self, priors, scene, recipe, settings):
+        search = recipe(problem(priors, scene[2], settings(**FEW)))
+        assert next(search).image.shape == scene[2].shape
+        search.close()
+        with pytest.raises(StopIteration):
+            next(search)
+
+    def test_a_picture_that_is_not_finite_ends_as_diverged(self, priors, scene, recipe, settings):
+        solution, _ = run(recipe, priors, scene[2] * float("nan"), settings(**FEW))
+        assert solution.diverged
+        assert torch.isfinite(solution.image).all()
+
+
+def error(got, wanted):
+    return float((got - wanted).norm())
