@@ -24,12 +24,11 @@ from ..errors import InputError
 from ..io import check_place, write_image
 from ..settings import TrainingSettings
 from ..zoo.card import Card
-from ..zoo.registry import build
-from ..zoo.write import checked_card, stored_precision, write_prior
-from . import checkpoint, data, figures, learners
+from ..zoo.write import checked_card, write_prior
+from . import checkpoint, data, learners
+from .tasks import GeneratorTask, Task
 
 FREE = ("minutes", "checkpoint_seconds", "device", "patience", "half", "keep_encoder")  # may differ when a run resumes
-MEASURED = 32  # held-out pictures whose best latents are searched for at the end
 
 
 @dataclass(frozen=True)
@@ -103,37 +102,50 @@ def train(
     InputError
         Settings and data that do not fit, a finished model of that name, or an unfinished one of other settings.
     """
-    arguments = learners.arguments_for(settings, pictures)
-    size = learners.size_of(settings, arguments)
-    kernel = pictures.kind == "kernel"
+    return run(
+        GeneratorTask(pictures, settings), name, folder, license_weights=license_weights, license_data=license_data,
+        recipe=recipe, overwrite=overwrite,
+    )  # fmt: skip
+
+
+def run(
+    task: Task,
+    name: str,
+    folder: Path,
+    *,
+    license_weights: str,
+    license_data: str,
+    recipe: str,
+    overwrite: bool,
+) -> Generator[TrainingProgress, None, Trained]:
+    """Any training, see :func:`train` for the parameters."""
+    settings = task.settings
     about: dict[str, Any] = {
-        "name": name, "kind": pictures.kind, "arch": settings.arch, "latent": arguments["latent"],
-        "distribution": "normal", "channels": pictures.train.shape[1], "size": (size, size), "output_range": (0.0, 1.0),
-        "license_weights": license_weights, "license_data": license_data, "data": pictures.about,
+        **task.about, "name": name, "distribution": "normal", "output_range": (0.0, 1.0),
+        "license_weights": license_weights, "license_data": license_data,
     }  # fmt: skip
-    checked_card(**about, arguments=arguments, recipe="to be made", metrics={}, sha256="0" * 64)
+    checked_card(**about, recipe="to be made", metrics={}, sha256="0" * 64)
     if (folder / f"{name}.json").exists() and not overwrite:
         raise InputError(f"There is a model {name} in {folder} already; choose another name, or overwrite it.")
     place = folder / f"{name}.checkpoint"
     check_place(place)
     device = resolve_device(settings.device)
-    learner = learners.fresh(settings, arguments, device)
-    state, best = _resumed(place, learner, settings, pictures)
-    held_out = data.batch(pictures.held_out, torch.arange(len(pictures.held_out)), size).to(device)
-    if settings.arch == "linear" and state.step == 0:
-        learners.fit_linear(learner, pictures, size, settings)
+    learner = task.learner(device)
+    state, best = _resumed(place, learner, task)
+    held_out = task.held_out(device)
+    if state.step == 0:
+        task.prepare(learner)
     reason = "the principal components are exact"
-    if settings.arch != "linear" or settings.refiner:
-        reason = yield from _updates(learner, pictures, held_out, state, best, place, size)
+    if task.learns:
+        reason = yield from _updates(learner, task, held_out, state, best, place)
     net: Any = learner.averaged
     if best:
         net.load_state_dict(best)
-    net, arguments = _as_stored(net, arguments, settings, kernel)
-    _write_sheet(folder / f"{name}.png", net, held_out, kernel)
+    net, about["arguments"] = task.stored(net, device)
+    write_image(folder / f"{name}.png", task.sheet(net, held_out))
     recipe = recipe or settings.model_dump_json(exclude_defaults=True)
     card = write_prior(
-        net, folder, half=settings.half, **about, arguments=arguments,
-        metrics=figures.measure(net, held_out[:MEASURED], kernel),
+        net, folder, half=settings.half, **about, metrics=task.measure(net, held_out),
         recipe=f"{recipe}: {state.step} updates of {settings.batch} pictures in {state.seconds / 60:.1f} min "
         f"on {device.type}, {torch.get_num_threads()} thread(s); {reason}",
     )  # fmt: skip
@@ -141,37 +153,20 @@ def train(
     return Trained(card, folder / f"{name}.json", state.step, state.seconds, reason)
 
 
-def _as_stored(
-    net: Any, arguments: dict[str, Any], settings: TrainingSettings, kernel: bool
-) -> tuple[Any, dict[str, Any]]:
-    """The generator in the precision it is stored in, without its encoder where that is not wanted."""
-    if settings.arch == "linear":
-        arguments = {**arguments, "refiner": settings.refiner}
-    elif settings.arch != "dcgan" and not settings.keep_encoder:
-        arguments = {**arguments, "encoder": False}
-        whole, net = net.state_dict(), build(settings.arch, arguments)
-        net.load_state_dict({key: value for key, value in whole.items() if key in net.state_dict()})
-        net.to(resolve_device(settings.device)).eval().requires_grad_(False)
-    stored_precision(net, settings.half, kernel)
-    return net, arguments
-
-
 def _updates(
     learner: learners.Learner,
-    pictures: data.Pictures,
-    held_out: Tensor,
+    task: Task,
+    held_out: Any,
     state: _State,
     best: dict[str, Tensor],
     place: Path,
-    size: int,
 ) -> Generator[TrainingProgress, None, str]:
     """Train until the steps are made, the time is up or patience ends; ``state`` and ``best`` are kept up to date."""
-    settings = learner.settings
-    per_epoch = max(1, len(pictures.train) // settings.batch)
+    settings = task.settings
+    per_epoch = max(1, task.count // settings.batch)
     started = time.monotonic() - state.seconds
     written = time.monotonic()
     order, epoch = torch.empty(0), -1
-    ways = learners.variations(settings, pictures)
     learner.net.train()
     try:
         while (fraction := _fraction(settings, state)) < 1:
@@ -179,12 +174,12 @@ def _updates(
                 return f"no better held-out loss in {settings.patience} looks"
             if state.step // per_epoch != epoch:
                 epoch = state.step // per_epoch
-                order = torch.randperm(len(pictures.train), generator=_drawn_from(settings.seed, epoch, 0))
+                order = torch.randperm(task.count, generator=_drawn_from(settings.seed, epoch, 0))
             first = state.step % per_epoch * settings.batch
             random = _drawn_from(settings.seed, state.step, 1)
-            chosen = data.batch(pictures.train, order[first : first + settings.batch], size, random, **ways)
+            chosen = task.batch(order[first : first + settings.batch], random, learner.device)
             learner.set_rate(fraction)
-            losses = learner.step(chosen.to(learner.device), random)
+            losses = learner.step(chosen, random)
             if not all(bool(torch.isfinite(value)) for value in losses.values()):
                 place.unlink(missing_ok=True)  # it may be beyond help too
                 raise InputError(f"The training diverged at step {state.step}; choose a smaller learning rate.")
@@ -194,11 +189,11 @@ def _updates(
                 _judge(learner, held_out, state, best)
             state.seconds = time.monotonic() - started
             if time.monotonic() - written >= settings.checkpoint_seconds:
-                _checkpoint(learner, held_out, state, best, place, pictures.kind == "kernel")
+                _checkpoint(learner, task, held_out, state, best, place)
                 written = time.monotonic()
             yield _progress(settings, state, state.step / per_epoch, losses)
     except GeneratorExit:
-        _checkpoint(learner, held_out, state, best, place, pictures.kind == "kernel")
+        _checkpoint(learner, task, held_out, state, best, place)
         raise
     _judge(learner, held_out, state, best)
     return f"all {settings.steps} steps were made" if settings.steps else "the time was up"
@@ -221,7 +216,7 @@ def _drawn_from(seed: int, number: int, purpose: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(mixed >> np.uint64(1)))
 
 
-def _judge(learner: learners.Learner, held_out: Tensor, state: _State, best: dict[str, Tensor]) -> None:
+def _judge(learner: learners.Learner, held_out: Any, state: _State, best: dict[str, Tensor]) -> None:
     state.held_out = learner.judge(held_out)
     if state.held_out is None:
         return
@@ -232,12 +227,10 @@ def _judge(learner: learners.Learner, held_out: Tensor, state: _State, best: dic
         state.since_best += 1
 
 
-def _resumed(
-    place: Path, learner: learners.Learner, settings: TrainingSettings, pictures: data.Pictures
-) -> tuple[_State, dict[str, Tensor]]:
+def _resumed(place: Path, learner: learners.Learner, task: Task) -> tuple[_State, dict[str, Tensor]]:
     """Where an earlier, interrupted call stood, or a fresh start."""
-    chosen = settings.model_dump(mode="json", exclude=set(FREE))
-    run: dict[str, Any] = {"settings": chosen, "data": pictures.fingerprint()}
+    chosen = task.settings.model_dump(mode="json", exclude=set(FREE))
+    run: dict[str, Any] = {"settings": chosen, "data": task.fingerprint()}
     found = checkpoint.read_state(place)
     if found is None:
         return _State(run=run), {}
@@ -254,11 +247,8 @@ def _resumed(
 
 
 def _checkpoint(
-    learner: learners.Learner, held_out: Tensor, state: _State, best: dict[str, Tensor], place: Path, kernel: bool
+    learner: learners.Learner, task: Task, held_out: Any, state: _State, best: dict[str, Tensor], place: Path
 ) -> None:
     checkpoint.save(place, learner, best, json.loads(json.dumps(vars(state))))
-    _write_sheet(place.with_name(place.name.removesuffix(".checkpoint") + ".png"), learner.averaged, held_out, kernel)
-
-
-def _write_sheet(path: Path, net: Any, held_out: Tensor, kernel: bool) -> None:
-    write_image(path, figures.sheet(net, held_out, kernel))
+    sheet = task.sheet(learner.averaged, held_out)
+    write_image(place.with_name(place.name.removesuffix(".checkpoint") + ".png"), sheet)
