@@ -19,6 +19,14 @@ from .base import complain, genprior, options_from
     "simulator",
     help="Kernels: shake, blur-a, blur-b, motion-linear, gaussian, defocus, microscope or microscope-3d.",
 )
+@click.option(
+    "--start",
+    "pair",
+    nargs=2,
+    metavar="IMAGE_PRIOR KERNEL_PRIOR",
+    help="Train a start instead, which finds this pair's latents in a blurred picture; --data are sharp pictures, "
+    "--simulate kernels, whichever is not given is drawn from its prior.",
+)
 @click.option("--kind", type=click.Choice(["image", "kernel"]), default="image", show_default=True)
 @click.option("--key", default="", help="Array of an npz file.  [default: x, train or x_train]")
 @click.option("--tiles", is_flag=True, help="Cut a folder's pictures into tiles instead of scaling them.")
@@ -32,7 +40,10 @@ from .base import complain, genprior, options_from
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @click.pass_context
 def train(context: click.Context, **given: Any) -> None:
-    """Train a prior on your pictures, or on simulated kernels. Repeat an interrupted command to go on."""
+    """Train a prior on your pictures, or on simulated kernels; or a start for a pair of priors.
+
+    Repeat an interrupted command to go on.
+    """
     settings = TrainingSettings.checked({name: given.pop(name) for name in TrainingSettings.model_fields})
     from ..training.command import train_from
 
@@ -46,7 +57,7 @@ def train(context: click.Context, **given: Any) -> None:
 def _as_typed(context: click.Context) -> str:
     """The command with the options that were given, for the model card."""
     given = [
-        f"{parameter.opts[-1]} {context.params[parameter.name]}"
+        f"{parameter.opts[-1]} {_words(context.params[parameter.name])}"
         for parameter in context.command.params
         if parameter.name
         and context.get_parameter_source(parameter.name) == click.core.ParameterSource.COMMANDLINE
@@ -55,16 +66,20 @@ def _as_typed(context: click.Context) -> str:
     return " ".join(["genprior train", *given])
 
 
+def _words(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
 @genprior.group(invoke_without_command=True)
 @click.pass_context
 def models(context: click.Context) -> None:
-    """List the pretrained priors, or import one."""
+    """List the pretrained priors and the starts of pairs of them, or import a prior."""
     if context.invoked_subcommand is not None:
         return
-    from ..zoo.store import list_priors
+    from ..zoo.store import list_models
 
     rows = [("name", "kind", "arch", "size", "latent", "figures", "licence")]
-    for card in list_priors():
+    for card in list_models():
         figures = ", ".join(f"{name} {value:g}" for name, value in card.metrics.items())
         rows.append((card.name, card.kind, card.arch, card.shape, str(card.latent), figures, card.license_weights))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

@@ -12,9 +12,11 @@ from tqdm import tqdm
 
 from ..errors import InputError
 from ..settings import TrainingSettings
-from ..zoo.store import user_folder
+from ..zoo.store import load_prior, user_folder
 from . import data, learners, volumes
-from .loop import Trained, train
+from .loop import Trained, run
+from .proposals import ProposalTask
+from .tasks import GeneratorTask, Task
 
 NO_DATA = "none needed: the kernels are simulated by this package"
 
@@ -25,6 +27,7 @@ def train_from(
     name: str,
     source: Path | None,
     simulator: str | None,
+    pair: tuple[str, str] | None,
     kind: data.Kind,
     key: str,
     tiles: bool,
@@ -38,30 +41,33 @@ def train_from(
     recipe: str,
 ) -> Trained | None:
     """Run the command; see its help for the options."""
-    if (source is None) == (simulator is None):
+    if not pair and (source is None) == (simulator is None):
         raise InputError("Give --data (a folder, npz or npy file) or --simulate (a kind of kernels), one of them.")
     folder = out_folder or user_folder()
     if out_folder is None:
         folder.mkdir(parents=True, exist_ok=True)
-    if simulator == volumes.SIMULATED:
+    if simulator == volumes.SIMULATED and not pair:
         _volumes(
             settings, name, folder, kernels, licence_weights=licence_weights, recipe=recipe, overwrite=overwrite,
             quiet=quiet,
         )  # fmt: skip
         return None
-    if source is None:
-        assert simulator is not None
-        pictures = _simulated(simulator, kernels, settings, quiet)
-        licence_data = NO_DATA
+    how = {"key": key, "tiles": tiles}
+    task: Task
+    if pair:
+        task = _start(pair, settings, source, simulator, kernels, quiet, **how)
+    elif source is not None:
+        fixed = learners.FIXED.get(settings.arch)
+        channels_, size = fixed or (int(channels), settings.size)
+        task = GeneratorTask(_read(source, settings, kind, channels=channels_, size=size, **how), settings)
     else:
-        size = learners.FIXED[settings.arch][1] if settings.arch in learners.FIXED else settings.size
-        colours = learners.FIXED[settings.arch][0] if settings.arch in learners.FIXED else int(channels)
-        array = data.read_pictures(source, size=size, channels=colours, key=key, tiles=tiles)
-        about = f"{len(array)} {kind}s of {source.name}"
-        pictures = data.split(array, kind, about, held_out=settings.held_out, seed=settings.seed)
-    running = train(
-        pictures, settings, name, folder, license_weights=licence_weights, license_data=licence_data,
-        recipe=recipe, overwrite=overwrite,
+        assert simulator is not None
+        task = GeneratorTask(_simulated(simulator, kernels, settings, settings.size, quiet), settings)
+    if source is None:
+        licence_data = task.pair.image.card.license_data if isinstance(task, ProposalTask) else NO_DATA
+    running = run(
+        task, name, folder, license_weights=licence_weights, license_data=licence_data, recipe=recipe,
+        overwrite=overwrite,
     )  # fmt: skip
     trained = _behind_a_bar(running, name, quiet)
     figures = ", ".join(f"{figure} {value:g}" for figure, value in trained.card.metrics.items())
@@ -69,9 +75,30 @@ def train_from(
     return trained
 
 
-def _simulated(simulator: str, count: int, settings: TrainingSettings, quiet: bool) -> data.Pictures:
-    size = settings.size or data.USUAL_SIZE.get(simulator, 28)
-    drawn = islice(data.draw_kernels(simulator, size, settings.seed), count)
+def _start(
+    pair: tuple[str, str],
+    settings: TrainingSettings,
+    source: Path | None,
+    simulator: str | None,
+    count: int,
+    quiet: bool,
+    **how: Any,
+) -> ProposalTask:
+    image, kernel = (load_prior(prior) for prior in pair)
+    size = {"channels": image.card.channels, "size": min(image.card.size)}
+    pictures = _read(source, settings, "image", **size, **how) if source else None
+    kernels = _simulated(simulator, count, settings, kernel.card.size[0], quiet) if simulator else None
+    return ProposalTask(image, kernel, settings, pictures, kernels)
+
+
+def _read(source: Path, settings: TrainingSettings, kind: data.Kind, **how: Any) -> data.Pictures:
+    array = data.read_pictures(source, **how)
+    about = f"{len(array)} {kind}s of {source.name}"
+    return data.split(array, kind, about, held_out=settings.held_out, seed=settings.seed)
+
+
+def _simulated(simulator: str, count: int, settings: TrainingSettings, size: int, quiet: bool) -> data.Pictures:
+    drawn = islice(data.draw_kernels(simulator, size or data.USUAL_SIZE.get(simulator, 28), settings.seed), count)
     array = np.stack(list(tqdm(drawn, total=count, desc=f"drawing {simulator} kernels", disable=quiet)))[:, None]
     about = f"{count} simulated kernels: {data.SIMULATED[simulator][1]}; seed {settings.seed}"
     return data.split(array, "kernel", about, held_out=settings.held_out, seed=settings.seed, turn=True)

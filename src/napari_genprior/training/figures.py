@@ -56,8 +56,13 @@ def sheet(net: Any, held_out: Tensor, kernel: bool) -> np.ndarray:
         shown = torch.cat([shown, *(part for pair in rows for part in pair)])
     if kernel:
         shown = shown / shown.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-12)
-    planes = torch.nn.functional.pad(shown.clamp(0, 1), (1, 1, 1, 1)).cpu()  # a dark line between pictures
+    return grid(shown, SHEET_SIDE)
+
+
+def grid(pictures: Tensor, columns: int) -> np.ndarray:
+    """Pictures ``[N, C, Y, X]`` in [0, 1] row by row as one: uint8 ``[Y, X]`` or ``[Y, X, 3]``; N fills all rows."""
+    planes = torch.nn.functional.pad(pictures.clamp(0, 1), (1, 1, 1, 1)).cpu()  # a dark line between pictures
     count, channels, height, width = planes.shape
-    grid = planes.view(count // SHEET_SIDE, SHEET_SIDE, channels, height, width).permute(0, 3, 1, 4, 2)
-    picture = (grid.reshape(count // SHEET_SIDE * height, SHEET_SIDE * width, channels) * 255).round().byte().numpy()
+    cells = planes.view(count // columns, columns, channels, height, width).permute(0, 3, 1, 4, 2)
+    picture = (cells.reshape(count // columns * height, columns * width, channels) * 255).round().byte().numpy()
     return picture[..., 0] if channels == 1 else picture

@@ -4,38 +4,60 @@ from __future__ import annotations
 
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..errors import ModelError
 
 MAX_PIXELS = 2**24  # of one decoded picture; a card that declares more is refused before memory is touched
 MAX_CARD_BYTES = 2**20
+HASH = r"^[0-9a-f]{64}$"
+
+
+class Named(BaseModel):
+    """A prior as another card names it: by its name, and by the hash of its weights, which is what counts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    sha256: str = Field(pattern=HASH)
 
 
 class Card(BaseModel):
-    """What a pretrained prior is, how it was made, and under which licence."""
+    """What a pretrained model is, how it was made, and under which licence."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")
-    kind: Literal["image", "kernel"]
+    kind: Literal["image", "kernel", "start"] = Field(
+        description="A prior of pictures or kernels; a start looks at a blurred picture and proposes latents of both."
+    )
+    starts_for: tuple[Named, Named] | None = Field(
+        None, description="Of a start: the image and the kernel prior it belongs to."
+    )
     arch: str
     arguments: dict[str, Any] = Field(description="Arguments of the architecture.")
-    latent: int = Field(ge=1, le=65536, description="Length of the latent vector.")
+    latent: int = Field(ge=1, le=65536, description="Length of the latent vector; of a start, of both together.")
     distribution: Literal["normal"] = Field(description="Of the latent vector.")
     channels: int = Field(ge=1, le=16)
     size: tuple[int, int] | tuple[int, int, int] = Field(
-        description="Height and width, for volumes depth, height and width, of what it decodes to, in pixels."
+        description="Height and width, for volumes depth, height and width, in pixels, of what it decodes to, or looks "
+        "at."
     )
     output_range: tuple[float, float]
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the weights file.")
+    sha256: str = Field(pattern=HASH, description="Of the weights file.")
     license_weights: str = Field(min_length=1)
     license_data: str = Field(min_length=1)
     data: str = Field(min_length=1, description="What it was trained on.")
     recipe: str = Field(min_length=1, description="The command that made it.")
     metrics: dict[str, float]
+
+    @model_validator(mode="after")
+    def _whose_start(self) -> Self:
+        if (self.kind == "start") != (self.starts_for is not None):
+            raise ValueError("a start, and nothing else, names the two priors it belongs to in starts_for")
+        return self
 
     @property
     def pixels(self) -> int:

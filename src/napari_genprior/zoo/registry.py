@@ -18,6 +18,7 @@ ARCHITECTURES = {
     "vae": ("nets.vae", "ConvVAE"),
     "dcgan": ("nets.dcgan", "DCGAN"),
     "pggan": ("nets.pggan", "PGGAN"),
+    "proposal": ("nets.proposal", "Proposal"),
 }
 
 

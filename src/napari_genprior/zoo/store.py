@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,12 +64,22 @@ def list_priors() -> list[Card]:
     ModelError
         A card that cannot be read.
     """
+    return [card for card in list_models() if card.kind != "start"]
+
+
+def list_models() -> list[Card]:
+    """The cards of all that is installed: priors, and the starts that belong to pairs of them."""
     found: dict[str, Card] = {}
-    for folder in folders():
-        for path in sorted(folder.glob("*.json")):
-            card = read_card(path)
-            found.setdefault(card.name, card)
+    for path in paths():
+        card = read_card(path)
+        found.setdefault(card.name, card)
     return list(found.values())
+
+
+def paths() -> Iterator[Path]:
+    """Where the installed cards lie, the user's own first."""
+    for folder in folders():
+        yield from sorted(folder.glob("*.json"))
 
 
 def load_prior(name: str | Path) -> Generator:
@@ -82,6 +93,19 @@ def load_prior(name: str | Path) -> Generator:
     """
     path = _find(name)
     card = read_card(path)
+    if card.starts_for is not None:
+        pair = " and ".join(prior.name for prior in card.starts_for)
+        raise ModelError(f"{card.name} is no prior: it proposes starts for {pair}, and is used with them by itself.")
+    net = load_net(card, path)
+    with torch.no_grad():
+        shape = tuple(net(torch.zeros(1, card.latent)).shape) if getattr(net, "latent", None) == card.latent else None
+    if shape != (1, card.channels, *card.size):
+        raise ModelError(f"{card.name} decodes to {shape}, its card says {(1, card.channels, *card.size)}.")
+    return Generator(card, net)
+
+
+def load_net(card: Card, path: Path) -> nn.Module:
+    """The network of a card that lies at ``path``, its weights checked and frozen; errors as in :func:`load_prior`."""
     weights = path.with_suffix(".safetensors")
     try:
         content = weights.read_bytes()
@@ -91,7 +115,7 @@ def load_prior(name: str | Path) -> Generator:
         raise ModelError(
             f"The weights {weights} are not those the card names (SHA-256 differs); install the model again."
         )
-    return Generator(card, _filled(card, content, weights))
+    return _filled(card, content, weights)
 
 
 def _find(name: str | Path) -> Path:
@@ -117,9 +141,4 @@ def _filled(card: Card, content: bytes, weights: Path) -> nn.Module:
         raise ModelError(f"The weights {weights} do not fit the card of {card.name}: {error}.") from error
     if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
         raise ModelError(f"The weights {weights} hold NaN or infinite values.")
-    net.eval().requires_grad_(False)
-    with torch.no_grad():
-        shape = tuple(net(torch.zeros(1, card.latent)).shape) if getattr(net, "latent", None) == card.latent else None
-    if shape != (1, card.channels, *card.size):
-        raise ModelError(f"{card.name} decodes to {shape}, its card says {(1, card.channels, *card.size)}.")
-    return net
+    return net.eval().requires_grad_(False)

@@ -16,7 +16,7 @@ from .precision import pack, unpack
 
 
 def write_prior(net: nn.Module, folder: Path, *, half: bool = True, **about: Any) -> Card:
-    """Store a generator as ``NAME.safetensors`` and ``NAME.json``.
+    """Store a generator, or a start, as ``NAME.safetensors`` and ``NAME.json``.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def write_prior(net: nn.Module, folder: Path, *, half: bool = True, **about: Any
     with written_whole(folder / f"{card.name}.safetensors") as beside:
         beside.write_bytes(content)
     with written_whole(path) as beside:
-        beside.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        beside.write_text(card.model_dump_json(indent=2, exclude_none=True) + "\n", encoding="utf-8")
     return card
 
 

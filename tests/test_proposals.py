@@ -1,0 +1,199 @@
+"""Starts: a network learns to propose latents, goes on where it was killed, and serves its own pair of priors only."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+import napari_genprior as gp
+from napari_genprior.cli import main
+from napari_genprior.errors import InputError, ModelError
+from napari_genprior.forward.convolve import convolve
+from napari_genprior.nets.linear import LinearGenerator
+from napari_genprior.settings import TrainingSettings
+from napari_genprior.training import data, examples
+from napari_genprior.training.loop import run
+from napari_genprior.training.proposals import ProposalTask
+from napari_genprior.zoo import proposals, store
+from napari_genprior.zoo.write import write_prior
+
+ABOUT = {
+    "arch": "linear", "distribution": "normal", "output_range": (0.0, 1.0), "license_weights": "none",
+    "license_data": "CC0", "data": "none", "recipe": "none", "metrics": {},
+}  # fmt: skip
+SIZE, LATENT, KERNEL_SIZE, KERNEL_LATENT = 16, 4, 7, 2
+
+
+def install(folder, name, kind, seed):
+    """A linear generator: smooth pictures with four degrees of freedom, or lines that turn with two."""
+    rng = torch.Generator().manual_seed(seed)
+    if kind == "image":
+        net = LinearGenerator(LATENT, 1, SIZE, SIZE)
+        coarse = torch.randn(LATENT, 1, 4, 4, generator=rng)
+        fine = torch.nn.functional.interpolate(coarse, size=(SIZE, SIZE), mode="bilinear")
+        net.basis.copy_(0.1 * fine.flatten(1))
+        net.mean.fill_(0.5)
+    else:
+        net = LinearGenerator(KERNEL_LATENT, 1, KERNEL_SIZE, KERNEL_SIZE, kernel=True)
+        net.mean.fill_(1 / KERNEL_SIZE**2)
+        net.basis.copy_(0.3 * torch.randn(KERNEL_LATENT, KERNEL_SIZE**2, generator=rng) / KERNEL_SIZE**2)
+    side, latent = (SIZE, LATENT) if kind == "image" else (KERNEL_SIZE, KERNEL_LATENT)
+    arguments = {"latent": latent, "channels": 1, "height": side, "width": side, "kernel": kind == "kernel"}
+    write_prior(
+        net, folder, half=False, name=name, kind=kind, arguments=arguments, latent=latent, channels=1,
+        size=(side, side), **ABOUT,
+    )  # fmt: skip
+    return store.load_prior(folder / f"{name}.json")
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    """A folder with a pair of priors, the only one where models are looked for."""
+    monkeypatch.setattr(store, "folders", lambda: [tmp_path])
+    monkeypatch.setattr(examples, "DRAWN", 600)
+    install(tmp_path, "waves", "image", 0)
+    install(tmp_path, "smears", "kernel", 1)
+    return tmp_path
+
+
+def pair(folder):
+    return store.load_prior(folder / "waves.json"), store.load_prior(folder / "smears.json")
+
+
+TINY = {"batch": 32, "width": 32, "checkpoint_seconds": 1e4, "evaluate_every": 50}
+
+
+def trained(folder, name="start", **settings):
+    settings = TrainingSettings(**{"steps": 30, **TINY, **settings})
+    running = run(
+        ProposalTask(*pair(folder), settings), name, folder, license_weights="none", license_data="none", recipe="",
+        overwrite=False,
+    )  # fmt: skip
+    while True:
+        try:
+            next(running)
+        except StopIteration as end:
+            return end.value
+
+
+def test_proposals_are_closer_than_chance(world):
+    image, kernel = pair(world)
+    made = trained(world, steps=400, width=64, learning_rate=3e-3)
+    network = proposals.find_for(image.card, kernel.card)
+    rng = torch.Generator().manual_seed(9)
+    errors, chance = [], []
+    for _ in range(20):
+        z_image, z_kernel = torch.randn(1, LATENT, generator=rng), torch.randn(1, KERNEL_LATENT, generator=rng)
+        blurred = convolve(image.decode(z_image), kernel.decode(z_kernel))
+        found_image, found_kernel = proposals.propose(network, blurred)
+        assert found_image.shape == (network.heads, LATENT)
+        assert found_kernel.shape == (network.heads, KERNEL_LATENT)
+        errors.append((found_image - z_image).square().mean(1).min())
+        chance.append((torch.randn(network.heads, LATENT, generator=rng) - z_image).square().mean(1).min())
+    assert np.mean(errors) < 0.25 * np.mean(chance)
+    assert set(made.card.metrics) == {"psnr_proposed_db", "relative_error_proposed", "objective_proposed"}
+
+
+def test_given_pictures_and_kernels_are_learnt_from(world):
+    image, kernel = pair(world)
+    rng = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        pictures = image.decode(0.5 * torch.randn(40, LATENT, generator=rng)).clamp(0, 1).numpy()
+        kernels = kernel.decode(torch.randn(40, KERNEL_LATENT, generator=rng)).numpy()
+    settings = TrainingSettings(steps=5, **TINY)
+    task = ProposalTask(
+        image, kernel, settings, data.split(pictures, "image", "40 waves"), data.split(kernels, "kernel", "40 smears")
+    )
+    batch = task.batch(torch.arange(8), torch.Generator().manual_seed(0), torch.device("cpu"))
+    torch.testing.assert_close(image.decode(batch.image_latent), batch.image, atol=0.02, rtol=0)
+    torch.testing.assert_close(kernel.decode(batch.kernel_latent), batch.kernel, atol=0.005, rtol=0)
+    misfit = (convolve(batch.image, batch.kernel) - batch.blurred).square().mean().sqrt()
+    assert 0.004 < misfit < 0.03
+    assert "40 waves, blurred by 40 smears" in task.about["data"]
+
+
+def test_a_start_belongs_to_its_pair_alone(world):
+    image, kernel = pair(world)
+    trained(world)
+    path = world / "start.json"
+    assert proposals.find_for(image.card, kernel.card) is not None
+    foreign = install(world, "other-waves", "image", 5)
+    assert proposals.find_for(foreign.card, kernel.card) is None
+    with pytest.raises(ModelError, match=r"for waves \(.*not for other-waves"):
+        proposals.load_start(path, foreign.card, kernel.card)
+    renewed = install(world, "waves", "image", 6)  # the same name, other weights
+    assert proposals.find_for(renewed.card, kernel.card) is None
+    with pytest.raises(ModelError, match="proposes no starts"):
+        proposals.load_start(world / "waves.json", image.card, kernel.card)
+    with pytest.raises(ModelError, match="is no prior"):
+        gp.load_prior(path)
+    assert "start" not in [card.name for card in gp.list_priors()]
+
+
+def test_damaged_starts_and_lying_cards_are_refused(world):
+    image, kernel = pair(world)
+    trained(world)
+    path, card = world / "start.json", json.loads((world / "start.json").read_text())
+
+    def written(**changes):
+        path.write_text(json.dumps({**card, **changes}))
+        return proposals.load_start(path, image.card, kernel.card)
+
+    with pytest.raises(ModelError, match="does not look at"):
+        written(size=[SIZE, SIZE + 2])
+    with pytest.raises(ModelError, match="does not propose"):
+        written(latent=5)
+    with pytest.raises(ModelError, match="SHA-256 differs"):
+        written(sha256="0" * 64)
+    with pytest.raises(ModelError, match="starts_for"):
+        written(starts_for=None)
+    with pytest.raises(ModelError, match="starts_for"):
+        written(kind="image")
+
+
+def test_what_cannot_be_learnt_from_is_refused(world):
+    image, kernel = pair(world)
+    settings = TrainingSettings(steps=5)
+    with pytest.raises(InputError, match="in this order"):
+        ProposalTask(kernel, image, settings)
+    small = data.split(np.full((20, 1, 8, 8), 0.5, np.float32), "image", "small ones")
+    with pytest.raises(InputError, match=f"waves has images of {SIZE}x{SIZE}x1"):
+        ProposalTask(image, kernel, settings, small)
+    image.net.encoder = None
+    large = data.split(np.full((20, 1, SIZE, SIZE), 0.5, np.float32), "image", "some")
+    with pytest.raises(InputError, match="leave them out"):
+        ProposalTask(image, kernel, settings, large)
+
+
+def test_a_killed_command_goes_on_and_models_lists_the_start(world, capsys):
+    pictures = np.random.default_rng(0).integers(0, 255, (40, SIZE, SIZE), dtype=np.uint8)
+    np.save(world / "pictures.npy", pictures)
+    command = [
+        *(sys.executable, "-m", "napari_genprior", "train", "--start", str(world / "waves.json")),
+        *(str(world / "smears.json"), "--data", str(world / "pictures.npy"), "--simulate", "shake", "--kernels", "40"),
+        *("--steps", "300", "--batch", "8", "--width", "16", "--checkpoint-seconds", "0", "--quiet"),
+        *("-o", "m", "--out-folder", str(world)),
+    ]
+    process = subprocess.Popen(command)
+    deadline = time.monotonic() + 60
+    while not (world / "m.checkpoint").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert (world / "m.checkpoint").exists()
+    assert not (world / "m.json").exists()
+    command[command.index("--checkpoint-seconds") + 1] = "60"
+    assert main(command[3:]) == 0
+    assert main([*(part if part != "m" else "n" for part in command[3:])]) == 0
+    cards = [json.loads((world / f"{name}.json").read_text()) for name in ("m", "n")]
+    assert cards[0]["sha256"] == cards[1]["sha256"]
+    assert f"--start {world / 'waves.json'} {world / 'smears.json'}" in cards[0]["recipe"]
+    capsys.readouterr()
+    assert main(["models"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["m", "start", "proposal", f"{SIZE}x{SIZE}x1", "6"] in [row[:5] for row in rows]
