@@ -16,6 +16,7 @@ __version__ = "0.1.0.dev0"
 
 if TYPE_CHECKING:
     from . import blur, metrics, samples
+    from .bilinear_problems import BilinearSolution, iter_solve_bilinear, solve_bilinear
     from .deblurring import deblur, iter_deblur, known_kernel
     from .errors import GenPriorError
     from .result import DeblurResult, Progress
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from .zoo.store import list_priors, load_prior
 
 _HOME = {
+    "BilinearSolution": "bilinear_problems",
+    "iter_solve_bilinear": "bilinear_problems",
+    "solve_bilinear": "bilinear_problems",
     "deblur": "deblurring",
     "iter_deblur": "deblurring",
     "known_kernel": "deblurring",
@@ -37,6 +41,7 @@ _HOME = {
 _MODULES = ("blur", "metrics", "samples")
 
 __all__ = [
+    "BilinearSolution",
     "DeblurResult",
     "GenPriorError",
     "Progress",
@@ -45,12 +50,14 @@ __all__ = [
     "blur",
     "deblur",
     "iter_deblur",
+    "iter_solve_bilinear",
     "known_kernel",
     "list_priors",
     "load_prior",
     "metrics",
     "samples",
     "simulate",
+    "solve_bilinear",
 ]
 
 
