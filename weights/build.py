@@ -1,7 +1,7 @@
-"""Make the shipped priors: ``python weights/build.py [NAME ...] [--data FOLDER]``.
+"""Make the shipped models: ``python weights/build.py [NAME ...] [--data FOLDER]``.
 
-Kernel priors need no data, picture priors the training sets in ``--data``. All together take some 80 minutes on one
-core; a killed build goes on where it was.
+Kernel priors need no data, picture priors the training sets in ``--data``, starts the priors they are named after,
+which come first. All together take some 90 minutes on one core; a killed build goes on where it was.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from tqdm import tqdm
 
 from napari_genprior.settings import TrainingSettings
 from napari_genprior.training import data, volumes
-from napari_genprior.training.loop import train
+from napari_genprior.training.loop import run
+from napari_genprior.training.proposals import ProposalTask
+from napari_genprior.training.tasks import GeneratorTask, Task
+from napari_genprior.zoo.store import load_prior
 
 HERE = Path(__file__).parent
 OURS = "BSD-3-Clause"
@@ -30,15 +33,16 @@ RESEARCH = "non-commercial research use only, as its training data"
 
 @dataclass(frozen=True)
 class Recipe:
-    """Data (a kernel simulator's name, or a framing of a set) and settings."""
+    """Data (a kernel simulator's name, a framing of a set, or none) and settings; of a start, the priors too."""
 
-    source: str | Callable[[Path], np.ndarray]
+    source: str | Callable[[Path], np.ndarray] | None
     settings: dict[str, Any]
     about: str = ""
     license_weights: str = OURS
     license_data: str = SIMULATED
     count: int = 40_000
     size: int = field(default=28)
+    pair: tuple[str, str] | None = None
 
 
 FACES = ("5,878 faces of CelebA photographs, eyes moved to row 33", RESEARCH, "CelebA: non-commercial research use")
@@ -80,6 +84,12 @@ RECIPES = {
     "nuclei-64": Recipe(
         framing.nuclei, {"arch": "vae", "latent": 100, "turn": True, "beta": 0.3, "minutes": 6}, *NUCLEI
     ),
+    "start-digits-28-motion-28": Recipe(
+        framing.digits, {"minutes": 4}, *DIGITS, count=20_000, pair=("digits-28", "motion-28")
+    ),
+    "start-house-numbers-32-motion-28": Recipe(
+        None, {"minutes": 4}, *NUMBERS, count=20_000, pair=("house-numbers-32", "motion-28")
+    ),
     "motion-28-linear": Recipe("shake", {"arch": "linear", "latent": 50}, count=20_000),
     "digits-28-linear": Recipe(framing.digits, {"arch": "linear", "latent": 150}, *DIGITS),
     "house-numbers-32-linear": Recipe(framing.house_numbers, {"arch": "linear", "latent": 300}, *NUMBERS),
@@ -89,14 +99,26 @@ RECIPES = {
 }
 
 
-def pictures_of(recipe: Recipe, settings: TrainingSettings, folder: Path) -> data.Pictures:
-    if isinstance(recipe.source, str):
-        drawn = islice(data.draw_kernels(recipe.source, recipe.size, settings.seed), recipe.count)
-        array = np.stack(list(drawn))[:, None]
-        about = f"{recipe.count} kernels: {data.SIMULATED[recipe.source][1]}; seed {settings.seed}"
-        return data.split(array, "kernel", about, held_out=settings.held_out, seed=settings.seed, turn=True)
+def simulated(name: str, recipe: Recipe, settings: TrainingSettings) -> data.Pictures:
+    array = np.stack(list(islice(data.draw_kernels(name, recipe.size, settings.seed), recipe.count)))[:, None]
+    about = f"{recipe.count} kernels: {data.SIMULATED[name][1]}; seed {settings.seed}"
+    return data.split(array, "kernel", about, held_out=settings.held_out, seed=settings.seed, turn=True)
+
+
+def framed(recipe: Recipe, settings: TrainingSettings, folder: Path) -> data.Pictures:
+    assert callable(recipe.source)
     array = np.ascontiguousarray(np.moveaxis(recipe.source(folder), -1, 1))
     return data.split(array, "image", recipe.about, held_out=settings.held_out, seed=settings.seed)
+
+
+def task_of(recipe: Recipe, settings: TrainingSettings, folder: Path, out: Path) -> Task:
+    if recipe.pair is not None:
+        image, kernel = (load_prior(out / f"{name}.json") for name in recipe.pair)
+        pictures = framed(recipe, settings, folder) if recipe.source else None
+        return ProposalTask(image, kernel, settings, pictures, simulated("shake", recipe, settings))
+    if isinstance(recipe.source, str):
+        return GeneratorTask(simulated(recipe.source, recipe, settings), settings)
+    return GeneratorTask(framed(recipe, settings, folder), settings)
 
 
 def build(name: str, folder: Path, out: Path, threads: int) -> None:
@@ -112,8 +134,7 @@ def build(name: str, folder: Path, out: Path, threads: int) -> None:
         card = volumes.train_volumes(np.stack(list(tqdm(drawn, total=recipe.count))), settings, name, out, **made)
         tqdm.write(f"{name}: {card.metrics}")
         return
-    pictures = pictures_of(recipe, settings, folder)
-    running = train(pictures, settings, name, out, **made)
+    running = run(task_of(recipe, settings, folder, out), name, out, **made)
     with tqdm(total=1.0, desc=name, bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}") as bar:
         while True:
             try:

@@ -39,3 +39,14 @@ def range_(folder: Path | None, models: tuple[str, ...], restarts: int) -> None:
 
     for line in range_bench.lines(folder, models, restarts):
         click.echo(line)
+
+
+@bench.command()
+@click.option("--data", "folder", type=click.Path(path_type=Path), required=True, help="Folder that holds mnist.")
+@click.option("--count", type=click.IntRange(1), default=3, show_default=True, help="Pictures; 30 to 60 s each.")
+def generator(folder: Path, count: int) -> None:
+    """Seconds of the published and the fast schedules of algorithms 1 and 2, and what each finds."""
+    from ..bench import generator as generator_bench
+
+    for line in generator_bench.lines(folder, count):
+        click.echo(line)

@@ -36,7 +36,7 @@ class Proposal(nn.Module):
         height: int,
         width: int,
         heads: int = 4,
-        hidden: int = 1024,
+        hidden: int = 512,
     ) -> None:
         super().__init__()
         self.latents = (image_latent, kernel_latent)

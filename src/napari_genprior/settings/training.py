@@ -39,7 +39,8 @@ class TrainingSettings(Settings):
         ge=0,
         le=512,
         title="Width",
-        description="Channels at half the size, for vae (0: 32) and dcgan (0: 64).",
+        description="Channels at half the size, for vae (0: 32) and dcgan (0: 64); width of a start's hidden layers "
+        "(0: 512).",
     )
     refiner: bool = Field(
         False,

@@ -1,0 +1,82 @@
+"""The speed bench: its lines on tiny models, and a search that stops where it is told to."""
+
+import numpy as np
+import pytest
+import torch
+
+from napari_genprior.algorithms import Snapshot, Solution
+from napari_genprior.bench import generator as bench
+from napari_genprior.cli import main
+from napari_genprior.methods import METHODS
+from napari_genprior.settings import RelaxedSettings
+from napari_genprior.zoo import store
+from test_proposals import SIZE, install
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    """A pair of linear priors, and test pictures of their size."""
+    monkeypatch.setattr(store, "folders", lambda: [tmp_path])
+    install(tmp_path, "digits-28", "image", 0)
+    install(tmp_path, "motion-28", "kernel", 1)
+    (tmp_path / "mnist").mkdir()
+    pictures = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE), dtype=np.uint8)
+    np.savez(tmp_path / "mnist" / "mnist.npz", x_test=pictures)
+    monkeypatch.setattr(bench, "MNIST", {"steps": 60, "decay_steps": 20.0})
+    monkeypatch.setattr(bench, "TIMED_STEPS", 3)
+    return tmp_path
+
+
+def test_its_lines_are_printed_and_targets_judged(world, capsys):
+    threads = torch.get_num_threads()
+    assert main(["bench", "generator", "--data", str(world), "--count", "2"]) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert table[0].startswith("2 pictures, 1% noise, one core")
+    assert "WITHOUT a start network" in table[0]
+    assert sum(line.startswith("  picture") for line in table) == 4
+    assert any("extrapolated" in line for line in table)
+    judged = [line for line in table if "target 30x" in line]
+    assert len(judged) == 1
+    assert ("met" in judged[0]) != ("MISSED" in judged[0])
+    assert torch.get_num_threads() == threads
+    assert main(["bench", "generator", "--data", str(world / "none")]) == 2
+    assert "does not hold" in capsys.readouterr().err
+
+
+def test_a_search_stops_at_the_level_or_the_limit(world, monkeypatch):
+    priors = (store.load_prior("digits-28"), store.load_prior("motion-28"))
+    (picture,) = bench.cases(world, 1, priors)
+    whole = bench.search(picture, priors, "generator", schedule="paper", **bench.MNIST)
+    assert whole.solution is not None
+    assert whole.seconds == sorted(whole.seconds)
+    level = (max(whole.objective) + min(whole.objective)) / 2
+    stopped = bench.search(picture, priors, "generator", level, schedule="paper", **bench.MNIST)
+    assert stopped.solution is None
+    assert stopped.objective == whole.objective[: len(stopped.objective)]
+    assert stopped.objective[-1] <= level < min(stopped.objective[:-1])
+    assert stopped.until(level) == stopped.seconds[-1]
+    assert stopped.until(0.0) is None
+    assert len(bench.search(picture, priors, "generator", limit=0.0, schedule="paper").objective) == 1
+
+
+def test_the_relaxed_objective_is_the_published_one(world):
+    """A published run of no effect: its reported total is what the bench computes from its start."""
+    priors = (store.load_prior("digits-28"), store.load_prior("motion-28"))
+    (picture,) = bench.cases(world, 1, priors)
+    settings = RelaxedSettings(restarts=1, steps=1, rate=1e-9, schedule="paper")
+    recipe = METHODS["relaxed"].recipe(
+        bench.Problem(picture.blurred, settings, image_prior=priors[0], kernel_prior=priors[1])
+    )
+    snapshot = next(recipe)
+    assert isinstance(snapshot, Snapshot)
+    with pytest.raises(StopIteration) as end:
+        while True:
+            next(recipe)
+    solution = end.value.value
+    in_range = solution.extras.get("generator picture")
+    if in_range is None:
+        pytest.skip("the published run does not hand out the generator's picture")
+    found = bench.relaxed_objective(
+        Solution(solution.image, solution.kernel, extras={"generator picture": in_range}), picture.blurred, settings
+    )
+    assert found == pytest.approx(float(snapshot.losses["total"][0]), rel=0.02)  # the free picture is cut to [0, 1]
