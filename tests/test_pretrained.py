@@ -6,12 +6,13 @@ import torch
 
 import napari_genprior as gp
 from napari_genprior._generators import drain, relay
-from napari_genprior.algorithms import Problem
+from napari_genprior.algorithms import Problem, starts
 from napari_genprior.algorithms.pretrained import generator, project, relaxed
+from napari_genprior.algorithms.slack import eliminated, free_picture
 from napari_genprior.errors import InputError
 from napari_genprior.forward.bilinear import Convolution
 from napari_genprior.forward.convolve import convolve
-from napari_genprior.forward.fidelity import summed_squared_error
+from napari_genprior.forward.fidelity import censored_error, censored_std, squared_error, summed_squared_error
 from napari_genprior.nets.linear import LinearGenerator
 from napari_genprior.priors.pixels import start_kernel
 from napari_genprior.settings import GeneratorSettings, ProjectSettings, RelaxedSettings
@@ -171,31 +172,111 @@ def test_algorithm_2_leaves_the_range_where_the_picture_does(priors, scene):
     assert error(solution.extras["generator picture"], x + spot) > error(solution.image, x + spot)
 
 
+@pytest.mark.parametrize("schedule", ["paper", "fast"])
 @pytest.mark.parametrize(("recipe", "settings"), [(generator, GeneratorSettings), (relaxed, RelaxedSettings)])
 class TestEvery:
-    def test_seeds_mean_what_they_say(self, priors, scene, recipe, settings):
-        first, again, other = (run(recipe, priors, scene[2], settings(**FEW), seed=n)[0] for n in (1, 1, 2))
+    def test_seeds_mean_what_they_say(self, priors, scene, recipe, settings, schedule):
+        chosen = settings(**FEW | {"schedule": schedule})
+        first, again, other = (run(recipe, priors, scene[2], chosen, seed=n)[0] for n in (1, 1, 2))
         assert torch.equal(first.image, again.image)
         assert torch.equal(first.kernel, again.kernel)
         assert not torch.equal(first.image, other.image)
 
-    def test_a_known_kernel_stays(self, priors, scene, recipe, settings):
+    def test_a_known_kernel_stays(self, priors, scene, recipe, settings, schedule):
         x, k, y = scene
-        solution, _ = run(recipe, priors, y, settings(**FEW | {"rate": 0.05}), kernel=k)
+        solution, _ = run(recipe, priors, y, settings(**FEW | {"rate": 0.05, "schedule": schedule}), kernel=k)
         assert torch.equal(solution.kernel, k)
         assert error(solution.image, x) < error(y, x)
 
-    def test_closing_stops_it(self, priors, scene, recipe, settings):
-        search = recipe(problem(priors, scene[2], settings(**FEW)))
-        assert next(search).image.shape == scene[2].shape
+    def test_closing_stops_it(self, priors, scene, recipe, settings, schedule):
+        search = recipe(problem(priors, scene[2], settings(**FEW | {"schedule": schedule})))
+        first = next(search)
+        assert first.image.shape == scene[2].shape
+        assert first.kernel.shape == (1, 1, KERNEL_SIDE, KERNEL_SIDE)
+        assert not first.image.requires_grad
         search.close()
         with pytest.raises(StopIteration):
             next(search)
 
-    def test_a_picture_that_is_not_finite_ends_as_diverged(self, priors, scene, recipe, settings):
-        solution, _ = run(recipe, priors, scene[2] * float("nan"), settings(**FEW))
+    def test_a_picture_that_is_not_finite_ends_as_diverged(self, priors, scene, recipe, settings, schedule):
+        solution, _ = run(recipe, priors, scene[2] * float("nan"), settings(**FEW | {"schedule": schedule}))
         assert solution.diverged
-        assert torch.isfinite(solution.image).all()
+
+
+def test_fast_ends_no_higher_than_the_published_steps_and_needs_fewer(priors, scene):
+    y = scene[2]
+    paper, published = run(generator, priors, y, GeneratorSettings(schedule="paper", restarts=3, steps=400, rate=0.05))
+    fast, few = run(generator, priors, y, GeneratorSettings(restarts=3))
+    assert float(few[-1].losses["total"].min()) <= float(published[-1].losses["total"].min()) * 1.02
+    assert few[-1].step < 200
+    assert error(fast.image, paper.image) < 0.3 * error(y, paper.image)
+    assert not fast.image.requires_grad
+
+
+def test_fast_relaxed_leaves_the_range_too(priors, scene):
+    x, k, _ = scene
+    spot = torch.zeros_like(x)
+    spot[..., 4:7, 9:12] = 0.3
+    solution, _ = run(relaxed, priors, convolve(x + spot, k), RelaxedSettings(restarts=3, closeness=1.0))
+    assert error(solution.image, x + spot) < error(solution.extras["generator picture"], x + spot)
+
+
+def test_proposed_starts_replace_the_random_ones(priors, scene, monkeypatch):
+    x, k, y = scene
+    zi, zk = torch.randn(1, 8, generator=random(5)), torch.randn(1, 3, generator=random(6))  # the scene's own
+    monkeypatch.setattr(starts, "proposed_starts", lambda problem: [(zi, zk)])
+    solution, snapshots = run(generator, priors, y, GeneratorSettings(image_ridge=1e-6, kernel_ridge=1e-6))
+    assert {len(s.losses["total"]) for s in snapshots} <= {1}
+    assert error(solution.image, x) < 0.1
+    known, _ = run(generator, priors, y, GeneratorSettings(restarts=2), kernel=k)  # proposals are for unknown kernels
+    assert torch.equal(known.kernel, k)
+
+
+def test_noise_that_was_cut_off_is_allowed_for(priors):
+    """Dark pictures under strong noise, cut to [0, 1]: the zeros must not lift the picture."""
+    image, kernel = (load_prior(path) for path in priors.values())
+    dark = -0.45 + image.decode(0.5 * torch.randn(1, 8, generator=random(1)))
+    k = kernel.decode(torch.randn(1, 3, generator=random(2)))
+    y = (convolve(dark, k) + 0.3 * torch.randn(1, 1, SIDE, SIDE, generator=random(3))).clamp(0, 1)
+    assert censored_std(convolve(dark, k), y) == pytest.approx(0.3, rel=0.15)
+    levels = torch.linspace(-0.2, 0.6, 81)
+    flat = levels.view(-1, 1, 1, 1).expand(-1, 1, SIDE, SIDE)
+    aware, plain = (
+        float(levels[f(flat, y).argmin()]) for f in (lambda m, d: censored_error(m, d, 0.3), summed_squared_error)
+    )
+    assert abs(aware - float(dark.mean())) < 0.05 < abs(plain - float(dark.mean()))
+
+
+def test_where_nothing_was_cut_off_it_is_the_squared_error(scene):
+    x, _, y = scene
+    torch.testing.assert_close(
+        censored_error(x, y.clamp(0.01, 0.99), 0.1), summed_squared_error(x, y.clamp(0.01, 0.99))
+    )
+
+
+@pytest.mark.parametrize("side", [6, 7])
+def test_the_eliminated_picture_is_the_best_one(side):
+    s = RelaxedSettings(closeness=20.0, range_misfit=0.7, total_variation=0.0)
+    y, g, k = (
+        torch.rand(*shape, generator=random(i))
+        for i, shape in enumerate(((1, 2, side, side), (3, 2, side, side), (3, 1, 3, 3)))
+    )
+    k = k / k.sum((-2, -1), keepdim=True)
+
+    def objective(free, variation=0.0):
+        tied = s.closeness * squared_error(free, g) + variation * total_variation(free)
+        return (
+            summed_squared_error(convolve(free, k), y) + tied + s.range_misfit * summed_squared_error(convolve(g, k), y)
+        )
+
+    def total_variation(x):
+        return sum((x.roll(-1, axis) - x).abs().flatten(1).sum(1) for axis in (-2, -1))
+
+    best = free_picture(g, k, y, s)
+    torch.testing.assert_close(objective(best), eliminated(g, k, y, s), rtol=1e-4, atol=1e-5)
+    smooth = free_picture(g, k, y, s.model_copy(update={"total_variation": 0.05}))
+    for other in (best, *(smooth + 0.02 * torch.randn(g.shape, generator=random(n)) for n in range(3))):
+        assert (objective(smooth, 0.05) < objective(other, 0.05)).all()
 
 
 def error(got, wanted):

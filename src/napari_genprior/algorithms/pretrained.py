@@ -32,6 +32,7 @@ from ..solvers.alternating import alternate
 from ..solvers.loop import LoopState, minimise
 from ..zoo.projection import closest_latents
 from .base import Problem, Recipe, Snapshot, Solution
+from .fast import fast_generator, fast_relaxed
 
 POINT = (3, 3)  # px; the kernel of a result that has none is a single point in the middle of so many
 
@@ -67,6 +68,8 @@ def generator(problem: Problem) -> Recipe:
     """
     s, blurred = problem.settings, problem.blurred
     assert isinstance(s, GeneratorSettings)
+    if s.schedule == "fast":
+        return (yield from fast_generator(problem))
     assert problem.image_prior is not None
     terms = {
         "misfit": Term(lambda e: summed_squared_error(e.model, e.data)),
@@ -99,6 +102,8 @@ def relaxed(problem: Problem) -> Recipe:
     """
     s, blurred = problem.settings, problem.blurred
     assert isinstance(s, RelaxedSettings)
+    if s.schedule == "fast":
+        return (yield from fast_relaxed(problem))
     assert problem.image_prior is not None
     channels, pixels = blurred.shape[1], blurred[0].numel()
     terms = {
