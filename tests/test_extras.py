@@ -7,7 +7,7 @@ import torch
 import napari_genprior as gp
 from napari_genprior.algorithms import Snapshot, Solution
 from napari_genprior.methods import METHODS, Method
-from napari_genprior.result import SPREAD
+from napari_genprior.result import SPREAD, History, Progress
 from napari_genprior.settings import Settings
 
 
@@ -42,3 +42,9 @@ def test_a_spread_knows_no_offset():
     layers = gp.deblur(picture, "showing").layers
     np.testing.assert_allclose(layers[SPREAD], 0.4, rtol=1e-5)
     np.testing.assert_allclose(layers["generator picture"], (picture + 3) / 2 - 3, atol=1e-5)
+
+
+def test_the_history_of_restarts_that_are_given_up():
+    losses = [[4.0, 3.0, 2.0], [3.0, 2.0], [1.0]]
+    history = History.of([Progress(n, 3, "", losses={"total": np.array(values)}) for n, values in enumerate(losses)])
+    np.testing.assert_array_equal(history.terms["total"], [[4, 3, 2], [3, 2, np.nan], [1, 1, 1]])

@@ -64,7 +64,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class History:
-    """Losses over a run: ``steps`` int [T]; each term float64 [T, R] (NaN where the term was not in use)."""
+    """Losses over a run: ``steps`` int [T]; each term float64 [T, R].
+
+    NaN where a term was not in use, and behind the restarts that were still under way.
+    """
 
     steps: np.ndarray
     terms: dict[str, np.ndarray]
@@ -74,11 +77,16 @@ class History:
         kept = [s for s in snapshots if s.losses]
         names = list(dict.fromkeys(name for s in kept for name in s.losses))
         restarts = max((np.size(v) for s in kept for v in s.losses.values()), default=0)
-        terms = {
-            name: np.array([np.broadcast_to(s.losses.get(name, np.nan), restarts) for s in kept], dtype=np.float64)
-            for name in names
-        }
+        terms = {name: np.array([_padded(s.losses.get(name, np.nan), restarts) for s in kept]) for name in names}
         return cls(np.array([s.step for s in kept], dtype=np.int64), terms)
+
+
+def _padded(values: Any, length: int) -> np.ndarray:
+    """One value goes for all; fewer values than ``length`` are followed by NaN."""
+    row = np.full(length, values if np.size(values) == 1 else np.nan, dtype=np.float64)
+    if np.size(values) > 1:
+        row[: np.size(values)] = values
+    return row
 
 
 @dataclass(frozen=True)
