@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,12 @@ from qtpy.QtWidgets import QApplication
 from napari_genprior import methods
 from napari_genprior._napari import _worker
 from napari_genprior.algorithms import Problem, Recipe, Snapshot, Solution
+from napari_genprior.nets.linear import LinearGenerator
+from napari_genprior.result import SPREAD
 from napari_genprior.settings import Settings
+from napari_genprior.zoo import store
+from napari_genprior.zoo.card import Card
+from napari_genprior.zoo.write import write_prior
 
 HAS_DISPLAY = sys.platform != "linux" or bool(os.environ.get("DISPLAY") or shutil.which("Xvfb"))
 if not HAS_DISPLAY:
@@ -37,16 +43,26 @@ class SlowSettings(Settings):
     gain: float = Field(1e-5, gt=0, le=1, title="Gain", description="Does nothing.")
 
 
+class SlowPriorSettings(SlowSettings):
+    """Of the method with pretrained priors that the tests drive."""
+
+    image_prior: str = Field("", title="Picture prior")
+    kernel_prior: str = Field("strokes-5", title="Kernel prior")
+    restarts: int = Field(3, ge=1, le=100, title="Restarts")
+    closeness: float = Field(100.0, ge=0, le=1e6, title="Closeness (tau)")
+
+
 class Slow:
     """A deblurring method that makes a step only when the test calls ``step``.
 
     After step n the picture is brighter by n/100 of the range and the kernel's first pixel holds 1/(n + 1).
+    With priors there are losses, of each restart r: 10 (r + 1) / n, and half the picture and a spread of 1% as extras.
     """
 
     def __init__(self) -> None:
         self.gate = threading.Semaphore(0)
         self.fail_at: int | None = None
-        self.first_picture = 1
+        self.first_picture = self.first_kernel = 1
         self.entered = threading.Event()
         self.closed = threading.Event()
 
@@ -56,6 +72,8 @@ class Slow:
     def recipe(self, problem: Problem) -> Recipe:
         total = problem.settings.steps
         image, kernel = problem.blurred, torch.full((1, 1, 3, 3), 1 / 9)
+        with_priors = isinstance(problem.settings, SlowPriorSettings)
+        restarts = torch.arange(problem.settings.restarts) + 1.0 if with_priors else None
         self.entered.set()
         try:
             for n in range(1, total + 1):
@@ -66,21 +84,24 @@ class Slow:
                 image = problem.blurred + n / 100
                 kernel = torch.zeros(1, 1, 3, 3)
                 kernel[0, 0, 0, 0], kernel[0, 0, 1, 1] = 1 / (n + 1), n / (n + 1)
-                shown = n >= self.first_picture
-                yield Snapshot(n, total, f"step {n}", image if shown else None, kernel if shown else None)
-            return Solution(image, kernel)
+                shown = image if n >= self.first_picture else None, kernel if n >= self.first_kernel else None
+                yield Snapshot(n, total, f"step {n}", *shown, {"total": 10 * restarts / n} if with_priors else {})
+            extras = {"generator picture": image / 2, SPREAD: torch.full_like(image, 0.01)} if with_priors else {}
+            return Solution(image, kernel, extras=extras)
         finally:
             self.closed.set()
 
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
-    """Methods "slow" and "slow-known" (which needs a kernel) in the list of methods; "slow" is the first."""
+    """First in the list of methods: "slow", "slow-known" (which needs a kernel), "slow-prior" (with priors)."""
     monkeypatch.setattr(_worker, "PICTURE_EVERY", 0.0)  # let the widget see every step
     monkeypatch.setattr(_worker, "SIGN_EVERY", 0.0)
     made = Slow()
-    known = methods.Method("slow-known", made.recipe, SlowSettings, "Driven by the test.", needs_kernel=True)
-    entries = {"slow": methods.Method("slow", made.recipe, SlowSettings, "Driven by the test."), "slow-known": known}
+    entries = {
+        name: methods.Method(name, made.recipe, settings, "Driven by the test.", needs_kernel=name == "slow-known")
+        for name, settings in (("slow", SlowSettings), ("slow-known", SlowSettings), ("slow-prior", SlowPriorSettings))
+    }
     others = dict(methods.METHODS)
     for name in others:
         monkeypatch.delitem(methods.METHODS, name)
@@ -88,6 +109,41 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
         monkeypatch.setitem(methods.METHODS, name, method)
     yield made
     made.step(10_000)
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch) -> Callable:
+    """A folder of priors of its own, empty at first, and what writes a tiny one into it."""
+    folder = tmp_path / "priors"
+    folder.mkdir()
+    monkeypatch.setattr(store, "folders", lambda: [folder])
+
+    def write(name: str, shape: tuple[int, ...], **about: Any) -> Card:
+        """``shape`` is channels and size; ``about`` changes the card."""
+        net = LinearGenerator(2, *shape, kernel=about.get("kind") == "kernel")
+        net.mean.fill_(0.4 + 0.01 * len(name))  # so that no two files are the same
+        net.basis.copy_(torch.linspace(-0.2, 0.2, net.basis.numel()).reshape(net.basis.shape))
+        arguments = {"latent": 2, "kernel": net.kernel}
+        arguments |= dict(zip(("channels", "height", "width"), shape, strict=True))
+        card = {
+            "kind": "image", "arch": "linear", "arguments": arguments, "latent": 2, "distribution": "normal",
+            "channels": shape[0], "size": shape[1:], "output_range": (0.0, 1.0), "license_weights": "BSD-3-Clause",
+            "license_data": "CC0", "data": f"pictures of {name}", "recipe": "tests", "metrics": {},
+        }  # fmt: skip
+        return write_prior(net, folder, half=False, name=name, **card | about)
+
+    write.folder = folder
+    return write
+
+
+@pytest.fixture
+def priors(install) -> None:
+    """Two of pictures like ``picture`` (grey, 40x48), one of small colour pictures, two of kernels."""
+    install("dots-40", (1, 40, 48), metrics={"psnr_range_db": 21.25})
+    install("lines-40", (1, 40, 48), license_data="research only", data="engravings")
+    install("faces-16", (3, 16, 16))
+    install("shakes-9", (1, 9, 9), kind="kernel", metrics={"relative_range_error": 0.12})
+    install("strokes-5", (1, 5, 5), kind="kernel")
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import pytest
 from napari.utils.notifications import notification_manager
 
 from napari_genprior._napari._deblur_widget import DeblurWidget
+from napari_genprior._napari._priors import uses_image_prior
 from napari_genprior.blur import motion
 from napari_genprior.methods import METHODS
 from napari_genprior.simulation import simulate
@@ -293,7 +294,7 @@ class TestLayers:
         assert viewer.layers["b deblurred"].metadata["genprior"]["provenance"]["arguments"]["kernel_sha256"]
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if not uses_image_prior(method)])
 def test_every_method_runs_from_the_widget(qtbot, viewer, sharp, finish, name):
     made = simulate(sharp, motion(7, 30), noise=0.01)
     viewer.add_image(made.kernel, name="true kernel")
@@ -312,6 +313,63 @@ def test_every_method_runs_from_the_widget(qtbot, viewer, sharp, finish, name):
     assert widget.verdict.kind != "bad", widget.verdict.text()
     assert viewer.layers["b deblurred"].data.shape == sharp.shape
     assert viewer.layers["b deblurred"].metadata["genprior"]["provenance"]["method"] == name
+
+
+def test_methods_with_picture_priors_have_a_widget_of_their_own(widget):
+    offered = [widget.method.itemText(i) for i in range(widget.method.count())]
+    assert offered == [name for name, method in METHODS.items() if not uses_image_prior(method)]
+    assert "slow" in offered
+
+
+class TestNothingStaysRunning:
+    """However a run ends, its live layers say so."""
+
+    def status(self, viewer) -> dict[str, str]:
+        return viewer.layers["b deblurred"].metadata["genprior"]["status"]
+
+    def begin(self, widget, viewer, slow, wait_until):
+        widget.run_or_cancel()
+        slow.step()
+        wait_until(lambda: "b deblurred" in viewer.layers)
+        assert self.status(viewer)["code"] == "running"
+
+    def test_when_the_widget_is_closed(self, widget, viewer, slow, blurred, wait_until):
+        self.begin(widget, viewer, slow, wait_until)
+        widget.close()
+        assert self.status(viewer)["code"] == "stopped"
+        assert "closed during the run" in self.status(viewer)["sentence"]
+        assert viewer.layers["b kernel"].metadata["genprior"]["status"]["code"] == "stopped"
+
+    def test_when_napari_quits_its_workers(self, widget, viewer, slow, blurred, wait_until, finish):
+        self.begin(widget, viewer, slow, wait_until)
+        widget._worker.quit()
+        slow.step(100)
+        finish(widget)
+        assert self.status(viewer)["code"] == "stopped"
+        assert "last picture shown was kept" in widget.verdict.text()
+
+    def test_when_it_fails_before_there_is_a_kernel(self, widget, viewer, slow, blurred, wait_until, finish):
+        slow.first_kernel, slow.fail_at = 5, 3
+        self.begin(widget, viewer, slow, wait_until)
+        slow.step(100)
+        finish(widget)
+        assert self.status(viewer)["code"] == "stopped"
+        assert "Out of memory" in widget.verdict.text()
+
+    def test_the_button_comes_back_when_the_layers_refuse(
+        self, widget, viewer, slow, blurred, wait_until, finish, monkeypatch, qtbot
+    ):
+        def refuse(*_):
+            raise ValueError("no room for a layer")
+
+        self.begin(widget, viewer, slow, wait_until)
+        monkeypatch.setattr(widget._out, "finish", refuse)
+        slow.step(100)
+        with qtbot.capture_exceptions() as caught:
+            finish(widget)
+        assert [str(error) for _, error, _ in caught] == ["no room for a layer"]
+        assert widget.run_button.text() == "Run"
+        assert widget.wish.isEnabled()
 
 
 def test_closing_the_widget_ends_the_run(widget, viewer, slow, blurred, qapp, wait_until):

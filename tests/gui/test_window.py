@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from functools import partial
 
 import numpy as np
 import pytest
@@ -46,12 +47,34 @@ def test_the_dock_closed_while_running(window, wait_until):
     wait_until(lambda: "cells deblurred" in viewer.layers)
     viewer.window.remove_dock_widget(dock)  # what the cross in the dock's corner does
     assert not widget.running
+    assert viewer.layers["cells deblurred"].metadata["genprior"]["status"]["code"] == "stopped"
     slow.step()
     assert slow.closed.wait(20)
     gone = weakref.ref(widget)
     del widget, dock
     gc.collect()
     assert gone() is None  # nothing of ours keeps a closed widget alive
+
+
+def has_samples(widget) -> bool:
+    return widget.image_prior.samples.pictures is not None
+
+
+def test_generator_priors_in_the_window(window, priors, picture, finish, wait_until):
+    viewer, slow = window
+    viewer.add_image(picture, name="b", scale=(0.1, 0.1), units=("um", "um"))
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Generator-prior deblurring")
+    wait_until(partial(has_samples, widget))
+    slow.step(100)
+    widget.run_button.click()
+    finish(widget)
+    np.testing.assert_allclose(viewer.layers["b spread over restarts"].scale, (0.1, 0.1))
+    assert not widget.plot.isHidden()
+    viewer.window.remove_dock_widget(dock)
+    gone = weakref.ref(widget)
+    del widget, dock
+    gc.collect()
+    assert gone() is None
 
 
 def test_the_window_closed_while_running(window, wait_until):

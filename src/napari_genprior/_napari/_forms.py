@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
-from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QFormLayout, QLabel, QWidget
+from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
+from superqt import QCollapsible
 
 from ._editors import get_value, help_text, make_editor, notifier, set_value
 
@@ -119,3 +120,53 @@ class SettingsForm(Rows):
         shown = set(names)
         for name in self._rows:
             self.show_row(name, name in shown)
+
+
+class FormPairs(QWidget):
+    """For each of many settings classes two forms, made when first asked for: one in sight, one folded away.
+
+    Parameters
+    ----------
+    in_sight : names
+        Fields of the forms in this widget.
+    left_out : names
+        Fields that are in neither form.
+    folded : QCollapsible
+        Takes the forms of all other fields.
+    changed : callable
+        Called when any value changes.
+    """
+
+    def __init__(
+        self,
+        in_sight: Collection[str],
+        left_out: Collection[str],
+        folded: QCollapsible,
+        changed: Callable[[], None],
+    ) -> None:
+        super().__init__()
+        self._in_sight, self._left_out = in_sight, left_out
+        self._folded, self._changed = folded, changed
+        self._pairs: dict[str, tuple[SettingsForm, SettingsForm]] = {}
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+
+    def pair(self, name: str, settings: type[BaseModel]) -> tuple[SettingsForm, SettingsForm]:
+        """The forms filed under ``name``."""
+        if name not in self._pairs:
+            fields = [field for field in settings.model_fields if field not in self._left_out]
+            in_sight = SettingsForm(settings, [field for field in fields if field in self._in_sight])
+            rest = SettingsForm(settings, [field for field in fields if field not in self._in_sight])
+            self.layout().addWidget(in_sight)
+            self._folded.content().layout().addWidget(rest)
+            for form in (in_sight, rest):
+                form.changed.connect(self._changed)
+            self._pairs[name] = in_sight, rest
+        return self._pairs[name]
+
+    def show_only(self, shown: tuple[SettingsForm, SettingsForm]) -> None:
+        """Show this pair; with nothing to fold away, the fold goes too."""
+        for forms in self._pairs.values():
+            for form, own in zip(forms, shown, strict=True):
+                form.setVisible(form is own and bool(form.names))
+        self._folded.setVisible(bool(shown[1].names))

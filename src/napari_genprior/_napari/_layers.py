@@ -10,6 +10,8 @@ import numpy as np
 from napari.layers import Image
 from napari.utils.transforms import Affine
 
+from ..result import SPREAD
+
 KEY = "genprior"  # of our entry in a layer's metadata
 UNFINISHED = {"status": {"code": "running", "sentence": "Not finished: a picture on the way."}}
 CHEAP_PIXELS = 4_000_000  # up to here a picture is checked in some 10 ms, short enough for the GUI thread
@@ -146,6 +148,14 @@ def result_layer(picked: Picked, image: np.ndarray, report: dict[str, Any], what
     return image, arguments
 
 
+def extra_layer(picked: Picked, data: np.ndarray, report: dict[str, Any], name: str) -> LayerData:
+    """Data and ``add_image`` arguments of what a method shows beside its result, hidden at first."""
+    _, arguments = result_layer(picked, data, report, name)
+    if name == SPREAD:  # no picture, but a map of uncertainty
+        arguments |= {"rgb": False, "colormap": "magma", "gamma": 1.0, "contrast_limits": kernel_limits(data)}
+    return data, arguments | {"visible": False}
+
+
 def kernel_layer(picked: Picked, kernel: np.ndarray, report: dict[str, Any], what: str = "kernel") -> LayerData:
     """Data and ``add_image`` arguments of a kernel."""
     return kernel, {
@@ -158,7 +168,7 @@ def kernel_layer(picked: Picked, kernel: np.ndarray, report: dict[str, Any], wha
 
 
 def kernel_limits(kernel: np.ndarray) -> tuple[float, float]:
-    """Contrast limits that show all of a kernel."""
+    """Contrast limits that show all of a kernel, or of another map of values >= 0."""
     largest = float(kernel.max())
     return 0.0, largest if largest > 0 else 1.0
 

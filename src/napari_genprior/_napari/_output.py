@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image
 
-from ..result import DeblurResult
+from ..io import as_type
+from ..result import SPREAD, DeblurResult
 from . import _layers
 from ._layers import Picked
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A result, and its picture in the type of the input's layer."""
+    """A result, and its pictures in the type of the input's layer."""
 
     result: DeblurResult
     image: np.ndarray
+    extras: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, result: DeblurResult, dtype: np.dtype) -> Outcome:
+        extras = {
+            # rounded to whole grey values, little would be left of a spread
+            name: picture if name == SPREAD else as_type(picture, dtype)
+            for name, picture in result.layers.items()
+        }
+        return cls(result, as_type(result.image, dtype), extras)
 
 
 class Output:
-    """The two layers of a run, and what they shall look like even when the picture's own layer is gone."""
+    """The layers of a run, and what they shall look like even when the picture's own layer is gone."""
 
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = viewer
@@ -53,6 +65,13 @@ class Output:
         elif self._image in self._viewer.layers:
             self._image.data = image
 
+    def leave(self, sentence: str) -> bool:
+        """Say in the live layers that nothing more will come; False where there are none."""
+        made = [layer for layer in (self._image, self._kernel) if layer is not None]
+        for layer in made:
+            layer.metadata[_layers.KEY] = {"status": {"code": "stopped", "sentence": sentence}, "source": self.name}
+        return bool(made)
+
     def finish(self, outcome: Outcome) -> str:
         """Put the result into the layers, anew where they were removed; returns a sentence about that, or nothing."""
         assert self._picked is not None
@@ -65,19 +84,28 @@ class Output:
         ):
             layer = getattr(self, kind)
             if layer is None or layer in removed:
-                self._add((data, arguments))
+                setattr(self, kind, self._add((data, arguments)))
                 continue
             if kind == "_kernel":
                 _layers.update_kernel(layer, data)
             else:
                 layer.data = data
             layer.metadata[_layers.KEY] = report
-        notes = []
+        notes = self._add_extras(outcome.extras, report)
         if self._source not in self._viewer.layers:
             notes.append("The blurred picture's layer was removed during the run; the result was kept.")
         if removed:
             notes.append("A live layer was removed during the run; the result was added as a new layer.")
         return " ".join(notes)
+
+    def _add_extras(self, extras: dict[str, np.ndarray], report: dict[str, Any]) -> list[str]:
+        """Hidden layers below the result: they lie in the same place."""
+        assert self._picked is not None
+        for name, extra in extras.items():
+            data, arguments = _layers.extra_layer(self._picked, extra, report, name)
+            self._viewer.layers.insert(self._viewer.layers.index(self._image), Image(data, **arguments))
+        self._viewer.layers.selection.active = self._image
+        return [f"Hidden below it: {', '.join(extras)}."] if extras else []
 
     def _add(self, layer: _layers.LayerData) -> Image:
         data, arguments = layer

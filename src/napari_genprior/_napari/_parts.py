@@ -1,15 +1,14 @@
-"""Small widgets that both plugin widgets are made of."""
+"""Small widgets that all plugin widgets are made of."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image
-from qtpy.QtCore import QObject, QSize, Qt, QTimer, Signal
-from qtpy.QtGui import QIcon, QImage, QPixmap
+from qtpy.QtCore import QObject, Qt, QTimer, Signal
+from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QComboBox, QFrame, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
@@ -18,7 +17,6 @@ from ._editors import rich
 DOCK_WIDTH = 300  # px, the least at which no text of the forms is cut
 NO_PICTURE = "Open or choose an image layer first."
 NO_KERNEL = "Open or choose a layer with the blur kernel first."
-PREVIEW = 112  # px, side of the kernel preview
 # strong enough on napari's dark and light themes alike
 COLOURS = {"plain": "#7a869a", "good": "#2e9e5b", "doubt": "#d98e04", "bad": "#d1495b"}
 
@@ -96,40 +94,6 @@ class LayerCombo(QComboBox):
 
     def _data_changed(self, event: Any = None) -> None:
         self.changed.emit()
-
-
-class KernelView(QLabel):
-    """A kernel, enlarged, its largest value white."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.kernel: np.ndarray | None = None
-        self.setFixedSize(QSize(PREVIEW, PREVIEW))
-        self.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.setStyleSheet("background: black;")
-        self.show_kernel(None)
-
-    def show_kernel(self, kernel: np.ndarray | None) -> None:
-        """Draw ``kernel`` (float [kh, kw]); None empties the view."""
-        self.kernel = kernel
-        if kernel is None:
-            self.setPixmap(QPixmap())
-            self.setToolTip(rich("The blur kernel is shown here."))
-            return
-        largest = float(kernel.max()) or 1.0
-        grey = np.ascontiguousarray(np.clip(kernel / largest, 0, 1) * 255, dtype=np.uint8)
-        height, width = grey.shape
-        image = QImage(grey.data, width, height, width, QImage.Format.Format_Grayscale8)
-        pixmap = QPixmap.fromImage(image)  # a copy: `grey` need not outlive this call
-        enlarged = PREVIEW // max(height, width)  # whole numbers, so that all pixels look the same
-        if enlarged:
-            pixmap = pixmap.scaled(width * enlarged, height * enlarged)
-        else:
-            pixmap = pixmap.scaled(
-                PREVIEW, PREVIEW, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
-            )
-        self.setPixmap(pixmap)
-        self.setToolTip(rich(f"Kernel of {height} x {width} pixels; its largest value is shown white."))
 
 
 class Message(QLabel):

@@ -16,10 +16,11 @@ from ..errors import GenPriorError, InputError
 from ..settings import BlurSettings, NoiseSettings
 from ..simulation import Simulation, check_fit, make_kernel
 from . import _layers
+from ._drawings import KernelView
 from ._editors import INT_MAX
 from ._forms import Rows, SettingsForm
 from ._layers import Picked
-from ._parts import NO_KERNEL, NO_PICTURE, KernelView, LayerCombo, Message, debounced, scrolled, size_text
+from ._parts import NO_KERNEL, NO_PICTURE, LayerCombo, Message, debounced, scrolled, size_text
 from ._worker import Done, Failed, Running, simulating
 
 # Which settings matter to which blur, as simulation.make_kernel reads them (tests/gui holds the two together).

@@ -36,12 +36,20 @@ SIGN_EVERY = 0.05  # s; for the progress bar, and for the worker to notice that 
 
 @dataclass(frozen=True)
 class Live:
-    """How far a run is; with the picture (in the layer's type) and the kernel now and then."""
+    """How far a run is; with the picture (in the layer's type) and the kernel now and then, ``loss`` is [R]."""
 
     fraction: float
     stage: str
     image: np.ndarray | None = None
     kernel: np.ndarray | None = None
+    step: int = 0
+    loss: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, progress: Progress, image: np.ndarray | None = None) -> Live:
+        """What is shown of a snapshot; ``image`` is its picture, where it shall be drawn."""
+        loss = progress.losses.get("total")
+        return cls(progress.fraction, progress.stage, image, progress.kernel, progress.step, loss)
 
 
 @dataclass(frozen=True)
@@ -111,7 +119,7 @@ def deblurring(source: Any, arguments: Mapping[str, Any], dtype: np.dtype, contr
     control.seen.set()
 
     def outcome(result: DeblurResult | None) -> Outcome | None:
-        return None if result is None else Outcome(result, as_type(result.image, dtype))
+        return None if result is None else Outcome.of(result, dtype)
 
     def so_far() -> Outcome | None:
         return None if last is None else outcome(result_so_far(made, last, time.perf_counter() - clock))
@@ -135,10 +143,10 @@ def deblurring(source: Any, arguments: Mapping[str, Any], dtype: np.dtype, contr
         if progress.image is not None and now - picture >= PICTURE_EVERY and control.seen.is_set():
             control.seen.clear()  # else pictures could queue up faster than they are drawn, and fill the memory
             picture = sign = now
-            yield Live(progress.fraction, progress.stage, as_type(progress.image, dtype), progress.kernel)
+            yield Live.of(progress, as_type(progress.image, dtype))
         elif now - sign >= SIGN_EVERY:
             sign = now
-            yield Live(progress.fraction, progress.stage, kernel=progress.kernel)
+            yield Live.of(progress)
 
 
 def simulating(picked: Picked, kernel: np.ndarray, noise: Mapping[str, Any], seed: int, control: Control) -> Work:
