@@ -149,7 +149,7 @@ class TrainingSettings(Settings):
         description="Store an autoencoder's encoder too: it gives starting latents.",
     )
     half: bool = Field(
-        True, title="Half precision", description="Store the weights as float16, bases of pictures as 8-bit integers."
+        True, title="Half precision", description="Store the weights as float16, large ones of pictures in 8 bits."
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed", description="Of weights, data order and noise.")
     device: str = Field("auto", title="Device", description="auto, cpu, cuda, cuda:N, mps.")
