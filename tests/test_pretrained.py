@@ -247,6 +247,15 @@ def test_noise_that_was_cut_off_is_allowed_for(priors):
     assert abs(aware - float(dark.mean())) < 0.05 < abs(plain - float(dark.mean()))
 
 
+def test_strong_noise_does_not_lead_the_free_picture_astray(priors, scene):
+    x, k, _ = scene
+    y = (convolve(x, k) + 0.1 * torch.randn(1, 1, SIDE, SIDE, generator=random(4))).clamp(0, 1)
+    strict, free = (
+        run(f, priors, y, s)[0] for f, s in ((generator, GeneratorSettings()), (relaxed, RelaxedSettings()))
+    )
+    assert error(free.image, x) < 1.1 * error(strict.image, x) < error(y, x)
+
+
 def test_where_nothing_was_cut_off_it_is_the_squared_error(scene):
     x, _, y = scene
     torch.testing.assert_close(
