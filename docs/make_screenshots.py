@@ -1,4 +1,4 @@
-"""Photograph the two widgets in the real napari window: idle, running, done, and after a mistake.
+"""Photograph the widgets in the real napari window: idle, running, done, and after a mistake.
 
 xvfb-run -a -s "-screen 0 1280x900x24" .venv/bin/python docs/make_screenshots.py [FOLDER]
 """
@@ -13,7 +13,8 @@ import napari
 import numpy as np
 from qtpy.QtWidgets import QApplication
 
-from napari_genprior import samples
+from napari_genprior import samples, simulate
+from napari_genprior.blur import shake
 
 SIZE = (1280, 900)
 PLUGIN = "napari-genprior"
@@ -38,7 +39,7 @@ def main(folder: Path) -> None:
     viewer.layers.clear()
 
     viewer.add_image(samples.clock(), name="clock", scale=(0.5, 0.5), units=("um", "um"))
-    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Deblur")
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Deblur")
     viewer.reset_view()
     shoot(viewer, folder / "deblur-idle.png")
     widget.run_or_cancel()
@@ -62,7 +63,37 @@ def main(folder: Path) -> None:
     shoot(viewer, folder / "deblur-unusable.png")
     viewer.theme = "light"
     shoot(viewer, folder / "deblur-light.png")
+    viewer.theme = "dark"
+    viewer.window.remove_dock_widget(dock)
+    viewer.layers.clear()
+    generator_priors(viewer, folder)
     viewer.close()
+
+
+def generator_priors(viewer: napari.Viewer, folder: Path) -> None:
+    """Needs a prior of grey pictures of 64x64 pixels (``nuclei-64``), else the photographs show that there is none."""
+    cells = samples.cells()
+    viewer.add_image(cells, name="cells", scale=(0.1, 0.1), units=("um", "um"))
+    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Generator-prior deblurring")
+    viewer.reset_view()
+    shoot(viewer, folder / "generator-none-fits.png")
+    viewer.layers.clear()
+    made = simulate(cells[96:192, 46:142], shake(12, seed=1), noise=0.01)
+    viewer.add_image(made.blurred[7:71, 8:72], name="nucleus", scale=(0.1, 0.1), units=("um", "um"))
+    viewer.reset_view()
+    start = time.monotonic()
+    wait(lambda: widget.image_prior.samples.pictures is not None or time.monotonic() - start > 10)
+    shoot(viewer, folder / "generator-idle.png")
+    if not widget.run_button.isEnabled():
+        return
+    widget.method.setCurrentText("relaxed")
+    shoot(viewer, folder / "generator-relaxed.png")
+    widget.run_or_cancel()
+    wait(lambda: widget.plot.steps or not widget.running)
+    shoot(viewer, folder / "generator-running.png")
+    wait(lambda: not widget.running)
+    viewer.reset_view()
+    shoot(viewer, folder / "generator-done.png")
 
 
 def wait(condition, seconds: float = 300) -> None:

@@ -55,6 +55,8 @@ class Plan:
             kernel = f"given kernel of {self.kernel.shape[0]}x{self.kernel.shape[1]} px"
         elif self.kernel_size is not None:
             kernel = f"unknown kernel of {self.kernel_size[0]}x{self.kernel_size[1]} px"
+        elif "kernel_prior" in self.priors:
+            kernel = f"kernel as in {self.priors['kernel_prior'].card.name}"
         else:
             kernel = "unknown kernel, its size found"
         return f"{height}x{width} px, {kernel}, {self.method.name} on {self.device}"

@@ -23,6 +23,8 @@ def test_samples_lie_side_by_side(qtbot, shape):
     qtbot.addWidget(strip)
     strip.show_pictures(np.zeros(shape))
     assert strip.pixmap().width() > strip.pixmap().height() or shape[0] == 1
+    strip.show()
+    assert strip.height() >= strip.pixmap().height()
     strip.say("none")
     assert strip.text() == "none"
 

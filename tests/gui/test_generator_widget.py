@@ -220,6 +220,16 @@ class TestRun:
         slow.step(100)
         finish(widget)
 
+    def test_a_low_window_shows_the_run(self, widget, slow, blurred, wait_until, finish):
+        widget.resize(320, 380)
+        widget.show()
+        widget.run_button.click()
+        slow.step()
+        wait_until(lambda: widget.plot.isVisible() and not widget.plot.visibleRegion().isEmpty())
+        slow.step(100)
+        finish(widget)
+        wait_until(lambda: not widget.plot.visibleRegion().isEmpty())
+
     def test_cancel_keeps_the_best_so_far(self, widget, viewer, slow, blurred, picture, wait_until, finish):
         widget.run_button.click()
         slow.step(2)

@@ -65,6 +65,7 @@ def test_generator_priors_in_the_window(window, priors, picture, finish, wait_un
     viewer.add_image(picture, name="b", scale=(0.1, 0.1), units=("um", "um"))
     dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Generator-prior deblurring")
     wait_until(partial(has_samples, widget))
+    assert widget.image_prior.samples.sizeHint().height() >= 40
     slow.step(100)
     widget.run_button.click()
     finish(widget)

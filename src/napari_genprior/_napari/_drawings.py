@@ -57,19 +57,20 @@ class SampleStrip(QLabel):
     def __init__(self) -> None:
         super().__init__()
         self.pictures: np.ndarray | None = None
-        self.setWordWrap(True)
 
     def show_pictures(self, pictures: np.ndarray) -> None:
         """Draw ``pictures``: [N, Y, X] or [N, Y, X, 3], from 0 to 1."""
         self.pictures = pictures
         gap = [(0, 0), (0, 1)] + [(0, 0)] * (pictures.ndim - 3)
         row = np.concatenate([np.pad(picture, gap, constant_values=0.5) for picture in pictures], axis=1)
+        self.setWordWrap(False)  # a label that wraps leaves no height to a pixmap
         self.setPixmap(drawn(row[:, :-1], STRIP))
         self.setToolTip(rich("What the prior makes of random latent vectors."))
 
     def say(self, text: str) -> None:
         """Show ``text`` in place of pictures."""
         self.pictures = None
+        self.setWordWrap(True)
         self.setText(text)
         self.setToolTip("")
 

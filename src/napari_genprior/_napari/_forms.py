@@ -15,7 +15,7 @@ from ._editors import get_value, help_text, make_editor, notifier, set_value
 
 logger = logging.getLogger(__name__)
 
-LABEL_WIDTH = 110  # px; the same in all forms, so that forms below each other line up
+LABEL_WIDTH = 120  # px; the same in all forms, so that forms below each other line up
 
 
 class _WheelGuard(QObject):

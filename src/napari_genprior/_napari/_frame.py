@@ -8,7 +8,7 @@ from typing import Any
 from napari.components import ViewerModel
 from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QProgressBar, QPushButton, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from .._tensors import available_devices
 from ..deblurring import plan
@@ -16,11 +16,11 @@ from ..errors import GenPriorError
 from ..methods import METHODS, Method
 from . import _layers
 from ._drawings import KernelView, LossPlot
-from ._editors import INT_MAX, rich
+from ._editors import rich
 from ._forms import FormPairs, Rows, SettingsForm
 from ._layers import Picked
 from ._output import Outcome, Output
-from ._parts import NO_PICTURE, Advanced, LayerCombo, Message, debounced, scrolled, size_text
+from ._parts import NO_PICTURE, Advanced, LayerCombo, Message, debounced, scrolled, seed_box, side_by_side, size_text
 from ._worker import Done, Failed, Live, Running, deblurring
 
 CLOSED = "The widget was closed during the run; this is the last picture it showed."
@@ -40,6 +40,7 @@ class DeblurFrame(Running):
         self._out = Output(napari_viewer)
         self._started = 0.0
         self._refresh_timer = debounced(self, self.refresh)
+        self._scroll_timer = debounced(self, self._scroll_to_outcome)
         self._build()
         self.picture.changed.connect(self._soon)
         self.device.currentIndexChanged.connect(self._soon)
@@ -68,16 +69,13 @@ class DeblurFrame(Running):
         """To be overridden: what a run still needs; may raise GenPriorError."""
         return ""
 
-    # building
-
     def _build(self) -> None:
         self.picture = LayerCombo(self._viewer, _layers.is_picture, _layers.looks_like_picture)
         self.method = QComboBox()
         for method in self._methods.values():
             self.method.addItem(method.name, method.name)
             self.method.setItemData(self.method.count() - 1, rich(method.summary), Qt.ItemDataRole.ToolTipRole)
-        self.seed = QSpinBox()
-        self.seed.setRange(0, INT_MAX)
+        self.seed = seed_box()
         self.device = QComboBox()
         self.device.addItems(["auto", *available_devices()])
 
@@ -104,13 +102,10 @@ class DeblurFrame(Running):
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)
         self.view, self.plot = KernelView(), LossPlot()
-        column = scrolled(self)
+        self.scroll, column = scrolled(self)
         for widget in (self.wish, self.sentence, self.run_button, self.bar, self.stage):
             column.addWidget(widget)
-        outcome = QHBoxLayout()
-        outcome.addWidget(self.view, 0, Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
-        outcome.addWidget(self.verdict, 1, Qt.AlignmentFlag.AlignTop)
-        column.addLayout(outcome)
+        column.addLayout(side_by_side(self.view, self.verdict))
         column.addWidget(self.plot)
         column.addStretch(1)
         self.bar.hide()
@@ -203,14 +198,23 @@ class DeblurFrame(Running):
         self.wish.setEnabled(not running)
         self.bar.setVisible(running)
         self.view.setVisible(running or self.view.kernel is not None)
+        self._scroll_timer.start()
         if not running:
             self.stage.say("")
             self.refresh()
+
+    def _scroll_to_outcome(self) -> None:
+        """A long form must not hide what the run shows."""
+        for part in (self.run_button, self.verdict, self.plot):
+            if part.isVisible():
+                self.scroll.ensureWidgetVisible(part)
 
     def live(self, message: Live) -> None:
         self.bar.setValue(round(1000 * message.fraction))
         self.stage.say(f"{message.stage}, {time.monotonic() - self._started:.0f} s")
         if message.loss is not None:
+            if not self.plot.steps:
+                self._scroll_timer.start()
             self.plot.add(message.step, message.loss)
         if message.kernel is not None:
             self.view.show_kernel(message.kernel)

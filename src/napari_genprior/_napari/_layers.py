@@ -149,11 +149,11 @@ def result_layer(picked: Picked, image: np.ndarray, report: dict[str, Any], what
 
 
 def extra_layer(picked: Picked, data: np.ndarray, report: dict[str, Any], name: str) -> LayerData:
-    """Data and ``add_image`` arguments of what a method shows beside its result, hidden at first."""
+    """Data and ``add_image`` arguments of what a method shows beside its result."""
     _, arguments = result_layer(picked, data, report, name)
     if name == SPREAD:  # no picture, but a map of uncertainty
         arguments |= {"rgb": False, "colormap": "magma", "gamma": 1.0, "contrast_limits": kernel_limits(data)}
-    return data, arguments | {"visible": False}
+    return data, arguments
 
 
 def kernel_layer(picked: Picked, kernel: np.ndarray, report: dict[str, Any], what: str = "kernel") -> LayerData:

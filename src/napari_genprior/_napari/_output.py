@@ -103,7 +103,9 @@ class Output:
         assert self._picked is not None
         for name, extra in extras.items():
             data, arguments = _layers.extra_layer(self._picked, extra, report, name)
-            self._viewer.layers.insert(self._viewer.layers.index(self._image), Image(data, **arguments))
+            layer = Image(data, **arguments)
+            self._viewer.layers.insert(self._viewer.layers.index(self._image), layer)
+            layer.visible = False  # only now: a layer that was never seen has a black thumbnail
         self._viewer.layers.selection.active = self._image
         return [f"Hidden below it: {', '.join(extras)}."] if extras else []
 

@@ -9,10 +9,20 @@ from napari.components import ViewerModel
 from napari.layers import Image
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
 from qtpy.QtGui import QIcon
-from qtpy.QtWidgets import QComboBox, QFrame, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QScrollArea,
+    QSizePolicy,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
 from superqt import QCollapsible
 
-from ._editors import rich
+from ._editors import INT_MAX, rich
 
 DOCK_WIDTH = 300  # px, the least at which no text of the forms is cut
 NO_PICTURE = "Open or choose an image layer first."
@@ -133,7 +143,7 @@ class Advanced(QCollapsible):
         self.setText(f"{'▼' if expanded else '▶'}  Advanced")
 
 
-def scrolled(owner: QWidget) -> QVBoxLayout:
+def scrolled(owner: QWidget) -> tuple[QScrollArea, QVBoxLayout]:
     """Give ``owner`` a column of its own that scrolls when the window is too low for it."""
     inner = QWidget()
     column = QVBoxLayout(inner)
@@ -147,7 +157,22 @@ def scrolled(owner: QWidget) -> QVBoxLayout:
     whole.setContentsMargins(0, 0, 0, 0)
     whole.addWidget(scroll)
     owner.setMinimumWidth(DOCK_WIDTH)
-    return column
+    return scroll, column
+
+
+def side_by_side(left: QWidget, right: QWidget) -> QHBoxLayout:
+    """A drawing, and a text that takes the room it leaves."""
+    row = QHBoxLayout()
+    row.addWidget(left, 0, Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+    row.addWidget(right, 1, Qt.AlignmentFlag.AlignTop)
+    return row
+
+
+def seed_box() -> QSpinBox:
+    """For the seed of a run."""
+    box = QSpinBox()
+    box.setRange(0, INT_MAX)
+    return box
 
 
 def size_text(shape: Sequence[int]) -> str:

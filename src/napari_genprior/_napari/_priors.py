@@ -105,6 +105,7 @@ class PriorChooser(QWidget):
         self.combo.setPlaceholderText("none fits")
         self.samples, self.limits = SampleStrip(), QLabel()
         self.limits.setWordWrap(True)
+        self.limits.setStyleSheet("font-size: 11px;")  # long, and read once
         self.limits.setTextFormat(Qt.TextFormat.PlainText)
         self.limits.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         rows = Rows()

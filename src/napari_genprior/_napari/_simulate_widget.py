@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from napari.components import ViewerModel
 from napari.utils.notifications import show_error
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QSpinBox
+from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton
 
 from .._tensors import check_image, check_kernel
 from ..deblurring import versions
@@ -17,10 +16,9 @@ from ..settings import BlurSettings, NoiseSettings
 from ..simulation import Simulation, check_fit, make_kernel
 from . import _layers
 from ._drawings import KernelView
-from ._editors import INT_MAX
 from ._forms import Rows, SettingsForm
 from ._layers import Picked
-from ._parts import NO_KERNEL, NO_PICTURE, LayerCombo, Message, debounced, scrolled, size_text
+from ._parts import NO_KERNEL, NO_PICTURE, LayerCombo, Message, debounced, scrolled, seed_box, side_by_side, size_text
 from ._worker import Done, Failed, Running, simulating
 
 # Which settings matter to which blur, as simulation.make_kernel reads them (tests/gui holds the two together).
@@ -69,8 +67,7 @@ class SimulateWidget(Running):
         self.from_layer = QCheckBox("from a layer")
         self.kernel = LayerCombo(self._viewer, _layers.is_kernel, _layers.looks_like_kernel)
         self.blur, self.noise = SettingsForm(BlurSettings), SettingsForm(NoiseSettings)
-        self.seed = QSpinBox()
-        self.seed.setRange(0, INT_MAX)
+        self.seed = seed_box()
         self.top, self.bottom = Rows(), Rows()
         self.top.add("picture", "Picture", self.picture, "The sharp layer. Of a stack the displayed plane is used.")
         self.top.add("from_layer", "Kernel", self.from_layer, "Take the kernel from a layer instead of making one.")
@@ -85,13 +82,10 @@ class SimulateWidget(Running):
         self.run_button = QPushButton("Run")
         self.run_button.clicked.connect(self.run)
 
-        column = scrolled(self)
+        _, column = scrolled(self)
         column.addWidget(self.top)
         column.addWidget(self.blur)
-        preview = QHBoxLayout()
-        preview.addWidget(self.view, 0, Qt.AlignmentFlag.AlignTop)
-        preview.addWidget(self.size, 1, Qt.AlignmentFlag.AlignTop)
-        column.addLayout(preview)
+        column.addLayout(side_by_side(self.view, self.size))
         for widget in (self.noise, self.bottom, self.sentence, self.run_button, self.outcome):
             column.addWidget(widget)
         column.addStretch(1)
