@@ -59,7 +59,7 @@ def main(folder: Path) -> None:
     dark = np.ones((64, 64), np.float32)
     dark[3, 4] = np.nan
     widget.method.setCurrentText("auto")
-    widget.picture.choose(viewer.add_image(dark, name="with a hole", visible=False))
+    widget.picture.choose(viewer.add_image(dark, name="with a hole", visible=False, units=("um", "um")))
     shoot(viewer, folder / "deblur-unusable.png")
     viewer.theme = "light"
     shoot(viewer, folder / "deblur-light.png")

@@ -40,7 +40,7 @@ class DeblurFrame(Running):
         self._out = Output(napari_viewer)
         self._started = 0.0
         self._refresh_timer = debounced(self, self.refresh)
-        self._scroll_timer = debounced(self, self._scroll_to_outcome)
+        self._scroll_timer = debounced(self, self._scroll_to_outcome, 200)  # ms; until the texts have their height
         self._build()
         self.picture.changed.connect(self._soon)
         self.device.currentIndexChanged.connect(self._soon)
