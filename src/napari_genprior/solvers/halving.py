@@ -18,9 +18,11 @@ TOLERANCE = 1e-4  # relative fall of the objective per update, three times runni
 
 
 def halving(
-    objective: Objective, starts: Tensor, *, steps: int, between: Callable[[Tensor], None] = lambda best: None
+    objective: Objective, starts: Tensor, *, steps: int, between: Callable[[Tensor], None] | None = None
 ) -> Generator[LbfgsState, None, LbfgsState]:
     """Minimise one function from many starts: all for a while, then the best third, then the best tenth to the end.
+
+    One start alone is searched from in one go: there is nothing to choose, and each round forgets the curvature.
 
     Parameters
     ----------
@@ -29,7 +31,7 @@ def halving(
     starts : Tensor [R, d]
     steps : int
         Largest number of updates of a point, all rounds together.
-    between : callable
+    between : callable, optional
         Told the best point ``[1, d]`` after each round but the last; it may change what ``objective`` means.
 
     Yields
@@ -43,11 +45,14 @@ def halving(
         Of the finalists, the best first.
     """
     points, done, count = starts, 0, len(starts)
-    rounds = ((count, FIRST), (-(-count // 3), SECOND), (-(-count // 10), steps))
+    rounds = [(count, FIRST), (-(-count // 3), SECOND), (-(-count // 10), steps)]
+    if count == 1 and between is None:
+        rounds = [(1, steps)]
+    memory = MEMORY if count > 1 else MEMORY // 2  # a start worth going from alone lies near the end of the valley
     for number, (keep, length) in enumerate(rounds):
         last = number == len(rounds) - 1
         left = min(length, steps - done)
-        search = lbfgs(objective, points[:keep], steps=left, memory=MEMORY, tolerance=TOLERANCE)
+        search = lbfgs(objective, points[:keep], steps=left, memory=memory, tolerance=TOLERANCE)
         while True:
             try:
                 state = next(search)
@@ -56,7 +61,7 @@ def halving(
                 break
             yield replace(_sorted(state), step=done + state.step)
         points, done = state.x, done + state.step
-        if not last:
+        if not last and between is not None:
             between(points[:1])
     return replace(state, step=done)
 
