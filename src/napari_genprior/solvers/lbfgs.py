@@ -146,14 +146,17 @@ class _History:
 
     def times(self, gradient: Tensor, rows: Tensor) -> Tensor:
         newest_first = [i % self.memory for i in range(self.next - 1, max(self.next - self.memory, 0) - 1, -1)]
+        steps, changes, weights = self.steps, self.changes, self.weights
+        if len(rows) < steps.shape[1]:
+            steps, changes, weights = steps[:, rows], changes[:, rows], weights[:, rows]
         direction, factors = gradient.clone(), {}
         for i in newest_first:
-            factors[i] = self.weights[i, rows] * (self.steps[i, rows] * direction).sum(1)
-            direction -= factors[i][:, None] * self.changes[i, rows]
+            factors[i] = (weights[i] * (steps[i] * direction).sum(1))[:, None]
+            direction.addcmul_(factors[i], changes[i], value=-1)
         direction *= self.scale[rows, None]
         for i in reversed(newest_first):
-            back = self.weights[i, rows] * (self.changes[i, rows] * direction).sum(1)
-            direction += (factors[i] - back)[:, None] * self.steps[i, rows]
+            back = (weights[i] * (changes[i] * direction).sum(1))[:, None]
+            direction.addcmul_(factors[i] - back, steps[i])
         return direction
 
 

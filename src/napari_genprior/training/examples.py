@@ -14,11 +14,12 @@ from ..errors import InputError
 from ..forward.convolve import convolve
 from ..settings import TrainingSettings
 from ..zoo.projection import device_of
+from ..zoo.proposals import LARGEST_NOISE
 from ..zoo.store import Generator
 from . import data
 from .learners import variations
 
-NOISE = (0.005, 0.03)  # standard deviation, fraction of the range: drawn log-uniformly
+NOISE = (0.005, LARGEST_NOISE)  # standard deviation, fraction of the range: drawn log-uniformly
 DRAWN = 10_000  # pictures or kernels decoded from random latents, where no others are given
 HELD_OUT = 256
 

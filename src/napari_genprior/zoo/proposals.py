@@ -13,6 +13,8 @@ from ..nets.proposal import Proposal
 from .card import Card, read_card
 from .store import load_net, paths
 
+LARGEST_NOISE = 0.05  # standard deviation, fraction of the range: networks have seen no more
+
 
 def find_for(image: Card, kernel: Card) -> Proposal | None:
     """The installed start network of a pair of priors, None where there is none; the user's own goes first."""
