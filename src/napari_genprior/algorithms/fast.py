@@ -86,7 +86,7 @@ def fast_relaxed(problem: Problem) -> Recipe:
         return eliminated(*pair.decode(points), blurred, s)
 
     points = starts(problem, pair, STARTS * s.restarts)
-    search = halving(strict, points, steps=s.steps, between=strict.learn_noise if strict.noisy else None)
+    search = halving(strict, points, steps=s.steps, between=strict.between)
     final = yield from _search(search, pair, s.steps)
     if strict.noisy:
         noisier = max(strict.noise / USUAL_NOISE, 1.0)
