@@ -63,7 +63,8 @@ class GeneratorSettings(PriorPairSettings):
         le=1000,
         title="Restarts",
         json_schema_extra={"source": f"{PAPER}, table II"},
-        description="Random starts (fast: at most so many starts); the least measurement loss wins.",
+        description="Random starts; the least measurement loss wins. fast: twice as many begin, few are searched to the end, and the "
+        "least objective wins.",
     )
     start: Literal["random", "projection"] = Field(
         "random",
@@ -120,7 +121,7 @@ class RelaxedSettings(PriorPairSettings):
     schedule: Literal["fast", "paper"] = Field(
         "fast",
         title="Schedule",
-        description="fast: the free picture is eliminated exactly, the rest is searched by second-order steps. "
+        description="fast: from where Algorithm 1 ends, the free picture eliminated exactly, by second-order steps. "
         "paper: the published Adam steps.",
     )
     restarts: int = Field(
@@ -129,7 +130,8 @@ class RelaxedSettings(PriorPairSettings):
         le=1000,
         title="Restarts",
         json_schema_extra={"source": f"{PAPER}, table III"},
-        description="Random starts (fast: at most so many starts); the least measurement loss wins.",
+        description="Random starts; the least measurement loss wins. fast: twice as many begin, few are searched to the end, and the "
+        "least objective wins.",
     )
     closeness: float = Field(
         100.0,
