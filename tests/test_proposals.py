@@ -11,11 +11,12 @@ import pytest
 import torch
 
 import napari_genprior as gp
+from napari_genprior.algorithms import Problem, starts
 from napari_genprior.cli import main
 from napari_genprior.errors import InputError, ModelError
 from napari_genprior.forward.convolve import convolve
 from napari_genprior.nets.linear import LinearGenerator
-from napari_genprior.settings import TrainingSettings
+from napari_genprior.settings import GeneratorSettings, TrainingSettings
 from napari_genprior.training import data, examples
 from napari_genprior.training.loop import run
 from napari_genprior.training.proposals import ProposalTask
@@ -133,6 +134,25 @@ def test_a_start_belongs_to_its_pair_alone(world):
     with pytest.raises(ModelError, match="is no prior"):
         gp.load_prior(path)
     assert "start" not in [card.name for card in gp.list_priors()]
+
+
+def test_the_fast_schedule_begins_at_the_best_proposal_unless_the_noise_is_unheard_of(world):
+    image, kernel = pair(world)
+    rng = torch.Generator().manual_seed(2)
+    sharp = image.decode(0.5 * torch.randn(1, LATENT, generator=rng))
+    blurred = convolve(sharp, kernel.decode(torch.randn(1, KERNEL_LATENT, generator=rng)))
+
+    def begun(noise):
+        noisy = (blurred + noise * torch.randn(blurred.shape, generator=rng)).clamp(0, 1)
+        return starts.proposed_starts(
+            Problem(noisy, GeneratorSettings(), image_prior=image, kernel_prior=kernel)
+        )  # fmt: skip
+
+    assert begun(0.01) == []  # no network yet
+    trained(world)
+    ((found_image, found_kernel),) = begun(0.01)
+    assert (found_image.shape, found_kernel.shape) == ((1, LATENT), (1, KERNEL_LATENT))
+    assert begun(0.2) == []
 
 
 def test_damaged_starts_and_lying_cards_are_refused(world):
