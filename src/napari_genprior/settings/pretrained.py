@@ -63,8 +63,8 @@ class GeneratorSettings(PriorPairSettings):
         le=1000,
         title="Restarts",
         json_schema_extra={"source": f"{PAPER}, table II"},
-        description="Random starts; the least measurement loss wins. fast: twice as many begin, few are searched to the end, and the "
-        "least objective wins.",
+        description="Random starts; the least measurement loss wins. fast: twice as many begin, few are searched "
+        "to the end, and the least objective wins.",
     )
     start: Literal["random", "projection"] = Field(
         "random",
@@ -130,8 +130,8 @@ class RelaxedSettings(PriorPairSettings):
         le=1000,
         title="Restarts",
         json_schema_extra={"source": f"{PAPER}, table III"},
-        description="Random starts; the least measurement loss wins. fast: twice as many begin, few are searched to the end, and the "
-        "least objective wins.",
+        description="Random starts; the least measurement loss wins. fast: twice as many begin, few are searched "
+        "to the end, and the least objective wins.",
     )
     closeness: float = Field(
         100.0,
