@@ -82,6 +82,15 @@ def trained(folder, name="start", **settings):
             return end.value
 
 
+def test_every_shipped_start_belongs_to_the_shipped_priors_of_its_names():
+    for card in store.list_models():
+        if card.starts_for is not None:
+            image, kernel = (gp.load_prior(prior.name) for prior in card.starts_for)
+            network = proposals.find_for(image.card, kernel.card)
+            assert network is not None
+            assert network.latents == (image.card.latent, kernel.card.latent)
+
+
 def test_proposals_are_closer_than_chance(world):
     image, kernel = pair(world)
     made = trained(world, steps=400, width=64, learning_rate=3e-3)
