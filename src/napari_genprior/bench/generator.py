@@ -194,7 +194,7 @@ def _algorithm_2(pictures: list[Picture], priors: tuple[Generator, Generator]) -
     yield f"  batched, whole: {step * settings.steps:.0f} s (extrapolated, {settings.steps} steps)"
     yield f"  fast: {fast_whole:.2f} s, {psnr:.2f} dB"
     judged = _judged(batched / fast_whole, TARGETS["relaxed"])
-    yield f"  like for like: {more}{batched:.1f} s and {fast_whole:.2f} s, {judged}"
+    yield f"  like for like: {more}{batched:.1f} s and {fast_whole:.2f} s, {more}{judged}"
 
 
 def _seconds_per_step(picture: Picture, priors: tuple[Generator, Generator], method: str, restarts: int) -> float:
