@@ -111,18 +111,18 @@ def plan(
         kernel_size=size,
         seed=int(seed),
         device=resolve_device(device),
-        priors=_load_priors(checked, picture),
+        priors=_load_priors(checked, picture, chosen),
     )
 
 
-def _load_priors(settings: Settings, picture: np.ndarray) -> dict[str, Generator]:
+def _load_priors(settings: Settings, picture: np.ndarray, method: Method) -> dict[str, Generator]:
     """The pretrained priors that settings name, checked against each other and the picture."""
     found = {}
     for field, kind in (("image_prior", "image"), ("kernel_prior", "kernel")):
         name = getattr(settings, field, None)
         if name is None:
             continue
-        fitting = ", ".join(card.name for card in fitting_priors(kind, picture.shape))
+        fitting = ", ".join(card.name for card in fitting_priors(kind, picture.shape, method))
         allowed = fitting or "none is installed; `genprior train` makes one"
         if not name:
             raise InputError(f"This method needs {field}=; for this picture there are: {allowed}.")
@@ -133,13 +133,21 @@ def _load_priors(settings: Settings, picture: np.ndarray) -> dict[str, Generator
                 f"{name} is a prior of {prior.card.kind}s of {prior.card.shape} px; the picture is {size}. "
                 f"As {field} there are: {allowed}."
             )
+        if not _serves(prior.card, method):
+            raise InputError(
+                f"Method {method.name!r} needs a linear picture prior; {name} is not. There are: {allowed}."
+            )
         found[field] = prior
     return found
 
 
-def fitting_priors(kind: str, shape: Sequence[int]) -> list[Card]:
-    """The installed priors of a kind ("image", "kernel") that can be used with a picture of this shape."""
-    return [card for card in list_priors() if card.kind == kind and _fits(card, shape)]
+def fitting_priors(kind: str, shape: Sequence[int], method: Method) -> list[Card]:
+    """The installed priors of a kind ("image", "kernel") that a method can use with a picture of this shape."""
+    return [card for card in list_priors() if card.kind == kind and _fits(card, shape) and _serves(card, method)]
+
+
+def _serves(card: Card, method: Method) -> bool:
+    return not method.linear_prior or card.kind != "image" or card.arch == "linear"
 
 
 def _fits(card: Card, shape: Sequence[int]) -> bool:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from .algorithms import Problem, Recipe
 from .algorithms.classical import classical, known_kernel
+from .algorithms.evidence import evidence
 from .algorithms.pretrained import generator, project, relaxed
 from .algorithms.untrained import selfdeblur
 from .settings import (
     ClassicalSettings,
+    EvidenceSettings,
     GeneratorSettings,
     KnownKernelSettings,
     ProjectSettings,
@@ -29,6 +31,7 @@ class Method:
     settings: type[Settings]
     summary: str
     needs_kernel: bool = False
+    linear_prior: bool = False  # the picture prior must be a linear generator
 
 
 METHODS: dict[str, Method] = {
@@ -58,6 +61,13 @@ METHODS: dict[str, Method] = {
             selfdeblur,
             SelfDeblurSettings,
             "Untrained networks for picture and kernel (Ren et al., CVPR 2020): minutes to hours.",
+        ),
+        Method(
+            "evidence",
+            evidence,
+            EvidenceSettings,
+            "Kernel by its evidence under a linear picture prior, then a guided solve: small pictures, seconds.",
+            linear_prior=True,
         ),
         Method(
             "generator",

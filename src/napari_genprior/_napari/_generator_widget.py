@@ -46,5 +46,5 @@ class GeneratorWidget(DeblurFrame):
         shape = picked.image.shape
         for field, chooser in (("image_prior", self.image_prior), ("kernel_prior", self.kernel_prior)):
             if field in self.chosen.settings.model_fields:
-                chooser.offer(shape, prefers=self.chosen.settings.model_fields[field].default)
+                chooser.offer(shape, self.chosen, prefers=self.chosen.settings.model_fields[field].default)
         return "" if self.image_prior.name else no_picture_prior(shape)

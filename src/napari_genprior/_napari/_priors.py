@@ -128,8 +128,8 @@ class PriorChooser(QWidget):
         """Of the chosen prior; empty where none fits."""
         return "" if self.card is None else self.card.name
 
-    def offer(self, shape: Sequence[int], prefers: str) -> None:
-        """List the priors that fit a picture; the chosen one stays if it does, else ``prefers``, else the first.
+    def offer(self, shape: Sequence[int], method: Method, prefers: str) -> None:
+        """List the priors that fit picture and method; the chosen one stays if it does, else ``prefers`` or the first.
 
         Raises
         ------
@@ -138,7 +138,7 @@ class PriorChooser(QWidget):
         """
         before, cards = self.card, []
         try:
-            cards = fitting_priors(self.kind, shape)
+            cards = fitting_priors(self.kind, shape, method)
         finally:
             if cards != self._cards:
                 names = [card.name for card in cards]

@@ -50,3 +50,19 @@ def generator(folder: Path, count: int) -> None:
 
     for line in generator_bench.lines(folder, count):
         click.echo(line)
+
+
+@bench.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--set", "sets", multiple=True, type=click.Choice(["house-numbers", "shoes", "faces"]), help="[default: all]"
+)
+@click.option("--method", default="evidence", show_default=True)
+@click.option("--count", type=click.IntRange(1), default=40, show_default=True, help="Pictures of each set.")
+@click.option("--each", is_flag=True, help="A line per picture too.")
+def table5(folder: Path, sets: tuple[str, ...], method: str, count: int, each: bool) -> None:
+    """Asim et al. 2020, table V: small faces, shoes and house numbers under camera shake."""
+    from ..bench import table5 as table5_bench
+
+    for line in table5_bench.lines(folder, sets, method, count, each):
+        click.echo(line)

@@ -82,16 +82,24 @@ class LinearEvidence:
         kept = basis[: self.latent].flatten(1) * self.weight.repeat(self.channels).sqrt()
         self.basis = torch.cat([kept.real, kept.imag], 1).T.contiguous()  # [2 C F, d], isometric to the pixels' one
 
-    def __call__(self, kernels: Tensor, noise: Tensor | float, scales: Tensor | None = None) -> Tensor:
-        """``log p(y | k)`` up to a constant ``[R]`` for kernels ``[R, 1, kh, kw]``; ``noise`` is a std."""
+    def __call__(self, kernels: Tensor, noise: float, scales: Tensor) -> Tensor:
+        """``log p(y | k)`` up to a constant, ``[R]``, for kernels ``[R, 1, kh, kw]``.
+
+        Parameters
+        ----------
+        noise : float
+            Standard deviation, of each channel.
+        scales : Tensor [R, 2]
+            Logarithms of the picture's contrast relative to the prior's: of the generator's part, and of the rest.
+        """
         return self._solve(kernels, noise, scales)[0]
 
-    def posterior(self, kernels: Tensor, noise: Tensor | float) -> Tensor:
+    def posterior(self, kernels: Tensor, noise: float) -> Tensor:
         """Mean of the latents given y and k, ``[R, latent]``."""
-        return self._solve(kernels, noise)[1]
+        return self._solve(kernels, noise, kernels.new_zeros(1, 2))[1]
 
-    def _solve(self, kernels: Tensor, noise: Tensor | float, scales: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        contrast, detail = (1.0, 1.0) if scales is None else (scales.exp()[:, :1, None], scales.exp()[:, 1:, None])
+    def _solve(self, kernels: Tensor, noise: float, scales: Tensor) -> tuple[Tensor, Tensor]:
+        contrast, detail = scales.exp()[:, :1, None], scales.exp()[:, 1:, None]
         k = transfer_function(kernels, self.size).flatten(2)[..., self.chosen]  # [R, 1, F]
         strength = k.real.square() + k.imag.square()
         variance = detail**2 * self.power * strength + noise**2 * self.noise_part  # D

@@ -1,0 +1,216 @@
+"""Kernels by their marginal likelihood: against dense formulas, and on pictures with a known answer."""
+
+import numpy as np
+import pytest
+import torch
+
+import napari_genprior as gp
+from napari_genprior._generators import drain
+from napari_genprior._tensors import seeded
+from napari_genprior.algorithms.evidence import noise_level
+from napari_genprior.errors import InputError
+from napari_genprior.evidence import guided, sparse
+from napari_genprior.evidence.linear import LinearEvidence, View
+from napari_genprior.evidence.search import find_kernels
+from napari_genprior.forward.convolve import convolve
+from napari_genprior.nets.linear import fit
+
+SIDE, NOISE = 8, 0.05
+
+
+@pytest.fixture(scope="module")
+def net():
+    random = seeded(0)
+    smooth = torch.rand(60, 2, SIDE, SIDE, generator=random)
+    return fit((smooth + smooth.roll(1, -1) + smooth.roll(1, -2)) / 3, 6)
+
+
+def kernels(count, side=3):
+    k = torch.rand(count, 1, side, side, generator=seeded(1))
+    return k / k.sum((2, 3), keepdim=True)
+
+
+def dense(operator, pixels):
+    """The matrix of a linear map of pictures [1, C, Y, X]."""
+    columns = [operator(e.view(1, -1, SIDE, SIDE)).flatten() for e in torch.eye(pixels)]
+    return torch.stack(columns, 1).double()
+
+
+def stationary(power):
+    """Covariance of stationary noise of a (unitary) spectrum [C, Y, X // 2 + 1]."""
+
+    def apply(x):
+        return torch.fft.irfft2(torch.fft.rfft2(x) * power, s=(SIDE, SIDE))
+
+    return dense(apply, power.shape[0] * SIDE * SIDE)
+
+
+def reference(net, y, k):
+    """log p(y | k), and the posterior mean of x, written out."""
+    pixels = net.mean.numel()
+    blur = dense(lambda x: convolve(x, k[None], "circular"), pixels)
+    covariance = net.basis.double().T @ net.basis.double() + stationary(net.residual_spectrum)
+    total = blur @ covariance @ blur.T + NOISE**2 * torch.eye(pixels)
+    rest = y.flatten().double() - blur @ net.mean.double()
+    solved = torch.linalg.solve(total, rest)
+    log = -(rest @ solved + torch.linalg.slogdet(total).logabsdet) / 2
+    return log, net.mean.double() + covariance @ blur.T @ solved
+
+
+@pytest.fixture
+def blurred(net):
+    x = net.linear(torch.randn(1, net.latent, generator=seeded(2)))
+    return convolve(x, kernels(1), "circular") + NOISE * torch.randn(x.shape, generator=seeded(3))
+
+
+def test_the_evidence_is_that_of_the_written_out_normal_distribution(net, blurred):
+    k = kernels(3)
+    values = LinearEvidence(net, blurred, View(99, grey=False))(k, NOISE, torch.zeros(1, 2)).double()
+    expected = torch.stack([reference(net, blurred, each)[0] for each in k])
+    torch.testing.assert_close(values - values[0], expected - expected[0], atol=2e-3, rtol=1e-4)
+
+
+def test_components_left_out_count_as_stationary_noise(net, blurred):
+    k = kernels(2)
+    few, all_ = (LinearEvidence(net, blurred, View(n, grey=False)) for n in (2, 6))
+    assert len(few.basis.T) == 2
+    spectrum = torch.fft.rfft2(net.basis[2:].view(-1, 2, SIDE, SIDE), norm="ortho").abs().square().sum(0)
+    torch.testing.assert_close((few.power - all_.power).view(spectrum.shape), spectrum, atol=1e-6, rtol=1e-4)
+    assert torch.isfinite(few(k, NOISE, torch.zeros(1, 2))).all()
+
+
+def test_the_guided_solve_without_edges_is_the_posterior_mean(net, blurred, monkeypatch):
+    monkeypatch.setattr(guided, "SLACK", 1.0)
+    k = kernels(1)
+    image, guide = guided.restore(net, blurred, k, NOISE, 0.0)
+    torch.testing.assert_close(image.flatten(), reference(net, blurred, k[0])[1].float(), atol=1e-4, rtol=1e-3)
+    assert guide.shape == image.shape
+
+
+def test_total_variation_flattens_the_guided_solve(net, blurred):
+    def variation(strength):
+        return float(guided.restore(net, blurred, kernels(1), NOISE, strength)[0].diff(dim=-1).abs().sum())
+
+    assert variation(10.0) < variation(1.0) < variation(0.0)
+
+
+def test_without_edges_the_bound_is_the_gaussian_evidence(net, blurred, monkeypatch):
+    monkeypatch.setattr(sparse, "NU", 1e-12)
+    k = kernels(3)
+    bound = sparse.SparseEvidence(net, blurred, SIDE, sparse.low_noise(blurred, SIDE, NOISE))
+    values = bound(k, bound.start(3))
+    exact = LinearEvidence(net, blurred, View(99))(k, NOISE, torch.zeros(1, 2))
+    torch.testing.assert_close(values - values[0], exact - exact[0], atol=0.02, rtol=1e-3)
+
+
+def test_updates_never_lower_the_bound_and_its_gradient_is_that_of_finite_differences(net, blurred):
+    bound = sparse.SparseEvidence(net, blurred, SIDE, 0.02)
+    k, weights = kernels(2), bound.start(2)
+    values = [bound(k, weights)]
+    for _ in range(4):
+        weights = bound.improved(k, weights)
+        values.append(bound(k, weights))
+    rises = torch.stack(values).diff(dim=0)
+    assert (rises > -1e-2).all()
+    assert rises.sum() > 1
+    k = k.requires_grad_()
+    (gradient,) = torch.autograd.grad(bound(k, weights).sum(), k)
+    step = 1e-3 * torch.randn(k.shape, generator=seeded(4))
+    with torch.no_grad():
+        difference = (bound(k + step, weights) - bound(k - step, weights)) / 2
+    torch.testing.assert_close((gradient * step).sum((1, 2, 3)), difference, rtol=0.03, atol=0.01)
+
+
+def test_a_low_passed_picture_keeps_its_grey_values_and_loses_noise():
+    flat = torch.full((1, 3, 32, 32), 0.4)
+    net = fit(torch.rand(20, 3, 32, 32, generator=seeded(0)), 3)
+    low = sparse.SparseEvidence(net, flat, 16, 0.01)
+    torch.testing.assert_close(low.data, torch.full((16, 16), 0.4), atol=1e-5, rtol=0)
+    noise = torch.randn(1, 3, 32, 32, generator=seeded(5))
+    seen = sparse.SparseEvidence(net, noise, 16, 0.01).data.std()
+    assert float(seen) == pytest.approx(sparse.low_noise(noise, 16, 1.0), rel=0.15)
+
+
+def test_noise_is_judged_by_pixels_inside_the_range():
+    random = seeded(0)
+    clean = torch.full((1, 3, 64, 64), 0.5)
+    clean[..., 32:, :] = 1.0  # a white ground, whose noise is cut off
+    noisy = (clean + 0.03 * torch.randn(clean.shape, generator=random)).clamp(0, 1)
+    assert noise_level(noisy) == pytest.approx(0.03, rel=0.1)
+    assert noise_level(torch.ones(1, 1, 16, 16)) > 0
+
+
+@pytest.fixture(scope="module")
+def scene():
+    """A number of the generator's own making, blurred by a fresh camera shake: uint8 [32, 32, 3]."""
+    prior = gp.load_prior("house-numbers-32-linear")
+    net = prior.net
+    z = 0.6 * torch.randn(1, net.latent, generator=seeded(11))
+    sharp = net.linear(z).clamp(0, 1)
+    kernel = torch.from_numpy(gp.blur.shake(9, 5, 28))[None, None]
+    blurred = convolve(sharp, kernel, "circular") + 0.01 * torch.randn(sharp.shape, generator=seeded(12))
+    return (
+        (255 * blurred.clamp(0, 1)).round().byte()[0].permute(1, 2, 0).numpy(),
+        255 * sharp[0].permute(1, 2, 0).numpy(),
+        kernel[0, 0].numpy(),
+    )
+
+
+def psnr(a, b):
+    return -10 * np.log10(np.mean(((np.clip(a, 0, 255) - b) / 255) ** 2))
+
+
+PRIORS = {"image_prior": "house-numbers-32-linear", "kernel_prior": "motion-28"}
+
+
+def test_the_kernel_of_a_picture_in_range_is_found_and_the_picture_with_it(scene):
+    blurred, sharp, kernel = scene
+    result = gp.deblur(blurred, "evidence", **PRIORS)
+    assert psnr(result.image, sharp) > psnr(blurred, sharp) + 4
+    assert np.linalg.norm(result.kernel - kernel) < 0.5 * np.linalg.norm(kernel)
+    assert result.layers["generator picture"].shape == blurred.shape
+    assert result.kernel.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_a_given_kernel_is_kept(scene):
+    blurred, sharp, kernel = scene
+    result = gp.deblur(blurred, "evidence", kernel=kernel, **PRIORS)
+    np.testing.assert_allclose(result.kernel, kernel, atol=1e-6)
+    assert psnr(result.image, sharp) > psnr(blurred, sharp) + 6
+
+
+def test_equal_seeds_give_equal_candidates_and_closing_stops(scene):
+    net, prior = gp.load_prior(PRIORS["image_prior"]).net, gp.load_prior("motion-28")
+    blurred = torch.from_numpy(scene[0]).permute(2, 0, 1)[None].float() / 255
+
+    def first(seed):
+        search = find_kernels(net, prior.decode, 50, blurred, 0.01, seeded(seed))
+        found = next(search)
+        search.close()
+        return found
+
+    once, again, other = first(3), first(3), first(4)
+    assert torch.equal(once.kernels, again.kernels)
+    assert not torch.equal(once.kernels[0], other.kernels[0])
+    assert (once.values.diff() <= 0).all()
+    assert 0 < once.part_done < 1
+
+
+def test_snapshots_carry_picture_and_kernel(scene):
+    progress = next(gp.iter_deblur(scene[0], "evidence", **PRIORS))
+    assert progress.image.shape == scene[0].shape
+    assert progress.kernel.shape == (28, 28)
+    assert 0 < progress.step < progress.total
+
+
+def test_a_prior_that_is_not_linear_is_refused_before_anything_is_computed(scene):
+    with pytest.raises(InputError, match=r"linear picture prior.*house-numbers-32-linear"):
+        gp.iter_deblur(scene[0], "evidence", image_prior="house-numbers-32")
+
+
+def test_a_search_ends_on_pictures_of_noise(net):
+    prior = gp.load_prior("house-numbers-32-linear")
+    noise = torch.rand(1, 3, 32, 32, generator=seeded(0))
+    decode = gp.load_prior("motion-28").decode
+    found = drain(find_kernels(prior.net, decode, 50, noise, 0.3, seeded(0)))
+    assert torch.isfinite(found.kernels).all()
