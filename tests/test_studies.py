@@ -104,8 +104,17 @@ def test_a_killed_study_goes_on_where_it_was(world, capsys):
     assert "2 of them are there" in capsys.readouterr().out
     assert path.read_text().startswith("".join(lines[:3]))
     assert figures() == complete
-    assert study(world, "noise", "--method", "project", "--method", "generator", values=("0.1", "0.2")) == 0
+    assert (
+        study(
+            world,
+            "noise",
+            *("--method", "project", "--method", "generator", "--method", "project"),
+            values=("0.1", "0.2"),
+        )
+        == 0
+    )
     assert figures()[:4] == complete
+    assert len(set(keys(rows(world, "noise")))) == len(rows(world, "noise")) == 10
     added = [("0", "0.1", "project"), ("0", "0.2", "project"), ("0", "0.2", "generator")]
     assert [key[:2] + key[3:] for key in keys(rows(world, "noise"))[4:7]] == added
 

@@ -111,4 +111,4 @@ def _ticks(low: float, high: float) -> np.ndarray:
     rough = (high - low) / 8
     power = 10 ** np.floor(np.log10(rough))
     step = power * next(factor for factor in (1, 2, 5, 10) if factor * power >= rough)
-    return np.round(np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step, 10)
+    return np.round(np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step, 10) + 0.0  # no "-0"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from .. import __version__
 from ..deblurring import deblur, find_method, plan
 from ..errors import FileError, InputError
 from ..forward.convolve import convolve
@@ -60,7 +61,7 @@ def lines(study: Study, request: Request) -> Iterator[str]:
     except OSError as error:
         raise FileError(f"Cannot make the folder {request.folder}: {error.strerror or error}.") from error
     rows = resume(path, run.identity)
-    keys = list(product(range(request.count), run.values, request.truths, request.methods))
+    keys = list(dict.fromkeys(product(range(request.count), run.values, request.truths, request.methods)))
     known = {row.key for row in rows}
     missing = [key for key in keys if key not in known]
     about = run.pictures.about
@@ -109,6 +110,7 @@ class Run:
         r = self.request
         return {
             "study": self.study.name,
+            "version": __version__,
             "pictures": {"about": self.pictures.about, "sha256": self.pictures.sha256},
             "image_priors": {name: prior.card.sha256 for name, prior in self.priors.items()},
             "kernel_prior": {self.kernel_prior.card.name: self.kernel_prior.card.sha256},
