@@ -6,6 +6,7 @@ import torch
 
 import napari_genprior as gp
 from napari_genprior import deblurring
+from napari_genprior._tensors import Intensity
 from napari_genprior.algorithms import Snapshot, Solution
 from napari_genprior.errors import DeviceError, GenPriorError, InputError
 from napari_genprior.methods import METHODS, Method
@@ -239,3 +240,10 @@ def test_results_are_saved_and_loaded_whole(blind, tmp_path):
         path.write_bytes(content)
         with pytest.raises(GenPriorError, match="not a readable saved result"):
             gp.DeblurResult.load(path)
+
+
+@pytest.mark.parametrize(
+    ("largest", "absolute", "scale"), [(0.8, False, 1), (0.4, False, 0.4), (0.4, True, 1), (3.0, True, 3)]
+)
+def test_floats_within_unit_range_have_that_range_where_brightness_means_something(largest, absolute, scale):
+    assert Intensity.of(np.array([[0.0, largest]]), absolute).scale == pytest.approx(scale)

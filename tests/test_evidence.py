@@ -94,17 +94,16 @@ def test_total_variation_flattens_the_guided_solve(net, blurred):
     assert variation(10.0) < variation(1.0) < variation(0.0)
 
 
-def test_without_edges_the_bound_is_the_gaussian_evidence(net, blurred, monkeypatch):
-    monkeypatch.setattr(sparse, "NU", 1e-12)
+def test_without_edges_the_bound_is_the_gaussian_evidence(net, blurred):
     k = kernels(3)
-    bound = sparse.SparseEvidence(net, blurred, SIDE, sparse.low_noise(blurred, SIDE, NOISE))
+    bound = sparse.SparseEvidence(net, blurred, SIDE, sparse.low_noise(blurred, SIDE, NOISE), 1e-12)
     values = bound(k, bound.start(3))
     exact = LinearEvidence(net, blurred, View(99))(k, NOISE, torch.zeros(1, 2))
     torch.testing.assert_close(values - values[0], exact - exact[0], atol=0.02, rtol=1e-3)
 
 
 def test_updates_never_lower_the_bound_and_its_gradient_is_that_of_finite_differences(net, blurred):
-    bound = sparse.SparseEvidence(net, blurred, SIDE, 0.02)
+    bound = sparse.SparseEvidence(net, blurred, SIDE, 0.02, 0.1)
     k, weights = kernels(2), bound.start(2)
     values = [bound(k, weights)]
     for _ in range(4):
@@ -124,10 +123,10 @@ def test_updates_never_lower_the_bound_and_its_gradient_is_that_of_finite_differ
 def test_a_low_passed_picture_keeps_its_grey_values_and_loses_noise():
     flat = torch.full((1, 3, 32, 32), 0.4)
     net = fit(torch.rand(20, 3, 32, 32, generator=seeded(0)), 3)
-    low = sparse.SparseEvidence(net, flat, 16, 0.01)
+    low = sparse.SparseEvidence(net, flat, 16, 0.01, 0.1)
     torch.testing.assert_close(low.data, torch.full((16, 16), 0.4), atol=1e-5, rtol=0)
     noise = torch.randn(1, 3, 32, 32, generator=seeded(5))
-    seen = sparse.SparseEvidence(net, noise, 16, 0.01).data.std()
+    seen = sparse.SparseEvidence(net, noise, 16, 0.01, 0.1).data.std()
     assert float(seen) == pytest.approx(sparse.low_noise(noise, 16, 1.0), rel=0.15)
 
 
@@ -184,7 +183,7 @@ def test_equal_seeds_give_equal_candidates_and_closing_stops(scene):
     blurred = torch.from_numpy(scene[0]).permute(2, 0, 1)[None].float() / 255
 
     def first(seed):
-        search = find_kernels(net, prior.decode, 50, blurred, 0.01, seeded(seed))
+        search = find_kernels(net, prior.decode, 50, blurred, 0.01, 0.06, seeded(seed))
         found = next(search)
         search.close()
         return found
@@ -212,5 +211,5 @@ def test_a_search_ends_on_pictures_of_noise(net):
     prior = gp.load_prior("house-numbers-32-linear")
     noise = torch.rand(1, 3, 32, 32, generator=seeded(0))
     decode = gp.load_prior("motion-28").decode
-    found = drain(find_kernels(prior.net, decode, 50, noise, 0.3, seeded(0)))
+    found = drain(find_kernels(prior.net, decode, 50, noise, 0.3, 0.06, seeded(0)))
     assert torch.isfinite(found.kernels).all()

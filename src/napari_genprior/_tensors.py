@@ -30,14 +30,16 @@ class Intensity:
     high: float | None
 
     @classmethod
-    def of(cls, image: np.ndarray) -> Intensity:
+    def of(cls, image: np.ndarray, absolute: bool = False) -> Intensity:
         """Read the range off a picture: 8-bit pictures use their full range, floats that use more than half of
         [0, 1] and no more have just that range, all others range up to their maximum.
+
+        With ``absolute``, for priors that know how bright their pictures are, any floats in [0, 1] have that range.
         """
         largest, smallest = float(image.max()), float(image.min())
         offset = min(0.0, smallest)
         scale = 255.0 if image.dtype == np.uint8 else largest - offset
-        if image.dtype.kind == "f" and smallest >= 0 and 0.5 < largest <= 1:
+        if image.dtype.kind == "f" and smallest >= 0 and (0 if absolute else 0.5) < largest <= 1:
             scale = 1.0
         if image.dtype.kind == "u":
             high = float(np.iinfo(image.dtype).max)

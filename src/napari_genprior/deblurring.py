@@ -104,7 +104,9 @@ def plan(
     checked = chosen.settings.checked(values)
     return Plan(
         image=picture,
-        intensity=Intensity.of(picture[..., :3] if picture.ndim == 3 else picture),
+        intensity=Intensity.of(
+            picture[..., :3] if picture.ndim == 3 else picture, absolute="image_prior" in chosen.settings.model_fields
+        ),
         method=chosen,
         settings=checked,
         kernel=given,

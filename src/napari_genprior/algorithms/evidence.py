@@ -48,7 +48,8 @@ def evidence(problem: Problem) -> Recipe:
         return Snapshot(step, ROUNDS, "kernel", preview, kernel, {"log posterior": found.values})
 
     decode, latent = problem.kernel_prior.decode, problem.kernel_prior.card.latent
-    search = find_kernels(net, decode, latent, blurred, noise, seeded(problem.seed))
+    edges = problem.image_prior.card.edges
+    search = find_kernels(net, decode, latent, blurred, noise, edges, seeded(problem.seed))
     found = yield from relay(search, snapshot)
     equal = found.kernels[found.values > found.values[0] - EQUAL]
     restored = [restore(net, blurred, kernel[None], max(noise, KERNEL_NOISE), s.smoothing) for kernel in equal]

@@ -57,7 +57,7 @@ class Candidates:
 
 
 def find_kernels(
-    net: LinearGenerator, decode: Callable[[Tensor], Tensor], latent: int, blurred: Tensor, noise: float,
+    net: LinearGenerator, decode: Callable[[Tensor], Tensor], latent: int, blurred: Tensor, noise: float, edges: float,
     random: torch.Generator,
 ) -> Generator[Candidates, None, Candidates]:  # fmt: skip
     """Search for the kernel of a picture.
@@ -72,6 +72,8 @@ def find_kernels(
         Square, of the generator's size, at least 16 pixels; its border is circular.
     noise : float
         Standard deviation.
+    edges : float
+        See :class:`SparseEvidence`.
     random : torch.Generator
         Source of the bank.
 
@@ -85,7 +87,8 @@ def find_kernels(
     levels = levels_for(side)
     rounds, done = sum(level.rounds for level in levels) + 1, 0
     for number, level in enumerate(levels):
-        evidence = SparseEvidence(net, blurred, level.side, max(level.noise, low_noise(blurred, level.side, noise)))
+        seen = max(level.noise, low_noise(blurred, level.side, noise))
+        evidence = SparseEvidence(net, blurred, level.side, seen, edges)
         if number == 0:
             z = _best_of_bank(evidence, decode, z, level.kept)
         z = _distinct(decode, z)[: level.kept]

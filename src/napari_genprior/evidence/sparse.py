@@ -27,7 +27,6 @@ from torch import Tensor
 from ..forward.convolve import transfer_function
 from ..nets.linear import LinearGenerator
 
-NU = 0.06  # heaviness of the edges' factor; it comes on top of the Gaussian, which knows edges' mean power already
 EDGE = 0.004  # e: differences of this size and above count as edges
 LATENT = 200  # principal components kept; the rest goes into the spectrum of what they leave
 
@@ -60,13 +59,17 @@ class SparseEvidence:
         The picture is low-passed to ``side`` x ``side`` pixels.
     noise : float
         Standard deviation in the grey, low-passed picture; see :func:`low_noise`.
+    edges : float
+        nu, the weight of the edges' factor. It comes on top of the Gaussian, which knows edges' mean power already,
+        and is small therefore; pictures of few, strong edges want more (``card.edges``).
     """
 
-    def __init__(self, net: LinearGenerator, blurred: Tensor, side: int, noise: float) -> None:
+    def __init__(self, net: LinearGenerator, blurred: Tensor, side: int, noise: float, edges: float) -> None:
         channels, height, width = blurred.shape[1:]
         self.full = (height, width)
         self.side = side
         self.noise = noise
+        self.nu = edges
         pixels = side * side
         basis = self._low(net.basis.view(-1, channels, height, width).mean(1)).flatten(1)
         kept, dropped = basis[:LATENT], basis[LATENT:]
@@ -89,7 +92,7 @@ class SparseEvidence:
         """Weights before anything is known of the picture."""
         pixels = self.side**2
         device = self.data.device
-        edges = torch.full((count, 2, pixels), NU / (EDGE**2 + 0.02**2), device=device)
+        edges = torch.full((count, 2, pixels), self.nu / (EDGE**2 + 0.02**2), device=device)
         return Weights(edges, torch.ones(count, device=device))
 
     def transfer(self, kernels: Tensor) -> Tensor:
@@ -107,7 +110,7 @@ class SparseEvidence:
         power = (x[:, self._next] - x[:, None]).square() + variance.clamp(min=0)
         off = x - self.mean
         distance = ((off @ self.precision) * off).sum(1) + (inverse * self.precision).sum((1, 2))
-        return Weights(NU / (EDGE**2 + power), self.side**2 / distance)
+        return Weights(self.nu / (EDGE**2 + power), self.side**2 / distance)
 
     def __call__(self, kernels: Tensor, weights: Weights) -> Tensor:
         """F, ``[R]``, for kernels ``[R, 1, kh, kw]``; its gradient is with respect to the kernels.
@@ -152,7 +155,9 @@ class SparseEvidence:
         misfit = torch.fft.irfft2(transfer * torch.fft.rfft2(x.view(-1, *size)), s=size) - self.data
         off = x - self.mean
         w = weights.edges
-        edges = w * ((x[:, self._next] - x[:, None]).square() + EDGE**2) - NU * (w * EDGE**2 / NU).log() - NU
+        edges = (
+            w * ((x[:, self._next] - x[:, None]).square() + EDGE**2) - self.nu * (w * EDGE**2 / self.nu).log() - self.nu
+        )
         volume = 2 * factor.diagonal(dim1=-2, dim2=-1).log().sum(1) - self.side**2 * a.log()
         cost = misfit.square().sum((1, 2)) / variance + a * ((off @ self.precision) * off).sum(1)
         return -(cost + edges.sum((1, 2)) + volume) / 2, x, factor

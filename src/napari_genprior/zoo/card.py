@@ -52,6 +52,9 @@ class Card(BaseModel):
     data: str = Field(min_length=1, description="What it was trained on.")
     recipe: str = Field(min_length=1, description="The command that made it.")
     metrics: dict[str, float]
+    edges: float = Field(
+        0.06, gt=0, le=10, description="Linear pictures: weight of sparse edges that method evidence does best with."
+    )
 
     @model_validator(mode="after")
     def _whose_start(self) -> Self:
