@@ -57,16 +57,7 @@ def lines(folder: Path, sets: tuple[str, ...] = (), method: str = "evidence", co
         A line per picture too.
     """
     chosen = find_method(method)
-    heads = (
-        ("n", 3),
-        ("blurry", 6),
-        ("authors", 7),
-        ("PSNR", 6),
-        ("SSIM", 6),
-        ("worst gain", 10),
-        ("lost", 4),
-        ("s each", 6),
-    )
+    heads = ("n", 3), ("blurry", 6), ("authors", 7), ("PSNR", 6), ("SSIM", 6), ("worst gain", 10), ("lost", 4)
     yield " ".join([f"{'set':14}", *(f"{head:>{width}}" for head, width in heads), "s each"])
     for name in sets or tuple(SETS):
         where = SETS[name]
