@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+
+import napari_genprior as gp
+from napari_genprior.bench import table5
+from napari_genprior.errors import InputError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A set of two small numbers, one of which is hardly blurred at all."""
+    rng = np.random.default_rng(0)
+    sharp = np.stack([np.kron(rng.uniform(40, 220, (4, 4, 3)), np.ones((8, 8, 1))) for _ in range(2)]).astype(np.uint8)
+    blurred = gp.simulate(sharp[0], kernel=gp.blur.motion(9), noise=0.01, seed=0, boundary="circular").blurred
+    np.savez(tmp_path / "svhn.npz", x_orig=sharp, alg1_y_from_test=np.stack([blurred.astype(np.uint8), sharp[1] ^ 1]))
+    return tmp_path
+
+
+def test_gains_and_losses_are_counted_against_the_blurry_input(folder):
+    lines = list(table5.lines(folder, ("house-numbers",), "classical", each=True))
+    assert len(lines) == 4
+    assert [line.split()[:2] for line in lines[1:3]] == [["house-numbers", "0"], ["house-numbers", "1"]]
+    assert lines[-1].split()[:2] == ["house-numbers", "2"]
+    assert lines[-1].split()[-2] == "1"  # the sharp one can but lose
+
+
+def test_methods_with_priors_get_that_of_the_set(folder, monkeypatch):
+    asked = []
+
+    def deblur(picture, method, **arguments):
+        asked.append((method, arguments))
+        return type("Result", (), {"image": picture})
+
+    monkeypatch.setattr(table5, "deblur", deblur)
+    for method in ("evidence", "generator", "classical"):
+        list(table5.lines(folder, ("house-numbers",), method, count=1))
+    assert asked == [
+        ("evidence", {"image_prior": "house-numbers-32-linear"}),
+        ("generator", {"image_prior": "house-numbers-32"}),
+        ("classical", {}),
+    ]
+
+
+def test_another_folder_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"celeba.npz is not the set it should be"):
+        list(table5.lines(tmp_path, ("faces",)))
