@@ -103,12 +103,12 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
         for name, settings in (("slow", SlowSettings), ("slow-known", SlowSettings), ("slow-prior", SlowPriorSettings))
     }
     others = dict(methods.METHODS)
-    for name in others:
-        monkeypatch.delitem(methods.METHODS, name)
-    for name, method in {**entries, **others}.items():
-        monkeypatch.setitem(methods.METHODS, name, method)
+    methods.METHODS.clear()  # not by monkeypatch: it would put them back in another order
+    methods.METHODS.update({**entries, **others})
     yield made
     made.step(10_000)
+    methods.METHODS.clear()
+    methods.METHODS.update(others)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ USUAL_NOISE = 0.01  # the papers', for which algorithm 2's weights were chosen
 RIDGE = 0.01  # of algorithm 1 where algorithm 2 falls back on it (papers 000 and 003, table II)
 STARTS = 2  # times the published number of restarts: most drop out soon
 SHOWN_EVERY = 5  # updates
+USUAL_STEPS = 300  # until a search rests; what progress is measured by, as the allowed number is seldom made
 
 
 class _Strict:
@@ -113,7 +114,9 @@ def _search(
         if state.step % SHOWN_EVERY == 0:
             with torch.no_grad():
                 image, kernel = pair.decode(state.x[:1])
-            yield Snapshot(done + state.step, steps, "picture and kernel", image, kernel, {"total": state.values})
+            step = done + state.step
+            total = min(steps, max(USUAL_STEPS, round(1.25 * step)))
+            yield Snapshot(step, total, "picture and kernel", image, kernel, {"total": state.values})
 
 
 def _solution(images: Tensor, kernels: Tensor, final: LbfgsState) -> Solution:

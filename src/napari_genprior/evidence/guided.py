@@ -20,6 +20,7 @@ from .linear import LinearEvidence, View
 
 SLACK = 3.0  # times S: what a generator leaves has heavy tails
 STEPS = 30
+SMALLEST_POWER = 1e-8  # of what a generator leaves: tiny ones may leave nothing
 STRENGTH = 4.0  # of the total variation, as a multiple of what serves without a guide: kernels found err
 RHO = 10.0  # penalty of the splitting, times the weight over a usual difference: it sets the speed, not the solution
 
@@ -44,7 +45,7 @@ def restore(
     guide = net.linear(z)
     size = (blurred.shape[-2], blurred.shape[-1])
     transfer = transfer_function(kernel, size)
-    scale = noise**2 / (SLACK * net.residual_spectrum)
+    scale = noise**2 / (SLACK * net.residual_spectrum).clamp(min=SMALLEST_POWER)
     slope = (
         transfer_function(_edge(0, blurred), size).abs() ** 2 + transfer_function(_edge(1, blurred), size).abs() ** 2
     )
