@@ -9,8 +9,6 @@ from napari_genprior import blur, metrics
 from napari_genprior.classical import kernel_l0, kernel_shape
 from napari_genprior.classical.borders import fast_side, smooth_wrap
 from napari_genprior.classical.known_kernel import (
-    _first,
-    _first_adjoint,
     _second,
     _second_adjoint,
     deconvolve,
@@ -19,6 +17,7 @@ from napari_genprior.classical.known_kernel import (
 )
 from napari_genprior.classical.rivals import agreements, pick, search_by_rivals
 from napari_genprior.forward.convolve import convolve
+from napari_genprior.forward.differences import differences, differences_adjoint
 from napari_genprior.simulation import simulate
 from pictures import blocks
 
@@ -49,7 +48,7 @@ def blurred():
 
 @pytest.mark.parametrize(
     ("forward", "adjoint", "outputs"),
-    [(_first, _first_adjoint, 2), (_second, _second_adjoint, 3)],
+    [(differences, differences_adjoint, 2), (_second, _second_adjoint, 3)],
 )
 def test_differences_and_their_adjoints_agree(forward, adjoint, outputs):
     random = torch.Generator().manual_seed(0)

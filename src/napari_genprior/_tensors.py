@@ -54,6 +54,15 @@ class Intensity:
         return np.clip(own, self.low, self.high) if (self.low, self.high) != (None, None) else own
 
 
+def half_spectrum_weights(width: int, device: torch.device) -> torch.Tensor:
+    """How many frequencies a column of a half spectrum stands for, ``[width // 2 + 1]``: 2, its own mirror image 1."""
+    weights = torch.full((width // 2 + 1,), 2.0, device=device)
+    weights[0] = 1.0
+    if width % 2 == 0:
+        weights[-1] = 1.0
+    return weights
+
+
 def check_image(image: object, what: str = "picture") -> np.ndarray:
     """Return ``image`` as a numeric array ``[Y, X]`` or ``[Y, X, C]`` (C = 3 or 4), or say what is wrong with it.
 

@@ -52,10 +52,10 @@ def evidence(problem: Problem) -> Recipe:
     search = find_kernels(net, decode, latent, blurred, noise, edges, seeded(problem.seed))
     found = yield from relay(search, snapshot)
     equal = found.kernels[found.values > found.values[0] - EQUAL]
-    restored = [restore(net, blurred, kernel[None], max(noise, KERNEL_NOISE), s.smoothing) for kernel in equal]
-    best = min(range(len(equal)), key=lambda i: _variation(restored[i][0]))
-    image, guide = restored[best]
-    return Solution(image, equal[best : best + 1], chosen=best, extras={"generator picture": guide})
+    images, guides = restore(net, blurred, equal, max(noise, KERNEL_NOISE), s.smoothing)
+    best = int(_variation(images).argmin())
+    kept = slice(best, best + 1)
+    return Solution(images[kept], equal[kept], chosen=best, extras={"generator picture": guides[kept]})
 
 
 def noise_level(blurred: Tensor) -> float:
@@ -69,6 +69,6 @@ def noise_level(blurred: Tensor) -> float:
     return max(float(second.median()) / 0.6745, LEAST_NOISE)
 
 
-def _variation(image: Tensor) -> float:
-    inside = image.clamp(0, 1)
-    return float(inside.diff(dim=-1).abs().mean() + inside.diff(dim=-2).abs().mean())
+def _variation(images: Tensor) -> Tensor:
+    inside = images.clamp(0, 1)
+    return inside.diff(dim=-1).abs().flatten(1).mean(1) + inside.diff(dim=-2).abs().flatten(1).mean(1)

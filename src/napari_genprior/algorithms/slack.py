@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .._tensors import half_spectrum_weights
 from ..forward.convolve import convolve, transfer_function
+from ..forward.differences import differences, differences_adjoint, slope_power
 from ..settings import RelaxedSettings
 
 STEPS = 60  # of ADMM
@@ -29,11 +31,8 @@ def eliminated(image: Tensor, kernel: Tensor, blurred: Tensor, s: RelaxedSetting
     closeness = s.closeness / blurred[0].numel()
     weights = closeness / (power + closeness).clamp(min=1e-12) + s.range_misfit
     residual = torch.fft.rfft2(blurred - convolve(image, kernel), norm="ortho")
-    doubled = torch.full((width // 2 + 1,), 2.0, device=blurred.device)
-    doubled[0] = 1.0  # these columns are their own mirror image, the others stand for two
-    if width % 2 == 0:
-        doubled[-1] = 1.0
-    return (doubled * weights * (residual.real.square() + residual.imag.square())).flatten(1).sum(1)
+    counted = half_spectrum_weights(width, blurred.device)
+    return (counted * weights * (residual.real.square() + residual.imag.square())).flatten(1).sum(1)
 
 
 @torch.no_grad()
@@ -42,26 +41,15 @@ def free_picture(image: Tensor, kernel: Tensor, blurred: Tensor, s: RelaxedSetti
     shape = (blurred.shape[-2], blurred.shape[-1])
     transfer = transfer_function(kernel, shape)
     closeness = s.closeness / blurred[0].numel()
-    point = torch.zeros(1, 1, *shape, device=blurred.device)
-    point[..., 0, 0] = 1.0
-    slopes = torch.fft.rfft2(_slope(point)).abs().square().sum(0)
     spectrum = 2 * transfer.conj() * torch.fft.rfft2(blurred) + 2 * closeness * torch.fft.rfft2(image)
-    denominator = 2 * transfer.abs().square() + 2 * closeness + PENALTY * slopes
+    denominator = 2 * transfer.abs().square() + 2 * closeness + PENALTY * slope_power(shape, blurred.device)
     free = image
-    split, dual = _slope(image), torch.zeros_like(_slope(image))
+    split = differences(image)
+    dual = torch.zeros_like(split)
     for _ in range(STEPS):
-        edges = PENALTY * torch.fft.rfft2(_slope_adjoint(split - dual))
+        edges = PENALTY * torch.fft.rfft2(differences_adjoint(split - dual))
         free = torch.fft.irfft2((spectrum + edges) / denominator, s=shape)
-        now = _slope(free)
+        now = differences(free)
         split = torch.nn.functional.softshrink(now + dual, s.total_variation / PENALTY)
         dual = dual + now - split
     return free
-
-
-def _slope(x: Tensor) -> Tensor:
-    """Circular forward differences along y and x, ``[2, R, C, Y, X]``."""
-    return torch.stack([x.roll(-1, -2) - x, x.roll(-1, -1) - x])
-
-
-def _slope_adjoint(g: Tensor) -> Tensor:
-    return g[0].roll(1, -2) - g[0] + g[1].roll(1, -1) - g[1]

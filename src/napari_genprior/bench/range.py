@@ -23,6 +23,7 @@ from .._tensors import seeded
 from ..errors import InputError
 from ..training import data, volumes
 from ..zoo.store import Generator, list_priors, load_prior
+from .files import read_arrays
 
 COUNT = 100  # digits; half as many drawn kernels, a quarter as many volumes
 SEED = 2**20 + 7  # of the drawn kernels; training draws with small ones
@@ -176,13 +177,7 @@ def _drawn(prior: Generator) -> tuple[str, np.ndarray]:
 
 def _read(path: Path, key: str) -> np.ndarray | None:
     """An array of an npz file, None where the file is missing."""
-    if not path.is_file():
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            return content[key]
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path} is not the set it should be ({error}); it needs an array {key}.") from error
+    return read_arrays(path, key)[0] if path.is_file() else None
 
 
 def _line(found: Reach) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from ..deblurring import deblur, find_method
-from ..errors import InputError
+from .files import read_arrays
 
 MAY_LOSE = 0.2  # dB against the blurry input
 
@@ -70,7 +70,7 @@ def lines(folder: Path, sets: tuple[str, ...] = (), method: str = "evidence", co
 def _one(
     name: str, where: Set, folder: Path, method: str, arguments: dict[str, str], count: int, each: bool
 ) -> Iterator[str]:
-    sharp, blurry = _read(folder / where.file, where.key)
+    sharp, blurry = read_arrays(folder / where.file, "x_orig", where.key)
     scores = []
     start = time.process_time()
     for i, (x, y) in enumerate(zip(sharp[:count], blurry[:count], strict=True)):
@@ -87,11 +87,3 @@ def _one(
         f"{name:14} {len(scores):3} {before.mean():6.2f} {where.authors_db:7.2f} {after.mean():6.2f} "
         f"{ssim.mean():6.3f} {gain.min():10.2f} {int((gain < -MAY_LOSE).sum()):4} {seconds:6.1f}"
     )
-
-
-def _read(path: Path, key: str) -> tuple[np.ndarray, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            return content["x_orig"], content[key]
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path} is not the set it should be ({error}); it needs x_orig and {key}.") from error

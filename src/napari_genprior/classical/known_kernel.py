@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..forward.convolve import convolve, transfer_function
+from ..forward.differences import differences, differences_adjoint, slope_power
 from .borders import smooth_wrap
 
 STEPS = 50
@@ -68,37 +69,22 @@ def deconvolve(blurred: Tensor, kernel: Tensor, strength: float, steps: int = ST
     mask = torch.zeros((1, 1, *shape), device=blurred.device, dtype=blurred.dtype)
     mask[..., :height, :width] = 1
     transfer = transfer_function(kernel, shape)
-    slope = _slope_power(shape, blurred.device)
+    slope = slope_power(shape, blurred.device)
     denominator = RHO_DATA * transfer.abs().square() + RHO_TV * (slope + slope.square())
     data = canvas * mask
     x, blurred_x = canvas, canvas
-    g1, g2 = _first(x), _second(x)
+    g1, g2 = differences(x), _second(x)
     u0, u1, u2 = torch.zeros_like(canvas), torch.zeros_like(g1), torch.zeros_like(g2)
     for _ in range(steps):
         v = (data + RHO_DATA * (blurred_x + u0)) / (mask + RHO_DATA)
         d1, d2 = _shrunk(g1 + u1, strength / RHO_TV), _shrunk(g2 + u2, SECOND * strength / RHO_TV)
         u0, u1, u2 = u0 + blurred_x - v, u1 + g1 - d1, u2 + g2 - d2
-        edges = torch.fft.rfft2(_first_adjoint(d1 - u1) + _second_adjoint(d2 - u2))
+        edges = torch.fft.rfft2(differences_adjoint(d1 - u1) + _second_adjoint(d2 - u2))
         spectrum = (RHO_DATA * transfer.conj() * torch.fft.rfft2(v - u0) + RHO_TV * edges) / denominator
         x = torch.fft.irfft2(spectrum, s=shape)
         blurred_x = torch.fft.irfft2(spectrum * transfer, s=shape)
-        g1, g2 = _first(x), _second(x)
+        g1, g2 = differences(x), _second(x)
     return x[..., :height, :width]
-
-
-def _slope_power(shape: tuple[int, int], device: torch.device) -> Tensor:
-    """``|D|^2`` per frequency; its square is that of the second differences."""
-    fy = torch.fft.fftfreq(shape[0], device=device)[:, None]
-    fx = torch.fft.rfftfreq(shape[1], device=device)
-    return 4 * torch.sin(torch.pi * fy).square() + 4 * torch.sin(torch.pi * fx).square()
-
-
-def _first(x: Tensor) -> Tensor:
-    return torch.stack([x.roll(-1, -2) - x, x.roll(-1, -1) - x])
-
-
-def _first_adjoint(g: Tensor) -> Tensor:
-    return g[0].roll(1, -2) - g[0] + g[1].roll(1, -1) - g[1]
 
 
 def _second(x: Tensor) -> Tensor:

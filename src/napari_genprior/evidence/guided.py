@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..classical.known_kernel import strength_for
 from ..forward.convolve import transfer_function
+from ..forward.differences import differences, differences_adjoint, slope_power
 from ..nets.linear import LinearGenerator
 from .linear import LinearEvidence, View
 
@@ -26,50 +27,41 @@ RHO = 10.0  # penalty of the splitting, times the weight over a usual difference
 
 
 def restore(
-    net: LinearGenerator, blurred: Tensor, kernel: Tensor, noise: float, smoothing: float
+    net: LinearGenerator, blurred: Tensor, kernels: Tensor, noise: float, smoothing: float
 ) -> tuple[Tensor, Tensor]:
-    """The restored picture and the generator's part of it, both ``[1, C, Y, X]``.
+    """The restored picture of each kernel and the generator's part of it, both ``[R, C, Y, X]``.
 
     Parameters
     ----------
     net : LinearGenerator
     blurred : Tensor [1, C, Y, X]
-    kernel : Tensor [1, 1, kh, kw]
+    kernels : Tensor [R, 1, kh, kw]
     noise : float
         Standard deviation, working units.
     smoothing : float
         Strength of the total variation, as a multiple of what the noise asks for; 0: none.
     """
     evidence = LinearEvidence(net, blurred, View(net.latent, grey=False))
-    z = evidence.posterior(kernel, noise)
+    z = evidence.posterior(kernels, noise)
     guide = net.linear(z)
     size = (blurred.shape[-2], blurred.shape[-1])
-    transfer = transfer_function(kernel, size)
+    transfer = transfer_function(kernels, size)
     scale = noise**2 / (SLACK * net.residual_spectrum).clamp(min=SMALLEST_POWER)
-    slope = (
-        transfer_function(_edge(0, blurred), size).abs() ** 2 + transfer_function(_edge(1, blurred), size).abs() ** 2
-    )
+    slope = slope_power(size, blurred.device)
     weight = smoothing * STRENGTH * strength_for(noise)
     rho = RHO * weight
     fixed = transfer.conj() * torch.fft.rfft2(blurred) + scale * torch.fft.rfft2(guide)
-    denominator = transfer.abs().square() + scale + rho * slope
-    x = torch.fft.irfft2(fixed / (denominator - rho * slope), s=size)
+    denominator = transfer.abs().square() + scale
+    x = torch.fft.irfft2(fixed / denominator, s=size)
     if not weight:
         return x, guide
+    denominator = denominator + rho * slope
     u = torch.zeros(2, *x.shape, device=x.device)
     for _ in range(STEPS):
-        gradient = torch.stack([x.roll(-1, -2) - x, x.roll(-1, -1) - x]) + u
+        gradient = differences(x) + u
         length = gradient.square().sum((0, 2), keepdim=True).sqrt()  # the channels share their edges
         kept = gradient * (1 - weight / rho / length.clamp(min=weight / rho))
         u = gradient - kept
-        d = kept - u
-        back = d[0].roll(1, -2) - d[0] + d[1].roll(1, -1) - d[1]
-        x = torch.fft.irfft2((fixed + rho * torch.fft.rfft2(back)) / denominator, s=size)
+        back = torch.fft.rfft2(differences_adjoint(kept - u))
+        x = torch.fft.irfft2((fixed + rho * back) / denominator, s=size)
     return x, guide
-
-
-def _edge(axis: int, like: Tensor) -> Tensor:
-    kernel = like.new_zeros(1, 1, 3, 3)
-    kernel[..., 1, 1] = -1.0
-    kernel[(..., 0, 1) if axis == 0 else (..., 1, 0)] = 1.0
-    return kernel

@@ -8,8 +8,7 @@ s2. In the (unitary) Fourier domain e and n are independent at each frequency, s
     -2 log p(y | k) = sum log D + log det P + r' D^-1 r - b' P^-1 b,
     E[z | y, k] = P^-1 b,   E[x | y, k] = mu + B z + F^-1 [S conj(k) / D (r - k B z)].
 
-A part of the frequencies is data too, with the same formulas: a coarse look is the exact evidence of a low-passed
-picture. Principal components left out of B go into S, as if they were stationary.
+Principal components left out of B go into S, as if they were stationary.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .._tensors import half_spectrum_weights
 from ..forward.convolve import transfer_function
 from ..nets.linear import LinearGenerator
 
@@ -31,14 +31,11 @@ class View:
     ----------
     latent : int
         Leading principal components that are kept.
-    cutoff : float
-        Part of the frequencies along each axis, in (0, 1]: 0.5 looks at pictures of half the size.
     grey : bool
         The mean of the channels instead of each.
     """
 
     latent: int
-    cutoff: float = 1.0
     grey: bool = True
 
 
@@ -60,22 +57,17 @@ class LinearEvidence:
         self.channels = 1 if view.grey else channels
         self.noise_part = 1 / channels if view.grey else 1.0  # averaging the channels averages their noise
         self.latent = min(view.latent, net.latent)
-        rows = torch.fft.fftfreq(height, device=blurred.device).abs()[:, None]
-        columns = torch.fft.rfftfreq(width, device=blurred.device)[None]
-        half = view.cutoff / 2
-        self.chosen = ((rows <= half) & (columns <= half)).flatten()
-        doubled = ((columns > 0) & (columns < 0.5)).expand(height, -1).flatten()
-        self.weight = (1.0 + doubled)[self.chosen]  # frequencies whose mirror image is not stored count twice
+        self.weight = half_spectrum_weights(width, blurred.device).repeat(height)
 
         def spectrum(planes: Tensor) -> Tensor:
-            """``[n, C, Y, X]`` to the chosen frequencies ``[n, C, F]``."""
+            """``[n, C, Y, X]`` to the half spectrum ``[n, C, F]``."""
             planes = planes.mean(1, keepdim=True) if view.grey else planes
-            return torch.fft.rfft2(planes, norm="ortho").flatten(2)[..., self.chosen]
+            return torch.fft.rfft2(planes, norm="ortho").flatten(2)
 
         basis = spectrum(net.basis.view(-1, channels, height, width))
         self.mean = spectrum(net.mean.view(1, channels, height, width))
         self.data = spectrum(blurred)
-        rest = net.residual_spectrum.flatten(1)[:, self.chosen]
+        rest = net.residual_spectrum.flatten(1)
         if view.grey:  # residuals of colours are alike: their amplitudes add
             rest = rest.sqrt().mean(0, keepdim=True).square()
         self.power = rest + basis[self.latent :].abs().square().sum(0)
@@ -100,7 +92,7 @@ class LinearEvidence:
 
     def _solve(self, kernels: Tensor, noise: float, scales: Tensor) -> tuple[Tensor, Tensor]:
         contrast, detail = scales.exp()[:, :1, None], scales.exp()[:, 1:, None]
-        k = transfer_function(kernels, self.size).flatten(2)[..., self.chosen]  # [R, 1, F]
+        k = transfer_function(kernels, self.size).flatten(2)  # [R, 1, F]
         strength = k.real.square() + k.imag.square()
         variance = detail**2 * self.power * strength + noise**2 * self.noise_part  # D
         rest = self.data - k * self.mean  # r

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .._tensors import half_spectrum_weights
 from ..forward.convolve import transfer_function
 from ..nets.linear import LinearGenerator
 
@@ -129,9 +130,8 @@ class SparseEvidence:
             spectrum = torch.fft.rfft2(lags.view(-1, self.side, self.side)).real.clamp(min=0)
             picture = torch.fft.rfft2(x.view(-1, self.side, self.side))
         misfit = torch.fft.irfft2(transfer * picture, s=(self.side, self.side)) - self.data
-        doubled = torch.full((self.side // 2 + 1,), 2.0, device=x.device)
-        doubled[0] = doubled[-1] = 1.0
-        spread = (doubled * spectrum * (transfer.real.square() + transfer.imag.square())).sum((1, 2)) / self.side**2
+        counted = half_spectrum_weights(self.side, x.device)
+        spread = (counted * spectrum * (transfer.real.square() + transfer.imag.square())).sum((1, 2)) / self.side**2
         surrogate = -(misfit.square().sum((1, 2)) + spread) / (2 * self.noise**2)
         return value + surrogate - surrogate.detach()
 

@@ -12,7 +12,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from .._tensors import seeded, unit_sum
+from .._tensors import half_spectrum_weights, seeded, unit_sum
 
 EXACT_UP_TO = 2500  # side of the largest matrix whose eigenvectors are computed in full (some seconds)
 CHUNK = 512  # pictures turned to float at a time
@@ -120,12 +120,8 @@ class LinearGenerator(nn.Module):
 
     def noise_variance(self) -> Tensor:
         """Mean variance of a pixel of the residual: the mean of its spectrum over all frequencies."""
-        columns = self.shape[-1]
-        doubled = torch.full((columns // 2 + 1,), 2.0, device=self.mean.device)
-        doubled[0] = 1.0  # these frequencies are their own mirror image, the others stand for two
-        if columns % 2 == 0:
-            doubled[-1] = 1.0
-        return (self.residual_spectrum * doubled).sum() / self.mean.numel()
+        weights = half_spectrum_weights(self.shape[-1], self.mean.device)
+        return (self.residual_spectrum * weights).sum() / self.mean.numel()
 
 
 class Refiner(nn.Module):
