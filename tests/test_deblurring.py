@@ -5,8 +5,8 @@ import pytest
 import torch
 
 import napari_genprior as gp
-from napari_genprior import deblurring
-from napari_genprior._tensors import Intensity
+from napari_genprior import deblurring, planning
+from napari_genprior._tensors import Intensity, resolve_device
 from napari_genprior.algorithms import Snapshot, Solution
 from napari_genprior.errors import DeviceError, GenPriorError, InputError
 from napari_genprior.methods import METHODS, Method
@@ -68,7 +68,7 @@ def test_provenance_names_everything(blurred, blind):
     assert p.arguments["kernel_size"] == [11, 11]
     assert p.input_sha256 == deblurring.array_hash(blurred)
     assert p.threads == 1
-    assert p.device == str(torch.device(deblurring.resolve_device("auto")))
+    assert p.device == str(torch.device(resolve_device("auto")))
     assert p.versions["torch"] == torch.__version__
     assert ClassicalSettings(**p.settings) == ClassicalSettings()
 
@@ -171,9 +171,9 @@ def test_an_absent_device_is_refused(blurred):
 
 
 def test_even_kernel_sizes_are_raised_to_odd():
-    assert deblurring.check_kernel_size(28) == (29, 29)
-    assert deblurring.check_kernel_size((3, 4)) == (3, 5)
-    assert deblurring.check_kernel_size("auto") is None
+    assert planning.check_kernel_size(28) == (29, 29)
+    assert planning.check_kernel_size((3, 4)) == (3, 5)
+    assert planning.check_kernel_size("auto") is None
 
 
 def test_the_smallest_pictures_work():
@@ -218,7 +218,7 @@ def test_divergence_is_told(fake, blurred):
 
 
 def test_a_stopped_run_keeps_what_it_had(fake, blurred):
-    plan = deblurring.plan(blurred, "fake")
+    plan = planning.plan(blurred, "fake")
     run = deblurring.run(plan)
     snapshot = [next(run), next(run)][-1]
     run.close()
@@ -227,6 +227,21 @@ def test_a_stopped_run_keeps_what_it_had(fake, blurred):
     np.testing.assert_allclose(result.image, blurred, atol=1e-6)
     empty = gp.Progress(0, 5, "start")
     assert deblurring.result_so_far(plan, empty, seconds=1.0) is None
+
+
+def test_a_budget_ends_the_run_with_what_it_has(fake, blurred):
+    result = gp.deblur(blurred, "fake", budget_s=1e-9)
+    assert result.status.code is StatusCode.STOPPED
+    assert "1e-09 s were over" in result.status.sentence
+    np.testing.assert_array_equal(result.history.steps, [0])  # the first snapshot has a picture and a kernel
+    np.testing.assert_allclose(result.image, blurred, atol=1e-6)
+    assert gp.deblur(blurred, "fake", budget_s=1e6).status.code is StatusCode.DONE
+
+
+@pytest.mark.parametrize("budget", [0, -1, float("nan"), float("inf"), "10"])
+def test_a_budget_that_is_none_is_refused(blurred, budget):
+    with pytest.raises(InputError, match="budget_s must be a number of seconds"):
+        gp.deblur(blurred, budget_s=budget)
 
 
 def test_results_are_saved_and_loaded_whole(blind, tmp_path):

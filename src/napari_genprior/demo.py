@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import deblurring
+from . import deblurring, planning
 from .errors import FileError
 from .io import as_type, write_image, write_json
 from .result import DeblurResult, Progress
@@ -26,7 +26,7 @@ def write_demo(folder: Path, follow: Follow) -> list[str]:
     except OSError as error:
         raise FileError(f"The folder {folder} cannot be made: {error.strerror or error}.") from error
     blurred = clock()
-    plan = deblurring.plan(blurred, method="auto", kernel_size="auto", seed=0)
+    plan = planning.plan(blurred, method="auto", kernel_size="auto", seed=0)
     result = follow(deblurring.run(plan), plan.sentence)
     restored = as_type(result.image, blurred.dtype)
     files = {

@@ -32,6 +32,7 @@ class Method:
     summary: str
     needs_kernel: bool = False
     linear_prior: bool = False  # the picture prior must be a linear generator
+    keeps_budget: bool = False  # the recipe itself ends in time, with its best; others are stopped at a snapshot
 
 
 METHODS: dict[str, Method] = {

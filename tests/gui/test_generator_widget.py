@@ -241,7 +241,7 @@ class TestRun:
         np.testing.assert_array_equal(result.data, brighter(picture, 3))
         assert result.metadata["genprior"]["status"]["code"] == "stopped"
         assert result.metadata["genprior"]["provenance"]["settings"]["image_prior"] == "dots-40"
-        assert "Stopped at step 3 of 6" in widget.verdict.text()
+        assert "at step 3 of 6" in widget.verdict.text()
         assert widget.run_button.text() == "Run"
         assert widget.image_prior.combo.isEnabled()
 

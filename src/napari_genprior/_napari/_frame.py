@@ -11,9 +11,9 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from .._tensors import available_devices
-from ..deblurring import plan
 from ..errors import GenPriorError
 from ..methods import METHODS, Method
+from ..planning import plan
 from . import _layers
 from ._drawings import KernelView, LossPlot
 from ._editors import rich
@@ -59,7 +59,7 @@ class DeblurFrame(Running):
         """To be overridden: put the widget's own choices into ``self.form`` or below it, into ``column``."""
 
     def own_arguments(self) -> dict[str, Any]:
-        """To be overridden: more arguments of ``deblurring.plan``."""
+        """To be overridden: more arguments of ``planning.plan``."""
         return {}
 
     def show_choices(self, method: Method) -> None:
@@ -119,7 +119,7 @@ class DeblurFrame(Running):
         return self._methods[self.method.currentData()]
 
     def arguments(self) -> dict[str, Any]:
-        """Arguments of ``deblurring.plan`` but the picture, as the widget shows them."""
+        """Arguments of ``planning.plan`` but the picture, as the widget shows them."""
         in_sight, advanced = self._method_forms(self.chosen.name)
         return {
             "method": self.chosen.name,

@@ -12,8 +12,8 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
 
 from .._tensors import seeded
-from ..deblurring import fitting_priors
 from ..methods import Method
+from ..planning import fitting_priors
 from ..zoo.card import Card
 from ..zoo.store import list_priors, load_prior
 from ._drawings import SampleStrip

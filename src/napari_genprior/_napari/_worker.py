@@ -20,9 +20,10 @@ from qtpy.QtCore import QEvent
 from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QWidget
 
-from ..deblurring import plan, result_so_far, run
+from ..deblurring import result_so_far, run
 from ..errors import GenPriorError
 from ..io import as_type
+from ..planning import plan
 from ..result import DeblurResult, Progress
 from ..simulation import simulate
 from ._layers import Picked
@@ -105,7 +106,7 @@ def failure(error: Exception, value: Any = None) -> Failed:
 
 
 def deblurring(source: Any, arguments: Mapping[str, Any], dtype: np.dtype, control: Control) -> Work:
-    """Deblur ``source`` (any array, computed here if it is lazy); ``arguments`` are those of ``deblurring.plan``.
+    """Deblur ``source`` (any array, computed here if it is lazy); ``arguments`` are those of ``planning.plan``.
 
     Stopped by ``control.stop`` at the next snapshot; then, and after an error on the way, what was
     reached last is the result.

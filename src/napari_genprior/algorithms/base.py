@@ -23,6 +23,8 @@ class Problem:
         Given kernel, >= 0, sum 1.
     kernel_size : (int, int) or None
         Height and width of the kernel's support in pixels (odd); None: to be found.
+    budget_s : float or None
+        Seconds after which a recipe whose method says ``keeps_budget`` must come to its end; others are stopped.
     image_prior, kernel_prior : Generator or None
         Pretrained ones, for the methods whose settings name them, on the device to use.
     """
@@ -32,6 +34,7 @@ class Problem:
     kernel: Tensor | None = None
     kernel_size: tuple[int, int] | None = None
     seed: int = 0
+    budget_s: float | None = None
     image_prior: Pretrained | None = None
     kernel_prior: Pretrained | None = None
 

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from ..deblurring import deblur, find_method
+from ..deblurring import deblur
+from ..planning import find_method
 from .files import read_arrays
 
 MAY_LOSE = 0.2  # dB against the blurry input

@@ -75,6 +75,7 @@ def _repeat(report_file: Path) -> dict[str, Any]:
             "kernel_size": size if size == "auto" else tuple(size),
             "seed": provenance["seed"],
             "device": provenance["device"],
+            "budget_s": provenance["arguments"].get("budget_s"),
             "threads": provenance["threads"],
             "input_sha256": provenance["input_sha256"],
             "kernel_sha256": provenance["arguments"]["kernel_sha256"],
@@ -96,7 +97,7 @@ def _repeat(report_file: Path) -> dict[str, Any]:
     type=click.Path(path_type=Path),
     help="Restored picture to write, in the input's type.",
 )
-@click.option("--method", help="auto, classical, known-kernel, selfdeblur.  [default: auto]")
+@click.option("--method", help="One of those the README lists.  [default: auto]")
 @click.option("--kernel", "kernel_file", type=click.Path(path_type=Path), help="The kernel, where it is known.")
 @click.option(
     "--kernel-size", callback=_kernel_size, help="auto, a number of pixels, or HEIGHTxWIDTH.  [default: auto]"
@@ -107,6 +108,7 @@ def _repeat(report_file: Path) -> dict[str, Any]:
 @click.option("--steps", type=click.IntRange(1), help="Steps, for methods that have them.")
 @click.option("--seed", type=click.IntRange(0), help="Equal seeds give equal results.  [default: 0]")
 @click.option("--device", help="auto, cpu, cuda, cuda:N, mps.  [default: auto]")
+@click.option("--budget", "budget_s", type=float, help="Seconds after which the best so far is taken.")
 @click.option(
     "--settings", "settings_file", type=click.Path(path_type=Path), help="JSON file with the method's own settings."
 )
@@ -138,7 +140,9 @@ def deblur(
         earlier = _repeat(report_file)
         source = source or earlier["source"]
         kernel_file = earlier["kernel_file"]
-        arguments = {name: earlier[name] for name in ("method", "settings", "kernel_size", "seed", "device")}
+        arguments = {
+            name: earlier[name] for name in ("method", "settings", "kernel_size", "seed", "device", "budget_s")
+        }
     if source is None:
         raise click.UsageError("Missing argument IN (the blurred picture), or --from with a report.")
     if settings_file:
@@ -154,12 +158,12 @@ def deblur(
         check_place(report)
     import torch
 
-    from .. import deblurring
+    from .. import deblurring, planning
 
     if earlier:
         torch.set_num_threads(earlier["threads"])
     kernel = read_image(kernel_file) if kernel_file else None
-    plan = deblurring.plan(image, kernel=kernel, **arguments)
+    plan = planning.plan(image, kernel=kernel, **arguments)
     if earlier:
         _same_input(deblurring, plan, earlier, source)
     result = follow(deblurring.run(plan), plan.sentence, quiet)

@@ -13,12 +13,13 @@ import numpy as np
 import torch
 
 from .. import __version__
-from ..deblurring import deblur, find_method, plan
+from ..deblurring import deblur
 from ..errors import FileError, InputError
 from ..forward.convolve import convolve
 from ..io import as_type
 from ..methods import METHODS
 from ..metrics import kernel_error, psnr, ssim
+from ..planning import find_method, plan
 from ..simulation import simulate
 from ..zoo.store import Generator, load_prior
 from .cases import MAXIMUM, Pictures, Seeds, draw_kernel, given_pictures, range_picture, sampled_pictures

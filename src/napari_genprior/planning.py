@@ -1,0 +1,170 @@
+"""A wish, checked and put together before anything is computed: arguments -> :class:`Plan`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from ._tensors import Intensity, check_image, check_kernel, resolve_device
+from .errors import InputError
+from .methods import METHODS, Method
+from .settings import Settings
+from .simulation import check_fit
+from .zoo.card import Card
+from .zoo.store import Generator, list_priors, load_prior
+
+KernelSize = int | tuple[int, int] | Literal["auto"] | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked wish: everything a run needs, nothing computed yet."""
+
+    image: np.ndarray
+    intensity: Intensity
+    method: Method
+    settings: Settings
+    kernel: np.ndarray | None
+    kernel_size: tuple[int, int] | None
+    seed: int
+    device: torch.device
+    budget_s: float | None
+    priors: dict[str, Generator]  # "image_prior", "kernel_prior": what the method's settings name
+
+    @property
+    def sentence(self) -> str:
+        """What will happen, for a person."""
+        height, width = self.image.shape[:2]
+        if self.kernel is not None:
+            kernel = f"given kernel of {self.kernel.shape[0]}x{self.kernel.shape[1]} px"
+        elif self.kernel_size is not None:
+            kernel = f"unknown kernel of {self.kernel_size[0]}x{self.kernel_size[1]} px"
+        elif "kernel_prior" in self.priors:
+            kernel = f"kernel as in {self.priors['kernel_prior'].card.name}"
+        else:
+            kernel = "unknown kernel, its size found"
+        budget = "" if self.budget_s is None else f", at most {self.budget_s:g} s"
+        return f"{height}x{width} px, {kernel}, {self.method.name} on {self.device}{budget}"
+
+
+def plan(
+    image: Any,
+    method: str = "auto",
+    *,
+    kernel: Any = None,
+    kernel_size: KernelSize = "auto",
+    image_prior: str | None = None,
+    kernel_prior: str | None = None,
+    restarts: int | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    budget_s: float | None = None,
+    settings: Settings | Mapping[str, Any] | None = None,
+) -> Plan:
+    """Check all arguments of :func:`.deblurring.deblur` and put them together; raises what that raises."""
+    picture = check_image(image)
+    chosen = find_method("known-kernel" if method == "auto" and kernel is not None else method)
+    given = None if kernel is None else check_kernel(kernel)
+    if chosen.needs_kernel and given is None:
+        raise InputError(
+            f"Method {chosen.name!r} needs a kernel; pass kernel= (or choose a blind method, such as 'auto')."
+        )
+    size = check_kernel_size(kernel_size)
+    for shape in (given.shape if given is not None else None, size):
+        if shape is not None:
+            check_fit(shape, picture.shape)
+    values = settings.model_dump() if isinstance(settings, Settings) else dict(settings or {})
+    extras = {"image_prior": image_prior, "kernel_prior": kernel_prior, "restarts": restarts, "steps": steps}
+    for name, value in extras.items():
+        if value is None:
+            continue
+        if name not in chosen.settings.model_fields:
+            takes = ", ".join(n for n in extras if n in chosen.settings.model_fields) or "none of these"
+            raise InputError(f"Method {chosen.name!r} takes no {name}; of {', '.join(extras)} it takes: {takes}.")
+        values[name] = value
+    if isinstance(settings, Settings) and not isinstance(settings, chosen.settings):
+        raise InputError(f"Method {chosen.name!r} takes {chosen.settings.__name__}, not {type(settings).__name__}.")
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
+        raise InputError(f"seed must be an integer from 0 to 2^63 - 1; got {seed!r}.")
+    if budget_s is not None and not (isinstance(budget_s, int | float) and 0 < budget_s < float("inf")):
+        raise InputError(f"budget_s must be a number of seconds > 0, or None for no limit; got {budget_s!r}.")
+    checked = chosen.settings.checked(values)
+    return Plan(
+        image=picture,
+        intensity=Intensity.of(
+            picture[..., :3] if picture.ndim == 3 else picture, absolute="image_prior" in chosen.settings.model_fields
+        ),
+        method=chosen,
+        settings=checked,
+        kernel=given,
+        kernel_size=size,
+        seed=int(seed),
+        device=resolve_device(device),
+        budget_s=budget_s,
+        priors=_load_priors(checked, picture, chosen),
+    )
+
+
+def _load_priors(settings: Settings, picture: np.ndarray, method: Method) -> dict[str, Generator]:
+    """The pretrained priors that settings name, checked against each other and the picture."""
+    found = {}
+    for field, kind in (("image_prior", "image"), ("kernel_prior", "kernel")):
+        name = getattr(settings, field, None)
+        if name is None:
+            continue
+        fitting = ", ".join(card.name for card in fitting_priors(kind, picture.shape, method))
+        allowed = fitting or "none is installed; `genprior train` makes one"
+        if not name:
+            raise InputError(f"This method needs {field}=; for this picture there are: {allowed}.")
+        prior = load_prior(name)
+        if prior.card.kind != kind or not _fits(prior.card, picture.shape):
+            size = "x".join(map(str, picture.shape))
+            raise InputError(
+                f"{name} is a prior of {prior.card.kind}s of {prior.card.shape} px; the picture is {size}. "
+                f"As {field} there are: {allowed}."
+            )
+        if not _serves(prior.card, method):
+            raise InputError(
+                f"Method {method.name!r} needs a linear picture prior; {name} is not. There are: {allowed}."
+            )
+        found[field] = prior
+    return found
+
+
+def fitting_priors(kind: str, shape: Sequence[int], method: Method) -> list[Card]:
+    """The installed priors of a kind ("image", "kernel") that a method can use with a picture of this shape."""
+    return [card for card in list_priors() if card.kind == kind and _fits(card, shape) and _serves(card, method)]
+
+
+def _serves(card: Card, method: Method) -> bool:
+    return not method.linear_prior or card.kind != "image" or card.arch == "linear"
+
+
+def _fits(card: Card, shape: Sequence[int]) -> bool:
+    if card.kind == "kernel":  # a plane, and not larger than the picture
+        return len(card.size) == 2 and all(side <= n for side, n in zip(card.size, shape, strict=False))
+    return card.size == tuple(shape[:2]) and card.channels == (3 if len(shape) == 3 else 1)
+
+
+def find_method(name: str) -> Method:
+    """Look a method up by name; InputError names those there are."""
+    if name not in METHODS:
+        raise InputError(f"Unknown method {name!r}; there are: {', '.join(METHODS)}.")
+    return METHODS[name]
+
+
+def check_kernel_size(size: KernelSize) -> tuple[int, int] | None:
+    """Height and width in pixels, each raised to the next odd number; None for "auto"."""
+    if size is None or size == "auto":
+        return None
+    sides = size if isinstance(size, tuple | list) else (size, size)
+    if len(sides) != 2 or not all(isinstance(s, int | np.integer) and not isinstance(s, bool) for s in sides):
+        raise InputError(f"kernel_size must be 'auto', an integer, or (height, width); got {size!r}.")
+    if min(sides) < 1:
+        raise InputError(f"kernel_size must be at least 1 pixel; got {size!r}.")
+    return int(sides[0]) | 1, int(sides[1]) | 1
