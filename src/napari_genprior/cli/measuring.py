@@ -66,3 +66,50 @@ def table5(folder: Path, sets: tuple[str, ...], method: str, count: int, each: b
 
     for line in table5_bench.lines(folder, sets, method, count, each):
         click.echo(line)
+
+
+def _gain_options(count: int):
+    """What the benches of gains over blurry pictures have in common."""
+    options = (
+        click.option("--method", default="classical", show_default=True),
+        click.option("--given/--auto", help="Tell the kernel's size, or let it be found.  [default: auto]"),
+        click.option(
+            "--count",
+            type=click.IntRange(1, count),
+            default=count,
+            show_default=True,
+            help="The first so many pictures.",
+        ),
+        click.option("--each", is_flag=True, help="A line per picture too."),
+    )
+
+    def decorate(command):
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+@bench.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@_gain_options(20)
+def lai(folder: Path, method: str, given: bool, count: int, each: bool) -> None:
+    """Lai et al. 2016: kernels of 31 and 51 pixels on 20 larger pictures."""
+    from ..bench import lai as lai_bench
+
+    for line in lai_bench.lines(folder, method, given, count, each):
+        click.echo(line)
+
+
+@bench.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--kernels", type=click.Path(path_type=Path), help="The Levin folder.  [default: ../levin beside FOLDER]")
+@click.option("--colour/--grey", default=True, show_default=True)
+@_gain_options(96)
+def kodak(folder: Path, kernels: Path | None, colour: bool, method: str, given: bool, count: int, each: bool) -> None:
+    """Twelve Kodak pictures under the eight kernels of Levin et al., 1% noise."""
+    from ..bench import kodak as kodak_bench
+
+    for line in kodak_bench.lines(folder, kernels or folder.parent / "levin", method, given, not colour, count, each):
+        click.echo(line)
