@@ -32,6 +32,7 @@ class Method:
     summary: str
     needs_kernel: bool = False
     linear_prior: bool = False  # the picture prior must be a linear generator
+    untrained: bool = False  # priors are untrained networks: minutes, not seconds
     keeps_budget: bool = False  # the recipe itself ends in time, with its best; others are stopped at a snapshot
 
 
@@ -62,6 +63,7 @@ METHODS: dict[str, Method] = {
             selfdeblur,
             SelfDeblurSettings,
             "Untrained networks for picture and kernel (Ren et al., CVPR 2020): minutes to hours.",
+            untrained=True,
         ),
         Method(
             "evidence",

@@ -8,6 +8,7 @@ from napari.utils.notifications import notification_manager
 
 from napari_genprior._napari._deblur_widget import DeblurWidget
 from napari_genprior._napari._priors import uses_image_prior
+from napari_genprior._napari._untrained_widget import UntrainedWidget
 from napari_genprior.blur import motion
 from napari_genprior.methods import METHODS
 from napari_genprior.simulation import simulate
@@ -299,7 +300,7 @@ def test_every_method_runs_from_the_widget(qtbot, viewer, sharp, finish, name):
     made = simulate(sharp, motion(7, 30), noise=0.01)
     viewer.add_image(made.kernel, name="true kernel")
     viewer.add_image(made.blurred, name="b")
-    widget = DeblurWidget(viewer)
+    widget = (UntrainedWidget if METHODS[name].untrained else DeblurWidget)(viewer)
     qtbot.addWidget(widget)
     widget.method.setCurrentText(name)
     widget.kernel_size.auto.setChecked(False)
@@ -315,9 +316,10 @@ def test_every_method_runs_from_the_widget(qtbot, viewer, sharp, finish, name):
     assert viewer.layers["b deblurred"].metadata["genprior"]["provenance"]["method"] == name
 
 
-def test_methods_with_picture_priors_have_a_widget_of_their_own(widget):
+def test_methods_with_networks_for_the_picture_have_widgets_of_their_own(widget):
     offered = [widget.method.itemText(i) for i in range(widget.method.count())]
-    assert offered == [name for name, method in METHODS.items() if not uses_image_prior(method)]
+    others = {name for name, method in METHODS.items() if uses_image_prior(method) or method.untrained}
+    assert offered == [name for name in METHODS if name not in others]
     assert "slow" in offered
 
 

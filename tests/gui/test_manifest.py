@@ -38,7 +38,12 @@ def manifest() -> PluginManifest:
 def test_discovery_finds_the_widgets_and_imports_neither_torch_nor_our_modules():
     done = subprocess.run([sys.executable, "-c", DISCOVER], capture_output=True, text=True, check=True)
     found = json.loads(done.stdout.splitlines()[-1])
-    assert set(found["widgets"]) == {"Deblur", "Generator-prior deblurring", "Blur simulation"}
+    assert set(found["widgets"]) == {
+        "Deblur",
+        "Generator-prior deblurring",
+        "Untrained-prior deblurring",
+        "Blur simulation",
+    }
     assert found["loaded"] == []
 
 

@@ -18,7 +18,7 @@ KERNEL_SIZE = 21  # px, where the spin box starts when "auto" is switched off
 
 
 class DeblurWidget(DeblurFrame):
-    """Deblur without a pretrained picture prior: the kernel is unknown, or taken from a layer.
+    """Deblur without a picture prior that is a network: the kernel is unknown, or taken from a layer.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class DeblurWidget(DeblurFrame):
     """
 
     def offers(self, method: Method) -> bool:
-        return not uses_image_prior(method)
+        return not uses_image_prior(method) and not method.untrained
 
     def add_choices(self, column: QVBoxLayout) -> None:
         self.kernel = LayerCombo(self._viewer, _layers.is_kernel, _layers.looks_like_kernel)

@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from qtpy.QtCore import QSize, Signal
 from qtpy.QtGui import QValidator
 from qtpy.QtWidgets import (
+    QAbstractSlider,
     QAbstractSpinBox,
     QCheckBox,
     QComboBox,
@@ -168,6 +169,8 @@ def get_value(editor: QWidget) -> Any:
             return editor.isChecked()
         case QLineEdit():
             return editor.text()
+        case QAbstractSlider():
+            return editor.value()
     editor.interpretText()  # a number may be typed in and not yet entered
     return editor.value()
 

@@ -16,11 +16,23 @@ from ..methods import METHODS, Method
 from ..planning import plan
 from . import _layers
 from ._drawings import KernelView, LossPlot
-from ._editors import rich
+from ._editors import get_value, rich
 from ._forms import FormPairs, Rows, SettingsForm
 from ._layers import Picked
 from ._output import Outcome, Output
-from ._parts import NO_PICTURE, Advanced, LayerCombo, Message, debounced, scrolled, seed_box, side_by_side, size_text
+from ._parts import (
+    NO_PICTURE,
+    Advanced,
+    LayerCombo,
+    Message,
+    budget_slider,
+    debounced,
+    remaining,
+    scrolled,
+    seed_box,
+    side_by_side,
+    size_text,
+)
 from ._worker import Done, Failed, Live, Running, deblurring
 
 CLOSED = "The widget was closed during the run; this is the last picture it showed."
@@ -44,6 +56,7 @@ class DeblurFrame(Running):
         self._build()
         self.picture.changed.connect(self._soon)
         self.device.currentIndexChanged.connect(self._soon)
+        self.budget.changed.connect(self._soon)
         self.method.currentIndexChanged.connect(self._method_changed)
         napari_viewer.dims.events.current_step.connect(self._soon)
         self._method_changed()
@@ -78,6 +91,7 @@ class DeblurFrame(Running):
         self.seed = seed_box()
         self.device = QComboBox()
         self.device.addItems(["auto", *available_devices()])
+        self.budget = budget_slider()
 
         self.wish = QWidget()
         wish = QVBoxLayout(self.wish)
@@ -91,6 +105,7 @@ class DeblurFrame(Running):
         self._forms = FormPairs(self.in_sight, self.chosen_apart, self.advanced, self._soon)
         wish.addWidget(self._forms)
         self.rest = Rows()
+        self.rest.add("budget", "Time budget", self.budget, "Seconds after which the best so far is the result.")
         self.rest.add("seed", "Seed", self.seed, "Equal seeds give equal results on one machine.")
         self.rest.add("device", "Device", self.device, "Where to compute.")
         wish.addWidget(self.rest)
@@ -125,6 +140,7 @@ class DeblurFrame(Running):
             "method": self.chosen.name,
             "seed": self.seed.value(),
             "device": self.device.currentText(),
+            "budget_s": get_value(self.budget),
             "settings": advanced.values() | in_sight.values(),
             **self.own_arguments(),
         }
@@ -211,7 +227,8 @@ class DeblurFrame(Running):
 
     def live(self, message: Live) -> None:
         self.bar.setValue(round(1000 * message.fraction))
-        self.stage.say(f"{message.stage}, {time.monotonic() - self._started:.0f} s")
+        seconds = time.monotonic() - self._started
+        self.stage.say(f"{message.stage}, {remaining(message.fraction, seconds, get_value(self.budget))}")
         if message.loss is not None:
             if not self.plot.steps:
                 self._scroll_timer.start()

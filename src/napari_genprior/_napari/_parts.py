@@ -20,11 +20,13 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
+from superqt import QCollapsible, QLabeledSlider
 
-from ._editors import INT_MAX, rich
+from ._editors import INT_MAX, Optional, rich
 
+FIRST_GUESS = 0.05  # of a run; what was done before says little about the rest
 DOCK_WIDTH = 300  # px, the least at which no text of the forms is cut
+LONGEST_BUDGET, DEFAULT_BUDGET = 600, 60  # s; where the slider ends, and where it starts once it is switched on
 NO_PICTURE = "Open or choose an image layer first."
 NO_KERNEL = "Open or choose a layer with the blur kernel first."
 # strong enough on napari's dark and light themes alike
@@ -173,6 +175,22 @@ def seed_box() -> QSpinBox:
     box = QSpinBox()
     box.setRange(0, INT_MAX)
     return box
+
+
+def budget_slider() -> Optional:
+    """For the seconds a run may take; None for no limit."""
+    slider = QLabeledSlider(Qt.Orientation.Horizontal)
+    slider.setRange(1, LONGEST_BUDGET)
+    slider.setValue(DEFAULT_BUDGET)
+    return Optional(slider, "no limit")
+
+
+def remaining(fraction: float, seconds: float, budget: float | None) -> str:
+    """For a person: how long a run has taken, and how long it may still take; at the start nobody knows."""
+    left = seconds * (1 - fraction) / fraction if fraction > FIRST_GUESS else None
+    if budget is not None:
+        left = max(0.0, min(budget - seconds, left if left is not None else budget))
+    return f"{seconds:.0f} s" if left is None else f"{seconds:.0f} s, about {left:.0f} s left"
 
 
 def size_text(shape: Sequence[int]) -> str:

@@ -1,0 +1,56 @@
+"""*Untrained-prior deblurring*, and the time budget that all widgets have."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from napari_genprior import methods
+from napari_genprior._napari._parts import remaining
+from napari_genprior._napari._untrained_widget import UntrainedWidget
+
+
+@pytest.fixture
+def widget(qtbot, viewer, slow):
+    methods.METHODS["slow"] = replace(methods.METHODS["slow"], untrained=True)
+    made = UntrainedWidget(viewer)
+    qtbot.addWidget(made)
+    return made
+
+
+def test_it_offers_the_untrained_methods_alone(widget):
+    offered = {widget.method.itemText(i) for i in range(widget.method.count())}
+    assert offered == {name for name, method in methods.METHODS.items() if method.untrained}
+    assert {"slow", "selfdeblur"} <= offered
+
+
+def test_a_budget_ends_the_run_with_the_best_so_far(widget, viewer, slow, picture, wait_until, finish, qtbot):
+    viewer.add_image(picture, name="b")
+    widget.budget.auto.setChecked(False)
+    widget.budget.editor.setValue(1)
+    wait_until(lambda: "at most 1 s" in widget.sentence.text())
+    widget.run_or_cancel()
+    slow.step()
+    wait_until(lambda: "b deblurred" in viewer.layers)
+    qtbot.wait(1100)  # ms; the second is over when the next step is done
+    slow.step()
+    finish(widget)
+    report = viewer.layers["b deblurred"].metadata["genprior"]
+    assert report["provenance"]["arguments"]["budget_s"] == 1
+    assert report["status"]["code"] == "stopped"
+    assert "The 1 s were over; the state at step 2 of 6" in widget.verdict.text()
+
+
+@pytest.mark.parametrize(
+    ("fraction", "seconds", "budget", "text"),
+    [
+        (0.01, 3, None, "3 s"),
+        (0.25, 10, None, "10 s, about 30 s left"),
+        (0.25, 10, 15, "10 s, about 5 s left"),
+        (0.01, 3, 60, "3 s, about 57 s left"),
+        (0.25, 20, 15, "20 s, about 0 s left"),
+    ],
+)
+def test_the_time_left_is_told(fraction, seconds, budget, text):
+    assert remaining(fraction, seconds, budget) == text
