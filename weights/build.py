@@ -22,6 +22,7 @@ from napari_genprior.settings import TrainingSettings
 from napari_genprior.training import data, volumes
 from napari_genprior.training.loop import run
 from napari_genprior.training.proposals import ProposalTask
+from napari_genprior.training.restorers import RestorerTask
 from napari_genprior.training.tasks import GeneratorTask, Task
 from napari_genprior.zoo.card import read_card
 from napari_genprior.zoo.store import load_prior
@@ -44,6 +45,7 @@ class Recipe:
     count: int = 40_000
     size: int = field(default=28)
     pair: tuple[str, str] | None = None
+    restorer: bool = False
     edges: float | None = None  # for the card, found on held-out training pictures blurred by simulated shakes
 
 
@@ -59,6 +61,11 @@ NUMBERS = (
     "SVHN: non-commercial use",
 )
 NUCLEI = ("64-pixel tiles of nuclei under fluorescence (Data Science Bowl 2018)", OURS, "CC0 (BBBC038)")
+NATURAL = (
+    "natural grey pictures, 180 px (Berkeley Segmentation Dataset)",
+    RESEARCH,
+    "Berkeley Segmentation Dataset: non-commercial research and education",
+)
 DIGITS = ("60,000 handwritten digits, MNIST training set", OURS, "CC BY-SA 3.0 (MNIST)")
 
 VAE = {"arch": "blur-vae", "latent": 50, "turn": True}
@@ -92,6 +99,12 @@ RECIPES = {
     "start-house-numbers-32-motion-28": Recipe(
         None, {"minutes": 4}, *NUMBERS, count=20_000, pair=("house-numbers-32", "motion-28")
     ),
+    "restorer": Recipe(
+        framing.natural,
+        {"minutes": 55, "batch": 2, "held_out": 0.2, "average": 0.998, "evaluate_every": 200, "patience": 0},
+        *NATURAL,
+        restorer=True,
+    ),
     "motion-28-linear": Recipe("shake", {"arch": "linear", "latent": 50}, count=20_000),
     "digits-28-linear": Recipe(framing.digits, {"arch": "linear", "latent": 150}, *DIGITS),
     "house-numbers-32-linear": Recipe(framing.house_numbers, {"arch": "linear", "latent": 300}, *NUMBERS),
@@ -118,6 +131,8 @@ def task_of(recipe: Recipe, settings: TrainingSettings, folder: Path, out: Path)
         image, kernel = (load_prior(out / f"{name}.json") for name in recipe.pair)
         pictures = framed(recipe, settings, folder) if recipe.source else None
         return ProposalTask(image, kernel, settings, pictures, simulated("shake", recipe, settings))
+    if recipe.restorer:
+        return RestorerTask(framed(recipe, settings, folder), settings)
     if isinstance(recipe.source, str):
         return GeneratorTask(simulated(recipe.source, recipe, settings), settings)
     return GeneratorTask(framed(recipe, settings, folder), settings)

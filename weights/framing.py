@@ -55,6 +55,12 @@ def shoes(folder: Path) -> np.ndarray:
     return np.stack([np.asarray(image) for image in images + [squeezed(image) for image in images]])
 
 
+def natural(folder: Path) -> np.ndarray:
+    """As they are, uint8 [400, 180, 180, 1]."""
+    with np.load(folder / "bsd400" / "bsd400.npz") as content:
+        return content["train"][..., None]
+
+
 def house_numbers(folder: Path, copies: int = 24, seed: int = 0) -> np.ndarray:
     """1040 digits, each seen ``copies`` times: shifted, scaled, recoloured, inverted. Few real ones exist."""
     rng = np.random.default_rng(seed)

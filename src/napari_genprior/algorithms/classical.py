@@ -10,13 +10,14 @@ from ..classical.known_kernel import deconvolve, noise_std, residual_std, streng
 from ..classical.rivals import pick, search_by_rivals
 from ..settings import ClassicalSettings, KnownKernelSettings
 from .base import Problem, Recipe, Snapshot, Solution
+from .final import final_picture
 
 KERNEL_NOISE = 0.01  # an estimated kernel errs like at least this much noise, fraction of the range
 LEAST_NOISE = 0.002  # of a given kernel and rounding
 
 
 def classical(problem: Problem) -> Recipe:
-    """Kernel by rival coarse-to-fine L0 searches, picture by total variation (:mod:`.classical`)."""
+    """Kernel by rival coarse-to-fine L0 searches (:mod:`.classical`), then the picture for it."""
     s, blurred = problem.settings, problem.blurred
     assert isinstance(s, ClassicalSettings)
     if problem.kernel is not None:
@@ -30,17 +31,17 @@ def classical(problem: Problem) -> Recipe:
         )
 
     kernels = yield from relay(search_by_rivals(blurred, problem.kernel_size, noise), snapshot)
-    strength = s.smoothing * strength_for(max(noise, KERNEL_NOISE))
-    images = [deconvolve(blurred, kernel, strength) for kernel in kernels]
+    told = max(noise, KERNEL_NOISE)
+    images = [deconvolve(blurred, kernel, s.smoothing * strength_for(told)) for kernel in kernels]
     best = pick(kernels, [residual_std(blurred, x, k) for x, k in zip(images, kernels, strict=True)])
-    return Solution(images[best], kernels[best], chosen=best)
+    return Solution(final_picture(blurred, kernels[best], told, s), kernels[best], chosen=best)
 
 
 def known_kernel(problem: Problem) -> Recipe:
-    """Picture for a given kernel by total variation, as strong as the noise asks for."""
+    """Picture for a given kernel."""
     s, blurred = problem.settings, problem.blurred
-    assert isinstance(s, ClassicalSettings | KnownKernelSettings)
+    assert isinstance(s, KnownKernelSettings)
     assert problem.kernel is not None
     yield Snapshot(0, 1, "picture", blurred, problem.kernel)
-    strength = s.smoothing * strength_for(max(float(noise_std(blurred).mean()), LEAST_NOISE))
-    return Solution(deconvolve(blurred, problem.kernel, strength), problem.kernel)
+    noise = max(float(noise_std(blurred).mean()), LEAST_NOISE)
+    return Solution(final_picture(blurred, problem.kernel, noise, s), problem.kernel)

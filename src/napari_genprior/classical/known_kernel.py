@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..forward.convolve import convolve, transfer_function
 from ..forward.differences import differences, differences_adjoint, slope_power
-from .borders import smooth_wrap
+from .seen import Seen, on_canvas
 
 STEPS = 50
 SECOND = 0.5  # weight of second-order over first-order total variation
@@ -62,21 +62,22 @@ def deconvolve(blurred: Tensor, kernel: Tensor, strength: float, steps: int = ST
     M. Almeida, M. Figueiredo, "Deconvolving images with unknown boundaries using the alternating direction method
     of multipliers", IEEE Trans. Image Processing 22(8), 2013.
     """
-    height, width = blurred.shape[-2:]
-    kh, kw = kernel.shape[-2:]
-    canvas = smooth_wrap(blurred, (kh + 1, kw + 1))
-    shape = (canvas.shape[-2], canvas.shape[-1])
-    mask = torch.zeros((1, 1, *shape), device=blurred.device, dtype=blurred.dtype)
-    mask[..., :height, :width] = 1
+    seen = on_canvas(blurred, (kernel.shape[-2], kernel.shape[-1]))
+    return least_variation(seen, kernel, strength, steps)[..., : blurred.shape[-2], : blurred.shape[-1]]
+
+
+def least_variation(seen: Seen, kernel: Tensor, strength: float | Tensor, steps: int = STEPS) -> Tensor:
+    """:func:`deconvolve` on a canvas, ``[R, C, Y, X]``; ``strength`` may be one for each picture, ``[R, 1, 1, 1]``."""
+    x, shape = seen.canvas, (seen.canvas.shape[-2], seen.canvas.shape[-1])
     transfer = transfer_function(kernel, shape)
-    slope = slope_power(shape, blurred.device)
+    slope = slope_power(shape, x.device)
     denominator = RHO_DATA * transfer.abs().square() + RHO_TV * (slope + slope.square())
-    data = canvas * mask
-    x, blurred_x = canvas, canvas
+    blurred_x = x
     g1, g2 = differences(x), _second(x)
-    u0, u1, u2 = torch.zeros_like(canvas), torch.zeros_like(g1), torch.zeros_like(g2)
+    u0, u1, u2 = torch.zeros_like(x), torch.zeros_like(g1), torch.zeros_like(g2)
     for _ in range(steps):
-        v = (data + RHO_DATA * (blurred_x + u0)) / (mask + RHO_DATA)
+        model = blurred_x + u0
+        v = (seen.completed(model) + RHO_DATA * model) / (1 + RHO_DATA)
         d1, d2 = _shrunk(g1 + u1, strength / RHO_TV), _shrunk(g2 + u2, SECOND * strength / RHO_TV)
         u0, u1, u2 = u0 + blurred_x - v, u1 + g1 - d1, u2 + g2 - d2
         edges = torch.fft.rfft2(differences_adjoint(d1 - u1) + _second_adjoint(d2 - u2))
@@ -84,7 +85,7 @@ def deconvolve(blurred: Tensor, kernel: Tensor, strength: float, steps: int = ST
         x = torch.fft.irfft2(spectrum, s=shape)
         blurred_x = torch.fft.irfft2(spectrum * transfer, s=shape)
         g1, g2 = differences(x), _second(x)
-    return x[..., :height, :width]
+    return x
 
 
 def _second(x: Tensor) -> Tensor:
@@ -101,7 +102,7 @@ def _second_adjoint(h: Tensor) -> Tensor:
     return straight + mixed.roll(1, -1) - mixed
 
 
-def _shrunk(v: Tensor, threshold: float) -> Tensor:
+def _shrunk(v: Tensor, threshold: float | Tensor) -> Tensor:
     """Isotropic soft threshold of vectors along the first axis."""
     length = v.square().sum(0, keepdim=True).sqrt()
-    return v * (1 - threshold / length.clamp(min=max(threshold, 1e-12)))
+    return v * (1 - threshold / length.clamp(min=1e-12)).clamp(min=0)

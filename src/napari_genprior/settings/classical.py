@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from .base import Settings
 
 
-class ClassicalSettings(Settings):
-    """Coarse-to-fine kernel estimation with an L0 gradient prior, then a total-variation solve (``classical/``)."""
-
-    smoothing: float = Field(
-        1.0,
-        ge=0,
-        le=100,
-        title="Smoothing",
-        description="Strength of the total variation, as a multiple of what the noise asks for. "
-        "More hides noise and ringing, less keeps fine detail.",
-    )
-
-
 class KnownKernelSettings(Settings):
-    """The picture for a given kernel, by total variation (``classical/known_kernel.py``)."""
+    """The picture for a given kernel (``classical/learned_solve.py``, ``classical/known_kernel.py``)."""
 
+    final: Literal["learned", "tv"] = Field(
+        "learned",
+        title="Final solve",
+        description="By a network trained on natural pictures (for non-commercial research only, as they are; where it "
+        "is not installed, total variation), or by total variation, which has learnt nothing.",
+    )
     smoothing: float = Field(
         1.0,
         ge=0,
         le=100,
         title="Smoothing",
-        description="Strength of the total variation, as a multiple of what the noise asks for. "
-        "More hides noise and ringing, less keeps fine detail.",
+        description="Noise that is reckoned with, as a multiple of what the picture shows (strength of the total "
+        "variation likewise). More hides noise and ringing, less keeps fine detail.",
     )
+
+
+class ClassicalSettings(KnownKernelSettings):
+    """Coarse-to-fine kernel estimation with an L0 gradient prior, then the picture for it (``classical/``)."""

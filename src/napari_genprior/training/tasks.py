@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..settings import TrainingSettings
+from ..zoo.precision import NEVER_BYTES
 from ..zoo.registry import build
 from ..zoo.write import stored_precision
 from . import data, figures, learners
@@ -57,7 +58,7 @@ class Task(ABC):
 
     def stored(self, net: Any, device: torch.device) -> tuple[Any, dict[str, Any]]:
         """The model as it will be stored, in that precision, with its architecture's arguments."""
-        stored_precision(net, self.settings.half, self.about["kind"] == "kernel")
+        stored_precision(net, self.settings.half, self.about["kind"] in NEVER_BYTES)
         return net, self.about["arguments"]
 
     @abstractmethod

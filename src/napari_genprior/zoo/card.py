@@ -30,15 +30,18 @@ class Card(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")
-    kind: Literal["image", "kernel", "start"] = Field(
-        description="A prior of pictures or kernels; a start looks at a blurred picture and proposes latents of both."
+    kind: Literal["image", "kernel", "start", "restorer"] = Field(
+        description="A prior of pictures or kernels; a start looks at a blurred picture and proposes latents of both; "
+        "a restorer works inside the known-kernel solve."
     )
     starts_for: tuple[Named, Named] | None = Field(
         None, description="Of a start: the image and the kernel prior it belongs to."
     )
     arch: str
     arguments: dict[str, Any] = Field(description="Arguments of the architecture.")
-    latent: int = Field(ge=1, le=65536, description="Length of the latent vector; of a start, of both together.")
+    latent: int = Field(
+        ge=0, le=65536, description="Length of the latent vector; of a start, of both together; a restorer has none."
+    )
     distribution: Literal["normal"] = Field(description="Of the latent vector.")
     channels: int = Field(ge=1, le=16)
     size: tuple[int, int] | tuple[int, int, int] = Field(
@@ -57,9 +60,11 @@ class Card(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _whose_start(self) -> Self:
+    def _kind_has_its_own(self) -> Self:
         if (self.kind == "start") != (self.starts_for is not None):
             raise ValueError("a start, and nothing else, names the two priors it belongs to in starts_for")
+        if (self.kind == "restorer") != (self.latent == 0):
+            raise ValueError("a restorer, and nothing else, has no latent")
         return self
 
     @property

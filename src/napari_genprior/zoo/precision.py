@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 FULL_PRECISION = ("residual_spectrum",)  # powers as small as 1e-8, which float16 cannot hold
+NEVER_BYTES = ("kernel", "restorer")  # kinds of models that 8 bits would cost more
 LARGE = 4096  # values; smaller tensors are not worth it
 STEP = ".step"  # of the tensor of the same name: [rows], value of the integer 1
 LARGEST = 127

@@ -17,6 +17,8 @@ from .precision import unpack
 from .projection import Projection, project
 from .registry import build
 
+PRIORS = ("image", "kernel")  # kinds of models that users choose from
+
 
 @dataclass(frozen=True)
 class Generator:
@@ -64,11 +66,11 @@ def list_priors() -> list[Card]:
     ModelError
         A card that cannot be read.
     """
-    return [card for card in list_models() if card.kind != "start"]
+    return [card for card in list_models() if card.kind in PRIORS]
 
 
 def list_models() -> list[Card]:
-    """The cards of all that is installed: priors, and the starts that belong to pairs of them."""
+    """The cards of all that is installed: priors, the starts that belong to pairs of them, restorers."""
     found: dict[str, Card] = {}
     for path in paths():
         card = read_card(path)
@@ -96,6 +98,8 @@ def load_prior(name: str | Path) -> Generator:
     if card.starts_for is not None:
         pair = " and ".join(prior.name for prior in card.starts_for)
         raise ModelError(f"{card.name} is no prior: it proposes starts for {pair}, and is used with them by itself.")
+    if card.kind not in PRIORS:
+        raise ModelError(f"{card.name} is no prior but a {card.kind}: known-kernel solves use it by themselves.")
     net = load_net(card, path)
     with torch.no_grad():
         shape = tuple(net(torch.zeros(1, card.latent)).shape) if getattr(net, "latent", None) == card.latent else None

@@ -12,7 +12,7 @@ from torch import nn
 from ..errors import InputError, ModelError
 from ..io import written_whole
 from .card import Card
-from .precision import pack, unpack
+from .precision import NEVER_BYTES, pack, unpack
 
 
 def write_prior(net: nn.Module, folder: Path, *, half: bool = True, **about: Any) -> Card:
@@ -35,7 +35,7 @@ def write_prior(net: nn.Module, folder: Path, *, half: bool = True, **about: Any
     """
     from safetensors.torch import save
 
-    tensors = pack(net.state_dict(), half=half, kernel=about.get("kind") == "kernel")
+    tensors = pack(net.state_dict(), half=half, kernel=about.get("kind") in NEVER_BYTES)
     if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
         raise ModelError("The weights hold NaN or infinite values; nothing was written.")
     content = save(tensors)

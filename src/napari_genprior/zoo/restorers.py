@@ -1,0 +1,38 @@
+"""The network inside known-kernel solves: the installed restorer."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from ..errors import ModelError
+from ..nets.restorer import Restorer
+from .card import Card, read_card
+from .store import load_net, paths
+
+
+def find_restorer(device: torch.device) -> Restorer | None:
+    """The installed restorer on a device, the user's own first; None where there is none.
+
+    Raises
+    ------
+    ModelError
+        Its weights are missing or damaged, or not those that its card names.
+    """
+    for path in paths():
+        card = read_card(path)
+        if card.kind == "restorer":
+            return _checked(card.model_dump_json(), path, device)
+    return None
+
+
+@lru_cache(maxsize=4)
+def _checked(card_text: str, path: Path, device: torch.device) -> Restorer:
+    """Kept in memory: reading and hashing it takes a tenth of a small solve."""
+    card = Card.model_validate_json(card_text)
+    net = load_net(card, path)
+    if not isinstance(net, Restorer):
+        raise ModelError(f"{card.name} is called a restorer, but is of architecture {card.arch}.")
+    return net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
