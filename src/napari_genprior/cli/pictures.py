@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..errors import FileError, InputError
+from ..errors import InputError
 from ..settings import BlurSettings, NoiseSettings
+from .arguments import chosen, kernel_size, repeat, same_input
 from .base import follow, genprior, not_onto_input, options_from, verdict_line
 
 
@@ -49,45 +49,6 @@ def simulate(
     )
 
 
-def _kernel_size(_context: click.Context, _parameter: click.Parameter, text: str | None) -> Any:
-    if text is None or text == "auto":
-        return text
-    try:
-        sides = [int(side) for side in text.lower().split("x")]
-    except ValueError:
-        sides = []
-    if len(sides) not in (1, 2):
-        raise click.BadParameter(f"got {text!r}; allowed are auto, a number of pixels, or HEIGHTxWIDTH.")
-    return sides[0] if len(sides) == 1 else tuple(sides)
-
-
-def _repeat(report_file: Path) -> dict[str, Any]:
-    """The arguments of an earlier run, from its report."""
-    try:
-        report = json.loads(report_file.read_text(encoding="utf-8"))
-        provenance = report["provenance"]
-        size = provenance["arguments"]["kernel_size"]
-        return {
-            "source": Path(report["files"]["input"]),
-            "kernel_file": Path(report["files"]["kernel"]) if report["files"]["kernel"] else None,
-            "method": provenance["method"],
-            "settings": provenance["settings"],
-            "kernel_size": size if size == "auto" else tuple(size),
-            "seed": provenance["seed"],
-            "device": provenance["device"],
-            "budget_s": provenance["arguments"].get("budget_s"),
-            "threads": provenance["threads"],
-            "input_sha256": provenance["input_sha256"],
-            "kernel_sha256": provenance["arguments"]["kernel_sha256"],
-        }
-    except OSError as error:
-        raise FileError(f"The report {report_file} cannot be read: {error.strerror or error}.") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{report_file} is not a report of genprior deblur ({type(error).__name__}: {error})."
-        ) from error
-
-
 @genprior.command()
 @click.argument("source", metavar="[IN]", required=False, type=click.Path(path_type=Path))
 @click.option(
@@ -99,9 +60,7 @@ def _repeat(report_file: Path) -> dict[str, Any]:
 )
 @click.option("--method", help="One of those the README lists.  [default: auto]")
 @click.option("--kernel", "kernel_file", type=click.Path(path_type=Path), help="The kernel, where it is known.")
-@click.option(
-    "--kernel-size", callback=_kernel_size, help="auto, a number of pixels, or HEIGHTxWIDTH.  [default: auto]"
-)
+@click.option("--kernel-size", callback=kernel_size, help="auto, a number of pixels, or HEIGHTxWIDTH.  [default: auto]")
 @click.option("--image-prior", help="Name of a pretrained image prior.")
 @click.option("--kernel-prior", help="Name of a pretrained kernel prior.")
 @click.option("--restarts", type=click.IntRange(1), help="Random restarts, for methods that have them.")
@@ -110,8 +69,12 @@ def _repeat(report_file: Path) -> dict[str, Any]:
 @click.option("--device", help="auto, cpu, cuda, cuda:N, mps.  [default: auto]")
 @click.option("--budget", "budget_s", type=float, help="Seconds after which the best so far is taken.")
 @click.option(
-    "--settings", "settings_file", type=click.Path(path_type=Path), help="JSON file with the method's own settings."
+    "--settings",
+    "settings_file",
+    type=click.Path(path_type=Path),
+    help="JSON file: the method's own settings, or all that a widget saved; options go before it.",
 )
+@click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="One of the method's own settings.")
 @click.option("--report", type=click.Path(path_type=Path), help="Write figures, settings and versions here (JSON).")
 @click.option("--kernel-out", type=click.Path(path_type=Path), help="Write the kernel here (float TIFF).")
 @click.option(
@@ -123,6 +86,7 @@ def deblur(
     output: Path,
     kernel_file: Path | None,
     settings_file: Path | None,
+    values: tuple[str, ...],
     report: Path | None,
     kernel_out: Path | None,
     report_file: Path | None,
@@ -133,11 +97,11 @@ def deblur(
     arguments = {name: value for name, value in given.items() if value is not None}
     earlier: dict[str, Any] = {}
     if report_file:
-        if arguments or kernel_file or settings_file:
+        if arguments or kernel_file or settings_file or values:
             raise InputError(
                 "--from repeats a run as it was; only IN, -o, --report, --kernel-out and --quiet may stand beside it."
             )
-        earlier = _repeat(report_file)
+        earlier = repeat(report_file)
         source = source or earlier["source"]
         kernel_file = earlier["kernel_file"]
         arguments = {
@@ -145,8 +109,7 @@ def deblur(
         }
     if source is None:
         raise click.UsageError("Missing argument IN (the blurred picture), or --from with a report.")
-    if settings_file:
-        arguments["settings"] = _read_settings(settings_file)
+    arguments = chosen(arguments, settings_file, values)
     not_onto_input(source, output, report, kernel_out)
     from ..io import as_type, check_place, check_writable, read_image, write_image, write_json
 
@@ -165,7 +128,7 @@ def deblur(
     kernel = read_image(kernel_file) if kernel_file else None
     plan = planning.plan(image, kernel=kernel, **arguments)
     if earlier:
-        _same_input(deblurring, plan, earlier, source)
+        same_input(plan, earlier, source)
     result = follow(deblurring.run(plan), plan.sentence, quiet)
     write_image(output, as_type(result.image, image.dtype))
     if kernel_out:
@@ -174,25 +137,3 @@ def deblur(
         files = {"input": str(source), "kernel": str(kernel_file) if kernel_file else None, "output": str(output)}
         write_json(report, {**result.report(), "files": files})
     click.echo(f"{output}: {verdict_line(result)}")
-
-
-def _read_settings(path: Path) -> dict[str, Any]:
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FileError(f"The settings {path} cannot be read: {error.strerror or error}.") from error
-    except ValueError as error:
-        raise InputError(f"The settings {path} are not JSON ({error}).") from error
-    if not isinstance(settings, dict):
-        raise InputError(f"The settings {path} must be a JSON object of names and values.")
-    return settings
-
-
-def _same_input(deblurring: Any, plan: Any, earlier: dict[str, Any], source: Path) -> None:
-    if deblurring.array_hash(plan.image) != earlier["input_sha256"]:
-        raise InputError(
-            f"{source} is not the picture of that run (SHA-256 differs); a run repeats only on its own input."
-        )
-    kernel_hash = None if plan.kernel is None else deblurring.array_hash(plan.kernel)
-    if kernel_hash != earlier["kernel_sha256"]:
-        raise InputError("The kernel file is not the kernel of that run (SHA-256 differs).")

@@ -1,0 +1,87 @@
+"""What ``genprior deblur`` makes of its options: numbers of pixels, settings files, reports of earlier runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import FileError, InputError
+
+
+def kernel_size(_context: click.Context, _parameter: click.Parameter, text: str | None) -> Any:
+    if text is None or text == "auto":
+        return text
+    try:
+        sides = [int(side) for side in text.lower().split("x")]
+    except ValueError:
+        sides = []
+    if len(sides) not in (1, 2):
+        raise click.BadParameter(f"got {text!r}; allowed are auto, a number of pixels, or HEIGHTxWIDTH.")
+    return sides[0] if len(sides) == 1 else tuple(sides)
+
+
+def repeat(report_file: Path) -> dict[str, Any]:
+    """The arguments of an earlier run, from its report."""
+    try:
+        report = json.loads(report_file.read_text(encoding="utf-8"))
+        provenance = report["provenance"]
+        size = provenance["arguments"]["kernel_size"]
+        return {
+            "source": Path(report["files"]["input"]),
+            "kernel_file": Path(report["files"]["kernel"]) if report["files"]["kernel"] else None,
+            "method": provenance["method"],
+            "settings": provenance["settings"],
+            "kernel_size": size if size == "auto" else tuple(size),
+            "seed": provenance["seed"],
+            "device": provenance["device"],
+            "budget_s": provenance["arguments"].get("budget_s"),
+            "threads": provenance["threads"],
+            "input_sha256": provenance["input_sha256"],
+            "kernel_sha256": provenance["arguments"]["kernel_sha256"],
+        }
+    except OSError as error:
+        raise FileError(f"The report {report_file} cannot be read: {error.strerror or error}.") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{report_file} is not a report of genprior deblur ({type(error).__name__}: {error})."
+        ) from error
+
+
+def same_input(plan: Any, earlier: dict[str, Any], source: Path) -> None:
+    """Refuse to repeat a run on another picture or kernel."""
+    from ..deblurring import array_hash
+
+    if array_hash(plan.image) != earlier["input_sha256"]:
+        raise InputError(
+            f"{source} is not the picture of that run (SHA-256 differs); a run repeats only on its own input."
+        )
+    kernel_hash = None if plan.kernel is None else array_hash(plan.kernel)
+    if kernel_hash != earlier["kernel_sha256"]:
+        raise InputError("The kernel file is not the kernel of that run (SHA-256 differs).")
+
+
+def chosen(options: dict[str, Any], settings_file: Path | None, values: tuple[str, ...]) -> dict[str, Any]:
+    """Arguments of ``planning.plan``: of a settings file, over it the options, over its settings ``NAME=VALUE``."""
+    from .. import wishes
+
+    wish = wishes.load(settings_file) if settings_file else {}
+    named = {source["method"] for source in (wish, options) if "method" in source}
+    if len(named) > 1:
+        raise InputError(f"{settings_file} is for method {wish['method']!r}, not {options['method']!r}.")
+    arguments = wish | options
+    if values:
+        arguments["settings"] = arguments.get("settings", {}) | dict(map(_setting, values))
+    return arguments
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        raise InputError(f"--set wants NAME=VALUE; got {text!r}.")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value  # a word needs no quotes

@@ -1,0 +1,98 @@
+"""Wishes: what is kept of a run's arguments does the run again, as a file, as a script and as a command."""
+
+import shlex
+
+import numpy as np
+import pytest
+
+import napari_genprior as gp
+from napari_genprior import cli, wishes
+from napari_genprior.errors import FileError, InputError
+from napari_genprior.io import as_type, read_image, write_image
+from pictures import blocks
+
+ARGUMENTS = {
+    "method": "known-kernel", "seed": 3, "device": "auto", "budget_s": None, "settings": {"smoothing": 2.0},
+}  # fmt: skip
+
+
+@pytest.fixture
+def files(tmp_path):
+    kernel = gp.blur.motion(5, 20)
+    blurred = gp.simulate((blocks() * 255).astype(np.uint8), kernel, noise=0.005, seed=0).blurred
+    write_image(tmp_path / "it's blurred.png", as_type(blurred, np.dtype(np.uint8)))
+    write_image(tmp_path / "kernel.tif", kernel)
+    return str(tmp_path / "it's blurred.png"), str(tmp_path / "kernel.tif"), tmp_path / "it's blurred-deblurred.png"
+
+
+@pytest.fixture
+def expected(files):
+    image, kernel = read_image(files[0]), read_image(files[1])
+    return as_type(gp.deblur(image, kernel=kernel, **ARGUMENTS).image, image.dtype)
+
+
+def test_a_saved_wish_comes_back_without_the_kernel(tmp_path):
+    wish = ARGUMENTS | {"kernel_size": (9, 7)}
+    wishes.save(tmp_path / "wish.json", wish | {"kernel": np.ones((3, 3))})
+    assert wishes.load(tmp_path / "wish.json") == wish | {"kernel_size": [9, 7]}
+
+
+def test_settings_alone_are_a_wish_too(tmp_path):
+    (tmp_path / "settings.json").write_text('{"smoothing": 2}')
+    assert wishes.load(tmp_path / "settings.json") == {"settings": {"smoothing": 2}}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("[1]", "JSON object"), ("{", "not JSON"), ('{"method": "auto", "kernle": 3}', "unknown entry 'kernle'")],
+)
+def test_other_files_are_refused(tmp_path, text, words):
+    (tmp_path / "wish.json").write_text(text)
+    with pytest.raises(InputError, match=words):
+        wishes.load(tmp_path / "wish.json")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileError, match="none.json"):
+        wishes.load(tmp_path / "none.json")
+
+
+def test_what_is_at_its_default_is_left_out():
+    assert wishes.short(ARGUMENTS) == {"method": "known-kernel", "seed": 3, "settings": {"smoothing": 2.0}}
+    assert wishes.short({"method": "auto", "kernel_size": "auto", "settings": {}}) == {}
+
+
+def test_the_script_does_the_run_again(files, expected, capsys):
+    source, kernel, output = files
+    exec(wishes.as_script(ARGUMENTS, source, kernel), {})  # our own text, made two lines above
+    np.testing.assert_array_equal(read_image(output), expected)
+    assert capsys.readouterr().out
+
+
+def test_the_command_does_the_run_again(files, expected):
+    source, kernel, output = files
+    command = shlex.split(wishes.as_command(ARGUMENTS, source, kernel))
+    assert command[0] == "genprior"
+    assert cli.main(command[1:]) == 0
+    np.testing.assert_array_equal(read_image(output), expected)
+
+
+def test_a_command_with_every_kind_of_argument():
+    command = wishes.as_command(
+        {"kernel_size": (9, 7), "budget_s": 2.5, "settings": {"smoothing": 0.5}}, "a b.tif", None
+    )
+    assert command == (
+        "genprior deblur 'a b.tif' -o 'a b-deblurred.tif' --kernel-size 9x7 --budget 2.5 --set smoothing=0.5"
+    )
+
+
+def test_a_wish_and_options_on_the_command_line(files, expected, tmp_path, capsys):
+    source, kernel, _ = files
+    wishes.save(tmp_path / "wish.json", ARGUMENTS | {"settings": {"smoothing": 9.0}})
+    words = ["deblur", source, "-o", str(tmp_path / "o.png"), "--kernel", kernel, "--settings"]
+    assert cli.main([*words, str(tmp_path / "wish.json"), "--set", "smoothing=2"]) == 0
+    np.testing.assert_array_equal(read_image(tmp_path / "o.png"), expected)
+    assert cli.main([*words, str(tmp_path / "wish.json"), "--method", "classical"]) == 2
+    assert "is for method 'known-kernel', not 'classical'" in capsys.readouterr().err
+    assert cli.main([*words, str(tmp_path / "wish.json"), "--set", "smoothing"]) == 2
+    assert "NAME=VALUE" in capsys.readouterr().err
