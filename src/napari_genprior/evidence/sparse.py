@@ -77,7 +77,7 @@ class SparseEvidence:
         rest = self._crop(net.residual_spectrum.sqrt().mean(0).square()) * (pixels / (height * width))
         if len(dropped):
             rest = rest + torch.fft.rfft2(dropped.view(-1, side, side), norm="ortho").abs().square().sum(0)
-        self._shifts = _differences(side, blurred.device)
+        self._shifts = _differences(side, blurred.device).flatten()
         covariance = kept.T @ kept + self._circulant(torch.fft.irfft2(rest, s=(side, side)))
         small = 1e-4 * covariance.diagonal().mean() * torch.eye(pixels, device=blurred.device)
         self.precision = torch.linalg.inv((covariance + small).double()).float()
@@ -88,6 +88,12 @@ class SparseEvidence:
         grid = index.view(side, side)
         self._index = index
         self._next = torch.stack([grid.roll(-1, 1).flatten(), grid.roll(-1, 0).flatten()])
+        here = index.expand(2, -1)
+        rows, columns = (
+            torch.stack([here, self._next, here, self._next]),
+            torch.stack([here, self._next, self._next, here]),
+        )
+        self._places = (rows * pixels + columns).flatten()  # of w, w, -w, -w in D'WD
 
     def start(self, count: int) -> Weights:
         """Weights before anything is known of the picture."""
@@ -104,13 +110,13 @@ class SparseEvidence:
     def improved(self, kernels: Tensor, weights: Weights) -> Weights:
         """One update of the weights, which never lowers F."""
         _, x, factor = self._posterior(self.transfer(kernels), weights)
-        inverse = torch.cholesky_inverse(factor)
+        inverse = _inverse(factor)
         spread = inverse.diagonal(dim1=-2, dim2=-1)
         across = torch.stack([inverse[:, self._index, to] for to in self._next], 1)
         variance = spread[:, None] + spread[:, self._next] - 2 * across
         power = (x[:, self._next] - x[:, None]).square() + variance.clamp(min=0)
         off = x - self.mean
-        distance = ((off @ self.precision) * off).sum(1) + (inverse * self.precision).sum((1, 2))
+        distance = ((off @ self.precision) * off).sum(1) + inverse.flatten(1) @ self.precision.flatten()
         return Weights(self.nu / (EDGE**2 + power), self.side**2 / distance)
 
     def __call__(self, kernels: Tensor, weights: Weights) -> Tensor:
@@ -124,9 +130,8 @@ class SparseEvidence:
         transfer = self.transfer(kernels)
         with torch.no_grad():
             value, x, factor = self._posterior(transfer, weights)
-            inverse = torch.cholesky_inverse(factor)
             lags = torch.zeros(len(x), self.side**2, device=x.device)
-            lags.index_add_(1, self._shifts.flatten(), inverse.flatten(1))
+            lags.index_add_(1, self._shifts, _inverse(factor).flatten(1))
             spectrum = torch.fft.rfft2(lags.view(-1, self.side, self.side)).real.clamp(min=0)
             picture = torch.fft.rfft2(x.view(-1, self.side, self.side))
         misfit = torch.fft.irfft2(transfer * picture, s=(self.side, self.side)) - self.data
@@ -141,20 +146,17 @@ class SparseEvidence:
         variance = self.noise**2
         size = (self.side, self.side)
         a = weights.contrast
-        precision = self._circulant(torch.fft.irfft2(transfer.abs().square(), s=size)) / variance
-        precision = precision + a[:, None, None] * self.precision
-        i = self._index
-        for to, w in zip(self._next, weights.edges.unbind(1), strict=True):
-            precision[:, i, i] += w
-            precision[:, to, to] += w
-            precision[:, i, to] -= w
-            precision[:, to, i] -= w
+        w = weights.edges
+        # in place and by flat indices: as much time goes into filling these matrices as into factorising them
+        precision = self._circulant(torch.fft.irfft2(transfer.abs().square(), s=size) / variance).flatten(1)
+        precision.addcmul_(a[:, None], self.precision.flatten())
+        flat = w.flatten(1)
+        precision.index_add_(1, self._places, torch.cat([flat, flat, -flat, -flat], 1))
         back = torch.fft.irfft2(transfer.conj() * torch.fft.rfft2(self.data), s=size).flatten(1) / variance
-        factor = torch.linalg.cholesky_ex(precision).L
+        factor = torch.linalg.cholesky_ex(precision.view(-1, self.side**2, self.side**2)).L
         x = torch.cholesky_solve((back + a[:, None] * self.pull)[..., None], factor)[..., 0]
         misfit = torch.fft.irfft2(transfer * torch.fft.rfft2(x.view(-1, *size)), s=size) - self.data
         off = x - self.mean
-        w = weights.edges
         edges = (
             w * ((x[:, self._next] - x[:, None]).square() + EDGE**2) - self.nu * (w * EDGE**2 / self.nu).log() - self.nu
         )
@@ -164,7 +166,8 @@ class SparseEvidence:
 
     def _circulant(self, row: Tensor) -> Tensor:
         """Matrices ``[..., N, N]`` of circular convolutions with even ``row [..., side, side]``."""
-        return row.flatten(-2)[..., self._shifts]
+        pixels = self.side**2
+        return row.flatten(-2).index_select(-1, self._shifts).unflatten(-1, (pixels, pixels))
 
     def _crop(self, spectrum: Tensor) -> Tensor:
         """The low half-spectrum of a larger one ``[..., Y, X // 2 + 1]``."""
@@ -180,6 +183,11 @@ class SparseEvidence:
         """Pictures ``[..., Y, X]`` low-passed to ``[..., side, side]``, same grey values."""
         low = self._crop(torch.fft.rfft2(planes, norm="forward"))
         return torch.fft.irfft2(low, s=(self.side, self.side), norm="forward")
+
+
+def _inverse(factor: Tensor) -> Tensor:
+    """The symmetric inverses, ``[R, N, N]``, of matrices of which the Cholesky factors are given; contiguous."""
+    return torch.cholesky_inverse(factor).mT
 
 
 def _differences(side: int, device: torch.device) -> Tensor:
