@@ -53,7 +53,7 @@ def test_other_files_are_refused(tmp_path, text, words):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(FileError, match="none.json"):
+    with pytest.raises(FileError, match=r"none\.json"):
         wishes.load(tmp_path / "none.json")
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from napari.layers import Image
 from qtpy.QtWidgets import QSpinBox, QVBoxLayout
 
 from ..methods import Method
 from . import _layers
-from ._editors import Optional, get_value
+from ._editors import Optional, get_value, set_value
 from ._frame import DeblurFrame
 from ._layers import Picked
 from ._parts import NO_KERNEL, LayerCombo
@@ -44,13 +46,21 @@ class DeblurWidget(DeblurFrame):
             "Side of the unknown kernel: at least the length of the blur in pixels. Raised to an odd number.",
         )
         for choice in (self.kernel, self.kernel_size):
-            choice.changed.connect(self._soon)
+            choice.changed.connect(self.soon)
 
     def own_arguments(self) -> dict[str, Any]:
         if not self.chosen.needs_kernel:
             return {"kernel_size": get_value(self.kernel_size) or "auto"}
         given = self.kernel.layer
         return {"kernel": None if given is None else _layers.pick(given).image}
+
+    def layers(self) -> dict[str, Image | None]:
+        return {**super().layers(), **({"kernel": self.kernel.layer} if self.chosen.needs_kernel else {})}
+
+    def show_own(self, wish: Mapping[str, Any]) -> None:
+        size = wish["kernel_size"]
+        # the widget has one side for both; the larger one leaves room for all
+        set_value(self.kernel_size, None if size == "auto" else max(size) if isinstance(size, list | tuple) else size)
 
     def show_choices(self, method: Method) -> None:
         self.form.show_row("kernel", method.needs_kernel)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from qtpy.QtWidgets import QVBoxLayout
@@ -33,11 +34,16 @@ class GeneratorWidget(DeblurFrame):
         self.kernel_prior = PriorChooser("kernel", "Kernel prior", "What blurred it: a generator of such kernels.")
         for chooser in (self.image_prior, self.kernel_prior):
             column.addWidget(chooser)
-            chooser.changed.connect(self._soon)
+            chooser.changed.connect(self.soon)
 
     def own_arguments(self) -> dict[str, Any]:
         choosers = {"image_prior": self.image_prior, "kernel_prior": self.kernel_prior}
         return {field: choosers[field].name for field in choosers if field in self.chosen.settings.model_fields}
+
+    def show_own(self, wish: Mapping[str, Any]) -> None:
+        for field, chooser in (("image_prior", self.image_prior), ("kernel_prior", self.kernel_prior)):
+            if wish.get(field):
+                chooser.choose(wish[field])
 
     def show_choices(self, method: Method) -> None:
         self.kernel_prior.setVisible("kernel_prior" in method.settings.model_fields)

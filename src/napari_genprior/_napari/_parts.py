@@ -170,6 +170,14 @@ def side_by_side(left: QWidget, right: QWidget) -> QHBoxLayout:
     return row
 
 
+def stretched(left: QWidget, right: QWidget) -> QHBoxLayout:
+    """A widget that takes the room, and one that takes as much as it needs."""
+    row = QHBoxLayout()
+    row.addWidget(left, 1)
+    row.addWidget(right, 0)
+    return row
+
+
 def seed_box() -> QSpinBox:
     """For the seed of a run."""
     box = QSpinBox()

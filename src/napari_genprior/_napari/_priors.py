@@ -128,6 +128,12 @@ class PriorChooser(QWidget):
         """Of the chosen prior; empty where none fits."""
         return "" if self.card is None else self.card.name
 
+    def choose(self, name: str) -> None:
+        """Choose a prior from the program's side; one that is not offered changes nothing."""
+        index = self.combo.findText(name)
+        if index >= 0:
+            self.combo.setCurrentIndex(index)
+
     def offer(self, shape: Sequence[int], method: Method, prefers: str) -> None:
         """List the priors that fit picture and method; the chosen one stays if it does, else ``prefers`` or the first.
 

@@ -1,0 +1,150 @@
+"""What all widgets that deblur ask a user: the picture, the method, its settings, time, seed and device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from napari.components import ViewerModel
+from napari.layers import Image
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
+
+from .._tensors import available_devices
+from ..errors import InputError
+from ..methods import METHODS, Method
+from ..wishes import DEFAULTS
+from . import _layers
+from ._editors import get_value, rich, set_value
+from ._forms import FormPairs, Rows, SettingsForm
+from ._layers import Picked
+from ._parts import Advanced, LayerCombo, budget_slider, seed_box
+from ._worker import Running
+
+
+class WishFrame(Running):
+    """The upper half of a widget. A widget adds what its methods want to know."""
+
+    in_sight: tuple[str, ...] = ("steps",)  # settings that are not folded away
+    chosen_apart: tuple[str, ...] = ()  # settings for which the widget has choices of its own
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self._methods = {name: method for name, method in METHODS.items() if self.offers(method)}
+
+    # what a widget adds
+
+    def offers(self, method: Method) -> bool:
+        """To be overridden: whether a method is in the widget's list."""
+        raise NotImplementedError
+
+    def add_choices(self, column: QVBoxLayout) -> None:
+        """To be overridden: put the widget's own choices into ``self.form`` or below it, into ``column``."""
+
+    def own_arguments(self) -> dict[str, Any]:
+        """To be overridden: more arguments of ``planning.plan``."""
+        return {}
+
+    def show_choices(self, method: Method) -> None:
+        """To be overridden: show those of the widget's own choices that matter to a method."""
+
+    def lacking(self, picked: Picked) -> str:
+        """To be overridden: what a run still needs; may raise GenPriorError."""
+        return ""
+
+    def show_own(self, wish: Mapping[str, Any]) -> None:
+        """To be overridden: let the widget's own choices show a wish, settings among its entries."""
+
+    def soon(self, *_: Any) -> None:
+        """To be overridden: the wish has changed."""
+
+    def build_wish(self) -> None:
+        self.picture = LayerCombo(self._viewer, _layers.is_picture, _layers.looks_like_picture)
+        self.method = QComboBox()
+        for method in self._methods.values():
+            self.method.addItem(method.name, method.name)
+            self.method.setItemData(self.method.count() - 1, rich(method.summary), Qt.ItemDataRole.ToolTipRole)
+        self.seed = seed_box()
+        self.device = QComboBox()
+        self.device.addItems(["auto", *available_devices()])
+        self.budget = budget_slider()
+
+        self.wish = QWidget()
+        wish = QVBoxLayout(self.wish)
+        wish.setContentsMargins(0, 0, 0, 0)
+        self.form = Rows()
+        self.form.add("picture", "Picture", self.picture, "The blurred layer. Of a stack the displayed plane is used.")
+        self.form.add("method", "Method", self.method, "")
+        wish.addWidget(self.form)
+        self.add_choices(wish)
+        self.advanced = Advanced()
+        self._forms = FormPairs(self.in_sight, self.chosen_apart, self.advanced, self.soon)
+        wish.addWidget(self._forms)
+        self.rest = Rows()
+        self.rest.add("budget", "Time budget", self.budget, "Seconds after which the best so far is the result.")
+        self.rest.add("seed", "Seed", self.seed, "Equal seeds give equal results on one machine.")
+        self.rest.add("device", "Device", self.device, "Where to compute.")
+        wish.addWidget(self.rest)
+        wish.addWidget(self.advanced)
+
+    # what the user wants
+
+    @property
+    def chosen(self) -> Method:
+        """The chosen method."""
+        return self._methods[self.method.currentData()]
+
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of ``planning.plan`` but the picture, as the widget shows them."""
+        in_sight, advanced = self._method_forms(self.chosen.name)
+        return {
+            "method": self.chosen.name,
+            "seed": self.seed.value(),
+            "device": self.device.currentText(),
+            "budget_s": get_value(self.budget),
+            "settings": advanced.values() | in_sight.values(),
+            **self.own_arguments(),
+        }
+
+    def picked(self) -> Picked | None:
+        """The chosen picture; None where there is no layer."""
+        layer = self.picture.layer
+        return None if layer is None else _layers.pick(layer, self._viewer.dims.point)
+
+    def _method_forms(self, name: str) -> tuple[SettingsForm, SettingsForm]:
+        return self._forms.pair(name, self._methods[name].settings)
+
+    def layers(self) -> dict[str, Image | None]:
+        """The layers a run would use: "picture", and "kernel" where the method takes one."""
+        return {"picture": self.picture.layer}
+
+    def show_arguments(self, wish: Mapping[str, Any]) -> None:
+        """Show what :meth:`arguments` gave earlier; what the wish does not name goes to its default.
+
+        Raises
+        ------
+        InputError
+            The method is not this widget's, or a setting is not allowed; then nothing has changed.
+        """
+        name = wish.get("method", next(iter(self._methods)) if "settings" not in wish else self.chosen.name)
+        if name not in self._methods:
+            raise InputError(f"Method {name!r} is not in this widget; it has: {', '.join(self._methods)}.")
+        model = self._methods[name].settings
+        apart = {field: value for field, value in wish.items() if field in model.model_fields}
+        settings = model.checked({**wish.get("settings", {}), **apart}).model_dump()
+        wish = {**DEFAULTS, **wish, **settings}
+        device = self.device.findText(wish["device"])
+        self.method.setCurrentIndex(self.method.findData(name))
+        self.seed.setValue(wish["seed"])
+        self.device.setCurrentIndex(max(0, device))  # another machine's device may be none here
+        set_value(self.budget, wish["budget_s"])
+        for form in self._method_forms(name):
+            form.set_values(settings)
+        self.show_own(wish)
+
+    def _method_changed(self, *_: Any) -> None:
+        self._forms.show_only(self._method_forms(self.chosen.name))
+        self.show_choices(self.chosen)
+        self.method.setToolTip(rich(self.chosen.summary))
+        self.soon()

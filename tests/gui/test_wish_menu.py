@@ -1,0 +1,118 @@
+"""The menu beside Run: a run can be kept, put back, and repeated without the window."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from napari.layers._source import layer_source
+from qtpy.QtWidgets import QApplication
+
+from napari_genprior._napari._deblur_widget import DeblurWidget
+from napari_genprior._napari._generator_widget import GeneratorWidget
+
+
+@pytest.fixture
+def widget(qtbot, viewer, slow):
+    made = DeblurWidget(viewer)
+    qtbot.addWidget(made)
+    return made
+
+
+def clipboard() -> str:
+    return QApplication.clipboard().text()
+
+
+def change(widget) -> None:
+    widget.method.setCurrentText("classical")
+    widget.seed.setValue(7)
+    widget.budget.auto.setChecked(False)
+    widget.budget.editor.setValue(30)
+    widget.kernel_size.auto.setChecked(False)
+    widget.kernel_size.editor.setValue(15)
+    for form in widget._method_forms("classical"):
+        form.set_values({"smoothing": 2.5})
+
+
+def test_saved_settings_come_back_after_a_reset(widget, tmp_path):
+    change(widget)
+    before = widget.arguments()
+    widget.menu.save(tmp_path / "mine.json")
+    assert "mine.json" in widget.verdict.text()
+    widget.menu.reset()
+    assert widget.arguments()["method"] == "slow"  # the first in the list
+    assert widget.arguments()["seed"] == 0
+    assert widget.arguments()["budget_s"] is None
+    assert widget.arguments()["kernel_size"] == "auto"
+    widget.menu.load(tmp_path / "mine.json")
+    assert widget.arguments() == before
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"method": "generator"}, "not in this widget"),
+        ({"method": "classical", "settings": {"smoothing": -1}}, "smoothing"),
+        ({"method": "classical", "settings": {"nonsense": 1}}, "Unknown setting 'nonsense'"),
+    ],
+)
+def test_a_file_that_does_not_fit_changes_nothing(widget, tmp_path, content, words):
+    change(widget)
+    before = widget.arguments()
+    (tmp_path / "other.json").write_text(json.dumps(content))
+    widget.menu.load(tmp_path / "other.json")
+    assert words in widget.verdict.text()
+    assert widget.verdict.kind == "bad"
+    assert widget.arguments() == before
+
+
+def test_script_and_command_name_the_file_of_the_layer(widget, viewer, picture, tmp_path):
+    with layer_source(path=str(tmp_path / "a.npy")):  # as napari's readers do
+        viewer.add_image(picture, name="a")
+    change(widget)
+    widget.menu.copy_command()
+    path = str(tmp_path / "a.npy")
+    assert clipboard().startswith(f"genprior deblur {path} -o ")
+    assert "--method classical --kernel-size 15 --seed 7 --budget 30 --set smoothing=2.5" in clipboard()
+    assert widget.verdict.text() == "Copied."
+    widget.menu.copy_script()
+    assert f"read_image({path!r})" in clipboard()
+    compile(clipboard(), "script", "exec")
+
+
+def test_layers_without_a_file_are_named(widget, viewer, picture):
+    viewer.add_image(np.ones((3, 3)), name="my kernel")
+    viewer.add_image(picture, name="made here")
+    widget.method.setCurrentText("known-kernel")
+    widget.menu.copy_command()
+    assert "deblur picture.tif" in clipboard()
+    assert "--kernel kernel.tif" in clipboard()
+    assert "save the layer 'made here' as picture.tif first" in widget.verdict.text()
+    assert "save the layer 'my kernel' as kernel.tif first" in widget.verdict.text()
+
+
+def test_the_priors_of_a_wish_are_chosen(qtbot, viewer, slow, priors, picture, tmp_path):
+    viewer.add_image(picture[:40, :48], name="b")
+    widget = GeneratorWidget(viewer)
+    qtbot.addWidget(widget)
+    widget.method.setCurrentText("slow-prior")
+    widget.refresh()
+    widget.image_prior.choose("lines-40")
+    widget.kernel_prior.choose("shakes-9")
+    before = widget.arguments()
+    assert before["image_prior"] == "lines-40"
+    widget.menu.save(tmp_path / "mine.json")
+    widget.image_prior.choose("dots-40")
+    widget.kernel_prior.choose("strokes-5")
+    widget.menu.load(tmp_path / "mine.json")
+    assert widget.arguments() == before
+
+
+def test_the_menu_rests_during_a_run(widget, viewer, slow, picture, finish):
+    viewer.add_image(picture, name="b")
+    widget.run_or_cancel()
+    assert not widget.menu.isEnabled()
+    slow.step(100)
+    finish(widget)
+    assert widget.menu.isEnabled()
