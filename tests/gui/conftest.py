@@ -20,7 +20,8 @@ from qtpy.QtCore import QThreadPool
 from qtpy.QtWidgets import QApplication
 
 from napari_genprior import methods
-from napari_genprior._napari import _worker
+from napari_genprior._napari import _wish_frame, _worker
+from napari_genprior._napari._preferences import Preferences
 from napari_genprior.algorithms import Problem, Recipe, Snapshot, Solution
 from napari_genprior.nets.linear import LinearGenerator
 from napari_genprior.result import SPREAD
@@ -97,6 +98,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
     """First in the list of methods: "slow", "slow-known" (which needs a kernel), "slow-prior" (with priors)."""
     monkeypatch.setattr(_worker, "PICTURE_EVERY", 0.0)  # let the widget see every step
     monkeypatch.setattr(_worker, "SIGN_EVERY", 0.0)
+    monkeypatch.setattr(_wish_frame, "preferences", lambda: Preferences(method="slow"))
     made = Slow()
     entries = {
         name: methods.Method(name, made.recipe, settings, "Driven by the test.", needs_kernel=name == "slow-known")

@@ -15,6 +15,7 @@ from ._drawings import KernelView, LossPlot
 from ._editors import get_value
 from ._output import Outcome, Output
 from ._parts import NO_PICTURE, Message, debounced, remaining, scrolled, side_by_side, size_text, stretched
+from ._preferences import use_threads
 from ._wish_frame import WishFrame
 from ._wish_menu import WishMenu
 from ._worker import Done, Failed, Live, deblurring
@@ -104,6 +105,7 @@ class DeblurFrame(WishFrame):
         self.plot.clear()
         self.bar.setValue(0)
         self._show_running(True)
+        use_threads()
         self.begin(deblurring, picked.image, self.arguments(), picked.dtype)
 
     def abandon(self) -> None:

@@ -19,6 +19,7 @@ from ._editors import get_value, rich, set_value
 from ._forms import FormPairs, Rows, SettingsForm
 from ._layers import Picked
 from ._parts import Advanced, LayerCombo, budget_slider, seed_box
+from ._preferences import preferences
 from ._worker import Running
 
 
@@ -65,9 +66,11 @@ class WishFrame(Running):
         for method in self._methods.values():
             self.method.addItem(method.name, method.name)
             self.method.setItemData(self.method.count() - 1, rich(method.summary), Qt.ItemDataRole.ToolTipRole)
+        self.method.setCurrentIndex(self.method.findData(self.first_method()))
         self.seed = seed_box()
         self.device = QComboBox()
         self.device.addItems(["auto", *available_devices()])
+        self.device.setCurrentIndex(max(0, self.device.findText(preferences().device)))
         self.budget = budget_slider()
 
         self.wish = QWidget()
@@ -89,6 +92,11 @@ class WishFrame(Running):
         wish.addWidget(self.advanced)
 
     # what the user wants
+
+    def first_method(self) -> str:
+        """The preferred one, where the widget has it."""
+        preferred = preferences().method
+        return preferred if preferred in self._methods else next(iter(self._methods))
 
     @property
     def chosen(self) -> Method:
@@ -127,13 +135,13 @@ class WishFrame(Running):
         InputError
             The method is not this widget's, or a setting is not allowed; then nothing has changed.
         """
-        name = wish.get("method", next(iter(self._methods)) if "settings" not in wish else self.chosen.name)
+        name = wish.get("method", self.chosen.name if "settings" in wish else self.first_method())
         if name not in self._methods:
             raise InputError(f"Method {name!r} is not in this widget; it has: {', '.join(self._methods)}.")
         model = self._methods[name].settings
         apart = {field: value for field, value in wish.items() if field in model.model_fields}
         settings = model.checked({**wish.get("settings", {}), **apart}).model_dump()
-        wish = {**DEFAULTS, **wish, **settings}
+        wish = {**DEFAULTS, "device": preferences().device, **wish, **settings}
         device = self.device.findText(wish["device"])
         self.method.setCurrentIndex(self.method.findData(name))
         self.seed.setValue(wish["seed"])
