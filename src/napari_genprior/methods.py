@@ -31,7 +31,7 @@ class Method:
     settings: type[Settings]
     summary: str
     needs_kernel: bool = False
-    linear_prior: bool = False  # the picture prior must be a linear generator
+    prefers_linear: bool = False  # a linear picture prior serves better than one that is not
     untrained: bool = False  # priors are untrained networks: minutes, not seconds
     keeps_budget: bool = False  # the recipe itself ends in time, with its best; others are stopped at a snapshot
 
@@ -69,8 +69,8 @@ METHODS: dict[str, Method] = {
             "evidence",
             evidence,
             EvidenceSettings,
-            "Kernel by its evidence under a linear picture prior, then a guided solve: small pictures, seconds.",
-            linear_prior=True,
+            "Kernel by its evidence under a picture prior, best a linear one; then a guided solve: seconds.",
+            prefers_linear=True,
         ),
         Method(
             "generator",

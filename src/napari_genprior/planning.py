@@ -128,21 +128,14 @@ def _load_priors(settings: Settings, picture: np.ndarray, method: Method) -> dic
                 f"{name} is a prior of {prior.card.kind}s of {prior.card.shape} px; the picture is {size}. "
                 f"As {field} there are: {allowed}."
             )
-        if not _serves(prior.card, method):
-            raise InputError(
-                f"Method {method.name!r} needs a linear picture prior; {name} is not. There are: {allowed}."
-            )
         found[field] = prior
     return found
 
 
 def fitting_priors(kind: str, shape: Sequence[int], method: Method) -> list[Card]:
-    """The installed priors of a kind ("image", "kernel") that a method can use with a picture of this shape."""
-    return [card for card in list_priors() if card.kind == kind and _fits(card, shape) and _serves(card, method)]
-
-
-def _serves(card: Card, method: Method) -> bool:
-    return not method.linear_prior or card.kind != "image" or card.arch == "linear"
+    """The installed priors of a kind ("image", "kernel") for a picture of this shape, the method's favourites first."""
+    fitting = [card for card in list_priors() if card.kind == kind and _fits(card, shape)]
+    return sorted(fitting, key=lambda card: method.prefers_linear and card.kind == "image" and card.arch != "linear")
 
 
 def _fits(card: Card, shape: Sequence[int]) -> bool:

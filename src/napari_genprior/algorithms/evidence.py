@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import torch
 from torch import Tensor
 
-from .._generators import relay
+from .._generators import drain, relay
 from .._tensors import seeded
 from ..classical.known_kernel import deconvolve, noise_std, strength_for
+from ..evidence import laplace
 from ..evidence.guided import restore
+from ..evidence.linear import Gaussian
 from ..evidence.search import Candidates, find_kernels
 from ..nets.linear import LinearGenerator
 from ..settings import EvidenceSettings
+from ..zoo.proposals import LARGEST_NOISE, find_for, propose
 from .base import Problem, Recipe, Snapshot, Solution
+from .starts import PICTURE_SPREAD
 
 LEAST_NOISE = 0.005  # of a blurred picture: rounding to 8 bits, and pixels at the end of the range that show none
 KERNEL_NOISE = 0.01  # an estimated kernel errs like at least this much noise
@@ -20,26 +26,34 @@ INSIDE = (0.02, 0.98)  # beyond, noise is cut off
 EQUAL = 5.0  # candidates whose log posteriors differ by less are told apart by their pictures
 ROUNDS = 100  # of the progress shown
 PREVIEW_STEPS = 15  # of the known-kernel solve behind a preview
+STARTS = 20  # at random, where the generator is not linear
+USUAL_RANGE = 25.0  # dB: what a generator's own error is taken for where its card does not tell
+
+Search = Generator[Candidates, None, tuple[Candidates, Gaussian]]
 
 
 def evidence(problem: Problem) -> Recipe:
-    """Kernel by marginal likelihood under a linear generator with sparse edges (:mod:`..evidence`), circular border.
+    """Kernel by marginal likelihood, circular border.
+
+    Under a linear generator with sparse edges (:mod:`..evidence.search`), or under any other generator by Laplace's
+    approximation (:mod:`..evidence.laplace`).
 
     Among candidates of equal evidence the one whose picture has the least total variation wins: ringing of a wrong
     kernel adds to it. The picture comes from a solve with the generator's posterior mean as its guide.
-    ``problem.settings`` is an :class:`EvidenceSettings`, ``problem.image_prior`` holds a :class:`LinearGenerator`.
+    ``problem.settings`` is an :class:`EvidenceSettings`.
     """
     s, blurred = problem.settings, problem.blurred
     assert isinstance(s, EvidenceSettings)
     assert problem.image_prior is not None
     assert problem.kernel_prior is not None
-    net = problem.image_prior.net
-    assert isinstance(net, LinearGenerator)
     noise = noise_level(blurred)
+    net = problem.image_prior.net
+    search = _linear_search if isinstance(net, LinearGenerator) else _local_search
     if problem.kernel is not None:
         yield Snapshot(0, 1, "picture", blurred, problem.kernel)
-        image, guide = restore(net, blurred, problem.kernel, noise, s.smoothing)
-        return Solution(image, problem.kernel, extras={"generator picture": guide})
+        gaussian = net if isinstance(net, LinearGenerator) else drain(_local_search(problem, noise))[1]
+        images, guides = restore(gaussian, blurred, problem.kernel, noise, s.smoothing)
+        return Solution(images[:1], problem.kernel, extras={"generator picture": guides[:1]})
 
     def snapshot(found: Candidates) -> Snapshot:
         kernel = found.kernels[:1]
@@ -47,15 +61,45 @@ def evidence(problem: Problem) -> Recipe:
         step = round(ROUNDS * found.part_done)
         return Snapshot(step, ROUNDS, "kernel", preview, kernel, {"log posterior": found.values})
 
-    decode, latent = problem.kernel_prior.decode, problem.kernel_prior.card.latent
-    edges = problem.image_prior.card.edges
-    search = find_kernels(net, decode, latent, blurred, noise, edges, seeded(problem.seed))
-    found = yield from relay(search, snapshot)
-    equal = found.kernels[found.values > found.values[0] - EQUAL]
-    images, guides = restore(net, blurred, equal, max(noise, KERNEL_NOISE), s.smoothing)
-    best = int(_variation(images).argmin())
+    found, gaussian = yield from relay(search(problem, noise), snapshot)
+    images, guides = restore(gaussian, blurred, found.kernels, max(noise, KERNEL_NOISE), s.smoothing)
+    equal = found.values > found.values[0] - EQUAL
+    best = int(_variation(images).masked_fill(~equal, float("inf")).argmin())
     kept = slice(best, best + 1)
-    return Solution(images[kept], equal[kept], chosen=best, extras={"generator picture": guides[kept]})
+    return Solution(images[kept], found.kernels[kept], chosen=best, extras={"generator picture": guides[kept]})
+
+
+def _linear_search(problem: Problem, noise: float) -> Search:
+    image, kernel = problem.image_prior, problem.kernel_prior
+    assert image is not None
+    assert kernel is not None
+    assert isinstance(image.net, LinearGenerator)
+    found = yield from find_kernels(
+        image.net, kernel.decode, kernel.card.latent, problem.blurred, noise, image.card.edges, seeded(problem.seed)
+    )
+    return found, image.net
+
+
+def _local_search(problem: Problem, noise: float) -> Search:
+    """Under a generator that is not linear; a given kernel is kept, and its picture's latents are found."""
+    image, kernel = problem.image_prior, problem.kernel_prior
+    assert image is not None
+    assert kernel is not None
+    known = problem.kernel
+    latent = 0 if known is not None else kernel.card.latent
+    points = torch.randn(STARTS, image.card.latent + latent, generator=seeded(problem.seed)).to(problem.blurred.device)
+    points[:, : image.card.latent] *= PICTURE_SPREAD
+    network = find_for(image.card, kernel.card) if known is None else None
+    if network is not None and noise < LARGEST_NOISE:
+        points = torch.cat([torch.cat(propose(network, problem.blurred), 1), points])
+
+    def decode(z: Tensor) -> Tensor:
+        return kernel.decode(z) if known is None else known.expand(len(z), -1, -1, -1)
+
+    error = 10 ** (-image.card.metrics.get("psnr_range_db", USUAL_RANGE) / 20)
+    return (
+        yield from laplace.find_kernels(image.net, decode, problem.blurred, noise, error, points, image.card.latent)
+    )
 
 
 def noise_level(blurred: Tensor) -> float:

@@ -64,7 +64,7 @@ def lines(folder: Path, sets: tuple[str, ...] = (), method: str = "evidence", co
         where = SETS[name]
         arguments = {}
         if "image_prior" in chosen.settings.model_fields:
-            arguments["image_prior"] = where.prior + ("-linear" if chosen.linear_prior else "")
+            arguments["image_prior"] = where.prior + ("-linear" if chosen.prefers_linear else "")
         yield from _one(name, where, folder, method, arguments, count, each)
 
 

@@ -16,8 +16,7 @@ from torch import Tensor
 from ..classical.known_kernel import strength_for
 from ..forward.convolve import transfer_function
 from ..forward.differences import differences, differences_adjoint, slope_power
-from ..nets.linear import LinearGenerator
-from .linear import LinearEvidence, View
+from .linear import Gaussian, LinearEvidence, View
 
 SLACK = 3.0  # times S: what a generator leaves has heavy tails
 STEPS = 30
@@ -26,14 +25,13 @@ STRENGTH = 4.0  # of the total variation, as a multiple of what serves without a
 RHO = 10.0  # penalty of the splitting, times the weight over a usual difference: it sets the speed, not the solution
 
 
-def restore(
-    net: LinearGenerator, blurred: Tensor, kernels: Tensor, noise: float, smoothing: float
-) -> tuple[Tensor, Tensor]:
+def restore(net: Gaussian, blurred: Tensor, kernels: Tensor, noise: float, smoothing: float) -> tuple[Tensor, Tensor]:
     """The restored picture of each kernel and the generator's part of it, both ``[R, C, Y, X]``.
 
     Parameters
     ----------
-    net : LinearGenerator
+    net : Gaussian
+        R local ones belong to R kernels.
     blurred : Tensor [1, C, Y, X]
     kernels : Tensor [R, 1, kh, kw]
     noise : float

@@ -13,14 +13,35 @@ Principal components left out of B go into S, as if they were stationary.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
 
 from .._tensors import half_spectrum_weights
 from ..forward.convolve import transfer_function
-from ..nets.linear import LinearGenerator
+
+
+class Gaussian(Protocol):
+    """What is asked of a picture prior: a :class:`~..nets.linear.LinearGenerator`, or R local ones in its place.
+
+    ``mean [C Y X]``, ``basis [latent, C Y X]`` (R of each where they are local) and
+    ``residual_spectrum [C, Y, X // 2 + 1]``.
+    """
+
+    @property
+    def latent(self) -> int: ...
+    @property
+    def mean(self) -> Tensor: ...
+    @property
+    def basis(self) -> Tensor: ...
+    @property
+    def residual_spectrum(self) -> Tensor: ...
+
+    def linear(self, z: Tensor) -> Tensor:
+        """Pictures of latents ``[R, latent]``."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +65,14 @@ class LinearEvidence:
 
     Parameters
     ----------
-    net : LinearGenerator
-        Of pictures, without a refiner's correction.
+    net : Gaussian
+        Without a refiner's correction. R local ones belong to R kernels.
     blurred : Tensor [1, C, Y, X]
         Of the generator's size.
     view : View
     """
 
-    def __init__(self, net: LinearGenerator, blurred: Tensor, view: View) -> None:
+    def __init__(self, net: Gaussian, blurred: Tensor, view: View) -> None:
         channels, height, width = blurred.shape[1:]
         self.size = (height, width)
         self.channels = 1 if view.grey else channels
@@ -64,15 +85,23 @@ class LinearEvidence:
             planes = planes.mean(1, keepdim=True) if view.grey else planes
             return torch.fft.rfft2(planes, norm="ortho").flatten(2)
 
-        basis = spectrum(net.basis.view(-1, channels, height, width))
-        self.mean = spectrum(net.mean.view(1, channels, height, width))
+        count = len(net.basis) if net.basis.ndim == 3 else 1
+        basis = spectrum(net.basis.reshape(-1, channels, height, width)).unflatten(0, (count, -1))
+        self.mean = spectrum(net.mean.reshape(-1, channels, height, width))
         self.data = spectrum(blurred)
         rest = net.residual_spectrum.flatten(1)
         if view.grey:  # residuals of colours are alike: their amplitudes add
             rest = rest.sqrt().mean(0, keepdim=True).square()
-        self.power = rest + basis[self.latent :].abs().square().sum(0)
-        kept = basis[: self.latent].flatten(1) * self.weight.repeat(self.channels).sqrt()
-        self.basis = torch.cat([kept.real, kept.imag], 1).T.contiguous()  # [2 C F, d], isometric to the pixels' one
+        self.power = rest + basis[:, self.latent :].abs().square().sum(1)  # [1 or R, C, F]
+        kept = basis[:, : self.latent].flatten(2) * self.weight.repeat(self.channels).sqrt()
+        # [1 or R, 2 C F, d], isometric to the pixels' one
+        self.basis = torch.cat([kept.real, kept.imag], 2).mT.contiguous()
+
+    def __getitem__(self, rows: Tensor) -> Self:
+        """That of some of R local generators."""
+        part = copy(self)
+        part.mean, part.power, part.basis = self.mean[rows], self.power[rows], self.basis[rows]
+        return part
 
     def __call__(self, kernels: Tensor, noise: float, scales: Tensor) -> Tensor:
         """``log p(y | k)`` up to a constant, ``[R]``, for kernels ``[R, 1, kh, kw]``.
@@ -90,20 +119,46 @@ class LinearEvidence:
         """Mean of the latents given y and k, ``[R, latent]``."""
         return self._solve(kernels, noise, kernels.new_zeros(1, 2))[1]
 
+    def joint(self, pictures: Tensor, kernels: Tensor, noise: float) -> Tensor:
+        """Laplace's approximation of ``log p(y | k)``, ``[R]``, less ``|z|^2 / 2``, about the latents z of pictures.
+
+        Parameters
+        ----------
+        pictures : Tensor [R, C, Y, X]
+            What the latents decode to: their misfit takes the place of the linear pictures' best one. At the latents
+            of least misfit and ``|z|^2 / 2`` this is the evidence, where the generator is linear.
+        """
+        k = transfer_function(kernels, self.size).flatten(2)
+        strength, variance = self._variance(k, noise)
+        rest = self.data - k * torch.fft.rfft2(pictures, norm="ortho").flatten(2)
+        return -(self._power(rest, variance) + self._volume(variance, self._factor(strength / variance))) / 2
+
     def _solve(self, kernels: Tensor, noise: float, scales: Tensor) -> tuple[Tensor, Tensor]:
         contrast, detail = scales.exp()[:, :1, None], scales.exp()[:, 1:, None]
         k = transfer_function(kernels, self.size).flatten(2)  # [R, 1, F]
-        strength = k.real.square() + k.imag.square()
-        variance = detail**2 * self.power * strength + noise**2 * self.noise_part  # D
+        strength, variance = self._variance(k, noise, detail)
         rest = self.data - k * self.mean  # r
-        gain = (contrast**2 * strength / variance).flatten(1).repeat(1, 2)
-        precision = (self.basis.T * gain[:, None]) @ self.basis
-        precision = precision + torch.eye(self.latent, device=precision.device)
         scaled = (contrast * k.conj() * rest / variance * self.weight.sqrt()).flatten(1)
-        b = torch.cat([scaled.real, scaled.imag], 1) @ self.basis
-        factor = torch.linalg.cholesky_ex(precision).L
+        b = (torch.cat([scaled.real, scaled.imag], 1)[:, None] @ self.basis)[:, 0]
+        factor = self._factor(contrast**2 * strength / variance)
         z = torch.cholesky_solve(b[..., None], factor)[..., 0]
-        misfit = (self.weight * (rest.real.square() + rest.imag.square()) / variance).flatten(1).sum(1) - (b * z).sum(1)
-        volume = (self.weight * variance.log()).flatten(1).sum(1)
-        volume = volume + 2 * factor.diagonal(dim1=-2, dim2=-1).log().sum(1)
-        return -(misfit + volume) / 2, z
+        misfit = self._power(rest, variance) - (b * z).sum(1)
+        return -(misfit + self._volume(variance, factor)) / 2, z
+
+    def _variance(self, k: Tensor, noise: float, detail: Tensor | float = 1.0) -> tuple[Tensor, Tensor]:
+        """``|k|^2`` and D."""
+        strength = k.real.square() + k.imag.square()
+        return strength, detail**2 * self.power * strength + noise**2 * self.noise_part
+
+    def _factor(self, gain: Tensor) -> Tensor:
+        """Cholesky factor of P, for ``|k|^2 / D``."""
+        precision = (self.basis.mT * gain.flatten(1).repeat(1, 2)[:, None]) @ self.basis
+        return torch.linalg.cholesky_ex(precision + torch.eye(self.latent, device=precision.device)).L
+
+    def _power(self, rest: Tensor, variance: Tensor) -> Tensor:
+        """``r' D^-1 r``."""
+        return (self.weight * (rest.real.square() + rest.imag.square()) / variance).flatten(1).sum(1)
+
+    def _volume(self, variance: Tensor, factor: Tensor) -> Tensor:
+        """``log det`` of the data's covariance."""
+        return (self.weight * variance.log()).flatten(1).sum(1) + 2 * factor.diagonal(dim1=-2, dim2=-1).log().sum(1)

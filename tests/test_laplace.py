@@ -1,0 +1,136 @@
+"""Evidence under generators that are not linear: exact where they are, and kernels found where the answer is known."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import napari_genprior as gp
+from napari_genprior._generators import drain
+from napari_genprior._tensors import seeded
+from napari_genprior.evidence import laplace
+from napari_genprior.evidence.linear import LinearEvidence, View
+from napari_genprior.forward.convolve import convolve
+from napari_genprior.nets.linear import LinearGenerator
+from napari_genprior.solvers.lbfgs import lbfgs
+
+SIDE, LATENT, NOISE, ERROR = 8, 5, 0.05, 0.03
+
+
+class Curved(nn.Module):
+    """Smooth pictures of one channel that bend away from the plane of their latents."""
+
+    def __init__(self, bend: float = 1.0) -> None:
+        super().__init__()
+        noise = torch.randn(LATENT, 1, SIDE, SIDE, generator=seeded(0))
+        self.patterns = (noise + noise.roll(1, 2) + noise.roll(1, 3)) / 3
+        self.bend = bend
+
+    def forward(self, z):
+        picture = (z @ self.patterns.flatten(1)).view(-1, 1, SIDE, SIDE)
+        return 0.5 + 0.3 * torch.tanh(self.bend * picture) / self.bend
+
+
+def kernels(count):
+    k = torch.rand(count, 1, 3, 3, generator=seeded(1))
+    return k / k.sum((2, 3), keepdim=True)
+
+
+@pytest.fixture
+def linear():
+    net = LinearGenerator(LATENT, 1, SIDE, SIDE)
+    net.mean.fill_(0.5)
+    net.basis.copy_(0.3 * Curved().patterns.flatten(1))
+    net.residual_spectrum.fill_(ERROR**2)
+    return net
+
+
+def test_the_local_generator_of_a_linear_one_is_itself_wherever_it_touches(linear):
+    local = laplace.local_generator(linear, torch.randn(3, LATENT, generator=seeded(2)), ERROR)
+    torch.testing.assert_close(local.basis, linear.basis.expand(3, -1, -1))
+    torch.testing.assert_close(local.mean, linear.mean.expand(3, -1), atol=1e-5, rtol=0)
+    torch.testing.assert_close(local.residual_spectrum, linear.residual_spectrum)
+
+
+def test_local_generators_touch_a_curved_one_in_value_and_slope():
+    net, z = Curved(), torch.randn(3, LATENT, generator=seeded(2))
+    local = laplace.local_generator(net, z, ERROR)
+    torch.testing.assert_close(local.linear(z), net(z))
+    step = 1e-2 * torch.randn(z.shape, generator=seeded(3))
+    slope = (local.linear(z + step) - local.linear(z - step)) / 2
+    torch.testing.assert_close(slope, (net(z + step) - net(z - step)) / 2, atol=1e-5, rtol=1e-2)
+
+
+def test_laplace_is_the_exact_evidence_where_the_generator_is_linear(linear):
+    k = kernels(2)
+    y = convolve(linear.linear(torch.randn(1, LATENT, generator=seeded(4))), k[:1], "circular")
+    y = y + NOISE * torch.randn(y.shape, generator=seeded(5))
+    near = LinearEvidence(laplace.local_generator(linear, torch.zeros(2, LATENT), ERROR), y, View(LATENT, grey=False))
+    best = drain(
+        lbfgs(lambda z, r: z.square().sum(1) / 2 - near[r].joint(linear.linear(z), k[r], NOISE), torch.zeros(2, LATENT))
+    )
+    exact = LinearEvidence(linear, y, View(LATENT, grey=False))
+    torch.testing.assert_close(-best.values, exact(k, NOISE, torch.zeros(1, 2)), atol=1e-2, rtol=1e-5)
+    torch.testing.assert_close(best.x, exact.posterior(k, NOISE), atol=1e-2, rtol=1e-2)
+
+
+def test_the_joint_density_has_the_gradient_of_finite_differences():
+    net, z, k = Curved(), torch.randn(2, LATENT, generator=seeded(6)), kernels(2).requires_grad_()
+    y = convolve(net(z[:1]), k[:1].detach(), "circular")
+    near = LinearEvidence(laplace.local_generator(net, z, ERROR), y, View(LATENT, grey=False))
+    (gradient,) = torch.autograd.grad(near.joint(net(z), k, NOISE).sum(), k)
+    step = 1e-3 * torch.randn(k.shape, generator=seeded(7))
+    with torch.no_grad():
+        difference = (near.joint(net(z), k + step, NOISE) - near.joint(net(z), k - step, NOISE)) / 2
+    torch.testing.assert_close((gradient * step).sum((1, 2, 3)), difference, rtol=0.02, atol=2e-3)
+
+
+def test_a_search_under_a_curved_generator_finds_the_kernel():
+    net = Curved(2.0)
+
+    def decode(z):  # a blur along x or along y, by one latent
+        share = torch.sigmoid(2 * z[:, :1, None, None])
+        along, across = torch.zeros(1, 1, 3, 3), torch.zeros(1, 1, 3, 3)
+        along[..., 1, :], across[..., :, 1] = 1 / 3, 1 / 3
+        return share * along + (1 - share) * across
+
+    truth = torch.tensor([[1.0]])
+    y = convolve(net(torch.randn(1, LATENT, generator=seeded(8))), decode(truth), "circular")
+    y = y + 0.003 * torch.randn(y.shape, generator=seeded(9))
+    starts = torch.randn(12, LATENT + 1, generator=seeded(10))
+    found, local = drain(laplace.find_kernels(net, decode, y, 0.003, 0.001, starts, LATENT))
+    assert float(found.latents[0, 0]) == pytest.approx(1.0, abs=0.3)
+    assert (found.values.diff() <= 0).all()
+    assert len(local.basis) == len(found.kernels)
+
+
+PRIORS = {"image_prior": "digits-28", "kernel_prior": "motion-28"}
+
+
+@pytest.fixture(scope="module")
+def digit():
+    z = torch.randn(1, 100, generator=seeded(3))
+    with torch.no_grad():
+        sharp = gp.load_prior("digits-28").decode(z)
+    kernel = torch.from_numpy(gp.blur.shake(9, 5, 28))[None, None]
+    blurred = convolve(sharp, kernel, "circular") + 0.01 * torch.randn(sharp.shape, generator=seeded(12))
+    return (255 * blurred.clamp(0, 1)).round().byte()[0, 0].numpy(), 255 * sharp[0, 0].numpy(), kernel[0, 0].numpy()
+
+
+def psnr(a, b):
+    return -10 * np.log10(np.mean(((np.clip(a, 0, 255) - b) / 255) ** 2))
+
+
+def test_a_digit_is_deblurred_under_an_autoencoder(digit):
+    blurred, sharp, kernel = digit
+    result = gp.deblur(blurred, "evidence", **PRIORS)
+    assert psnr(result.image, sharp) > psnr(blurred, sharp) + 5
+    assert np.linalg.norm(result.kernel - kernel) < 0.5 * np.linalg.norm(kernel)
+    assert result.layers["generator picture"].shape == blurred.shape
+
+
+def test_a_given_kernel_is_kept_under_an_autoencoder(digit):
+    blurred, sharp, kernel = digit
+    result = gp.deblur(blurred, "evidence", kernel=kernel, **PRIORS)
+    np.testing.assert_allclose(result.kernel, kernel, atol=1e-6)
+    assert psnr(result.image, sharp) > psnr(blurred, sharp) + 6
