@@ -20,8 +20,8 @@ from tqdm import tqdm
 
 from napari_genprior.settings import TrainingSettings
 from napari_genprior.training import data, volumes
+from napari_genprior.training.kernel_proposals import start_task
 from napari_genprior.training.loop import run
-from napari_genprior.training.proposals import ProposalTask
 from napari_genprior.training.restorers import RestorerTask
 from napari_genprior.training.tasks import GeneratorTask, Task
 from napari_genprior.zoo.card import read_card
@@ -101,9 +101,16 @@ RECIPES = {
     ),
     "restorer": Recipe(
         framing.natural,
-        {"minutes": 55, "batch": 2, "held_out": 0.2, "average": 0.998, "evaluate_every": 200, "patience": 0},
+        {"minutes": 38, "batch": 2, "held_out": 0.2, "average": 0.995, "evaluate_every": 250, "patience": 0},
         *NATURAL,
         restorer=True,
+    ),
+    "start-house-numbers-32-linear-motion-28": Recipe(
+        framing.house_numbers,
+        {"steps": 12_000, "batch": 128},
+        *NUMBERS,
+        count=20_000,
+        pair=("house-numbers-32-linear", "motion-28"),
     ),
     "motion-28-linear": Recipe("shake", {"arch": "linear", "latent": 50}, count=20_000),
     "digits-28-linear": Recipe(framing.digits, {"arch": "linear", "latent": 150}, *DIGITS),
@@ -130,7 +137,7 @@ def task_of(recipe: Recipe, settings: TrainingSettings, folder: Path, out: Path)
     if recipe.pair is not None:
         image, kernel = (load_prior(out / f"{name}.json") for name in recipe.pair)
         pictures = framed(recipe, settings, folder) if recipe.source else None
-        return ProposalTask(image, kernel, settings, pictures, simulated("shake", recipe, settings))
+        return start_task(image)(image, kernel, settings, pictures, simulated("shake", recipe, settings))
     if recipe.restorer:
         return RestorerTask(framed(recipe, settings, folder), settings)
     if isinstance(recipe.source, str):

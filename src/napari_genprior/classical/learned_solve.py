@@ -1,9 +1,9 @@
-"""The picture for a given kernel: rounds of fitting it to the data and cleaning it by a network that learnt to.
+"""The picture for a given kernel: rounds of fitting it to the data and improving it by a network that learnt to.
 
-Each round is half-quadratic splitting [1]_ with a network in the place of the proximal step: with z of the round
-before (at first the total-variation picture) and a ridge r that is learnt,
+Half-quadratic splitting [1]_ with a network in the place of the proximal step: with z of the round before (at first
+the total-variation picture) and a few ridges r that are learnt,
 
-    x = argmin |k * x - y|^2 + r |x - z|^2,    z = network(x, z, levels).
+    x_r = argmin |k * x - y|^2 + r |x - z|^2,    z = network(z, x_r - z for each r).
 
 Where the border is unknown or a pixel stands at the end of its range, y is what z says (:meth:`.Seen.completed`).
 
@@ -41,9 +41,9 @@ class Network(Protocol):
     @property
     def reach(self) -> int: ...
 
-    def ridge(self, index: int, misfit: Tensor) -> Tensor: ...
+    def ridges(self, index: int, misfit: Tensor) -> Tensor: ...
 
-    def __call__(self, image: Tensor, guide: Tensor, levels: Tensor) -> Tensor: ...
+    def __call__(self, picture: Tensor, changes: Tensor, levels: Tensor) -> Tensor: ...
 
 
 @torch.no_grad()
@@ -95,14 +95,15 @@ def rounds(seen: Seen, kernel: Tensor, start: Tensor, noise: Tensor, net: Networ
     contrast = data.std((2, 3)).clamp(min=1e-6)
     z = _turned(start, opponent) - centre
     for index in range(net.rounds):
-        ridge = net.ridge(index, misfit / contrast)
-        spectrum = torch.fft.rfft2(z)
-        model = _turned(torch.fft.irfft2(spectrum * transfer, s=start.shape[-2:]) + centre, opponent.T)
-        y = torch.fft.rfft2(_turned(seen.completed(model), opponent) - centre)
-        trust = ridge[..., None, None]
-        x = torch.fft.irfft2((transfer.conj() * y + trust * spectrum) / (power + trust), s=start.shape[-2:])
-        levels = torch.stack([noise[:, None].expand_as(misfit), misfit, misfit / ridge.sqrt()], -1)
-        z = _in_strips(net, x.flatten(0, 1)[:, None], z.flatten(0, 1)[:, None], levels.flatten(0, 1)).view_as(x)
+        ridges = net.ridges(index, misfit / contrast)
+        model = apply_transfer(z, transfer)
+        y = _turned(seen.completed(_turned(model + centre, opponent.T)), opponent) - centre
+        missed = transfer.conj() * torch.fft.rfft2(y - model)
+        spectra = missed[:, :, None] / (power[:, :, None] + ridges[..., None, None])
+        changes = torch.fft.irfft2(spectra, s=start.shape[-2:])
+        known = torch.stack([noise[:, None].expand_as(misfit), misfit], -1)
+        levels = torch.cat([known, misfit[..., None] / ridges.sqrt()], -1)
+        z = _in_strips(net, z.flatten(0, 1)[:, None], changes.flatten(0, 1), levels.flatten(0, 1)).view_as(z)
         yield _turned(z + centre, opponent.T)
 
 
@@ -111,16 +112,16 @@ def _turned(image: Tensor, colours: Tensor) -> Tensor:
     return image if len(colours) == 1 else torch.einsum("dc,rcyx->rdyx", colours, image)
 
 
-def _in_strips(net: Network, image: Tensor, guide: Tensor, levels: Tensor) -> Tensor:
+def _in_strips(net: Network, picture: Tensor, changes: Tensor, levels: Tensor) -> Tensor:
     """The network's answer, strip by strip where there are many rows; the same as at once."""
-    height = image.shape[-2]
+    height = picture.shape[-2]
     if height <= STRIP:
-        return net(image, guide, levels)
-    answer = torch.empty_like(image)
+        return net(picture, changes, levels)
+    answer = torch.empty_like(picture)
     for top in range(0, height, STRIP):
         first, last = max(0, top - net.reach), min(height, top + STRIP + net.reach)
-        for one in range(len(image)):
+        for one in range(len(picture)):
             rows = (slice(one, one + 1), slice(None), slice(first, last))
-            part = net(image[rows], guide[rows], levels[one : one + 1])
+            part = net(picture[rows], changes[rows], levels[one : one + 1])
             answer[one, :, top : top + STRIP] = part[0, :, top - first : top - first + STRIP]
     return answer

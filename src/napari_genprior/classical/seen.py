@@ -38,11 +38,6 @@ class Seen:
         beyond = ((self.canvas > 1 - END) & (model > self.canvas)) | ((self.canvas < END) & (model < self.canvas))
         return torch.where(self.inside & ~beyond, self.canvas, model)
 
-    def misfit(self, model: Tensor) -> Tensor:
-        """Root mean square of what ``model`` [R, C, Y, X] misses of the picture, ``[R, C]``."""
-        squares = (self.completed(model) - model).square().sum((2, 3))
-        return (squares / self.inside.sum((2, 3))).sqrt()
-
 
 def on_canvas(blurred: Tensor, kernel_shape: tuple[int, int]) -> Seen:
     """Room beyond the border ``[R, C, Y, X]`` for all that a kernel of this shape brings into the picture."""

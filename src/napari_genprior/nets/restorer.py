@@ -1,4 +1,4 @@
-"""A small network that takes ringing and noise out of a picture which has just been fitted to blurred data."""
+"""A small network that improves a picture by what fits of it to blurred data show."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad, pixel_shuffle, pixel_unshuffle, relu
 
-LEVELS = 3  # figures about the picture that the network is told
-FIRST_SPREAD, LAST_RIDGE = 0.25, 0.5  # where the learnt trust begins: see Restorer.ridge
+FITS = 3  # of different trust in the data; one shows details and noise, another what is certain
+FIRST_SPREAD, LAST_RIDGE = 0.25, 0.5  # where the learnt ridges begin: see Restorer.ridges
 SMALLEST_MISFIT = 1e-4  # over the contrast
+DETAIL = 4.0  # what a fit changes is small beside the picture: in training it counts as much
 BLOCK = 4  # px, the coarsest of its pixels
 
 
@@ -36,10 +37,11 @@ class Restorer(nn.Module):
        ICLR 2020.
     """
 
-    def __init__(self, width: int = 32, deep: int = 64, blocks: int = 4, rounds: int = 4) -> None:
+    def __init__(self, width: int = 32, deep: int = 64, blocks: int = 3, rounds: int = 2) -> None:
         super().__init__()
         self.rounds = rounds
-        self.head = nn.Sequential(_convolution(8 + LEVELS, width), nn.ReLU(), _convolution(width, width), nn.ReLU())
+        inputs = 4 * (1 + FITS) + 2 + FITS
+        self.head = nn.Sequential(_convolution(inputs, width), nn.ReLU(), _convolution(width, width), nn.ReLU())
         self.down = nn.Conv2d(width, deep, 2, stride=2, bias=False)
         self.blocks = nn.ModuleList(
             nn.Sequential(_convolution(deep, deep), nn.ReLU(), _convolution(deep, deep)) for _ in range(blocks)
@@ -47,50 +49,50 @@ class Restorer(nn.Module):
         self.up = nn.Conv2d(deep, 4 * width, 1, bias=False)
         self.tail = nn.Sequential(_convolution(width, width), nn.ReLU(), _convolution(width, 4))
         nn.init.zeros_(self.tail[-1].weight)  # type: ignore[arg-type]
-        late = torch.linspace(0, 1, rounds)
-        self.slope = nn.Parameter(2 * (1 - late))
-        self.level = nn.Parameter(-2 * math.log(FIRST_SPREAD) * (1 - late) + math.log(LAST_RIDGE) * late)
+        flat = torch.linspace(0, 1, FITS).repeat(rounds, 1)
+        self.slope = nn.Parameter(2 * (1 - flat))
+        self.level = nn.Parameter(-2 * math.log(FIRST_SPREAD) * (1 - flat) + math.log(LAST_RIDGE) * flat)
 
     @property
     def reach(self) -> int:
         """Pixels, a multiple of :data:`BLOCK`, beyond which nothing has influence on a pixel."""
         return 2 * 4 + BLOCK * (2 * len(self.blocks) + 2)
 
-    def ridge(self, index: int, misfit: Tensor) -> Tensor:
-        """Trust in the picture of the round before, over that in the data: the ridge of round ``index``.
+    def ridges(self, index: int, misfit: Tensor) -> Tensor:
+        """Trust in the picture over that in the data, for each fit of round ``index``: ``[..., FITS]``.
 
-        ``exp(level + slope log(misfit))``, learnt. At first ``(misfit / FIRST_SPREAD)^2`` in the first round, as if
-        that picture erred by FIRST_SPREAD of the contrast, and LAST_RIDGE in the last.
+        ``exp(level + slope log(misfit))``, learnt. At first ``(misfit / FIRST_SPREAD)^2`` for the first fit, as if
+        the picture erred by FIRST_SPREAD of the contrast, and LAST_RIDGE for the last.
 
         Parameters
         ----------
         misfit : Tensor, any shape
             Root mean square misfit over the picture's contrast.
         """
-        return (self.level[index] + self.slope[index] * misfit.clamp(min=SMALLEST_MISFIT).log()).exp()
+        return (self.level[index] + self.slope[index] * misfit.clamp(min=SMALLEST_MISFIT).log()[..., None]).exp()
 
-    def forward(self, image: Tensor, guide: Tensor, levels: Tensor) -> Tensor:
-        """The picture without the errors that fitting it to data has brought in.
+    def forward(self, picture: Tensor, changes: Tensor, levels: Tensor) -> Tensor:
+        """A better picture.
 
         Parameters
         ----------
-        image : Tensor [N, 1, Y, X]
-            Fitted to the data; mean about zero.
-        guide : Tensor [N, 1, Y, X]
-            What it was before it was fitted.
-        levels : Tensor [N, LEVELS]
-            Standard deviations of noise, misfit and expected change by the fit, in the picture's units.
+        picture : Tensor [N, 1, Y, X]
+            Mean about zero.
+        changes : Tensor [N, FITS, Y, X]
+            What each fit adds to it.
+        levels : Tensor [N, 2 + FITS]
+            Standard deviations of noise, misfit and expected change by each fit, in the picture's units.
         """
-        height, width = image.shape[-2:]
-        odd = (0, -width % BLOCK, 0, -height % BLOCK)
-        seen = torch.cat([pixel_unshuffle(pad(picture, odd), 2) for picture in (image, guide)], 1)
-        maps = levels[:, :, None, None].expand(-1, -1, *seen.shape[-2:])
-        fine = self.head(torch.cat([seen, maps], 1).contiguous(memory_format=torch.channels_last))
+        height, width = picture.shape[-2:]
+        seen = pad(torch.cat([picture, DETAIL * changes], 1), (0, -width % BLOCK, 0, -height % BLOCK))
+        halves = pixel_unshuffle(seen, 2)
+        maps = levels[:, :, None, None].expand(-1, -1, *halves.shape[-2:])
+        fine = self.head(torch.cat([halves, maps], 1).contiguous(memory_format=torch.channels_last))
         coarse = relu(self.down(fine))
         for block in self.blocks:
             coarse = coarse + block(coarse)
-        change = self.tail(relu(fine + pixel_shuffle(self.up(coarse), 2)))
-        return image + pixel_shuffle(change, 2)[..., :height, :width]
+        added = self.tail(relu(fine + pixel_shuffle(self.up(coarse), 2)))
+        return picture + pixel_shuffle(added, 2)[..., :height, :width]
 
 
 def _convolution(inputs: int, outputs: int) -> nn.Conv2d:

@@ -33,7 +33,6 @@ from .learners import Learner
 from .tasks import Task
 
 CANVAS, KERNEL = 192, 37  # px, sides of all canvases and kernel arrays
-VARIANTS = 2  # blurs of each picture
 ESTIMATED, EXPOSED = 0.25, 0.12  # shares of problems with an estimated kernel, and over-exposed
 NOISE = (0.001, 0.1)  # standard deviation, drawn log-uniformly
 NOISE_TO_ESTIMATE = 0.03  # at most
@@ -97,12 +96,11 @@ def random_kernel(rng: np.random.Generator) -> np.ndarray:
     return check_kernel(kernel) if max(kernel.shape) <= KERNEL else random_kernel(rng)
 
 
-def simulate(pictures: Tensor, seed: int, variants: int = VARIANTS) -> Problems:
-    """Blur pictures uint8 ``[N, 1, Y, X]`` (Y, X < CANVAS), each in several ways; equal seeds give equal problems."""
+def simulate(pictures: Tensor, seed: int) -> Problems:
+    """Blur pictures uint8 ``[N, 1, Y, X]`` (Y, X < CANVAS); equal seeds give equal problems."""
     drawn = [
-        _one(picture[0].numpy() / 255, np.random.default_rng([seed, number, variant]))
+        _one(picture[0].numpy() / 255, np.random.default_rng([seed, number]))
         for number, picture in enumerate(tqdm(pictures, desc="blur", leave=False))
-        for variant in range(variants)
     ]
     return Problems(*(torch.cat(parts) for parts in zip(*drawn, strict=True)))
 
@@ -192,11 +190,11 @@ class RestorerTask(Task):
     def __init__(self, pictures: data.Pictures, settings: TrainingSettings) -> None:
         self.settings = settings
         self.problems = simulate(pictures.train, settings.seed)
-        self.tests = simulate(pictures.held_out, settings.seed + 1, 1)
+        self.tests = simulate(pictures.held_out, settings.seed + 1)
         self.count = len(self.problems.noise)
         width = settings.width or 32
         self.about = {
-            "kind": "restorer", "arch": "restorer", "arguments": {"width": width, "deep": 2 * width, "blocks": 4},
+            "kind": "restorer", "arch": "restorer", "arguments": {"width": width, "deep": 2 * width},
             "latent": 0, "channels": 1, "size": tuple(pictures.train.shape[2:]),
             "data": f"{pictures.about}, blurred by simulated shakes of up to {KERNEL - 2} px, a quarter of the kernels "
             f"estimated; noise {NOISE[0]:.1%} to {NOISE[1]:.0%}",
