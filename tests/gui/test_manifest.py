@@ -43,6 +43,7 @@ def test_discovery_finds_the_widgets_and_imports_neither_torch_nor_our_modules()
         "Generator-prior deblurring",
         "Untrained-prior deblurring",
         "Blur simulation",
+        "Kernel tools",
     }
     assert found["loaded"] == []
 

@@ -1,21 +1,28 @@
 """What blurs: kernels float32 ``[kh, kw]``, >= 0, sum 1, centred on the array, and noise."""
 
 from . import optics
+from .beads import Beads, from_beads
 from .kernels import blur_a, blur_b, box, defocus, from_array, gaussian, overlay
 from .motion import motion, shake
 from .optics import microscope_psf, microscope_psf_3d
+from .shape import Shape, measure, resample
 
 __all__ = [
+    "Beads",
+    "Shape",
     "blur_a",
     "blur_b",
     "box",
     "defocus",
     "from_array",
+    "from_beads",
     "gaussian",
+    "measure",
     "microscope_psf",
     "microscope_psf_3d",
     "motion",
     "optics",
     "overlay",
+    "resample",
     "shake",
 ]
