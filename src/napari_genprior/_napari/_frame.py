@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QProgressBar, QPushButton
 
 from ..errors import GenPriorError
 from ..planning import plan
+from ._batch import PLANES, THIS, Job, StackOutput
 from ._drawings import KernelView, LossPlot
 from ._editors import get_value
 from ._output import Outcome, Output
@@ -29,13 +30,17 @@ class DeblurFrame(WishFrame):
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer)
-        self._out = Output(napari_viewer)
+        self._out: Output | StackOutput = Output(napari_viewer)
         self._started = 0.0
+        self._jobs: list[Job] = []
+        self._total = 0
+        self._came_to: list[tuple[str, str]] = []  # sentence and kind of each run of a batch
         self._refresh_timer = debounced(self, self.refresh)
         self._scroll_timer = debounced(self, self._scroll_to_outcome, 200)  # ms; until the texts have their height
         self.build_wish()
         self._build()
         self.picture.changed.connect(self.soon)
+        self.scope.currentIndexChanged.connect(self.soon)
         self.device.currentIndexChanged.connect(self.soon)
         self.budget.changed.connect(self.soon)
         self.method.currentIndexChanged.connect(self._method_changed)
@@ -47,6 +52,8 @@ class DeblurFrame(WishFrame):
         self.sentence, self.stage, self.verdict = Message(), Message(), Message()
         self.run_button = QPushButton("Run")
         self.run_button.clicked.connect(self.run_or_cancel)
+        self.all_button = QPushButton("Cancel all")
+        self.all_button.clicked.connect(self.cancel_all)
         self.menu = WishMenu(self, self.verdict.say)
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)
@@ -54,7 +61,7 @@ class DeblurFrame(WishFrame):
         self.scroll, column = scrolled(self)
         column.addWidget(self.wish)
         column.addWidget(self.sentence)
-        column.addLayout(stretched(self.run_button, self.menu))
+        column.addLayout(stretched(self.run_button, self.all_button, self.menu))
         column.addWidget(self.bar)
         column.addWidget(self.stage)
         column.addLayout(side_by_side(self.view, self.verdict))
@@ -79,7 +86,8 @@ class DeblurFrame(WishFrame):
             except GenPriorError as error:
                 text, usable, kind = str(error), False, "doubt"
             text = text or f"{size_text(picked.image.shape)}, large or not in memory: looked at when the run starts"
-            text = f"{text.removesuffix('.')}. {picked.note}".strip()
+            note = picked.note if self.scope.currentText() == THIS else f"{len(self.jobs())} pictures, one by one."
+            text = f"{text.removesuffix('.')}. {note}".strip()
         self.sentence.say(text, kind)
         self.run_button.setEnabled(usable)
 
@@ -95,20 +103,34 @@ class DeblurFrame(WishFrame):
             self.run_button.setEnabled(False)
             self.stop()
             return
-        picked = self.picked()
-        if picked is None:
+        self._jobs = self.jobs()
+        self._total, self._came_to = len(self._jobs), []
+        if not self._jobs:
             return
-        self._out.start(self.picture.layer, picked)
-        self._started = time.monotonic()
+        self._wish = self.arguments()
+        stack = self.scope.currentText() == PLANES
+        self._out = StackOutput(self._viewer, self._jobs[0].layer) if stack else Output(self._viewer)
         self.verdict.say("")
+        use_threads()
+        self._next()
+
+    def cancel_all(self) -> None:
+        """Nothing of a batch is begun any more; the run under way is cancelled."""
+        self._jobs = []
+        self.run_or_cancel()
+
+    def _next(self) -> None:
+        job = self._jobs.pop(0)
+        self._out.start(job.layer, job.picked)
+        self._started = time.monotonic()
         self.view.show_kernel(None)
         self.plot.clear()
         self.bar.setValue(0)
         self._show_running(True)
-        use_threads()
-        self.begin(deblurring, picked.image, self.arguments(), picked.dtype)
+        self.begin(deblurring, job.picked.image, self._wish, job.picked.dtype)
 
     def abandon(self) -> None:
+        self._jobs = []
         if self.running:
             self._out.leave(CLOSED)
         super().abandon()
@@ -116,6 +138,8 @@ class DeblurFrame(WishFrame):
     def _show_running(self, running: bool) -> None:
         self.run_button.setText("Cancel" if running else "Run")
         self.run_button.setEnabled(True)
+        self.all_button.setVisible(running and self._total > 1)
+        self.all_button.setEnabled(bool(self._jobs))
         self.wish.setEnabled(not running)
         self.menu.setEnabled(not running)
         self.bar.setVisible(running)
@@ -134,7 +158,8 @@ class DeblurFrame(WishFrame):
     def live(self, message: Live) -> None:
         self.bar.setValue(round(1000 * message.fraction))
         seconds = time.monotonic() - self._started
-        self.stage.say(f"{message.stage}, {remaining(message.fraction, seconds, get_value(self.budget))}")
+        number = f"{self._total - len(self._jobs)} of {self._total}: " if self._total > 1 else ""
+        self.stage.say(f"{number}{message.stage}, {remaining(message.fraction, seconds, get_value(self.budget))}")
         if message.loss is not None:
             if not self.plot.steps:
                 self._scroll_timer.start()
@@ -148,7 +173,10 @@ class DeblurFrame(WishFrame):
         try:
             self._show_end(message)
         finally:  # whatever the layer list may say to it, the button comes back
-            self._show_running(False)
+            if self._jobs:
+                self._next()
+            else:
+                self._show_running(False)
 
     def _show_end(self, message: Done | Failed) -> None:
         outcome: Outcome | None = message.value
@@ -159,13 +187,20 @@ class DeblurFrame(WishFrame):
         else:
             kept = "The last picture shown was kept." if self._out.leave(ENDED) else ""
         if isinstance(message, Failed):
-            self.verdict.say(f"{message.sentence} {kept}".strip(), "bad")
-            show_error(message.sentence)
+            sentence, kind = f"{message.sentence} {kept}".strip(), "bad"
+            if self._total == 1:
+                show_error(message.sentence)
         elif outcome is None:
-            self.verdict.say(f"Cancelled before there was a result; {kept or 'nothing was kept.'}", "doubt")
+            sentence, kind = f"Cancelled before there was a result; {kept or 'nothing was kept.'}", "doubt"
         else:
             status, verdict = outcome.result.status, outcome.result.verdict
-            sentences = ("" if status.code == "done" else status.sentence, verdict.reason, notes)
-            self.verdict.say(
-                f"{self._out.name}: {' '.join(filter(None, sentences))}", "good" if verdict.improved else "doubt"
-            )
+            told = ("" if status.code == "done" else status.sentence, verdict.reason, notes)
+            sentence, kind = " ".join(filter(None, told)), "good" if verdict.improved else "doubt"
+        self._tell(f"{self._out.name}: {sentence}" if outcome is not None or self._total > 1 else sentence, kind)
+
+    def _tell(self, sentence: str, kind: str) -> None:
+        """The verdict of a run; of a batch, below those before it, as bad as the worst."""
+        self._came_to.append((sentence, kind))
+        kinds = [each for _, each in self._came_to]
+        worst = next((each for each in ("bad", "doubt") if each in kinds), "good")
+        self.verdict.say("\n".join(text for text, _ in self._came_to), worst)

@@ -35,6 +35,8 @@ class Picked:
         contrast_limits, colormap, gamma; empty for RGB.
     note : str
         What the user should know about the choice; may be empty.
+    index : tuple of int
+        Of the plane in its stack; () for all of a layer.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Picked:
     place: dict[str, Any]
     look: dict[str, Any]
     note: str = ""
+    index: tuple[int, ...] = ()
 
     @property
     def dtype(self) -> np.dtype:
@@ -83,56 +86,76 @@ def pick(layer: Image, point: Sequence[float] = ()) -> Picked:
     point : sequence of float
         World coordinates of the viewer's sliders (``viewer.dims.point``); they choose the plane.
     """
-    data = layer.data[0] if layer.multiscale else layer.data
-    axes = data.shape[: layer.ndim]
-    stacked = max(0, len(axes) - 2)
-    index = plane_index(axes, layer.world_to_data(point)) if stacked and len(point) >= layer.ndim else (0,) * stacked
+    axes = stack_shape(layer)
+    seen = axes and len(point) >= layer.ndim
+    return pick_plane(layer, plane_index(axes, layer.world_to_data(point)) if seen else (0,) * len(axes))
+
+
+def pick_plane(layer: Image, index: tuple[int, ...]) -> Picked:
+    """Take a plane out of a stack; ``index`` () is all of a single picture."""
+    data, axes = _data(layer), stack_shape(layer)
     labels = tuple(layer.axis_labels)
-    place: dict[str, Any] = {
-        "scale": tuple(float(s) for s in layer.scale[-2:]),
-        "translate": tuple(float(t) for t in layer.translate[-2:]),
-        "units": tuple(layer.units)[-2:],
-        "axis_labels": labels[-2:],
-    }
-    if not stacked:  # a rotation of a stack may mix its planes: there is no such rotation of one of them
+    place = _place(layer, 2)
+    if not axes:  # a rotation of a stack may mix its planes: there is no such rotation of one of them
         place |= {"rotate": layer.rotate, "shear": layer.shear, "affine": layer.affine.affine_matrix}
-    look = (
-        {}
-        if layer.rgb
-        else {
-            "contrast_limits": list(layer.contrast_limits),
-            "colormap": layer.colormap,
-            "gamma": layer.gamma,
-        }
-    )
     where = ", ".join(f"{labels[axis]} {i}" for axis, i in enumerate(index))
-    sizes = " x ".join(str(n) for n in axes[:stacked])
+    sizes = " x ".join(map(str, axes))
     return Picked(
         name=f"{layer.name} [{where}]" if index else layer.name,
         image=data[index] if index else data,
         rgb=bool(layer.rgb),
         place=place,
-        look=look,
+        look=_look(layer),
         note=f"The displayed plane of the stack is used: {where} (of {sizes})." if index else "",
+        index=index,
     )
 
 
-def plane_index(shape: Sequence[int], position: Sequence[float]) -> tuple[int, ...]:
-    """Indices of all axes but the last two at a position in data coordinates, kept inside the stack."""
-    stacked = len(shape) - 2
-    return tuple(int(np.clip(round(float(p)), 0, n - 1)) for p, n in zip(position, shape[:stacked], strict=False))
+def pick_all(layer: Image) -> Picked:
+    """All of a layer: a stack as it is."""
+    return Picked(layer.name, _data(layer), bool(layer.rgb), _place(layer, layer.ndim), _look(layer))
+
+
+def stack_shape(layer: Image) -> tuple[int, ...]:
+    """How many planes along each axis; () for a single picture."""
+    return tuple(_data(layer).shape[: layer.ndim - 2])
+
+
+def _data(layer: Image) -> Any:
+    return layer.data[0] if layer.multiscale else layer.data
+
+
+def _place(layer: Image, axes: int) -> dict[str, Any]:
+    return {
+        "scale": tuple(float(s) for s in layer.scale[-axes:]),
+        "translate": tuple(float(t) for t in layer.translate[-axes:]),
+        "units": tuple(layer.units)[-axes:],
+        "axis_labels": tuple(layer.axis_labels)[-axes:],
+    }
+
+
+def _look(layer: Image) -> dict[str, Any]:
+    if layer.rgb:
+        return {}
+    return {"contrast_limits": list(layer.contrast_limits), "colormap": layer.colormap, "gamma": layer.gamma}
+
+
+def plane_index(planes: Sequence[int], position: Sequence[float]) -> tuple[int, ...]:
+    """Indices of a stack's axes at a position in data coordinates, kept inside the stack."""
+    return tuple(int(np.clip(round(float(p)), 0, n - 1)) for p, n in zip(position, planes, strict=False))
 
 
 def moved(place: dict[str, Any], offset: Sequence[float]) -> dict[str, Any]:
     """The place of a picture whose first pixel is pixel ``offset`` (may be fractional) of the one at ``place``."""
-    affine = Affine(scale=place["scale"], rotate=place.get("rotate"), shear=place.get("shear"), ndim=2)
-    shift = affine.linear_matrix @ np.asarray(offset, dtype=float)
+    axes = len(place["scale"])
+    affine = Affine(scale=place["scale"], rotate=place.get("rotate"), shear=place.get("shear"), ndim=axes)
+    shift = affine.linear_matrix @ np.array([0.0] * (axes - 2) + [float(o) for o in offset])
     return place | {"translate": tuple(float(t) for t in np.asarray(place["translate"]) + shift)}
 
 
 def kernel_place(picked: Picked) -> dict[str, Any]:
     """Right of the picture, so that neither hides the other; same scale and units, as napari wants them equal."""
-    width = picked.image.shape[1]
+    width = picked.image.shape[len(picked.place["scale"]) - 1]
     return moved(picked.place, (0, width + max(2, width // 50)))
 
 

@@ -170,11 +170,12 @@ def side_by_side(left: QWidget, right: QWidget) -> QHBoxLayout:
     return row
 
 
-def stretched(left: QWidget, right: QWidget) -> QHBoxLayout:
-    """A widget that takes the room, and one that takes as much as it needs."""
+def stretched(left: QWidget, *others: QWidget) -> QHBoxLayout:
+    """A widget that takes the room, and those that take as much as they need."""
     row = QHBoxLayout()
     row.addWidget(left, 1)
-    row.addWidget(right, 0)
+    for widget in others:
+        row.addWidget(widget, 0)
     return row
 
 

@@ -15,6 +15,7 @@ from ..errors import InputError
 from ..methods import METHODS, Method
 from ..wishes import DEFAULTS
 from . import _layers
+from ._batch import PLANES, SELECTED, THIS, Job, jobs_for
 from ._editors import get_value, rich, set_value
 from ._forms import FormPairs, Rows, SettingsForm
 from ._layers import Picked
@@ -78,6 +79,9 @@ class WishFrame(Running):
         wish.setContentsMargins(0, 0, 0, 0)
         self.form = Rows()
         self.form.add("picture", "Picture", self.picture, "The blurred layer. Of a stack the displayed plane is used.")
+        self.scope = QComboBox()
+        self.scope.addItems([THIS, SELECTED, PLANES])
+        self.form.add("scope", "Apply to", self.scope, "Several pictures are done one by one, all with this wish.")
         self.form.add("method", "Method", self.method, "")
         wish.addWidget(self.form)
         self.add_choices(wish)
@@ -122,6 +126,12 @@ class WishFrame(Running):
 
     def _method_forms(self, name: str) -> tuple[SettingsForm, SettingsForm]:
         return self._forms.pair(name, self._methods[name].settings)
+
+    def jobs(self) -> list[Job]:
+        """The runs that the wish asks for; none where there is no layer."""
+        layer, selected = self.picture.layer, self._viewer.layers.selection
+        in_order = [each for each in self._viewer.layers if each in selected]
+        return [] if layer is None else jobs_for(self.scope.currentText(), layer, in_order, self._viewer.dims.point)
 
     def layers(self) -> dict[str, Image | None]:
         """The layers a run would use: "picture", and "kernel" where the method takes one."""

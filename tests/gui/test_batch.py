@@ -1,0 +1,130 @@
+"""Many pictures in one go: selected layers, the planes of a stack; cancel one or all; failures are listed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_genprior._napari._batch import PLANES, SELECTED
+from napari_genprior._napari._deblur_widget import DeblurWidget
+
+
+@pytest.fixture
+def widget(qtbot, viewer, slow):
+    made = DeblurWidget(viewer)
+    qtbot.addWidget(made)
+    return made
+
+
+@pytest.fixture
+def three(viewer, picture):
+    for name, factor in (("a", 1), ("b", 0), ("c", 0.5)):  # "b" is constant: it cannot be deblurred
+        viewer.add_image((picture * factor).astype(np.uint8), name=name)
+    viewer.layers.selection = {viewer.layers[name] for name in "abc"}
+
+
+@pytest.fixture
+def stack(viewer, picture):
+    planes = np.stack([picture // (i + 1) for i in range(3)])
+    return viewer.add_image(planes, name="s", scale=(2, 0.5, 0.5), units=("um", "um", "um"), translate=(1, 2, 3))
+
+
+def codes(layer) -> list[str]:
+    return [report["status"]["code"] for report in layer.metadata["genprior"]["planes"].values()]
+
+
+def test_selected_layers_are_done_one_by_one_and_failures_listed(widget, viewer, slow, three, finish, wait_until):
+    widget.scope.setCurrentText(SELECTED)
+    wait_until(lambda: "3 pictures, one by one" in widget.sentence.text())
+    slow.step(100)
+    widget.run_or_cancel()
+    finish(widget)
+    assert {"a deblurred", "c deblurred"} <= {layer.name for layer in viewer.layers}
+    assert "b deblurred" not in viewer.layers
+    lines = widget.verdict.text().splitlines()
+    assert [line[:2] for line in lines] == ["a:", "b:", "c:"]
+    assert "constant" in lines[1]
+    assert widget.verdict.kind == "bad"
+    assert widget.run_button.text() == "Run"
+    assert widget.wish.isEnabled()
+
+
+def test_cancel_ends_one_run_and_the_next_begins(widget, viewer, slow, three, finish, wait_until):
+    widget.scope.setCurrentText(SELECTED)
+    widget.run_or_cancel()
+    slow.step(2)
+    wait_until(lambda: "a deblurred" in viewer.layers)
+    assert "1 of 3" in widget.stage.text()
+    assert not widget.all_button.isHidden()
+    widget.run_or_cancel()
+    slow.step(100)
+    finish(widget)
+    assert viewer.layers["a deblurred"].metadata["genprior"]["status"]["code"] == "stopped"
+    assert viewer.layers["c deblurred"].metadata["genprior"]["status"]["code"] == "done"
+    assert widget.all_button.isHidden()
+
+
+def test_cancel_all_begins_nothing_more(widget, viewer, slow, three, finish, wait_until):
+    widget.scope.setCurrentText(SELECTED)
+    widget.run_or_cancel()
+    slow.step(2)
+    wait_until(lambda: "a deblurred" in viewer.layers)
+    widget.cancel_all()
+    slow.step(100)
+    finish(widget)
+    assert viewer.layers["a deblurred"].metadata["genprior"]["status"]["code"] == "stopped"
+    assert "c deblurred" not in viewer.layers
+
+
+def test_planes_of_a_stack_become_a_stack(widget, viewer, slow, stack, finish, wait_until):
+    widget.scope.setCurrentText(PLANES)
+    wait_until(lambda: "3 pictures" in widget.sentence.text())
+    slow.step(100)
+    widget.run_or_cancel()
+    finish(widget)
+    result, kernels = viewer.layers["s deblurred"], viewer.layers["s kernel"]
+    np.testing.assert_array_equal(result.data, np.rint(stack.data + 255 * 6 / 100).astype(np.uint8))
+    for layer in (result, kernels):
+        np.testing.assert_allclose(layer.scale, stack.scale)
+        assert layer.units == stack.units
+        assert codes(layer) == ["done"] * 3
+    np.testing.assert_allclose(result.translate, stack.translate)
+    assert kernels.data.shape == (3, 3, 3)
+    np.testing.assert_allclose(kernels.data.sum((1, 2)), 1)
+    assert len(viewer.layers) == 3
+
+
+def test_a_plane_that_fails_stays_as_it_was(widget, viewer, slow, stack, finish):
+    stack.data[1] = 7
+    widget.scope.setCurrentText(PLANES)
+    slow.step(100)
+    widget.run_or_cancel()
+    finish(widget)
+    result = viewer.layers["s deblurred"]
+    np.testing.assert_array_equal(result.data[1], 7)
+    assert (result.data[2] > stack.data[2]).all()
+    assert codes(result) == ["done", "stopped", "done"]
+    assert codes(viewer.layers["s kernel"]) == codes(result)
+    assert "constant" in widget.verdict.text()
+
+
+def test_a_colour_stack_keeps_its_colours(widget, viewer, slow, picture, finish):
+    stack = viewer.add_image(np.stack([np.stack([picture, picture // 2, picture // 3], -1)] * 2), name="s", rgb=True)
+    widget.scope.setCurrentText(PLANES)
+    slow.step(100)
+    widget.run_or_cancel()
+    finish(widget)
+    assert viewer.layers["s deblurred"].rgb
+    assert viewer.layers["s deblurred"].data.shape == stack.data.shape
+
+
+def test_closing_the_widget_ends_the_batch(widget, viewer, slow, three, wait_until, qapp):
+    widget.scope.setCurrentText(SELECTED)
+    widget.run_or_cancel()
+    wait_until(slow.entered.is_set)
+    widget.close()
+    slow.step(100)
+    assert slow.closed.wait(20)
+    qapp.processEvents()
+    assert not widget.running
+    assert "c deblurred" not in viewer.layers
