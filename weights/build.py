@@ -107,7 +107,7 @@ RECIPES = {
     ),
     "start-house-numbers-32-linear-motion-28": Recipe(
         framing.house_numbers,
-        {"steps": 12_000, "batch": 128},
+        {"steps": 9000, "batch": 128},
         *NUMBERS,
         count=20_000,
         pair=("house-numbers-32-linear", "motion-28"),

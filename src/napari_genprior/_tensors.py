@@ -63,6 +63,22 @@ def half_spectrum_weights(width: int, device: torch.device) -> torch.Tensor:
     return weights
 
 
+def low_spectrum(spectrum: torch.Tensor, side: int) -> torch.Tensor:
+    """The low half-spectrum ``[..., side, side // 2 + 1]`` of a larger one ``[..., Y, X // 2 + 1]``; side even."""
+    half = side // 2
+    rows = torch.cat([spectrum[..., :half, : half + 1], spectrum[..., -half:, : half + 1]], -2)
+    if side < spectrum.shape[-2]:
+        rows[..., half, :] = 0  # the highest frequency has no partner on one side
+        rows[..., :, half] = 0
+    return rows
+
+
+def low_passed(planes: torch.Tensor, side: int) -> torch.Tensor:
+    """Pictures ``[..., Y, X]`` low-passed to ``[..., side, side]``, same grey values."""
+    low = low_spectrum(torch.fft.rfft2(planes, norm="forward"), side)
+    return torch.fft.irfft2(low, s=(side, side), norm="forward")
+
+
 def check_image(image: object, what: str = "picture") -> np.ndarray:
     """Return ``image`` as a numeric array ``[Y, X]`` or ``[Y, X, C]`` (C = 3 or 4), or say what is wrong with it.
 

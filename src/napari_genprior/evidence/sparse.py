@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .._tensors import half_spectrum_weights
+from .._tensors import half_spectrum_weights, low_passed, low_spectrum
 from ..forward.convolve import transfer_function
 from ..nets.linear import LinearGenerator
 
@@ -72,18 +72,18 @@ class SparseEvidence:
         self.noise = noise
         self.nu = edges
         pixels = side * side
-        basis = self._low(net.basis.view(-1, channels, height, width).mean(1)).flatten(1)
+        basis = low_passed(net.basis.view(-1, channels, height, width).mean(1), side).flatten(1)
         kept, dropped = basis[:LATENT], basis[LATENT:]
-        rest = self._crop(net.residual_spectrum.sqrt().mean(0).square()) * (pixels / (height * width))
+        rest = low_spectrum(net.residual_spectrum.sqrt().mean(0).square(), side) * (pixels / (height * width))
         if len(dropped):
             rest = rest + torch.fft.rfft2(dropped.view(-1, side, side), norm="ortho").abs().square().sum(0)
         self._shifts = _differences(side, blurred.device).flatten()
         covariance = kept.T @ kept + self._circulant(torch.fft.irfft2(rest, s=(side, side)))
         small = 1e-4 * covariance.diagonal().mean() * torch.eye(pixels, device=blurred.device)
         self.precision = torch.linalg.inv((covariance + small).double()).float()
-        self.mean = self._low(net.mean.view(channels, height, width).mean(0)).flatten()
+        self.mean = low_passed(net.mean.view(channels, height, width).mean(0), side).flatten()
         self.pull = self.precision @ self.mean
-        self.data = self._low(blurred.mean(1))[0]
+        self.data = low_passed(blurred.mean(1), side)[0]
         index = torch.arange(pixels, device=blurred.device)
         grid = index.view(side, side)
         self._index = index
@@ -104,7 +104,7 @@ class SparseEvidence:
 
     def transfer(self, kernels: Tensor) -> Tensor:
         """Low frequencies of the kernels' transfer functions, ``[R, side, side // 2 + 1]``."""
-        return self._crop(transfer_function(kernels, self.full)[:, 0])
+        return low_spectrum(transfer_function(kernels, self.full)[:, 0], self.side)
 
     @torch.no_grad()
     def improved(self, kernels: Tensor, weights: Weights) -> Weights:
@@ -168,21 +168,6 @@ class SparseEvidence:
         """Matrices ``[..., N, N]`` of circular convolutions with even ``row [..., side, side]``."""
         pixels = self.side**2
         return row.flatten(-2).index_select(-1, self._shifts).unflatten(-1, (pixels, pixels))
-
-    def _crop(self, spectrum: Tensor) -> Tensor:
-        """The low half-spectrum of a larger one ``[..., Y, X // 2 + 1]``."""
-        half = self.side // 2
-        rows = torch.cat([spectrum[..., :half, : half + 1], spectrum[..., -half:, : half + 1]], -2)
-        if self.side < self.full[0]:
-            rows = rows.clone()
-            rows[..., half, :] = 0  # the highest frequency has no partner on one side
-            rows[..., :, half] = 0
-        return rows
-
-    def _low(self, planes: Tensor) -> Tensor:
-        """Pictures ``[..., Y, X]`` low-passed to ``[..., side, side]``, same grey values."""
-        low = self._crop(torch.fft.rfft2(planes, norm="forward"))
-        return torch.fft.irfft2(low, s=(self.side, self.side), norm="forward")
 
 
 def _inverse(factor: Tensor) -> Tensor:

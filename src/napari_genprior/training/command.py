@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..settings import TrainingSettings
 from ..zoo.store import load_prior, user_folder
 from . import data, learners, volumes
+from .kernel_proposals import start_task
 from .loop import Trained, run
 from .proposals import ProposalTask
 from .tasks import GeneratorTask, Task
@@ -88,7 +89,7 @@ def _start(
     size = {"channels": image.card.channels, "size": min(image.card.size)}
     pictures = _read(source, settings, "image", **size, **how) if source else None
     kernels = _simulated(simulator, count, settings, kernel.card.size[0], quiet) if simulator else None
-    return ProposalTask(image, kernel, settings, pictures, kernels)
+    return start_task(image)(image, kernel, settings, pictures, kernels)
 
 
 def _read(source: Path, settings: TrainingSettings, kind: data.Kind, **how: Any) -> data.Pictures:

@@ -38,11 +38,14 @@ class Examples:
 
 
 class Given:
-    """Pictures or kernels of a set, with the latents that the prior's encoder gives them."""
+    """Pictures or kernels of a set, with the latents that the prior's encoder gives them, or with none."""
 
-    def __init__(self, prior: Generator, pictures: data.Pictures, settings: TrainingSettings) -> None:
+    def __init__(
+        self, prior: Generator, pictures: data.Pictures, settings: TrainingSettings, latents: bool = True
+    ) -> None:
         card = prior.card
-        if getattr(prior.net, "encoder", True) is None or not hasattr(prior.net, "encode"):
+        self.latents = latents
+        if latents and (getattr(prior.net, "encoder", True) is None or not hasattr(prior.net, "encode")):
             raise InputError(
                 f"{card.name} has no encoder to tell the latents of {card.kind}s; leave them out, and they are drawn "
                 "from it."
@@ -68,7 +71,7 @@ class Given:
     @torch.no_grad()
     def _encoded(self, x: Tensor) -> Known:
         x = x.to(device_of(self.net))
-        return x, self.net.encode(x)[0]
+        return x, self.net.encode(x)[0] if self.latents else x.new_empty(len(x), 0)
 
 
 class Drawn:

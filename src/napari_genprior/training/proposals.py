@@ -123,6 +123,8 @@ class ProposalTask(Task):
         ``width`` is that of the hidden layers (0: 512); what is said of generators alone is not looked at.
     """
 
+    image_latents = True  # whether the pictures' latents are learnt too
+
     def __init__(
         self,
         image: Generator,
@@ -135,7 +137,7 @@ class ProposalTask(Task):
         for prior in (image, kernel):
             prior.net.to(resolve_device(settings.device))
         cards = (image.card, kernel.card)
-        self.images = Given(image, pictures, settings) if pictures else Drawn(image, settings.seed)
+        self.images = Given(image, pictures, settings, self.image_latents) if pictures else Drawn(image, settings.seed)
         self.kernels = Given(kernel, kernels, settings) if kernels else Drawn(kernel, settings.seed + 1)
         self.count = self.images.count
         height, width = image.card.size[:2]
@@ -188,11 +190,11 @@ class ProposalTask(Task):
         """A row each: blurred, true and proposed picture, true and proposed kernel."""
         seen, truth, kernel = (x[:SHOWN] for x in (held_out.blurred, held_out.image, held_out.kernel))
         latents = self.pair.best(net, seen)
-        kernels = [_framed(k, seen.shape) for k in (kernel, self.pair.kernel.decode(latents[1]))]
+        kernels = [framed(k, seen.shape) for k in (kernel, self.pair.kernel.decode(latents[1]))]
         return figures.grid(torch.cat([seen, truth, self.pair.image.decode(latents[0]), *kernels]), len(seen))
 
 
-def _framed(kernel: Tensor, shape: torch.Size) -> Tensor:
+def framed(kernel: Tensor, shape: torch.Size) -> Tensor:
     """Kernels ``[R, 1, kh, kw]`` as pictures, their brightest pixel white."""
     bright = kernel / kernel.amax((2, 3), keepdim=True).clamp(min=1e-12)
     down, right = (side - own for side, own in zip(shape[-2:], kernel.shape[-2:], strict=True))

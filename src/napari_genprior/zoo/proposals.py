@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ModelError
-from ..nets.proposal import Proposal
+from ..nets.proposal import KernelProposal, Mixture, Proposal
 from .card import Card, read_card
 from .store import load_net, paths
 
@@ -18,13 +18,36 @@ LARGEST_NOISE = 0.05  # standard deviation, fraction of the range: networks have
 
 def find_for(image: Card, kernel: Card) -> Proposal | None:
     """The installed start network of a pair of priors, None where there is none; the user's own goes first."""
+    found = _find(image, kernel, "proposal")
+    assert found is None or isinstance(found, Proposal)
+    return found
+
+
+def likely_kernels(image: Card, kernel: Card, blurred: Tensor) -> Mixture | None:
+    """What latents of the kernel are likely for a blurred picture, told by the network of a pair of priors, if any.
+
+    Parameters
+    ----------
+    blurred : Tensor [1, C, Y, X]
+        Of the image prior's size and colours, in working units.
+    """
+    network = _find(image, kernel, "kernel-proposal")
+    if network is None:
+        return None
+    with torch.no_grad():
+        said = network(blurred.cpu())
+    return Mixture(*(part.to(blurred.device) for part in (said.means, said.log_spreads, said.log_shares)))
+
+
+def _find(image: Card, kernel: Card, arch: str) -> Proposal | KernelProposal | None:
     for path in paths():
-        if _belongs(read_card(path), image, kernel):
+        card = read_card(path)
+        if card.arch == arch and _belongs(card, image, kernel):
             return load_start(path, image, kernel)
     return None
 
 
-def load_start(path: Path, image: Card, kernel: Card) -> Proposal:
+def load_start(path: Path, image: Card, kernel: Card) -> Proposal | KernelProposal:
     """The start network whose card lies at ``path``.
 
     Raises
@@ -41,7 +64,8 @@ def load_start(path: Path, image: Card, kernel: Card) -> Proposal:
             f"{card.name} proposes starts for {pair}, not for {image.name} ({image.sha256[:8]}) and {kernel.name} "
             f"({kernel.sha256[:8]}); train one for this pair by genprior train --start."
         )
-    return _checked(card.model_dump_json(), path, (image.latent, kernel.latent))
+    latents = (0 if card.arch == "kernel-proposal" else image.latent, kernel.latent)
+    return _checked(card.model_dump_json(), path, latents)
 
 
 def propose(network: Proposal, blurred: Tensor) -> tuple[Tensor, Tensor]:
@@ -64,14 +88,15 @@ def _belongs(card: Card, image: Card, kernel: Card) -> bool:
 
 
 @lru_cache(maxsize=4)
-def _checked(card_text: str, path: Path, latents: tuple[int, int]) -> Proposal:
+def _checked(card_text: str, path: Path, latents: tuple[int, int]) -> Proposal | KernelProposal:
     """Kept in memory: reading and hashing it takes as long as the search that it spares."""
     card = Card.model_validate_json(card_text)
     net = load_net(card, path)
-    if not isinstance(net, Proposal) or net.latents != latents or sum(latents) != card.latent:
+    if not isinstance(net, Proposal | KernelProposal) or net.latents != latents or sum(latents) != card.latent:
         raise ModelError(f"{card.name} does not propose latents of lengths {latents[0]} and {latents[1]}.")
     try:
-        propose(net, torch.zeros(1, card.channels, *card.size))
+        with torch.no_grad():
+            net(torch.zeros(1, card.channels, *card.size))
     except RuntimeError as error:
         raise ModelError(f"{card.name} does not look at pictures of {card.shape}, as its card says.") from error
     return net

@@ -19,6 +19,7 @@ ARCHITECTURES = {
     "dcgan": ("nets.dcgan", "DCGAN"),
     "pggan": ("nets.pggan", "PGGAN"),
     "proposal": ("nets.proposal", "Proposal"),
+    "kernel-proposal": ("nets.proposal", "KernelProposal"),
     "restorer": ("nets.restorer", "Restorer"),
 }
 
