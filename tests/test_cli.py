@@ -87,7 +87,7 @@ def test_a_run_repeats_only_on_its_own_picture(folder, tmp_path, capsys):
 
 
 def test_settings_come_from_a_file(folder, tmp_path, capsys):
-    (tmp_path / "s.json").write_text('{"steps": 10, "channels": 4, "depth": 2}')
+    (tmp_path / "s.json").write_text('{"steps": 10, "channels": 4}')
     settings = f"--method selfdeblur --settings {tmp_path}/s.json --kernel-size 5 --report {tmp_path}/r.json --quiet"
     assert run(f"deblur {folder}/blurred.png -o {tmp_path}/a.png {settings}") == 0
     assert json.loads((tmp_path / "r.json").read_text())["provenance"]["settings"]["steps"] == 10

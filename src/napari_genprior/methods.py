@@ -9,12 +9,15 @@ from .algorithms import Problem, Recipe
 from .algorithms.classical import classical, known_kernel
 from .algorithms.evidence import evidence
 from .algorithms.pretrained import generator, project, relaxed
-from .algorithms.untrained import selfdeblur
+from .algorithms.selfdeblur import multiscale, selfdeblur
+from .algorithms.untrained import untrained
 from .settings import (
     ClassicalSettings,
+    DecoderSettings,
     EvidenceSettings,
     GeneratorSettings,
     KnownKernelSettings,
+    MultiscaleSettings,
     ProjectSettings,
     RelaxedSettings,
     SelfDeblurSettings,
@@ -63,6 +66,20 @@ METHODS: dict[str, Method] = {
             selfdeblur,
             SelfDeblurSettings,
             "Untrained networks for picture and kernel (Ren et al., CVPR 2020): minutes to hours.",
+            untrained=True,
+        ),
+        Method(
+            "selfdeblur-multiscale",
+            multiscale,
+            MultiscaleSettings,
+            "SelfDeblur from coarse to fine (Kotera et al., ICIP 2021): steadier; minutes to hours.",
+            untrained=True,
+        ),
+        Method(
+            "untrained",
+            untrained,
+            DecoderSettings,
+            "Untrained picture network, pretrained kernels (algorithm 3 of Asim et al.): minutes to hours.",
             untrained=True,
         ),
         Method(

@@ -1,89 +1,83 @@
-"""Recipes with untrained networks: SelfDeblur."""
+"""Algorithm 3 of papers 000 and 003: an untrained picture network beside pretrained kernels.
+
+References
+----------
+"Paper 000/003": Asim, Shamshad and Ahmed, Blind image deconvolution using deep generative priors, IEEE TCI 2020.
+"""
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Generator
+from dataclasses import replace
 
-from .._generators import relay
 from .._tensors import seeded
-from ..classical.known_kernel import noise_std
-from ..classical.rivals import find_size
-from ..forward.bilinear import Convolution
-from ..forward.fidelity import dissimilarity, squared_error
-from ..nets.mlp import KernelMLP
-from ..nets.skip import SkipNetwork, fitting_depth
-from ..objective import Objective, Term, during
+from ..forward.fidelity import summed_squared_error
+from ..nets.decoder import Decoder
+from ..objective import Term
 from ..priors.base import Prior, trainable
-from ..priors.pixels import Known, SoftmaxKernel, start_kernel
-from ..priors.untrained import UntrainedNetwork
-from ..result import StatusCode
-from ..settings import SelfDeblurSettings
-from ..solvers.loop import LoopState, minimise
-from .base import Problem, Recipe, Snapshot, Solution
+from ..priors.generator import GeneratorPrior
+from ..priors.penalties import total_variation
+from ..priors.pixels import Known
+from ..priors.untrained import CODE, UntrainedNetwork
+from ..settings import DecoderSettings
+from ..settings import untrained as constants
+from ..settings.untrained import DECODER, DecoderSchedule
+from .base import Problem, Recipe, Snapshot
+from .deep import DeepSearch, Outcome, Part, ensemble
 
 
-def selfdeblur(problem: Problem) -> Recipe:
-    """SelfDeblur: picture from an untrained skip network, kernel from a softmax or a network.
+def untrained(problem: Problem) -> Recipe:
+    """Algorithm 3: untrained DCGAN for the picture, pretrained generator for the kernel (papers 000/003, section IV-E).
 
-    ``min over theta_x, theta_k of misfit(G_k(theta_k) * G_x(theta_x), y)``: squared error first, then 1 - SSIM.
-    ``problem.settings`` is a :class:`SelfDeblurSettings`; without ``problem.kernel_size`` a classical search sets it.
+    ``min over z_i, z_k, W of |y - G_I(z_i, W) * G_K(z_k)|^2 + kappa |z_k|^2 + nu |G_I(z_i, W)|_tv`` (eq. 11), sums
+    over pixels and channels, after W was fitted to the blurred picture (eq. 12); Adam, latents and weights with rates
+    of their own.
 
-    References
-    ----------
-    Ren, Zhang, Wang, Hu and Zuo, Neural blind deconvolution using deep priors, CVPR 2020.
+    Notes
+    -----
+    The paper leaves open kappa, nu and the network's width; see ``settings/untrained.py``. It blurs circularly; here
+    the network makes all of the scene that the data sees, so that the border may be anything. It prints steps on all
+    three unknowns from the same point, which is what one Adam over all of them does.
     """
+    s = problem.settings
+    assert isinstance(s, DecoderSettings)
+    c = DECODER[s.schedule]
+    c = replace(c, steps=s.steps or c.steps)
+    return (yield from ensemble(problem, lambda one: _run(one, c)))
+
+
+def _run(problem: Problem, c: DecoderSchedule) -> Generator[Snapshot, None, Outcome]:
     s, blurred = problem.settings, problem.blurred
-    assert isinstance(s, SelfDeblurSettings)
-    if problem.kernel is not None:
-        kh, kw = problem.kernel.shape[-2:]
-    else:
-        kh, kw = problem.kernel_size or find_size(blurred, float(noise_std(blurred).mean()))
+    assert isinstance(s, DecoderSettings)
     channels, height, width = blurred.shape[1:]
-    size = (height + kh - 1, width + kw - 1)  # all of the scene that the data sees
-    operator = Convolution((kh, kw), (channels, *size), boundary="valid")
 
-    depth = fitting_depth(size, s.depth)
-    image = UntrainedNetwork(
-        lambda: SkipNetwork(channels, channels=s.channels, skip_channels=s.skip_channels, depth=depth),
-        code_shape=(8, *size),
-        jitter=s.jitter,
-        device=blurred.device,
-    )
-    kernel: Prior = Known(problem.kernel) if problem.kernel is not None else _kernel_prior(s, (kh, kw), blurred.device)
-    switch = round(s.ssim_from * s.steps) if s.ssim_from < 1 else s.steps + 1
+    def picture(size: tuple[int, int]) -> Prior:
+        return UntrainedNetwork(
+            lambda: Decoder(channels, size, constants.LATENT, c.width, constants.WIDEST),
+            code_shape=(constants.LATENT,),
+            latent=True,
+            device=blurred.device,
+        )
+
+    kernel: Prior
+    if problem.kernel is not None:
+        kernel, support = Known(problem.kernel), (problem.kernel.shape[-2], problem.kernel.shape[-1])
+    else:
+        assert problem.kernel_prior is not None
+        kernel, support = GeneratorPrior(problem.kernel_prior), problem.kernel_prior.card.size[:2]
     terms = {
-        "squared error": Term(lambda e: squared_error(e.model, e.data), during(0, switch)),
-        "1 - SSIM": Term(lambda e: dissimilarity(e.model, e.data), during(switch)),
+        "misfit": Term(lambda e: summed_squared_error(e.model, e.data)),
+        "kernel ridge": Term(lambda e: 2 * e.kernel_penalty, constants.KERNEL_RIDGE),
+        "total variation": Term(
+            lambda e: e.image[0].numel() * total_variation(e.image, isotropic=False), constants.TOTAL_VARIATION
+        ),
     }
-    objective = Objective(operator, blurred, image, kernel, terms, seeded(problem.seed))
-    kernel_rate = s.softmax_rate if s.kernel_net == "softmax" else s.mlp_rate
-    optimiser = torch.optim.Adam(
-        [
-            {"params": trainable(objective.image_block), "lr": s.image_rate},
-            {"params": trainable(objective.kernel_block), "lr": kernel_rate},
-        ]
-    )
-
-    def snapshot(state: LoopState) -> Snapshot:
-        now = objective.estimate()
-        losses = {name: torch.from_numpy(value) for name, value in state.losses.items()}
-        picture = operator.under_data(now.image)
-        return Snapshot(state.step, state.total, "picture and kernel", picture, now.kernel, losses)
-
-    search = minimise(
-        objective,
-        optimiser,
-        steps=s.steps,
-        report_every=s.report_every,
-        milestones={round(fraction * s.steps) for fraction in (0.4, 0.6, 0.8)},
-        decay=0.5,
-    )
-    status = yield from relay(search, snapshot)
-    final = objective.estimate()
-    return Solution(operator.under_data(final.image), final.kernel, diverged=status.code == StatusCode.DIVERGED)
-
-
-def _kernel_prior(s: SelfDeblurSettings, shape: tuple[int, int], device: torch.device) -> Prior:
-    if s.kernel_net == "mlp":
-        return UntrainedNetwork(lambda: KernelMLP(shape), code_shape=(200,), device=device)
-    return SoftmaxKernel(start_kernel("gaussian", shape, device))
+    search = DeepSearch(blurred, picture, kernel, support, terms, seeded(problem.seed))
+    search.fit_picture(blurred, constants.FIRST_FIT_RATE, constants.FIRST_FIT_STEPS)  # eq. 12
+    block = search.objective.image_block
+    latents = [block[CODE], *trainable(search.objective.kernel_block)]
+    weights = [tensor for name, tensor in block.items() if name != CODE]
+    part = Part("picture and kernel", 0, c.steps)
+    rates = ((latents, c.rate), (weights, c.weight_rate))
+    yield from search.run(rates, c.steps, s.report_every, part, (height, width))
+    return search.outcome(problem, c.final_solve)

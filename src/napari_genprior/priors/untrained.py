@@ -1,4 +1,4 @@
-"""An untrained network as a prior: what is searched for are its weights, its input stays as drawn."""
+"""An untrained network as a prior: what is searched for are its weights, and its input where that is wished."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ class UntrainedNetwork(Prior):
         Shape of the network's input without the leading R; its values are uniform in ``[0, code_scale]``.
     jitter : float
         Standard deviation of the Gaussian noise that :meth:`perturbed` adds to the input, anew in every step.
+    latent : bool
+        The input is standard normal instead, and searched for with the weights (algorithm 3 of papers 000 and 003).
     device : torch.device
 
     Notes
@@ -43,6 +45,7 @@ class UntrainedNetwork(Prior):
         code_shape: tuple[int, ...],
         jitter: float = 0.0,
         code_scale: float = 0.1,
+        latent: bool = False,
         device: torch.device | str = "cpu",
     ) -> None:
         with torch.device("meta"):  # draws nothing from torch's global generator, which belongs to the user
@@ -52,15 +55,19 @@ class UntrainedNetwork(Prior):
         self.code_shape = code_shape
         self.jitter = jitter
         self.code_scale = code_scale
+        self.latent = latent
         self.device = torch.device(device)
 
     def init(self, n: int, generator: torch.Generator) -> Block:
         starts = []
         for _ in range(n):  # restart by restart, so that the first does not depend on n
-            code = self.code_scale * torch.rand(self.code_shape, generator=generator)
+            if self.latent:
+                code = torch.randn(self.code_shape, generator=generator)
+            else:
+                code = self.code_scale * torch.rand(self.code_shape, generator=generator)
             starts.append(initial_weights(self.network, generator) | {CODE: code})
         block = {name: torch.stack([start[name] for start in starts]).to(self.device) for name in starts[0]}
-        return {name: tensor.requires_grad_(name != CODE) for name, tensor in block.items()}
+        return {name: tensor.requires_grad_(self.latent or name != CODE) for name, tensor in block.items()}
 
     def decode(self, block: Block) -> Tensor:
         return self._run(block, block[CODE])
@@ -89,7 +96,7 @@ def initial_weights(network: nn.Module, generator: torch.Generator) -> dict[str,
     weights: dict[str, Tensor] = {}
     for path, module in network.named_modules():
         own = dict(module.named_parameters(prefix=path, recurse=False))
-        if isinstance(module, nn.Conv2d | nn.Linear):
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             bound = prod(module.weight.shape[1:]) ** -0.5
             weights |= {name: bound * (2 * torch.rand(p.shape, generator=generator) - 1) for name, p in own.items()}
         elif isinstance(module, nn.InstanceNorm2d | nn.GroupNorm | nn.LayerNorm):

@@ -9,18 +9,21 @@ from .classical import ClassicalSettings, KnownKernelSettings
 from .pretrained import EvidenceSettings, GeneratorSettings, ProjectSettings, RelaxedSettings
 from .simulation import BlurSettings, NoiseSettings
 from .training import TrainingSettings
-from .untrained import SelfDeblurSettings
+from .untrained import DecoderSettings, MultiscaleSettings, SelfDeblurSettings, UntrainedSettings
 
 __all__ = [
     "BlurSettings",
     "ClassicalSettings",
+    "DecoderSettings",
     "EvidenceSettings",
     "GeneratorSettings",
     "KnownKernelSettings",
+    "MultiscaleSettings",
     "NoiseSettings",
     "ProjectSettings",
     "RelaxedSettings",
     "SelfDeblurSettings",
     "Settings",
     "TrainingSettings",
+    "UntrainedSettings",
 ]

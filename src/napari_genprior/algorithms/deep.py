@@ -1,0 +1,208 @@
+"""What the recipes with untrained networks share: the search at one scale, starts that are fitted, several runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from .._generators import relay
+from ..classical.kernel_shape import centred, cleaned
+from ..classical.known_kernel import noise_std
+from ..classical.rivals import find_size
+from ..forward.bilinear import Convolution
+from ..forward.fidelity import squared_error
+from ..objective import Objective, Term
+from ..priors.base import Prior, trainable
+from ..priors.untrained import CODE
+from ..result import SPREAD, StatusCode
+from ..settings import UntrainedSettings
+from ..solvers.loop import LoopState, minimise
+from .base import Problem, Recipe, Snapshot, Solution
+from .classical import KERNEL_NOISE
+from .final import final_picture
+
+CLIP, LEAST_MASS = 0.05, 0.1  # of a kernel's maximum and mass: what less is noise to a final solve
+FIT_CHECKED_EVERY = 5  # steps
+
+Outcome = tuple[Solution, float]  # what a run finds, and its last loss
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of several searches that follow each other: ``before`` of the ``total`` steps were made by others."""
+
+    name: str
+    before: int
+    total: int
+
+
+class DeepSearch:
+    """Picture and kernel, each from a prior, searched for at one scale.
+
+    Parameters
+    ----------
+    blurred : Tensor [1, C, Y, X]
+    image : callable
+        Makes the picture's prior, given the size of all of the scene that the data sees.
+    kernel : Prior
+    support : (kh, kw)
+        Size of the kernel.
+    terms : mapping of str to Term
+    random : torch.Generator
+    """
+
+    def __init__(
+        self,
+        blurred: Tensor,
+        image: Callable[[tuple[int, int]], Prior],
+        kernel: Prior,
+        support: tuple[int, int],
+        terms: Mapping[str, Term],
+        random: torch.Generator,
+    ) -> None:
+        channels, height, width = blurred.shape[1:]
+        self.size = (height + support[0] - 1, width + support[1] - 1)
+        self.operator = Convolution(support, (channels, *self.size), boundary="valid")
+        self.objective = Objective(self.operator, blurred, image(self.size), kernel, terms, random)
+        self.loss = math.inf
+        self.diverged = False
+
+    @property
+    def blurred(self) -> Tensor:
+        return self.objective.data
+
+    def picture(self) -> Tensor:
+        """All of the scene, as it stands."""
+        return self.objective.estimate().image
+
+    def kernel(self) -> Tensor:
+        return self.objective.estimate().kernel
+
+    def fit_picture(self, target: Tensor, rate: float, steps: int, tolerance: float = 0.0) -> None:
+        """Fit the picture's network, its input fixed, to all of the scene, or to what lies under the data."""
+        whole = target.shape[-2:] == self.size
+        prior, block = self.objective.image, self.objective.image_block
+        weights = [tensor for name, tensor in block.items() if name != CODE]
+
+        def decode() -> Tensor:
+            return prior.decode(block) if whole else self.operator.under_data(prior.decode(block))
+
+        _fit(decode, weights, target, rate, steps, tolerance)
+
+    def fit_kernel(self, target: Tensor, rate: float, steps: int, tolerance: float) -> None:
+        """Fit the kernel's network; ``tolerance`` is a fraction of the target's maximum."""
+        prior, block = self.objective.kernel, self.objective.kernel_block
+        _fit(lambda: prior.decode(block), trainable(block), target, rate, steps, tolerance * float(target.max()))
+
+    def run(
+        self,
+        rates: Sequence[tuple[list[Tensor], float]],
+        steps: int,
+        report_every: int,
+        part: Part,
+        shape: tuple[int, int],
+        milestones: Sequence[float] = (),
+        decay: float = 1.0,
+    ) -> Generator[Snapshot, None, None]:
+        """Minimise by Adam.
+
+        Parameters
+        ----------
+        rates : sequence of (tensors, float)
+            What is searched for, and its learning rate.
+        shape : (int, int)
+            Of the pictures that are shown.
+        milestones : sequence of float
+            After these fractions of the steps all rates are multiplied by ``decay``.
+        """
+        groups = [{"params": tensors, "lr": rate} for tensors, rate in rates if tensors]
+        search = minimise(
+            self.objective,
+            torch.optim.Adam(groups),
+            steps=steps,
+            report_every=report_every,
+            milestones={round(fraction * steps) for fraction in milestones},
+            decay=decay,
+        )
+
+        def shown(state: LoopState) -> Snapshot:
+            self.loss = float(state.losses["total"][0])
+            now = self.objective.estimate()
+            losses = {name: torch.from_numpy(value) for name, value in state.losses.items()}
+            picture = resampled(self.operator.under_data(now.image), shape)
+            return Snapshot(part.before + state.step, part.total, part.name, picture, now.kernel, losses)
+
+        status = yield from relay(search, shown)
+        self.diverged = status.code == StatusCode.DIVERGED
+
+    def outcome(self, problem: Problem, final_solve: bool) -> Outcome:
+        """The result: the network's picture, or with a final solve for the kernel found that one, and both."""
+        s, kernel = problem.settings, self.kernel()
+        assert isinstance(s, UntrainedSettings)
+        picture, extras = self.operator.under_data(self.picture()), {}
+        if final_solve and problem.kernel is None and not self.diverged:
+            extras["network picture"] = picture
+            kernel = centred(cleaned(kernel, CLIP, LEAST_MASS))
+            noise = max(float(noise_std(problem.blurred).mean()), KERNEL_NOISE)
+            picture = final_picture(problem.blurred, kernel, noise, s)
+        return Solution(picture, kernel, diverged=self.diverged, extras=extras), self.loss
+
+
+def ensemble(problem: Problem, once: Callable[[Problem], Generator[Snapshot, None, Outcome]]) -> Recipe:
+    """Runs with successive seeds; the one with the least loss is the result, with the spread of all pictures."""
+    assert isinstance(problem.settings, UntrainedSettings)
+    runs = problem.settings.ensemble
+    found: list[Outcome] = []
+    for number in range(runs):
+
+        def counted(snapshot: Snapshot, number: int = number) -> Snapshot:
+            if runs == 1:
+                return snapshot
+            step, total = number * snapshot.total + snapshot.step, runs * snapshot.total
+            return replace(snapshot, step=step, total=total, stage=f"run {number + 1} of {runs}, {snapshot.stage}")
+
+        found.append((yield from relay(once(replace(problem, seed=problem.seed + number)), counted)))
+    best = min(range(runs), key=lambda i: (found[i][0].diverged, found[i][1]))
+    solution = found[best][0]
+    if runs == 1:
+        return solution
+    spread = torch.cat([one.image for one, _ in found]).std(0, keepdim=True)
+    return replace(solution, chosen=best, extras=solution.extras | {SPREAD: spread})
+
+
+def with_size(problem: Problem) -> Problem:
+    """The problem with the size of its kernel: as given, or as a classical search finds it."""
+    if problem.kernel is not None:
+        return replace(problem, kernel_size=(problem.kernel.shape[-2], problem.kernel.shape[-1]))
+    found = problem.kernel_size or find_size(problem.blurred, float(noise_std(problem.blurred).mean()))
+    return replace(problem, kernel_size=found)
+
+
+def resampled(image: Tensor, shape: tuple[int, int]) -> Tensor:
+    """A picture in another size."""
+    if image.shape[-2:] == shape:
+        return image
+    return interpolate(image, size=shape, mode="bilinear", antialias=True)
+
+
+def _fit(
+    decode: Callable[[], Tensor], free: list[Tensor], target: Tensor, rate: float, steps: int, tolerance: float
+) -> None:
+    """Adam on the squared error, until its root is within ``tolerance``."""
+    if not free:
+        return
+    search = minimise(
+        lambda step: {"total": squared_error(decode(), target)},
+        torch.optim.Adam(free, lr=rate),
+        steps=steps,
+        report_every=FIT_CHECKED_EVERY,
+    )
+    for state in search:
+        if state.losses["total"][0] <= tolerance**2:
+            search.close()
+            return

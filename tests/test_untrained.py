@@ -1,0 +1,84 @@
+"""Algorithm 3: what is fitted first, what is searched for with which rate, and what comes out."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from napari_genprior.algorithms import Problem
+from napari_genprior.algorithms.untrained import untrained
+from napari_genprior.forward.convolve import convolve
+from napari_genprior.nets.decoder import Decoder
+from napari_genprior.settings import DecoderSettings
+from napari_genprior.settings import untrained as constants
+from napari_genprior.zoo.store import load_prior
+from pictures import blocks
+
+
+def blurred_blocks(side=48):
+    prior = load_prior("motion-28")
+    with torch.no_grad():
+        kernel = prior.decode(torch.randn(1, prior.card.latent, generator=torch.Generator().manual_seed(1)))
+    sharp = torch.from_numpy(blocks(side + 27, side + 27))[None, None]
+    return convolve(sharp, kernel, "valid"), sharp[..., 13:-14, 13:-14], kernel, prior
+
+
+def run(blurred, prior=None, kernel=None, seed=0, **settings):
+    settings = {"steps": 8, "report_every": 4} | settings
+    recipe = untrained(Problem(blurred, DecoderSettings(**settings), kernel, seed=seed, kernel_prior=prior))
+    snapshots = []
+    while True:
+        try:
+            snapshots.append(next(recipe))
+        except StopIteration as end:
+            return end.value, snapshots
+
+
+def test_it_begins_at_the_blurred_picture_and_the_losses_fall(monkeypatch):
+    monkeypatch.setattr(constants, "FIRST_FIT_STEPS", 150)
+    monkeypatch.setitem(constants.DECODER, "paper", replace(constants.DECODER["paper"], width=8))
+    blurred, _, _, prior = blurred_blocks(side=32)
+    solution, snapshots = run(blurred, prior, schedule="paper", steps=12)
+    assert (snapshots[0].image - blurred).square().mean() < 0.05 * blurred.var()
+    assert [s.step for s in snapshots] == [0, 4, 8, 12]
+    assert set(snapshots[0].losses) == {"misfit", "kernel ridge", "total variation", "total"}
+    assert snapshots[-1].losses["total"] < snapshots[0].losses["total"]
+    assert solution.image.shape == blurred.shape
+    assert solution.kernel.shape == (1, 1, 28, 28)
+    assert solution.extras == {}
+
+
+def test_with_the_true_kernel_it_sharpens(monkeypatch):
+    monkeypatch.setattr(constants, "FIRST_FIT_STEPS", 50)
+    blurred, sharp, kernel, _ = blurred_blocks(side=40)
+    solution, _ = run(blurred, kernel=kernel, steps=100, report_every=300)
+    assert torch.equal(solution.kernel, kernel)
+    assert (solution.image - sharp).square().mean() < 0.5 * (blurred - sharp).square().mean()
+
+
+def test_seeds_and_the_final_solve(monkeypatch):
+    monkeypatch.setattr(constants, "FIRST_FIT_STEPS", 5)
+    blurred, _, _, prior = blurred_blocks(side=32)
+    colour = torch.cat([blurred, blurred.flip(-1), 1 - blurred], dim=1)
+    first, second, other = (run(colour, prior, seed=seed)[0] for seed in (3, 3, 4))
+    assert torch.equal(first.image, second.image)
+    assert not torch.equal(first.image, other.image)
+    assert first.image.shape == first.extras["network picture"].shape == colour.shape
+
+
+def test_closing_stops_it(monkeypatch):
+    monkeypatch.setattr(constants, "FIRST_FIT_STEPS", 5)
+    blurred, _, _, prior = blurred_blocks(side=32)
+    recipe = untrained(Problem(blurred, DecoderSettings(steps=8), kernel_prior=prior))
+    assert next(recipe).kernel.shape == (1, 1, 28, 28)
+    recipe.close()
+    with pytest.raises(StopIteration):
+        next(recipe)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (35, 61), (64, 64), (75, 40)])
+def test_the_decoder_makes_pictures_of_any_size(size):
+    picture = Decoder(3, size, latent=10, width=4, widest=16)(torch.randn(1, 10))
+    assert picture.shape == (1, 3, *size)
+    assert picture.min() > 0
+    assert picture.max() < 1
