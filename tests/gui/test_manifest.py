@@ -44,6 +44,7 @@ def test_discovery_finds_the_widgets_and_imports_neither_torch_nor_our_modules()
         "Untrained-prior deblurring",
         "Blur simulation",
         "Kernel tools",
+        "Train a prior",
     }
     assert found["loaded"] == []
 

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from napari.layers import Image
-from qtpy.QtWidgets import QSpinBox, QVBoxLayout
+from qtpy.QtWidgets import QComboBox, QSpinBox, QVBoxLayout
 
 from ..methods import Method
+from ..settings import ClassicalSettings
 from . import _layers
-from ._editors import Optional, get_value, set_value
+from ._editors import Optional, get_value, help_text, set_value
 from ._frame import DeblurFrame
 from ._layers import Picked
 from ._parts import NO_KERNEL, LayerCombo
-from ._priors import uses_image_prior
+from ._priors import kernel_priors, uses_image_prior
 
 KERNEL_SIZE = 21  # px, where the spin box starts when "auto" is switched off
 
@@ -26,6 +27,8 @@ class DeblurWidget(DeblurFrame):
     ----------
     napari_viewer : napari.Viewer
     """
+
+    chosen_apart = ("kernel_prior",)
 
     def offers(self, method: Method) -> bool:
         return not uses_image_prior(method) and not method.untrained
@@ -45,14 +48,23 @@ class DeblurWidget(DeblurFrame):
             self.kernel_size,
             "Side of the unknown kernel: at least the length of the blur in pixels. Raised to an odd number.",
         )
+        self.kernel_prior = QComboBox()
+        self.kernel_prior.addItem("none", None)
+        for card in kernel_priors():
+            self.kernel_prior.addItem(card.name, card.name)
+        tip = ClassicalSettings.model_fields["kernel_prior"]
+        self.form.add("kernel_prior", tip.title or "", self.kernel_prior, help_text(tip))
+        self.kernel_prior.currentIndexChanged.connect(self._prior_chosen)
         for choice in (self.kernel, self.kernel_size):
             choice.changed.connect(self.soon)
 
     def own_arguments(self) -> dict[str, Any]:
-        if not self.chosen.needs_kernel:
-            return {"kernel_size": get_value(self.kernel_size) or "auto"}
-        given = self.kernel.layer
-        return {"kernel": None if given is None else _layers.pick(given).image}
+        if self.chosen.needs_kernel:
+            given = self.kernel.layer
+            return {"kernel": None if given is None else _layers.pick(given).image}
+        if self._takes_prior() and get_value(self.kernel_prior):
+            return {"kernel_prior": get_value(self.kernel_prior)}
+        return {"kernel_size": get_value(self.kernel_size) or "auto"}
 
     def layers(self) -> dict[str, Image | None]:
         return {**super().layers(), **({"kernel": self.kernel.layer} if self.chosen.needs_kernel else {})}
@@ -61,10 +73,21 @@ class DeblurWidget(DeblurFrame):
         size = wish["kernel_size"]
         # the widget has one side for both; the larger one leaves room for all
         set_value(self.kernel_size, None if size == "auto" else max(size) if isinstance(size, list | tuple) else size)
+        self.kernel_prior.setCurrentIndex(max(0, self.kernel_prior.findData(wish.get("kernel_prior"))))
 
     def show_choices(self, method: Method) -> None:
         self.form.show_row("kernel", method.needs_kernel)
-        self.form.show_row("kernel_size", not method.needs_kernel)
+        self.form.show_row("kernel_prior", self._takes_prior())
+        self.form.show_row(
+            "kernel_size", not (method.needs_kernel or self._takes_prior() and get_value(self.kernel_prior))
+        )
 
     def lacking(self, picked: Picked) -> str:
         return NO_KERNEL if self.chosen.needs_kernel and self.kernel.layer is None else ""
+
+    def _takes_prior(self) -> bool:
+        return "kernel_prior" in self.chosen.settings.model_fields
+
+    def _prior_chosen(self, *_: Any) -> None:
+        self.show_choices(self.chosen)  # a prior has a size of its own
+        self.soon()

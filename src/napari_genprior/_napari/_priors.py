@@ -12,6 +12,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
 
 from .._tensors import seeded
+from ..errors import ModelError
 from ..methods import Method
 from ..planning import fitting_priors
 from ..zoo.card import Card
@@ -30,6 +31,14 @@ FIGURES = {  # of a card's metrics, those that tell a user something
 def uses_image_prior(method: Method) -> bool:
     """Whether a method works with a pretrained generator of pictures."""
     return "image_prior" in method.settings.model_fields
+
+
+def kernel_priors() -> list[Card]:
+    """The installed priors of plane kernels; none where a card cannot be read."""
+    try:
+        return [card for card in list_priors() if card.kind == "kernel" and len(card.size) == 2]
+    except ModelError:
+        return []
 
 
 def sample(card: Card) -> tuple[str, np.ndarray | str]:

@@ -168,6 +168,20 @@ def _tiled(planes: np.ndarray, size: int) -> Iterator[np.ndarray]:
             yield planes[:, top : top + size, left : left + size]
 
 
+def tiles_of(stack: np.ndarray, size: int) -> np.ndarray:
+    """Planes ``[N, Y, X]`` or ``[N, Y, X, 3]`` cut into squares ``[M, C, size, size]``; a rest is left out.
+
+    Raises
+    ------
+    InputError
+        The planes are smaller than ``size``.
+    """
+    planes = stack[:, None] if stack.ndim == 3 else np.moveaxis(stack[..., :3], -1, 1)
+    if min(planes.shape[2:]) < size:
+        raise InputError(f"The pictures are {planes.shape[2]}x{planes.shape[3]} px, smaller than tiles of {size} px.")
+    return np.stack([tile for picture in planes for tile in _tiled(picture, size)])
+
+
 def _scaled(planes: np.ndarray, size: int) -> np.ndarray:
     side = min(planes.shape[1:])
     top, left = (planes.shape[1] - side) // 2, (planes.shape[2] - side) // 2
