@@ -47,12 +47,14 @@ METHODS: dict[str, Method] = {
             classical,
             ClassicalSettings,
             "The best general method so far: at present the classical one.",
+            keeps_budget=True,
         ),
         Method(
             "classical",
             classical,
             ClassicalSettings,
-            "Kernel from coarse to fine with an L0 gradient prior, then total variation: seconds.",
+            "Kernel from coarse to fine with an L0 gradient prior, from many starts: seconds.",
+            keeps_budget=True,
         ),
         Method(
             "known-kernel",
@@ -67,6 +69,7 @@ METHODS: dict[str, Method] = {
             SelfDeblurSettings,
             "Untrained networks for picture and kernel (Ren et al., CVPR 2020): minutes to hours.",
             untrained=True,
+            keeps_budget=True,
         ),
         Method(
             "selfdeblur-multiscale",
@@ -74,6 +77,7 @@ METHODS: dict[str, Method] = {
             MultiscaleSettings,
             "SelfDeblur from coarse to fine (Kotera et al., ICIP 2021): steadier; minutes to hours.",
             untrained=True,
+            keeps_budget=True,
         ),
         Method(
             "untrained",
@@ -81,6 +85,7 @@ METHODS: dict[str, Method] = {
             DecoderSettings,
             "Untrained picture network, pretrained kernels (algorithm 3 of Asim et al.): minutes to hours.",
             untrained=True,
+            keeps_budget=True,
         ),
         Method(
             "evidence",

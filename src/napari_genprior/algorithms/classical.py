@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import time
+
 from torch.nn.functional import interpolate
 
 from .._generators import relay
 from ..classical.kernel_l0 import Level
-from ..classical.known_kernel import deconvolve, noise_std, residual_std, strength_for
-from ..classical.rivals import pick, search_by_rivals
+from ..classical.known_kernel import noise_std
+from ..classical.rivals import KERNEL_NOISE, REGION, pick, search_by_rivals
 from ..settings import ClassicalSettings, KnownKernelSettings
 from .base import Problem, Recipe, Snapshot, Solution
 from .final import final_picture
+from .latent import kernel_in_range
 
-KERNEL_NOISE = 0.01  # an estimated kernel errs like at least this much noise, fraction of the range
+SEARCH_SHARE = 0.6  # of a time budget; the rest is for a search under way and for the picture
 LEAST_NOISE = 0.002  # of a given kernel and rounding
 
 
@@ -22,19 +25,25 @@ def classical(problem: Problem) -> Recipe:
     assert isinstance(s, ClassicalSettings)
     if problem.kernel is not None:
         return (yield from known_kernel(problem))
-    noise = float(noise_std(blurred).mean())
+    if problem.kernel_prior is not None:
+        return (yield from kernel_in_range(problem))
+    noise, begun = float(noise_std(blurred).mean()), time.monotonic()
+
+    def late() -> bool:
+        return problem.budget_s is not None and time.monotonic() - begun > SEARCH_SHARE * problem.budget_s
 
     def snapshot(level: Level) -> Snapshot:
-        preview = interpolate(level.image, size=blurred.shape[-2:], mode="bilinear").expand_as(blurred)
+        preview = blurred  # of a large picture only a part is searched in
+        if max(blurred.shape[-2:]) <= REGION:
+            preview = interpolate(level.image, size=blurred.shape[-2:], mode="bilinear").expand_as(blurred)
         return Snapshot(
             level.index, level.total, f"kernel, search {level.index + 1} of {level.total}", preview, level.kernel
         )
 
-    kernels = yield from relay(search_by_rivals(blurred, problem.kernel_size, noise), snapshot)
-    told = max(noise, KERNEL_NOISE)
-    images = [deconvolve(blurred, kernel, s.smoothing * strength_for(told)) for kernel in kernels]
-    best = pick(kernels, [residual_std(blurred, x, k) for x, k in zip(images, kernels, strict=True)])
-    return Solution(final_picture(blurred, kernels[best], told, s), kernels[best], chosen=best)
+    found = yield from relay(search_by_rivals(blurred, problem.kernel_size, noise, late), snapshot)
+    best = pick(found)
+    kernel = found[best].kernel
+    return Solution(final_picture(blurred, kernel, max(noise, KERNEL_NOISE), s), kernel, chosen=best)
 
 
 def known_kernel(problem: Problem) -> Recipe:

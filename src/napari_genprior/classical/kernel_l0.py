@@ -5,10 +5,11 @@ Notes
 Two steps take turns at each level of a pyramid [1]_ [2]_:
 
 .. math:: x = argmin_x |k * x - y|^2 + \\lambda |\\nabla x|_0,
-          k = argmin_{k >= 0} |w (k * \\nabla x - \\nabla y)|^2 + \\gamma |k|^2
+          k = argmin_k |w (k * \\nabla x - \\nabla y)|^2 + \\gamma |k|^2
 
 The picture is made of few strong edges, on purpose not natural: what is weaker than the edges that fix
 the kernel would only let the blur itself pass as a solution. ``w`` trusts gradients well inside the picture.
+The kernel is held to be non-negative while it is fitted, or only after: two rules that fail on different pictures.
 
 References
 ----------
@@ -28,22 +29,42 @@ from torch.nn.functional import interpolate, pad
 
 from ..forward.convolve import transfer_function
 from .borders import smooth_wrap
-from .kernel_shape import centred, cleaned, fitted, odd, resized, trimmed
+from .kernel_shape import centred, cleaned, fitted, resized
 
 PYRAMID_STEP = math.sqrt(2)
 COARSEST = 3  # px, side of the kernel where the pyramid begins: there a single point is a fair start
 SMALLEST_SIDE = 8  # px, of the picture at the coarsest level
-ITERATIONS = 5  # per level
-LAM_DECAY, LAM_END = 1.1, 4e-4  # lam is divided by LAM_DECAY after each iteration, down to LAM_END
+ITERATIONS = 3  # per level; five gained nothing
+LAM_DECAY, LAM_END = 1.15, 4e-4  # lam is divided by LAM_DECAY after each iteration, down to LAM_END
 NOISE_LAM = 4.0  # lam is never below this times the noise variance: edges weaker than noise are none
 BETA_MAX, BETA_STEP = 1e3, 2.0  # half-quadratic splitting; beyond BETA_MAX the edges no longer change
-RIDGE = 2.2e-4  # gamma per pixel of the picture, intensities in [0, 1]
-KERNEL_STEPS = 60
-CLIP = 0.03  # of the kernel's maximum; below it is noise. Real shakes have faint strokes, so that more costs dearly ...
-GROWING_CLIP = 0.05  # ... but a support that grows would follow the noise
+KERNEL_STEPS, FREE_STEPS = 60, 40  # of the two kernel steps
+CONVERGED = 1e-8  # squared residual over the squared right-hand side
 LEAST_MASS = 0.1  # a separate part of the kernel with less of its mass is noise
 TAPER = 0.5  # width of the falling border of w, in kernel sides
-GROWTH = 1  # px, room on each side at each level, where the size is to be found
+
+
+@dataclass(frozen=True)
+class KernelRule:
+    """How a kernel is fitted to gradients.
+
+    Parameters
+    ----------
+    free : bool
+        Least squares, and negative values set to 0 afterwards; else non-negative least squares.
+    ridge : float
+        gamma per pixel of the picture, intensities in [0, 1].
+    clip : float
+        Fraction of the kernel's maximum; below it is noise. Real shakes have faint strokes, so that more costs dearly.
+    """
+
+    free: bool
+    ridge: float
+    clip: float
+
+
+NON_NEGATIVE = KernelRule(free=False, ridge=2.2e-4, clip=0.03)
+FREE = KernelRule(free=True, ridge=7.7e-5, clip=0.05)
 
 
 @dataclass(frozen=True)
@@ -57,7 +78,7 @@ class Level:
 
 
 def estimate_kernel(
-    blurred: Tensor, size: tuple[int, int] | None, lam: float, noise: float = 0.0, largest: int = 75
+    blurred: Tensor, size: tuple[int, int], lam: float, noise: float = 0.0, rule: KernelRule = NON_NEGATIVE
 ) -> Generator[Level, None, Tensor]:
     """Estimate the kernel of a blurred picture.
 
@@ -65,14 +86,13 @@ def estimate_kernel(
     ----------
     blurred : Tensor [1, C, Y, X]
         Working units; channels are averaged.
-    size : (int, int) or None
-        Support, odd sides in pixels. None: it grows from level to level as far as the kernel has mass.
+    size : (int, int)
+        Support, odd sides in pixels.
     lam : float
         Weight of the L0 term at the start, intensities in [0, 1].
     noise : float
         Standard deviation of the picture's noise.
-    largest : int
-        Largest side where the size is free; never more than half the picture.
+    rule : KernelRule
 
     Yields
     ------
@@ -86,23 +106,16 @@ def estimate_kernel(
     """
     grey = blurred.mean(dim=1, keepdim=True)
     sides = (grey.shape[-2], grey.shape[-1])
-    top = size or (min(largest, odd(sides[0] // 2 - 1)), min(largest, odd(sides[1] // 2 - 1)))
-    levels = 1 + max(0, math.ceil(math.log(max(top) / COARSEST) / math.log(PYRAMID_STEP) - 1e-6))
+    levels = 1 + max(0, math.ceil(math.log(max(size) / COARSEST) / math.log(PYRAMID_STEP) - 1e-6))
     kernel = grey.new_ones(1, 1, 1, 1)
     for index in range(levels):
         factor = PYRAMID_STEP ** (index + 1 - levels)
         shape = (max(SMALLEST_SIDE, round(sides[0] * factor)), max(SMALLEST_SIDE, round(sides[1] * factor)))
         small = grey if index == levels - 1 else interpolate(grey, size=shape, mode="bilinear", antialias=True)
-        support = (_support(top[0], factor), _support(top[1], factor))
         if index:
             kernel = resized(kernel, PYRAMID_STEP)
-        if size is None:
-            kh, kw = kernel.shape[-2:]
-            support = (min(support[0], max(3, kh + 2 * GROWTH)), min(support[1], max(3, kw + 2 * GROWTH)))
-        kernel = fitted(kernel, support)
-        image, kernel, lam = _alternate(small, kernel, lam, noise * factor, CLIP if size else GROWING_CLIP)
-        if size is None:
-            kernel = trimmed(kernel)
+        kernel = fitted(kernel, (_support(size[0], factor), _support(size[1], factor)))
+        image, kernel, lam = _alternate(small, kernel, lam, noise * factor, rule)
         yield Level(index, levels, image, kernel)
     return kernel
 
@@ -112,18 +125,21 @@ def _support(side: int, factor: float) -> int:
     return min(side, max(COARSEST, 2 * round((side * factor - 1) / 2) + 1))
 
 
-def _alternate(blurred: Tensor, kernel: Tensor, lam: float, noise: float, clip: float) -> tuple[Tensor, Tensor, float]:
+def _alternate(
+    blurred: Tensor, kernel: Tensor, lam: float, noise: float, rule: KernelRule
+) -> tuple[Tensor, Tensor, float]:
     """The iterations of one level; returns picture, kernel, and lam for the next level."""
     kh, kw = kernel.shape[-2:]
     height, width = blurred.shape[-2:]
     y = smooth_wrap(blurred, (2 * kh, 2 * kw))
     trust = trusted(blurred, (y.shape[-2], y.shape[-1]), TAPER * kh, TAPER * kw)
     target = torch.fft.rfft2(trust * gradients(y))
+    fit = fit_free if rule.free else fit_kernel
     image = y
     for _ in range(ITERATIONS):
         image = sharp_edges(y, kernel, max(lam, NOISE_LAM * noise**2))
-        estimate = fit_kernel(trust * gradients(image), target, kernel, RIDGE * height * width)
-        kernel = centred(cleaned(estimate, clip, LEAST_MASS))
+        estimate = fit(trust * gradients(image), target, kernel, rule.ridge * height * width)
+        kernel = centred(cleaned(estimate, rule.clip, LEAST_MASS))
         lam = max(lam / LAM_DECAY, LAM_END)
     return image[..., :height, :width], kernel, lam
 
@@ -182,16 +198,8 @@ def fit_kernel(edges: Tensor, target: Tensor, start: Tensor, ridge: float, steps
     ridge : float
         gamma.
     """
+    normal, right, size = _normal_equations(edges, target, (start.shape[-2], start.shape[-1]))
     kh, kw = start.shape[-2:]
-    spectra = torch.fft.rfft2(edges)
-    shape = edges.shape[-2:]
-    auto = torch.fft.irfft2(spectra.abs().square().sum(1, keepdim=True), s=shape)
-    cross = torch.fft.irfft2((spectra.conj() * target).sum(1, keepdim=True), s=shape)
-    right = cross.roll((kh // 2, kw // 2), (-2, -1))[..., :kh, :kw]
-    # The normal matrix depends on differences of pixels only: it acts by an FFT just large enough for them.
-    size = (2 * kh - 1, 2 * kw - 1)
-    lags = auto.roll((kh - 1, kw - 1), (-2, -1))[..., : size[0], : size[1]]
-    normal = torch.fft.rfft2(lags.roll((1 - kh, 1 - kw), (-2, -1)))
     step = 1 / (normal.abs().max() + ridge)
     k, ahead, t = start, start, 1.0
     for _ in range(steps):
@@ -201,3 +209,42 @@ def fit_kernel(edges: Tensor, target: Tensor, start: Tensor, ridge: float, steps
         ahead = new + (t - 1) / t_new * (new - k)
         k, t = new, t_new
     return k
+
+
+def fit_free(edges: Tensor, target: Tensor, start: Tensor, ridge: float, steps: int = FREE_STEPS) -> Tensor:
+    """As :func:`fit_kernel` without the bound, by conjugate gradients; negative values are set to 0 at the end."""
+    normal, right, size = _normal_equations(edges, target, (start.shape[-2], start.shape[-1]))
+    kh, kw = start.shape[-2:]
+
+    def applied(k: Tensor) -> Tensor:
+        return torch.fft.irfft2(normal * torch.fft.rfft2(k, s=size), s=size)[..., :kh, :kw] + ridge * k
+
+    k, r = start, right - applied(start)
+    p, power = r, r.square().sum()
+    for _ in range(steps):
+        if not power > CONVERGED * right.square().sum():
+            break
+        spread = applied(p)
+        step = power / (p * spread).sum()
+        k, r = k + step * p, r - step * spread
+        before, power = power, r.square().sum()
+        p = r + power / before * p
+    return k.clamp(min=0)
+
+
+def _normal_equations(
+    edges: Tensor, target: Tensor, support: tuple[int, int]
+) -> tuple[Tensor, Tensor, tuple[int, int]]:
+    """Least squares on a support: spectrum of the normal matrix, right-hand side, size of that spectrum's FFT.
+
+    The matrix depends on differences of pixels only: it acts by an FFT just large enough for them.
+    """
+    kh, kw = support
+    spectra = torch.fft.rfft2(edges)
+    shape = edges.shape[-2:]
+    auto = torch.fft.irfft2(spectra.abs().square().sum(1, keepdim=True), s=shape)
+    cross = torch.fft.irfft2((spectra.conj() * target).sum(1, keepdim=True), s=shape)
+    size = (2 * kh - 1, 2 * kw - 1)
+    lags = auto.roll((kh - 1, kw - 1), (-2, -1))[..., : size[0], : size[1]]
+    normal = torch.fft.rfft2(lags.roll((1 - kh, 1 - kw), (-2, -1)))
+    return normal, cross.roll((kh // 2, kw // 2), (-2, -1))[..., :kh, :kw], size

@@ -1,74 +1,118 @@
 """Several searches for the kernel, and the pick among them.
 
-A search that went wrong goes wrong in its own way, searches that went right end alike: so the pick is the kernel that
-the others agree with most. But a kernel that explains the picture clearly worse than another is out first.
+A search that goes wrong does so in its own way: with another size, another start, or another rule for the kernel
+step it may go right. Which one did is told by the picture each kernel leads to (:mod:`.plausible`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
 
-import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, pad
+from torch.nn.functional import avg_pool2d
 
 from .._generators import drain, relay
-from .kernel_l0 import Level, estimate_kernel
+from .kernel_l0 import FREE, NON_NEGATIVE, KernelRule, Level, estimate_kernel, gradients
+from .kernel_shape import odd, trimmed
+from .known_kernel import deconvolve, strength_for
+from .plausible import implausibility
 
-LAMS = (8e-3, 16e-3, 32e-3)  # starts of the L0 weight: they fail on different pictures; a fourth gained nothing
-SIZE_LAM = 8e-3  # of the search that finds the size
-FAIR = 1.1  # residual over the least one, up to which a kernel explains the picture nearly as well
+FIRST = (8e-3, NON_NEGATIVE)  # start of the L0 weight, and rule of the kernel step
+OTHERS = ((8e-3, FREE), (16e-3, NON_NEGATIVE), (16e-3, FREE), (32e-3, NON_NEGATIVE))  # they fail on different pictures
+LADDER = (21, 41, 11, 29, 15, 57, 7, 81)  # px, sizes to try, a factor of some sqrt 2 apart; the commonest first
+ROOM = 2  # px, left on each side of a found kernel for the searches after
+KERNEL_NOISE = 0.01  # an estimated kernel errs like at least this much noise, fraction of the range
+REGION = 480  # px, side of the part that larger pictures are searched in: six sides of a large kernel
+STRIDE = 16  # px, between the places for it
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """``kernel`` [1, 1, kh, kw], ``image`` [1, 1, Y, X] restored with it, and what speaks ``against`` it."""
+
+    kernel: Tensor
+    image: Tensor
+    against: float
 
 
 def search_by_rivals(
-    blurred: Tensor, size: tuple[int, int] | None, noise: float, lams: tuple[float, ...] = LAMS
-) -> Generator[Level, None, list[Tensor]]:
-    """Run :func:`.kernel_l0.estimate_kernel` once per start; parameters as there. Returns their kernels.
+    blurred: Tensor,
+    size: tuple[int, int] | None,
+    noise: float,
+    late: Callable[[], bool] = lambda: False,
+    others: tuple[tuple[float, KernelRule], ...] = OTHERS,
+) -> Generator[Level, None, list[Candidate]]:
+    """Run :func:`.kernel_l0.estimate_kernel` from several starts; its levels count the searches.
 
-    Without a size, one search more goes first: the support it ends with is what the others are given.
+    Parameters
+    ----------
+    blurred : Tensor [1, C, Y, X]
+        Working units; channels are averaged. Of large pictures, only the busiest part is looked at.
+    size : (int, int) or None
+        Support, odd sides in pixels. None: a ladder of sizes is tried, and the others go on from the best.
+    noise : float
+        Standard deviation of the picture's noise.
+    late : callable
+        Asked after each search: True ends it there.
+    others : tuple of (float, KernelRule)
+        Searches at the size that is given or found, beside those from :data:`FIRST`.
+
+    Returns
+    -------
+    list of Candidate
+        As they were found, one at least.
     """
-    searches = len(lams) + (size is None)
-    kernels: list[Tensor] = []
-    if size is None:
-        kernel = yield from _search(blurred, None, SIZE_LAM, noise, 0, searches)
-        size = (kernel.shape[-2], kernel.shape[-1])
-    for number, lam in enumerate(lams, searches - len(lams)):
-        kernels.append((yield from _search(blurred, size, lam, noise, number, searches)))
-    return kernels
+    grey = busiest(blurred.mean(dim=1, keepdim=True), REGION)
+    sizes = [size] if size else ladder((grey.shape[-2], grey.shape[-1]))
+    total = len(sizes) + len(others)
+    found: list[Candidate] = []
+
+    def search(support: tuple[int, int], lam: float, rule: KernelRule) -> Generator[Level, None, None]:
+        def counted(level: Level) -> Level:
+            return Level(len(found), total, level.image, level.kernel)
+
+        kernel = yield from relay(estimate_kernel(grey, support, lam, noise, rule), counted)
+        if size is None:
+            kernel = trimmed(kernel)
+        image = deconvolve(grey, kernel, strength_for(max(noise, KERNEL_NOISE)))
+        found.append(Candidate(kernel, image, implausibility(grey, image, kernel)))
+
+    for support in sizes:
+        yield from search(support, *FIRST)
+        if late():
+            return found
+    kh, kw = found[pick(found)].kernel.shape[-2:]
+    support = size or (min(kh + 2 * ROOM, grey.shape[-2]), min(kw + 2 * ROOM, grey.shape[-1]))
+    for lam, rule in others:
+        yield from search(support, lam, rule)
+        if late():
+            break
+    return found
+
+
+def pick(found: list[Candidate]) -> int:
+    """The kernel that least speaks against."""
+    return min(range(len(found)), key=lambda i: found[i].against)
 
 
 def find_size(blurred: Tensor, noise: float) -> tuple[int, int]:
-    """The support ``(kh, kw)`` that a search ends with whose size is free."""
-    kernel = drain(estimate_kernel(blurred, None, SIZE_LAM, noise))
+    """The support ``(kh, kw)`` that a picture's kernel needs."""
+    found = drain(search_by_rivals(blurred, None, noise, others=()))
+    kernel = found[pick(found)].kernel
     return kernel.shape[-2], kernel.shape[-1]
 
 
-def _search(
-    blurred: Tensor, size: tuple[int, int] | None, lam: float, noise: float, number: int, searches: int
-) -> Generator[Level, None, Tensor]:
-    """One search, its levels counted among those of all searches."""
-
-    def counted(level: Level) -> Level:
-        return Level(number * level.total + level.index, searches * level.total, level.image, level.kernel)
-
-    return relay(estimate_kernel(blurred, size, lam, noise), counted)
+def ladder(shape: tuple[int, int]) -> list[tuple[int, int]]:
+    """The sizes to try for a picture of this shape: no side is more than half the picture's."""
+    most = [odd(side // 2 - 1) for side in shape]
+    return list(dict.fromkeys((min(side, most[0]), min(side, most[1])) for side in LADDER))
 
 
-def pick(kernels: list[Tensor], residuals: list[float]) -> int:
-    """The kernel that the others agree with most, among those that explain the picture nearly best."""
-    agreement = agreements(kernels)
-    fair = [i for i, residual in enumerate(residuals) if residual <= FAIR * min(residuals)]
-    return max(fair, key=agreement.__getitem__)
-
-
-def agreements(kernels: list[Tensor]) -> list[float]:
-    """For each kernel, the mean of its normalised correlation with the others at the best shift."""
-    side = [max(k.shape[axis] for k in kernels) + 2 for axis in (-2, -1)]
-    spectra = []
-    for kernel in kernels:
-        # blurring by a pixel lets thin lines that lie half a pixel apart count as alike
-        soft = avg_pool2d(pad(kernel, (2, 2, 2, 2)), 3, stride=1)
-        spectra.append(torch.fft.rfft2(soft / soft.norm(), s=(2 * side[0], 2 * side[1])))
-    table = [[float(torch.fft.irfft2(a * b.conj()).max()) for b in spectra] for a in spectra]
-    others = max(1, len(kernels) - 1)
-    return [(sum(row) - row[i]) / others for i, row in enumerate(table)]
+def busiest(image: Tensor, side: int) -> Tensor:
+    """The part of a picture ``[1, 1, Y, X]`` with the steepest slopes, at most ``side`` pixels high and wide."""
+    height, width = min(side, image.shape[-2]), min(side, image.shape[-1])
+    # noise adds as much to every part
+    slopes = avg_pool2d(gradients(image)[..., :-1, :-1].abs().sum(1, keepdim=True), (height - 1, width - 1), STRIDE)
+    row, column = divmod(int(slopes.argmax()), slopes.shape[-1])
+    return image[..., row * STRIDE : row * STRIDE + height, column * STRIDE : column * STRIDE + width]

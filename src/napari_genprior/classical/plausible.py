@@ -1,0 +1,45 @@
+"""How plausible a kernel is, judged by the picture it leads to: no truth is needed."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from ..forward.convolve import convolve
+from .kernel_l0 import gradients
+
+EDGE_WEIGHT = 1.5  # of the second term, and ...
+REACH = 32  # px, of the ghosts that are looked for: benchmarks/RESULTS.md says how they were chosen
+TINY = 1e-12  # where there is no edge, or no residual
+
+
+def implausibility(blurred: Tensor, image: Tensor, kernel: Tensor) -> float:
+    """What speaks against a kernel; only differences between kernels for one picture mean anything.
+
+    The sum of two logarithms. First, how much the gradients of the residual resemble those of the restored picture
+    moved by up to :data:`REACH` pixels: a wrong kernel leaves ghosts of edges. Second, the mean root of the restored
+    picture's gradients: ringing and noise fill a picture with small ones. The residual itself and the agreement among
+    kernels tell less.
+
+    Parameters
+    ----------
+    blurred, image : Tensor [1, 1, Y, X]
+        Working units; ``image`` is restored with ``kernel``.
+    kernel : Tensor [1, 1, kh, kw]
+    """
+    kh, kw = kernel.shape[-2:]
+    top, left = kh - 1 - kh // 2, kw - 1 - kw // 2
+
+    def seen(x: Tensor) -> Tensor:
+        return x[..., top : x.shape[-2] - kh // 2, left : x.shape[-1] - kw // 2]
+
+    residual = gradients(convolve(image, kernel, "valid") - seen(blurred))[..., :-1, :-1]
+    edges = seen(gradients(image))[..., :-1, :-1]
+    shape = (edges.shape[-2] + 2 * REACH, edges.shape[-1] + 2 * REACH)  # nothing wraps around
+    product = (torch.fft.rfft2(residual, s=shape) * torch.fft.rfft2(edges, s=shape).conj()).sum(1)
+    ghosts = torch.fft.irfft2(product, s=shape).roll((REACH, REACH), (-2, -1))[..., : 2 * REACH + 1, : 2 * REACH + 1]
+    alike = ghosts.norm() * math.sqrt(edges.numel()) / (residual.norm() * edges.norm()).clamp(min=TINY)
+    slopes = gradients(image)[..., :-1, :-1].square().sum(1).sqrt()
+    return float(alike.clamp(min=TINY).log() + EDGE_WEIGHT * slopes.sqrt().mean().clamp(min=TINY).log())
