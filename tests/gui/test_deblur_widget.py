@@ -113,6 +113,30 @@ def test_cancel_before_the_first_picture_says_so(widget, viewer, slow, blurred, 
     assert list(viewer.layers) == [blurred]
 
 
+def test_before_and_after_can_be_compared(widget, viewer, slow, blurred, finish, wait_until):
+    assert widget.compare.isHidden()
+    widget.run_or_cancel()
+    assert widget.compare.isHidden()
+    slow.step(100)
+    finish(widget)
+    assert not widget.compare.isHidden()
+    result = viewer.layers["b deblurred"]
+    blurred.visible = False
+    widget.compare.click()
+    assert (result.visible, blurred.visible) == (False, True)
+    widget.compare.click()
+    assert result.visible
+    widget.compare.click()
+    viewer.layers.remove(result)
+    widget.compare.click()  # nothing left to show
+    slow.step(100)
+    widget.compare.setChecked(True)
+    widget.run_or_cancel()
+    finish(widget)
+    assert not widget.compare.isChecked()
+    assert viewer.layers["b deblurred"].visible
+
+
 def test_a_second_run_leaves_the_first_result(widget, viewer, slow, blurred, finish):
     slow.step(100)
     for _ in range(2):

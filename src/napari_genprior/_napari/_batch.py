@@ -53,6 +53,11 @@ class StackOutput:
         """Of the plane that is being done."""
         return "" if self._picked is None else self._picked.name
 
+    @property
+    def has_result(self) -> bool:
+        """Whether there are pictures to compare with the blurred ones."""
+        return self._image is not None and self._image in self._viewer.layers
+
     def start(self, source: Image, picked: Picked) -> None:
         self._picked = picked
 
@@ -83,6 +88,11 @@ class StackOutput:
         self._note(outcome.result.report())
         self._show_kernels()
         return ""
+
+    def compare(self, before: bool) -> None:
+        """Hide the results, so that the blurred stack shows in their place, or show them again."""
+        if self.has_result and self._image is not None:
+            self._image.visible = not before
 
     def _note(self, report: dict[str, Any]) -> None:
         """What came of a plane, into the metadata of both stacks."""

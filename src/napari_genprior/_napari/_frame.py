@@ -55,6 +55,10 @@ class DeblurFrame(WishFrame):
         self.all_button = QPushButton("Cancel all")
         self.all_button.clicked.connect(self.cancel_all)
         self.menu = WishMenu(self, self.verdict.say)
+        self.compare = QPushButton("Show before")
+        self.compare.setCheckable(True)
+        self.compare.setToolTip("Shows the blurred picture in place of the result while it is pressed in.")
+        self.compare.toggled.connect(self._compare)
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)
         self.view, self.plot = KernelView(), LossPlot()
@@ -65,10 +69,12 @@ class DeblurFrame(WishFrame):
         column.addWidget(self.bar)
         column.addWidget(self.stage)
         column.addLayout(side_by_side(self.view, self.verdict))
+        column.addWidget(self.compare)
         column.addWidget(self.plot)
         column.addStretch(1)
         self.bar.hide()
         self.view.hide()
+        self.compare.hide()
 
     def refresh(self) -> None:
         """Say what a run would do, or why it cannot be done."""
@@ -145,9 +151,15 @@ class DeblurFrame(WishFrame):
         self.bar.setVisible(running)
         self.view.setVisible(running or self.view.kernel is not None)
         self._scroll_timer.start()
+        if running:
+            self.compare.setChecked(False)
+        self.compare.setVisible(not running and self._out.has_result)
         if not running:
             self.stage.say("")
             self.refresh()
+
+    def _compare(self, before: bool) -> None:
+        self._out.compare(before)
 
     def _scroll_to_outcome(self) -> None:
         """A long form must not hide what the run shows."""

@@ -48,6 +48,11 @@ class Output:
         """Of the picture of the last run."""
         return "" if self._picked is None else self._picked.name
 
+    @property
+    def has_result(self) -> bool:
+        """Whether there is a picture to compare with the blurred one."""
+        return self._image is not None and self._image in self._viewer.layers
+
     def start(self, source: Image, picked: Picked) -> None:
         self._source, self._picked, self._image, self._kernel = source, picked, None, None
 
@@ -97,6 +102,13 @@ class Output:
         if removed:
             notes.append("A live layer was removed during the run; the result was added as a new layer.")
         return " ".join(notes)
+
+    def compare(self, before: bool) -> None:
+        """Hide the result, so that the blurred picture shows in its place, or show it again."""
+        if self.has_result and self._image is not None:
+            self._image.visible = not before
+            if before and self._source in self._viewer.layers:
+                self._source.visible = True
 
     def _add_extras(self, extras: dict[str, np.ndarray], report: dict[str, Any]) -> list[str]:
         """Hidden layers below the result: they lie in the same place."""
