@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import torch
@@ -11,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from .._generators import relay
-from ..classical.kernel_shape import centred, cleaned
+from ..classical.kernel_shape import centred, cleaned, resized
 from ..classical.known_kernel import noise_std
 from ..classical.rivals import find_size
 from ..forward.bilinear import Convolution
@@ -21,24 +23,36 @@ from ..priors.base import Prior, trainable
 from ..priors.untrained import CODE
 from ..result import SPREAD, StatusCode
 from ..settings import UntrainedSettings
-from ..solvers.loop import LoopState, minimise
+from ..solvers.loop import minimise
 from .base import Problem, Recipe, Snapshot, Solution
 from .classical import KERNEL_NOISE
 from .final import final_picture
 
 CLIP, LEAST_MASS = 0.05, 0.1  # of a kernel's maximum and mass: what less is noise to a final solve
-FIT_CHECKED_EVERY = 5  # steps
+FIT_CHECKED_EVERY = 10  # steps
+SEARCH_SHARE = 0.9  # of a time budget; the rest is for the final solve
 
+Search = Generator[Snapshot, None, None]
 Outcome = tuple[Solution, float]  # what a run finds, and its last loss
 
 
 @dataclass(frozen=True)
 class Part:
-    """One of several searches that follow each other: ``before`` of the ``total`` steps were made by others."""
+    """What a search is of a run: ``before`` of the ``total`` steps were made by others, and time ends for all at once.
+
+    ``shape`` is that of the pictures shown, ``end`` a time of the monotonic clock.
+    """
 
     name: str
     before: int
     total: int
+    report_every: int
+    shape: tuple[int, int]
+    end: float
+
+    @property
+    def late(self) -> bool:
+        return time.monotonic() > self.end
 
 
 class DeepSearch:
@@ -54,6 +68,7 @@ class DeepSearch:
         Size of the kernel.
     terms : mapping of str to Term
     random : torch.Generator
+    part : Part
     """
 
     def __init__(
@@ -64,17 +79,15 @@ class DeepSearch:
         support: tuple[int, int],
         terms: Mapping[str, Term],
         random: torch.Generator,
+        part: Part,
     ) -> None:
         channels, height, width = blurred.shape[1:]
         self.size = (height + support[0] - 1, width + support[1] - 1)
         self.operator = Convolution(support, (channels, *self.size), boundary="valid")
         self.objective = Objective(self.operator, blurred, image(self.size), kernel, terms, random)
+        self.part = part
         self.loss = math.inf
         self.diverged = False
-
-    @property
-    def blurred(self) -> Tensor:
-        return self.objective.data
 
     def picture(self) -> Tensor:
         """All of the scene, as it stands."""
@@ -83,7 +96,7 @@ class DeepSearch:
     def kernel(self) -> Tensor:
         return self.objective.estimate().kernel
 
-    def fit_picture(self, target: Tensor, rate: float, steps: int, tolerance: float = 0.0) -> None:
+    def fit_picture(self, target: Tensor, rate: float, steps: int, tolerance: float = 0.0) -> Search:
         """Fit the picture's network, its input fixed, to all of the scene, or to what lies under the data."""
         whole = target.shape[-2:] == self.size
         prior, block = self.objective.image, self.objective.image_block
@@ -92,59 +105,87 @@ class DeepSearch:
         def decode() -> Tensor:
             return prior.decode(block) if whole else self.operator.under_data(prior.decode(block))
 
-        _fit(decode, weights, target, rate, steps, tolerance)
+        return self._fit(decode, weights, target, rate, steps, tolerance)
 
-    def fit_kernel(self, target: Tensor, rate: float, steps: int, tolerance: float) -> None:
+    def fit_kernel(self, target: Tensor, rate: float, steps: int, tolerance: float) -> Search:
         """Fit the kernel's network; ``tolerance`` is a fraction of the target's maximum."""
         prior, block = self.objective.kernel, self.objective.kernel_block
-        _fit(lambda: prior.decode(block), trainable(block), target, rate, steps, tolerance * float(target.max()))
+        return self._fit(
+            lambda: prior.decode(block), trainable(block), target, rate, steps, tolerance * float(target.max())
+        )
+
+    def _fit(
+        self,
+        decode: Callable[[], Tensor],
+        free: list[Tensor],
+        target: Tensor,
+        rate: float,
+        steps: int,
+        tolerance: float,
+    ) -> Search:
+        """Adam on the squared error, until its root is within ``tolerance``."""
+        search = minimise(
+            lambda step: {"total": squared_error(decode(), target)},
+            torch.optim.Adam(free, lr=rate),
+            steps=steps,
+            report_every=FIT_CHECKED_EVERY,
+        )
+        with closing(search):
+            for state in search:
+                if state.losses["total"][0] <= tolerance**2 or self.part.late:
+                    return
+                yield self._snapshot(0, f"{self.part.name}, start")
 
     def run(
         self,
         rates: Sequence[tuple[list[Tensor], float]],
         steps: int,
-        report_every: int,
-        part: Part,
-        shape: tuple[int, int],
         milestones: Sequence[float] = (),
         decay: float = 1.0,
-    ) -> Generator[Snapshot, None, None]:
-        """Minimise by Adam.
+    ) -> Search:
+        """Minimise by Adam, until time is over.
 
         Parameters
         ----------
         rates : sequence of (tensors, float)
             What is searched for, and its learning rate.
-        shape : (int, int)
-            Of the pictures that are shown.
         milestones : sequence of float
             After these fractions of the steps all rates are multiplied by ``decay``.
         """
-        groups = [{"params": tensors, "lr": rate} for tensors, rate in rates if tensors]
         search = minimise(
             self.objective,
-            torch.optim.Adam(groups),
+            torch.optim.Adam([{"params": tensors, "lr": rate} for tensors, rate in rates if tensors]),
             steps=steps,
-            report_every=report_every,
+            report_every=self.part.report_every,
             milestones={round(fraction * steps) for fraction in milestones},
             decay=decay,
         )
+        with closing(search):
+            while True:
+                try:
+                    state = next(search)
+                except StopIteration as end:
+                    self.diverged = end.value.code == StatusCode.DIVERGED
+                    return
+                self.loss = float(state.losses["total"][0])
+                losses = {name: torch.from_numpy(value) for name, value in state.losses.items()}
+                yield self._snapshot(state.step, self.part.name, losses)
+                if self.part.late:
+                    return
 
-        def shown(state: LoopState) -> Snapshot:
-            self.loss = float(state.losses["total"][0])
-            now = self.objective.estimate()
-            losses = {name: torch.from_numpy(value) for name, value in state.losses.items()}
-            picture = resampled(self.operator.under_data(now.image), shape)
-            return Snapshot(part.before + state.step, part.total, part.name, picture, now.kernel, losses)
-
-        status = yield from relay(search, shown)
-        self.diverged = status.code == StatusCode.DIVERGED
+    def _snapshot(self, step: int, name: str, losses: dict[str, Tensor] | None = None) -> Snapshot:
+        now = self.objective.estimate()
+        picture = resampled(self.operator.under_data(now.image), self.part.shape)
+        return Snapshot(self.part.before + step, self.part.total, name, picture, now.kernel, losses or {})
 
     def outcome(self, problem: Problem, final_solve: bool) -> Outcome:
         """The result: the network's picture, or with a final solve for the kernel found that one, and both."""
-        s, kernel = problem.settings, self.kernel()
+        s, shape = problem.settings, problem.blurred.shape[-2:]
         assert isinstance(s, UntrainedSettings)
-        picture, extras = self.operator.under_data(self.picture()), {}
+        kernel, found = self.kernel(), self.operator.under_data(self.picture())
+        if found.shape[-2:] != shape:  # time was over at a coarser scale
+            kernel = resized(kernel, shape[0] / found.shape[-2])
+        picture, extras = resampled(found, (shape[0], shape[1])), {}
         if final_solve and problem.kernel is None and not self.diverged:
             extras["network picture"] = picture
             kernel = centred(cleaned(kernel, CLIP, LEAST_MASS))
@@ -153,12 +194,18 @@ class DeepSearch:
         return Solution(picture, kernel, diverged=self.diverged, extras=extras), self.loss
 
 
-def ensemble(problem: Problem, once: Callable[[Problem], Generator[Snapshot, None, Outcome]]) -> Recipe:
-    """Runs with successive seeds; the one with the least loss is the result, with the spread of all pictures."""
+def ensemble(problem: Problem, once: Callable[[Problem, float], Generator[Snapshot, None, Outcome]]) -> Recipe:
+    """Runs with successive seeds; the one with the least loss is the result, with the spread of all pictures.
+
+    ``once`` is given the time at which to end. Runs for which no time is left are left out.
+    """
     assert isinstance(problem.settings, UntrainedSettings)
     runs = problem.settings.ensemble
+    end = math.inf if problem.budget_s is None else time.monotonic() + SEARCH_SHARE * problem.budget_s
     found: list[Outcome] = []
     for number in range(runs):
+        if found and time.monotonic() > end:
+            break
 
         def counted(snapshot: Snapshot, number: int = number) -> Snapshot:
             if runs == 1:
@@ -166,10 +213,10 @@ def ensemble(problem: Problem, once: Callable[[Problem], Generator[Snapshot, Non
             step, total = number * snapshot.total + snapshot.step, runs * snapshot.total
             return replace(snapshot, step=step, total=total, stage=f"run {number + 1} of {runs}, {snapshot.stage}")
 
-        found.append((yield from relay(once(replace(problem, seed=problem.seed + number)), counted)))
-    best = min(range(runs), key=lambda i: (found[i][0].diverged, found[i][1]))
+        found.append((yield from relay(once(replace(problem, seed=problem.seed + number), end), counted)))
+    best = min(range(len(found)), key=lambda i: (found[i][0].diverged, found[i][1]))
     solution = found[best][0]
-    if runs == 1:
+    if len(found) == 1:
         return solution
     spread = torch.cat([one.image for one, _ in found]).std(0, keepdim=True)
     return replace(solution, chosen=best, extras=solution.extras | {SPREAD: spread})
@@ -188,21 +235,3 @@ def resampled(image: Tensor, shape: tuple[int, int]) -> Tensor:
     if image.shape[-2:] == shape:
         return image
     return interpolate(image, size=shape, mode="bilinear", antialias=True)
-
-
-def _fit(
-    decode: Callable[[], Tensor], free: list[Tensor], target: Tensor, rate: float, steps: int, tolerance: float
-) -> None:
-    """Adam on the squared error, until its root is within ``tolerance``."""
-    if not free:
-        return
-    search = minimise(
-        lambda step: {"total": squared_error(decode(), target)},
-        torch.optim.Adam(free, lr=rate),
-        steps=steps,
-        report_every=FIT_CHECKED_EVERY,
-    )
-    for state in search:
-        if state.losses["total"][0] <= tolerance**2:
-            search.close()
-            return

@@ -41,7 +41,7 @@ def selfdeblur(problem: Problem) -> Recipe:
     ``problem.settings`` is a :class:`SelfDeblurSettings`; without ``problem.kernel_size`` a classical search sets it.
     """
     c = _schedule(problem, SELFDEBLUR)
-    return (yield from ensemble(with_size(problem), lambda one: _coarse_to_fine(one, c)))
+    return (yield from ensemble(with_size(problem), lambda one, end: _coarse_to_fine(one, c, end)))
 
 
 def multiscale(problem: Problem) -> Recipe:
@@ -60,7 +60,7 @@ def multiscale(problem: Problem) -> Recipe:
     c = _schedule(problem, MULTISCALE)
     if problem.kernel is not None:
         c = replace(c, coarse_steps=())
-    return (yield from ensemble(with_size(problem), lambda one: _coarse_to_fine(one, c)))
+    return (yield from ensemble(with_size(problem), lambda one, end: _coarse_to_fine(one, c, end)))
 
 
 def _schedule(problem: Problem, schedules: dict[str, DeepSchedule]) -> DeepSchedule:
@@ -70,7 +70,7 @@ def _schedule(problem: Problem, schedules: dict[str, DeepSchedule]) -> DeepSched
     return replace(c, steps=s.steps or c.steps, channels=s.channels or c.channels)
 
 
-def _coarse_to_fine(problem: Problem, c: DeepSchedule) -> Generator[Snapshot, None, Outcome]:
+def _coarse_to_fine(problem: Problem, c: DeepSchedule, end: float) -> Generator[Snapshot, None, Outcome]:
     s, random = problem.settings, seeded(problem.seed)
     assert isinstance(s, SelfDeblurSettings)
     assert problem.kernel_size is not None
@@ -85,24 +85,24 @@ def _coarse_to_fine(problem: Problem, c: DeepSchedule) -> Generator[Snapshot, No
             start = start_kernel("gaussian", support, blurred.device)
         else:
             start = fitted(resized(search.kernel(), constants.SCALE_STEP), support)
+        name = f"scale {scale} of {scales}" if scales > 1 else "picture and kernel"
+        part = Part(name, before, sum(plan), s.report_every, sides, end)
         smaller, terms = search, _terms(c, steps, last=scale == scales)
-        search = DeepSearch(
-            blurred, _Picture(blurred, c.channels), _kernel_prior(problem, c, support, start), support, terms, random
-        )
+        kernel = _kernel_prior(problem, c, support, start)
+        search = DeepSearch(blurred, _Picture(blurred, c.channels), kernel, support, terms, random, part)
         if scales > 1 and c.kernel_net == "mlp":
-            search.fit_kernel(start, constants.KERNEL_FIT_RATE, constants.FIT_STEPS, constants.FIT_TOLERANCE)
+            yield from search.fit_kernel(start, constants.KERNEL_FIT_RATE, constants.FIT_STEPS, constants.FIT_TOLERANCE)
         if smaller is not None:
             scene = enlarged(smaller.picture(), search.size, constants.SCALE_STEP)
-            search.fit_picture(scene, constants.IMAGE_RATE, constants.FIT_STEPS, constants.FIT_TOLERANCE)
+            yield from search.fit_picture(scene, constants.IMAGE_RATE, constants.FIT_STEPS, constants.FIT_TOLERANCE)
         objective = search.objective
         rates = (
             (trainable(objective.image_block), constants.IMAGE_RATE),
             (trainable(objective.kernel_block), c.kernel_rate),
         )
-        name = f"scale {scale} of {scales}" if scales > 1 else "picture and kernel"
-        milestones = constants.MILESTONES if scale == scales else ()
-        part = Part(name, before, sum(plan))
-        yield from search.run(rates, steps, s.report_every, part, sides, milestones, constants.DECAY)
+        yield from search.run(rates, steps, constants.MILESTONES if scale == scales else (), constants.DECAY)
+        if part.late:
+            break
         before += steps
     assert search is not None
     return search.outcome(problem, c.final_solve)

@@ -43,10 +43,10 @@ def untrained(problem: Problem) -> Recipe:
     assert isinstance(s, DecoderSettings)
     c = DECODER[s.schedule]
     c = replace(c, steps=s.steps or c.steps)
-    return (yield from ensemble(problem, lambda one: _run(one, c)))
+    return (yield from ensemble(problem, lambda one, end: _run(one, c, end)))
 
 
-def _run(problem: Problem, c: DecoderSchedule) -> Generator[Snapshot, None, Outcome]:
+def _run(problem: Problem, c: DecoderSchedule, end: float) -> Generator[Snapshot, None, Outcome]:
     s, blurred = problem.settings, problem.blurred
     assert isinstance(s, DecoderSettings)
     channels, height, width = blurred.shape[1:]
@@ -72,12 +72,11 @@ def _run(problem: Problem, c: DecoderSchedule) -> Generator[Snapshot, None, Outc
             lambda e: e.image[0].numel() * total_variation(e.image, isotropic=False), constants.TOTAL_VARIATION
         ),
     }
-    search = DeepSearch(blurred, picture, kernel, support, terms, seeded(problem.seed))
-    search.fit_picture(blurred, constants.FIRST_FIT_RATE, constants.FIRST_FIT_STEPS)  # eq. 12
+    part = Part("picture and kernel", 0, c.steps, s.report_every, (height, width), end)
+    search = DeepSearch(blurred, picture, kernel, support, terms, seeded(problem.seed), part)
+    yield from search.fit_picture(blurred, constants.FIRST_FIT_RATE, constants.FIRST_FIT_STEPS)  # eq. 12
     block = search.objective.image_block
     latents = [block[CODE], *trainable(search.objective.kernel_block)]
     weights = [tensor for name, tensor in block.items() if name != CODE]
-    part = Part("picture and kernel", 0, c.steps)
-    rates = ((latents, c.rate), (weights, c.weight_rate))
-    yield from search.run(rates, c.steps, s.report_every, part, (height, width))
+    yield from search.run(((latents, c.rate), (weights, c.weight_rate)), c.steps)
     return search.outcome(problem, c.final_solve)

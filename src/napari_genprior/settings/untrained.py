@@ -77,7 +77,7 @@ MULTISCALE = {
     "fast": DeepSchedule(
         steps=250,
         coarse_steps=(800, 400),
-        coarse_ssim_from=0.15,  # at coarser scales too: kernels get twice as near in as many steps
+        coarse_ssim_from=0.15,  # at coarser scales too: kernels get nearer in as many steps
         channels=16,
         kernel_net="softmax",
         kernel_rate=5e-2,
