@@ -10,7 +10,7 @@ from torch import Tensor
 from ..forward.convolve import convolve
 from .kernel_l0 import gradients
 
-EDGE_WEIGHT = 1.5  # of the second term, and ...
+SPARSITY = 2.0  # weight of the second term, and ...
 REACH = 32  # px, of the ghosts that are looked for: benchmarks/RESULTS.md says how they were chosen
 TINY = 1e-12  # where there is no edge, or no residual
 
@@ -18,10 +18,10 @@ TINY = 1e-12  # where there is no edge, or no residual
 def implausibility(blurred: Tensor, image: Tensor, kernel: Tensor) -> float:
     """What speaks against a kernel; only differences between kernels for one picture mean anything.
 
-    The sum of two logarithms. First, how much the gradients of the residual resemble those of the restored picture
-    moved by up to :data:`REACH` pixels: a wrong kernel leaves ghosts of edges. Second, the mean root of the restored
-    picture's gradients: ringing and noise fill a picture with small ones. The residual itself and the agreement among
-    kernels tell less.
+    A sum of logarithms. First, how much the gradients of the residual resemble those of the restored picture moved
+    by up to :data:`REACH` pixels: a wrong kernel leaves ghosts of edges. Then l1/l2 of the restored picture's gradients
+    and the mean of their roots: blur spreads edges, ringing and noise fill a picture with small ones. The residual
+    itself and the agreement among kernels tell less.
 
     Parameters
     ----------
@@ -42,4 +42,6 @@ def implausibility(blurred: Tensor, image: Tensor, kernel: Tensor) -> float:
     ghosts = torch.fft.irfft2(product, s=shape).roll((REACH, REACH), (-2, -1))[..., : 2 * REACH + 1, : 2 * REACH + 1]
     alike = ghosts.norm() * math.sqrt(edges.numel()) / (residual.norm() * edges.norm()).clamp(min=TINY)
     slopes = gradients(image)[..., :-1, :-1].square().sum(1).sqrt()
-    return float(alike.clamp(min=TINY).log() + EDGE_WEIGHT * slopes.sqrt().mean().clamp(min=TINY).log())
+    sparse = slopes.mean() / slopes.square().mean().sqrt().clamp(min=TINY)
+    terms = torch.stack([alike, sparse, slopes.sqrt().mean()]).clamp(min=TINY).log()
+    return float(terms[0] + SPARSITY * terms[1] + terms[2])
