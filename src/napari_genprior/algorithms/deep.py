@@ -15,7 +15,7 @@ from torch.nn.functional import interpolate
 from .._generators import relay
 from ..classical.kernel_shape import centred, cleaned, resized
 from ..classical.known_kernel import noise_std
-from ..classical.rivals import find_size
+from ..classical.rivals import KERNEL_NOISE, find_size
 from ..forward.bilinear import Convolution
 from ..forward.fidelity import squared_error
 from ..objective import Objective, Term
@@ -25,7 +25,6 @@ from ..result import SPREAD, StatusCode
 from ..settings import UntrainedSettings
 from ..solvers.loop import minimise
 from .base import Problem, Recipe, Snapshot, Solution
-from .classical import KERNEL_NOISE
 from .final import final_picture
 
 CLIP, LEAST_MASS = 0.05, 0.1  # of a kernel's maximum and mass: what less is noise to a final solve
@@ -197,15 +196,13 @@ class DeepSearch:
 def ensemble(problem: Problem, once: Callable[[Problem, float], Generator[Snapshot, None, Outcome]]) -> Recipe:
     """Runs with successive seeds; the one with the least loss is the result, with the spread of all pictures.
 
-    ``once`` is given the time at which to end. Runs for which no time is left are left out.
+    ``once`` is given the time at which to end. But for the first, runs that time cuts off are left out.
     """
     assert isinstance(problem.settings, UntrainedSettings)
     runs = problem.settings.ensemble
     end = math.inf if problem.budget_s is None else time.monotonic() + SEARCH_SHARE * problem.budget_s
     found: list[Outcome] = []
     for number in range(runs):
-        if found and time.monotonic() > end:
-            break
 
         def counted(snapshot: Snapshot, number: int = number) -> Snapshot:
             if runs == 1:
@@ -213,7 +210,11 @@ def ensemble(problem: Problem, once: Callable[[Problem, float], Generator[Snapsh
             step, total = number * snapshot.total + snapshot.step, runs * snapshot.total
             return replace(snapshot, step=step, total=total, stage=f"run {number + 1} of {runs}, {snapshot.stage}")
 
-        found.append((yield from relay(once(replace(problem, seed=problem.seed + number), end), counted)))
+        outcome = yield from relay(once(replace(problem, seed=problem.seed + number), end), counted)
+        if not found or time.monotonic() <= end:
+            found.append(outcome)
+        if time.monotonic() > end:
+            break
     best = min(range(len(found)), key=lambda i: (found[i][0].diverged, found[i][1]))
     solution = found[best][0]
     if len(found) == 1:
