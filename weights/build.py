@@ -101,13 +101,13 @@ RECIPES = {
     ),
     "restorer": Recipe(
         framing.natural,
-        {"minutes": 38, "batch": 2, "held_out": 0.2, "average": 0.995, "evaluate_every": 250, "patience": 0},
+        {"minutes": 29, "batch": 2, "held_out": 0.2, "average": 0.995, "evaluate_every": 250, "patience": 0},
         *NATURAL,
         restorer=True,
     ),
     "start-house-numbers-32-linear-motion-28": Recipe(
         framing.house_numbers,
-        {"steps": 9000, "batch": 128},
+        {"minutes": 5, "batch": 128},
         *NUMBERS,
         count=20_000,
         pair=("house-numbers-32-linear", "motion-28"),

@@ -26,7 +26,7 @@ from ..forward.convolve import apply_transfer, transfer_function
 from .known_kernel import least_variation, strength_for
 from .seen import Seen, on_canvas
 
-START_STEPS = 25  # of the total variation, which need not converge
+START_STEPS = 30  # of the total variation, which need not converge
 STRIP = 512  # rows that the network sees at once: its memory
 # Orthonormal, so that white noise stays white: the colours' sum, and two differences that hold little of a picture.
 OPPONENT = ((3**-0.5, 3**-0.5, 3**-0.5), (2**-0.5, 0.0, -(2**-0.5)), (6**-0.5, -2 * 6**-0.5, 6**-0.5))
