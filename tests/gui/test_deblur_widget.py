@@ -84,21 +84,50 @@ def test_progress_and_picture_are_live(widget, viewer, slow, blurred, picture, w
     assert len(viewer.layers) == 3
 
 
-def test_cancel_keeps_the_best_so_far(widget, viewer, slow, blurred, picture, wait_until, finish):
+def test_cancel_answers_at_once_and_keeps_the_best_so_far(widget, viewer, slow, blurred, picture, wait_until, finish):
     widget.run_or_cancel()
     slow.step(2)
-    wait_until(lambda: "b deblurred" in viewer.layers)
+    wait_until(lambda: "step 2" in widget.stage.text())
     widget.run_or_cancel()
     assert widget.run_button.text() == "Stopping..."
-    slow.step()
-    finish(widget)
+    finish(widget)  # while the third step is under way, which cannot be broken off
     report = viewer.layers["b deblurred"].metadata["genprior"]
     assert report["status"]["code"] == "stopped"
-    np.testing.assert_array_equal(viewer.layers["b deblurred"].data, brighter(picture, 3))
-    assert viewer.layers["b kernel"].data[0, 0] == pytest.approx(1 / 4)
-    assert "at step 3 of 6" in widget.verdict.text()
-    assert slow.closed.is_set()
+    np.testing.assert_array_equal(viewer.layers["b deblurred"].data, brighter(picture, 2))
+    assert viewer.layers["b kernel"].data[0, 0] == pytest.approx(1 / 3)
+    assert "at step 2 of 6" in widget.verdict.text()
     assert widget.run_button.text() == "Run"
+    slow.step()
+    assert slow.closed.wait(20)
+
+
+def test_a_second_widget_waits_for_its_turn(widget, viewer, slow, blurred, qtbot, wait_until, finish):
+    other = DeblurWidget(viewer)
+    qtbot.addWidget(other)
+    widget.run_or_cancel()
+    slow.step(1)
+    wait_until(lambda: "step 1" in widget.stage.text())
+    other.run_or_cancel()
+    wait_until(lambda: "waiting for another run" in other.stage.text())
+    slow.step(100)
+    finish(widget)
+    finish(other)
+    assert {"b deblurred", "b deblurred [1]"} <= {layer.name for layer in viewer.layers}
+
+
+def test_waiting_can_be_cancelled(widget, viewer, slow, blurred, qtbot, wait_until, finish):
+    other = DeblurWidget(viewer)
+    qtbot.addWidget(other)
+    widget.run_or_cancel()
+    wait_until(slow.entered.is_set)
+    other.run_or_cancel()
+    wait_until(lambda: "waiting for another run" in other.stage.text())
+    other.run_or_cancel()
+    finish(other)
+    assert "nothing was kept" in other.verdict.text()
+    slow.step(100)
+    finish(widget)
+    assert "b deblurred [1]" not in viewer.layers
 
 
 def test_cancel_before_the_first_picture_says_so(widget, viewer, slow, blurred, wait_until, finish):

@@ -28,6 +28,7 @@ from ..result import DeblurResult, Progress
 from ..simulation import simulate
 from ._layers import Picked
 from ._output import Outcome
+from ._pump import Pump
 
 logger = logging.getLogger(__name__)
 
@@ -108,13 +109,13 @@ def failure(error: Exception, value: Any = None) -> Failed:
 def deblurring(source: Any, arguments: Mapping[str, Any], dtype: np.dtype, control: Control) -> Work:
     """Deblur ``source`` (any array, computed here if it is lazy); ``arguments`` are those of ``planning.plan``.
 
-    Stopped by ``control.stop`` at the next snapshot; then, and after an error on the way, what was
-    reached last is the result.
+    One run at a time: another waits. Stopped by ``control.stop`` at once; then, and after an error on the way, what
+    was reached last is the result.
     """
     clock = time.perf_counter()
     yield Live(0.0, "reading the picture")
     made = plan(np.asarray(source), **arguments)
-    snapshots = run(made)
+    snapshots = Pump(run(made), control.stop)
     last: Progress | None = None
     sign = picture = -np.inf
     control.seen.set()
@@ -127,19 +128,22 @@ def deblurring(source: Any, arguments: Mapping[str, Any], dtype: np.dtype, contr
 
     while True:
         try:
-            progress = next(snapshots)
+            progress = snapshots.take(SIGN_EVERY)
         except StopIteration as end:
             yield Done(outcome(end.value))
             return
         except Exception as error:
             yield failure(error, so_far())
             return
-        if progress.image is not None and progress.kernel is not None:
+        if progress is not None and progress.image is not None and progress.kernel is not None:
             last = progress
         if control.stop.is_set():
-            snapshots.close()
             yield Done(so_far())
             return
+        if progress is None:
+            if snapshots.waiting:
+                yield Live(0.0, "waiting for another run")
+            continue
         now = time.perf_counter()
         if progress.image is not None and now - picture >= PICTURE_EVERY and control.seen.is_set():
             control.seen.clear()  # else pictures could queue up faster than they are drawn, and fill the memory
@@ -217,7 +221,8 @@ class Running(QWidget):
             self._end = message  # acted upon when the thread is through, so that the next run finds it free
 
     def _finish(self) -> None:
-        # an end without a message: napari itself made the worker quit
+        # an end without a message: napari itself made the worker quit, and its generator is not closed
+        self._control.stop.set()
         end, self._worker = self._end or Done(None), None
         self.ended(end)
 

@@ -1,0 +1,104 @@
+"""How long the window stands still while a solver runs, and how soon Cancel answers.
+
+    xvfb-run -a -s "-screen 0 1280x900x24" .venv/bin/python benchmarks/gui.py [--side 512] [--runs 3]
+
+A timer is due every 5 ms; what comes later than that is a gap. Of each run the median and the longest gap, and the
+time from Cancel to the end of a run, are printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import napari
+import numpy as np
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication
+
+from napari_genprior import blur, simulate
+
+DUE = 5  # ms
+METHODS = {"Deblur": ("auto",), "Untrained-prior deblurring": ("selfdeblur",)}
+
+
+class Gaps:
+    """Milliseconds between the beats of a timer."""
+
+    def __init__(self) -> None:
+        self.gaps: list[float] = []
+        self._last = time.perf_counter()
+        self._timer = QTimer()
+        self._timer.timeout.connect(self._beat)
+        self._timer.start(DUE)
+
+    def _beat(self) -> None:
+        now = time.perf_counter()
+        self.gaps.append(1000 * (now - self._last))
+        self._last = now
+
+    def stop(self) -> None:
+        self._timer.stop()
+
+
+def work_until(condition: Callable[[], bool], seconds: float = 600) -> None:
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        QApplication.processEvents()
+        time.sleep(0.0005)
+
+
+def picture(side: int) -> np.ndarray:
+    """Blocks of many sizes under motion, 8-bit."""
+    random = np.random.default_rng(0)
+    sharp = np.zeros((side, side))
+    for _ in range(150):
+        y, x, h, w = random.integers(0, side, 4)
+        sharp[y : y + h // 4, x : x + w // 4] = random.random()
+    return np.rint(255 * simulate(sharp, blur.motion(15, 30), noise=0.01, seed=0).blurred).astype(np.uint8)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--side", type=int, default=512, help="of the picture, pixels")
+    parser.add_argument("--runs", type=int, default=3)
+    chosen = parser.parse_args()
+    viewer = napari.Viewer(show=True)
+    viewer.add_image(picture(chosen.side), name="b")
+    work_until(lambda: False, 2)
+    print("method, median gap ms, longest gap ms, seconds; cancel ms")
+    for title, methods in METHODS.items():
+        dock, widget = viewer.window.add_plugin_dock_widget("napari-genprior", title)
+        for method in methods:
+            widget.method.setCurrentText(method)
+            for _ in range(chosen.runs):
+                measure(widget, method)
+        viewer.window.remove_dock_widget(dock)
+    viewer.close()
+
+
+def measure(widget, method: str) -> None:
+    """One run to its end (or for 20 s), one that is cancelled after a second."""
+    for layer in list(widget._viewer.layers)[1:]:
+        widget._viewer.layers.remove(layer)
+    work_until(lambda: widget.run_button.isEnabled())
+    gaps, started = Gaps(), time.perf_counter()
+    widget.run_or_cancel()
+    work_until(lambda: not widget.running, 20)
+    seconds = time.perf_counter() - started
+    gaps.stop()
+    if widget.running:
+        widget.run_or_cancel()
+        work_until(lambda: not widget.running)
+    widget.run_or_cancel()
+    work_until(lambda: False, 1)
+    pressed = time.perf_counter()
+    widget.run_or_cancel()
+    work_until(lambda: not widget.running)
+    cancel = 1000 * (time.perf_counter() - pressed)
+    print(f"{method}, {np.median(gaps.gaps):.1f}, {max(gaps.gaps):.0f}, {seconds:.1f}; {cancel:.0f}")
+
+
+if __name__ == "__main__":
+    main()
