@@ -1,7 +1,7 @@
 # Two commands for a fresh machine: `make demo` and `make test`. Each sets up what it needs; a second run starts at once.
 BIN := .venv/bin
 
-.PHONY: demo gui test lint bench-levin clean
+.PHONY: demo gui test lint docs clean
 
 demo:
 	@tools/setup demo
@@ -24,6 +24,13 @@ lint:
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs:
+	@tools/setup docs
+	xvfb-run -a -s "-screen 0 1280x900x24" $(BIN)/python docs/make_screenshots.py
+	$(BIN)/python docs/make_gallery.py
+	$(BIN)/sphinx-build -W -q docs docs/_build
+	@echo "docs/_build/index.html"
 
 clean:
 	rm -rf .venv demo build dist

@@ -6,6 +6,7 @@ xvfb-run -a -s "-screen 0 1280x900x24" .venv/bin/python docs/make_screenshots.py
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -49,11 +50,8 @@ def main(folder: Path) -> None:
     viewer.reset_view()
     shoot(viewer, folder / "deblur-done.png")
 
-    widget.method.setCurrentText("selfdeblur")
-    widget.advanced.expand(animate=False)
-    shoot(viewer, folder / "deblur-advanced.png")
-    widget.advanced.collapse(animate=False)
     widget.method.setCurrentText("known-kernel")
+    widget.advanced.expand(animate=False)
     shoot(viewer, folder / "deblur-known-kernel.png")
 
     dark = np.ones((64, 64), np.float32)
@@ -67,6 +65,7 @@ def main(folder: Path) -> None:
     viewer.window.remove_dock_widget(dock)
     viewer.layers.clear()
     generator_priors(viewer, folder)
+    others(viewer, folder)
     viewer.close()
 
 
@@ -96,6 +95,32 @@ def generator_priors(viewer: napari.Viewer, folder: Path) -> None:
     shoot(viewer, folder / "generator-done.png")
 
 
+def others(viewer: napari.Viewer, folder: Path) -> None:
+    """The widgets for untrained priors, for kernels and for training."""
+    viewer.layers.clear()
+    viewer.add_image(samples.clock(), name="clock")
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Untrained-prior deblurring")
+    widget.budget.auto.setChecked(False)
+    viewer.reset_view()
+    shoot(viewer, folder / "untrained-idle.png")
+    viewer.window.remove_dock_widget(dock)
+    viewer.layers.clear()
+    viewer.add_image(shake(21, seed=7), name="shake kernel", scale=(0.1, 0.1), units=("um", "um"), colormap="inferno")
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Kernel tools")
+    viewer.reset_view()
+    shoot(viewer, folder / "kernel-tools.png")
+    viewer.window.remove_dock_widget(dock)
+    viewer.layers.clear()
+    viewer.add_image(samples.cells(), name="cells", scale=(0.1, 0.1), units=("um", "um"))
+    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Train a prior")
+    widget.folder = Path(tempfile.mkdtemp())  # nothing is put beside the user's own priors
+    widget.size.setValue(32)
+    viewer.reset_view()
+    widget.train_or_stop()
+    wait(lambda: not widget.running)
+    shoot(viewer, folder / "train-done.png")
+
+
 def wait(condition, seconds: float = 300) -> None:
     """Let Qt work until ``condition`` holds."""
     end = time.monotonic() + seconds
@@ -114,4 +139,4 @@ def shoot(viewer: napari.Viewer, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/screenshots"))
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/pictures"))
