@@ -12,8 +12,8 @@ from .seen import Seen, on_canvas
 STEPS = 50
 SECOND = 0.5  # weight of second-order over first-order total variation
 # Penalties of the splitting set the speed, not the solution; these need a third of the steps that fixed ones did.
-RHO_DATA = 0.04
-JUMP = 0.1  # strength over the other penalty: a step of the picture that is taken for an edge at once
+RHO_DATA = 0.04  # and less where the strength is above its reference
+JUMP = 0.2  # strength over the other penalty: a step of the picture that is taken for an edge at once
 LEAST_STRENGTH = 1e-7  # where none is wished, the splitting still needs some
 REFERENCE = (0.01, 3e-4)  # at this noise (standard deviation) this strength restores simulated shakes best ...
 POWER = 1.4  # ... and elsewhere it goes with this power of the noise
@@ -72,20 +72,21 @@ def deconvolve(blurred: Tensor, kernel: Tensor, strength: float, steps: int = ST
 def least_variation(seen: Seen, kernel: Tensor, strength: float, steps: int = STEPS) -> Tensor:
     """:func:`deconvolve` on a canvas, ``[R, C, Y, X]``."""
     rho = max(strength, LEAST_STRENGTH) / JUMP
+    rho_data = RHO_DATA * min(1.0, REFERENCE[1] / max(strength, LEAST_STRENGTH)) ** 0.4
     x, shape = seen.canvas, (seen.canvas.shape[-2], seen.canvas.shape[-1])
     transfer = transfer_function(kernel, shape)
     slope = slope_power(shape, x.device)
-    denominator = RHO_DATA * transfer.abs().square() + rho * (slope + slope.square())
+    denominator = rho_data * transfer.abs().square() + rho * (slope + slope.square())
     blurred_x = x
     g1, g2 = differences(x), _second(x)
     u0, u1, u2 = torch.zeros_like(x), torch.zeros_like(g1), torch.zeros_like(g2)
     for _ in range(steps):
         model = blurred_x + u0
-        v = (seen.completed(model) + RHO_DATA * model) / (1 + RHO_DATA)
+        v = (seen.completed(model) + rho_data * model) / (1 + rho_data)
         d1, d2 = _shrunk(g1 + u1, strength / rho), _shrunk(g2 + u2, SECOND * strength / rho)
         u0, u1, u2 = u0 + blurred_x - v, u1 + g1 - d1, u2 + g2 - d2
         edges = torch.fft.rfft2(differences_adjoint(d1 - u1) + _second_adjoint(d2 - u2))
-        spectrum = (RHO_DATA * transfer.conj() * torch.fft.rfft2(v - u0) + rho * edges) / denominator
+        spectrum = (rho_data * transfer.conj() * torch.fft.rfft2(v - u0) + rho * edges) / denominator
         x = torch.fft.irfft2(spectrum, s=shape)
         blurred_x = torch.fft.irfft2(spectrum * transfer, s=shape)
         g1, g2 = differences(x), _second(x)

@@ -22,7 +22,7 @@ from ..blur.noise import add_noise
 from ..classical.borders import smooth_wrap
 from ..classical.kernel_l0 import estimate_kernel
 from ..classical.known_kernel import least_variation, noise_std, strength_for
-from ..classical.learned_solve import START_STEPS, rounds
+from ..classical.learned_solve import rounds
 from ..classical.seen import Seen
 from ..forward.convolve import convolve
 from ..metrics import align, kernel_error
@@ -129,7 +129,7 @@ def _one(sharp: np.ndarray, rng: np.random.Generator) -> tuple[Tensor, ...]:
     canvas = smooth_wrap(y, room)
     down, right = KERNEL // 2 - kernel.shape[2] // 2, KERNEL // 2 - kernel.shape[3] // 2
     kernel = pad(kernel, (right, KERNEL - kernel.shape[3] - right, down, KERNEL - kernel.shape[2] - down))
-    start = least_variation(Seen(canvas, inside), kernel, strength_for(told), START_STEPS)
+    start = least_variation(Seen(canvas, inside), kernel, strength_for(told))
     if estimated:  # the kernel may have moved: the truth goes along
         near = start[0, 0, : y.shape[2], : y.shape[3]].numpy()
         moved = align(truth, near, crop=min(10, min(near.shape) // 4))[1]
