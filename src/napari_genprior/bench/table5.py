@@ -41,7 +41,14 @@ SETS = {
 }
 
 
-def lines(folder: Path, sets: tuple[str, ...] = (), method: str = "evidence", count: int = 40, each: bool = False):
+def lines(
+    folder: Path,
+    sets: tuple[str, ...] = (),
+    method: str = "evidence",
+    count: int = 40,
+    each: bool = False,
+    kernel_prior: str | None = None,
+):
     """The table, line by line as it comes.
 
     Parameters
@@ -56,13 +63,15 @@ def lines(folder: Path, sets: tuple[str, ...] = (), method: str = "evidence", co
         The first so many pictures of each.
     each : bool
         A line per picture too.
+    kernel_prior : str, optional
+        Another one than the method's own, or for a method that has none by default.
     """
     chosen = find_method(method)
     heads = ("n", 3), ("blurry", 6), ("authors", 7), ("PSNR", 6), ("SSIM", 6), ("worst gain", 10), ("lost", 4)
     yield " ".join([f"{'set':14}", *(f"{head:>{width}}" for head, width in heads), "s each"])
     for name in sets or tuple(SETS):
         where = SETS[name]
-        arguments = {}
+        arguments = {} if kernel_prior is None else {"kernel_prior": kernel_prior}
         if "image_prior" in chosen.settings.model_fields:
             arguments["image_prior"] = where.prior + ("-linear" if chosen.prefers_linear else "")
         yield from _one(name, where, folder, method, arguments, count, each)

@@ -6,10 +6,22 @@ import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
 
+SEAMLESS = 1.5  # differences across a seam over those inside, up to which it is none
+
 
 def fast_side(least: int) -> int:
     """The smallest side >= ``least`` whose FFT is fast (a product of small primes)."""
     return int(next_fast_len(least, real=True))
+
+
+def wraps_around(image: Tensor) -> bool:
+    """Whether a picture ``[R, C, Y, X]`` goes on at its other side: its seams are no steeper than the rest of it.
+
+    Circularly blurred pictures do, and pictures on an even ground.
+    """
+    seams = [(image.select(dim, 0) - image.select(dim, -1)).abs().mean() for dim in (-2, -1)]
+    inside = [image.diff(dim=dim).abs().mean() for dim in (-2, -1)]
+    return all(bool(seam <= SEAMLESS * usual) for seam, usual in zip(seams, inside, strict=True))
 
 
 def smooth_wrap(image: Tensor, margin: tuple[int, int]) -> Tensor:

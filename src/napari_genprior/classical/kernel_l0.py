@@ -198,7 +198,7 @@ def fit_kernel(edges: Tensor, target: Tensor, start: Tensor, ridge: float, steps
     ridge : float
         gamma.
     """
-    normal, right, size = _normal_equations(edges, target, (start.shape[-2], start.shape[-1]))
+    normal, right, size = normal_equations(edges, target, (start.shape[-2], start.shape[-1]))
     kh, kw = start.shape[-2:]
     step = 1 / (normal.abs().max() + ridge)
     k, ahead, t = start, start, 1.0
@@ -213,7 +213,7 @@ def fit_kernel(edges: Tensor, target: Tensor, start: Tensor, ridge: float, steps
 
 def fit_free(edges: Tensor, target: Tensor, start: Tensor, ridge: float, steps: int = FREE_STEPS) -> Tensor:
     """As :func:`fit_kernel` without the bound, by conjugate gradients; negative values are set to 0 at the end."""
-    normal, right, size = _normal_equations(edges, target, (start.shape[-2], start.shape[-1]))
+    normal, right, size = normal_equations(edges, target, (start.shape[-2], start.shape[-1]))
     kh, kw = start.shape[-2:]
 
     def applied(k: Tensor) -> Tensor:
@@ -232,7 +232,7 @@ def fit_free(edges: Tensor, target: Tensor, start: Tensor, ridge: float, steps: 
     return k.clamp(min=0)
 
 
-def _normal_equations(
+def normal_equations(
     edges: Tensor, target: Tensor, support: tuple[int, int]
 ) -> tuple[Tensor, Tensor, tuple[int, int]]:
     """Least squares on a support: spectrum of the normal matrix, right-hand side, size of that spectrum's FFT.

@@ -60,11 +60,14 @@ def generator(folder: Path, count: int) -> None:
 @click.option("--method", default="evidence", show_default=True)
 @click.option("--count", type=click.IntRange(1), default=40, show_default=True, help="Pictures of each set.")
 @click.option("--each", is_flag=True, help="A line per picture too.")
-def table5(folder: Path, sets: tuple[str, ...], method: str, count: int, each: bool) -> None:
+@click.option("--kernel-prior", help="Pretrained kernel prior.  [default: the method's own]")
+def table5(
+    folder: Path, sets: tuple[str, ...], method: str, count: int, each: bool, kernel_prior: str | None
+) -> None:
     """Asim et al. 2020, table V: small faces, shoes and house numbers under camera shake."""
     from ..bench import table5 as table5_bench
 
-    for line in table5_bench.lines(folder, sets, method, count, each):
+    for line in table5_bench.lines(folder, sets, method, count, each, kernel_prior):
         click.echo(line)
 
 

@@ -30,3 +30,10 @@ class KnownKernelSettings(Settings):
 
 class ClassicalSettings(KnownKernelSettings):
     """Coarse-to-fine kernel estimation with an L0 gradient prior, then the picture for it (``classical/``)."""
+
+    kernel_prior: str | None = Field(
+        None,
+        title="Kernel prior",
+        description="Pretrained generator of blur kernels, in whose range the kernel is sought, at its size; for "
+        "pictures of any size and class. None: the kernel is free.",
+    )

@@ -1,0 +1,57 @@
+"""The classical recipe with a kernel prior: the kernel in a generator's range, no prior of the picture's class."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import torch
+from torch import Tensor
+
+from .._generators import relay
+from .._tensors import seeded
+from ..classical.kernel_latent import ROUNDS, WINDOW, Found, most_detailed, search_latents, sparseness
+from ..classical.known_kernel import deconvolve, noise_std, strength_for
+from ..settings import ClassicalSettings
+from .base import Problem, Recipe, Snapshot, Solution
+from .final import final_picture
+
+KERNEL_NOISE = 0.01  # an estimated kernel errs like at least this much noise
+PREVIEW_STEPS = 15  # of the known-kernel solve behind a preview
+
+
+def kernel_in_range(problem: Problem) -> Recipe:
+    """Kernel in the range of ``problem.kernel_prior`` (:mod:`..classical.kernel_latent`), then the picture for it."""
+    assert isinstance(problem.settings, ClassicalSettings)
+    kernels = yield from class_free_kernels(problem)
+    kernel = kernels[int(ringing(problem.blurred, kernels).argmin()), None]
+    noise = max(float(noise_std(problem.blurred).mean()), KERNEL_NOISE)
+    return Solution(final_picture(problem.blurred, kernel, noise, problem.settings), kernel)
+
+
+def class_free_kernels(problem: Problem) -> Generator[Snapshot, None, Tensor]:
+    """The kernels ``[R, 1, kh, kw]`` that :func:`~..classical.kernel_latent.search_latents` ends with."""
+    prior, blurred = problem.kernel_prior, problem.blurred
+    assert prior is not None
+    strength = strength_for(max(float(noise_std(blurred).mean()), KERNEL_NOISE))
+
+    def snapshot(found: Found) -> Snapshot:
+        kernel, image = found.kernels[:1], None
+        if found.step % ROUNDS == 0:  # a preview of a large picture takes longer than a round
+            image = deconvolve(blurred, kernel, strength, PREVIEW_STEPS)
+        return Snapshot(found.step, found.total, "kernel", image, kernel, {"misfit": found.values})
+
+    search = search_latents(blurred, prior.decode, prior.card.latent, seeded(problem.seed))
+    return (yield from relay(search, snapshot)).kernels
+
+
+@torch.no_grad()
+def ringing(blurred: Tensor, kernels: Tensor) -> Tensor:
+    """What tells kernels apart without the truth, ``[R]``, less is better.
+
+    :func:`~..classical.kernel_latent.sparseness` of the pictures they lead to, all by the same plain solve: wrong
+    kernels leave ringing, or blur. On shoes and photographs it is the better pick than the residual.
+    """
+    part = most_detailed(blurred, WINDOW)
+    strength = strength_for(max(float(noise_std(part).mean()), KERNEL_NOISE))
+    images = [deconvolve(part, kernel[None], strength).clamp(0, 1) for kernel in kernels]
+    return sparseness(torch.cat(images))

@@ -1,0 +1,193 @@
+"""Blind kernel estimation in the range of a kernel generator, for pictures of any size and class.
+
+As in :mod:`.kernel_l0` two steps take turns, from coarse to fine, but the kernel is ``k(z)`` and many starts go side
+by side, of which the better ones reach the finer levels:
+
+    x = argmin_x |k * x - y|^2 + lam |grad x|_0,
+    z = argmin_z FIT |w (k(z) * grad x - grad y)|^2 / |w grad y|^2 + |z|^2 / 2 + |c(z) - c|^2 / (2 CENTRED^2).
+
+c(z) is the kernel's centre of mass, c the generator's usual one: kernel and picture could move against each other. The
+misfit is a quadratic form of the kernel, whose matrix holds auto-correlations at lags shorter than the kernel: a step
+in z costs the same for any picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, interpolate
+
+from .._generators import drain
+from ..solvers.lbfgs import Objective, lbfgs
+from .borders import smooth_wrap, wraps_around
+from .kernel_l0 import NOISE_LAM, PYRAMID_STEP, TAPER, gradients, normal_equations, sharp_edges, trusted
+from .known_kernel import noise_std
+
+WINDOW = 192  # px; of a larger picture the most detailed part of this side is looked at
+LEVELS = 2  # below the full size, a factor of sqrt 2 apart; further down kernels of 28 pixels all look alike
+BANK = 300  # kernels drawn, of which the best become starts
+PIXELS = 2**15  # of all starts at one level together: so many starts go side by side ...
+LEAST_STARTS = 4  # ... but no fewer than these at full size, and at half of it four times as many
+ROUNDS, LAST_ROUNDS = 8, 20  # of both steps, at each level and at the last
+LATENT_STEPS = 3  # of L-BFGS in a round: few, as the picture is still wrong
+LAM = (2e-2, 5e-4)  # weight of the edges in the first and the last round, between them geometric
+FIT = 600.0
+CENTRED = 0.1  # px
+SMALLEST = 3  # px, side of a kernel at the coarsest level
+
+
+@dataclass(frozen=True)
+class Found:
+    """Kernels ``[R, 1, kh, kw]``, best objective ``[R]`` first, after ``step`` of ``total`` rounds."""
+
+    step: int
+    total: int
+    kernels: Tensor
+    values: Tensor
+
+
+def search_latents(
+    blurred: Tensor, decode: Callable[[Tensor], Tensor], latent: int, random: torch.Generator
+) -> Generator[Found, None, Found]:
+    """Search for the kernel of a picture of any size and colour, its border unknown.
+
+    Parameters
+    ----------
+    blurred : Tensor [1, C, Y, X]
+        Working units; not smaller than the kernels.
+    decode : callable
+        Latents ``[R, latent]``, standard normal, to kernels ``[R, 1, kh, kw]``.
+    random : torch.Generator
+        Source of the starts.
+
+    Yields
+    ------
+    Found
+        After each round.
+    """
+    grey = most_detailed(blurred, WINDOW).mean(1, keepdim=True)
+    noise = float(noise_std(grey))
+    factors = [PYRAMID_STEP**-level for level in range(LEVELS, -1, -1)]
+    total, done = ROUNDS * LEVELS + LAST_ROUNDS, 0
+    z = torch.randn(BANK, latent, generator=random).to(blurred)
+    kernels = _Kernels(decode, z)
+    found = None
+    for factor in factors:
+        level = _Level(grey, kernels, factor, noise)
+        for number in range(ROUNDS if factor < 1 else LAST_ROUNDS):
+            lam = LAM[0] * (LAM[1] / LAM[0]) ** (done / (total - 1))
+            if number == 0:
+                z = level.best(z, lam)
+            cost = level.cost(z, lam)
+            state = drain(lbfgs(cost, z, steps=LATENT_STEPS))
+            order = state.values.argsort()
+            z = state.x[order]
+            done += 1
+            with torch.no_grad():
+                found = Found(done, total, decode(z), state.values[order])
+            yield found
+    assert found is not None
+    return found
+
+
+def sparseness(images: Tensor) -> Tensor:
+    """l1 over l2 norm of the gradients of ``[R, C, Y, X]``, ``[R]`` in (0, 1]: least where edges are few and sharp.
+
+    References
+    ----------
+    Krishnan, Tay, Fergus, Blind deconvolution using a normalized sparsity measure, CVPR 2011.
+    """
+    down, right = images.diff(dim=-2)[..., :-1], images.diff(dim=-1)[..., :-1, :]
+    length = (down.square() + right.square()).sum(1).sqrt().flatten(1)
+    return length.sum(1) / (length.norm(dim=1) * length.shape[1] ** 0.5).clamp(min=1e-12)
+
+
+def most_detailed(image: Tensor, side: int) -> Tensor:
+    """The part of ``[1, C, Y, X]`` with the strongest gradients, of at most ``side`` pixels along Y and X."""
+    window = (min(side, image.shape[-2]), min(side, image.shape[-1]))
+    if window == tuple(image.shape[-2:]):
+        return image
+    power = gradients(image.mean(1, keepdim=True)).square().sum(1, keepdim=True)
+    power[..., -1, :] = power[..., :, -1] = 0  # the differences around the picture
+    stride = max(1, side // 8)
+    detail = avg_pool2d(power, window, stride)
+    row, column = divmod(int(detail.argmax()), detail.shape[-1])
+    return image[..., row * stride : row * stride + window[0], column * stride : column * stride + window[1]]
+
+
+class _Kernels:
+    """A generator's kernels at any scale, with how far their centre of mass is off its usual place."""
+
+    def __init__(self, decode: Callable[[Tensor], Tensor], drawn: Tensor) -> None:
+        self.decode = decode
+        with torch.no_grad():
+            kernels = decode(drawn)
+        self.size = kernels.shape[-2:]
+        self.centre = _centres(kernels).mean(0)
+
+    def support(self, factor: float) -> tuple[int, int]:
+        height, width = (max(SMALLEST, round(side * factor)) for side in self.size)
+        return height, width
+
+    def __call__(self, z: Tensor, factor: float) -> tuple[Tensor, Tensor]:
+        """``[R, 1, kh, kw]``, and the squared distance ``[R]`` in full pixels."""
+        kernels = self.decode(z)
+        off = (_centres(kernels) - self.centre).square().sum(1)
+        if factor < 1:
+            kernels = interpolate(kernels, size=self.support(factor), mode="bilinear", antialias=True)
+            kernels = kernels / kernels.sum((2, 3), keepdim=True)
+        return kernels, off
+
+
+class _Level:
+    """The picture ``[1, 1, Y, X]`` at one size, and what of it stays the same from round to round."""
+
+    def __init__(self, grey: Tensor, kernels: _Kernels, factor: float, noise: float) -> None:
+        self.kernels, self.factor = kernels, factor
+        if factor < 1:
+            sides = (round(grey.shape[-2] * factor), round(grey.shape[-1] * factor))
+            grey = interpolate(grey, size=sides, mode="bilinear", antialias=True)
+        height, width = grey.shape[-2:]
+        self.starts = max(round(LEAST_STARTS / factor**2), PIXELS // (height * width))
+        self.least_lam = NOISE_LAM * (noise * factor) ** 2
+        kh, kw = self.support = kernels.support(factor)
+        if height >= 2 * kh and width >= 2 * kw and wraps_around(grey):
+            self.canvas, self.trust = grey, torch.ones_like(grey)
+        else:
+            self.canvas = smooth_wrap(grey, (2 * kh, 2 * kw))
+            self.trust = trusted(grey, (self.canvas.shape[-2], self.canvas.shape[-1]), TAPER * kh, TAPER * kw)
+        seen = self.trust * gradients(self.canvas)
+        self.target, self.power = torch.fft.rfft2(seen), seen.square().sum().clamp(min=1e-12)
+
+    @torch.no_grad()
+    def best(self, z: Tensor, lam: float) -> Tensor:
+        """The latents that go on to this level."""
+        if len(z) <= self.starts:
+            return z
+        values = [self.cost(part, lam)(part, torch.arange(len(part))) for part in z.split(self.starts)]
+        return z[torch.cat(values).argsort()[: self.starts]]
+
+    @torch.no_grad()
+    def cost(self, z: Tensor, lam: float) -> Objective:
+        """What the latents are to minimise, each for the sharp picture of its kernel as it is now."""
+        kernels, _ = self.kernels(z, self.factor)
+        edges = self.trust * gradients(sharp_edges(self.canvas, kernels, max(lam, self.least_lam)))
+        kh, kw = self.support
+        normal, right, size = normal_equations(edges, self.target, (kh, kw))
+
+        def cost(z: Tensor, rows: Tensor) -> Tensor:
+            k, off_centre = self.kernels(z, self.factor)
+            spread = torch.fft.irfft2(normal[rows] * torch.fft.rfft2(k, s=size), s=size)[..., :kh, :kw]
+            misfit = (k * (spread - 2 * right[rows])).sum((1, 2, 3)) + self.power
+            return FIT * misfit / self.power + z.square().sum(1) / 2 + off_centre / (2 * CENTRED**2)
+
+        return cost
+
+
+def _centres(kernels: Tensor) -> Tensor:
+    """Centres of mass ``[R, 2]`` of ``[R, 1, kh, kw]`` of sum 1."""
+    rows, columns = (torch.arange(side, device=kernels.device) for side in kernels.shape[-2:])
+    return torch.stack([(kernels.sum((1, 3)) * rows).sum(1), (kernels.sum((1, 2)) * columns).sum(1)], 1)
