@@ -14,12 +14,22 @@ from torch.nn.functional import avg_pool2d
 
 from .._generators import drain, relay
 from .kernel_l0 import FREE, NON_NEGATIVE, KernelRule, Level, estimate_kernel, gradients
-from .kernel_shape import odd, trimmed
+from .kernel_shape import centred, fitted, odd, trimmed
 from .known_kernel import deconvolve, strength_for
 from .plausible import implausibility
 
-FIRST = (8e-3, NON_NEGATIVE)  # start of the L0 weight, and rule of the kernel step
-OTHERS = ((8e-3, FREE), (16e-3, NON_NEGATIVE), (16e-3, FREE), (32e-3, NON_NEGATIVE))  # they fail on different pictures
+
+@dataclass(frozen=True)
+class Start:
+    """How a search goes: start of the L0 weight, rule of the kernel step, support over the size that is wanted."""
+
+    lam: float
+    rule: KernelRule = NON_NEGATIVE
+    room: float = 1.0
+
+
+FIRST = Start(8e-3)
+OTHERS = (Start(8e-3, FREE), Start(16e-3), Start(16e-3, FREE), Start(16e-3, room=1.4), Start(32e-3))  # fail elsewhere
 LADDER = (21, 41, 11, 29, 15, 57, 7, 81)  # px, sizes to try, a factor of some sqrt 2 apart; the commonest first
 ROOM = 2  # px, left on each side of a found kernel for the searches after
 KERNEL_NOISE = 0.01  # an estimated kernel errs like at least this much noise, fraction of the range
@@ -41,7 +51,7 @@ def search_by_rivals(
     size: tuple[int, int] | None,
     noise: float,
     late: Callable[[], bool] = lambda: False,
-    others: tuple[tuple[float, KernelRule], ...] = OTHERS,
+    others: tuple[Start, ...] = OTHERS,
 ) -> Generator[Level, None, list[Candidate]]:
     """Run :func:`.kernel_l0.estimate_kernel` from several starts; its levels count the searches.
 
@@ -55,7 +65,7 @@ def search_by_rivals(
         Standard deviation of the picture's noise.
     late : callable
         Asked after each search: True ends it there.
-    others : tuple of (float, KernelRule)
+    others : tuple of Start
         Searches at the size that is given or found, beside those from :data:`FIRST`.
 
     Returns
@@ -64,28 +74,29 @@ def search_by_rivals(
         As they were found, one at least.
     """
     grey = busiest(blurred.mean(dim=1, keepdim=True), REGION)
-    sizes = [size] if size else ladder((grey.shape[-2], grey.shape[-1]))
+    limits = largest_kernel((grey.shape[-2], grey.shape[-1]))
+    sizes = [size] if size else ladder(limits)
     total = len(sizes) + len(others)
     found: list[Candidate] = []
 
-    def search(support: tuple[int, int], lam: float, rule: KernelRule) -> Generator[Level, None, None]:
+    def search(support: tuple[int, int], start: Start) -> Generator[Level, None, None]:
         def counted(level: Level) -> Level:
             return Level(len(found), total, level.image, level.kernel)
 
-        kernel = yield from relay(estimate_kernel(grey, support, lam, noise, rule), counted)
-        if size is None:
-            kernel = trimmed(kernel)
+        kh, kw = (max(side, min(odd(side * start.room), most)) for side, most in zip(support, limits, strict=True))
+        kernel = yield from relay(estimate_kernel(grey, (kh, kw), start.lam, noise, start.rule), counted)
+        kernel = trimmed(kernel) if size is None else centred(fitted(kernel, size))
         image = deconvolve(grey, kernel, strength_for(max(noise, KERNEL_NOISE)))
         found.append(Candidate(kernel, image, implausibility(grey, image, kernel)))
 
     for support in sizes:
-        yield from search(support, *FIRST)
+        yield from search(support, FIRST)
         if late():
             return found
     kh, kw = found[pick(found)].kernel.shape[-2:]
-    support = size or (min(kh + 2 * ROOM, grey.shape[-2]), min(kw + 2 * ROOM, grey.shape[-1]))
-    for lam, rule in others:
-        yield from search(support, lam, rule)
+    support = size or (min(kh + 2 * ROOM, limits[0]), min(kw + 2 * ROOM, limits[1]))
+    for start in others:
+        yield from search(support, start)
         if late():
             break
     return found
@@ -103,10 +114,14 @@ def find_size(blurred: Tensor, noise: float) -> tuple[int, int]:
     return kernel.shape[-2], kernel.shape[-1]
 
 
-def ladder(shape: tuple[int, int]) -> list[tuple[int, int]]:
-    """The sizes to try for a picture of this shape: no side is more than half the picture's."""
-    most = [odd(side // 2 - 1) for side in shape]
-    return list(dict.fromkeys((min(side, most[0]), min(side, most[1])) for side in LADDER))
+def largest_kernel(shape: tuple[int, int]) -> tuple[int, int]:
+    """The largest odd sides that are no more than half a picture's."""
+    return odd(shape[0] // 2 - 1), odd(shape[1] // 2 - 1)
+
+
+def ladder(limits: tuple[int, int]) -> list[tuple[int, int]]:
+    """The sizes to try, none beyond the limits."""
+    return list(dict.fromkeys((min(side, limits[0]), min(side, limits[1])) for side in LADDER))
 
 
 def busiest(image: Tensor, side: int) -> Tensor:
