@@ -73,7 +73,7 @@ def generator_priors(viewer: napari.Viewer, folder: Path) -> None:
     """Needs a prior of grey pictures of 64x64 pixels (``nuclei-64``), else the photographs show that there is none."""
     cells = samples.cells()
     viewer.add_image(cells, name="cells", scale=(0.1, 0.1), units=("um", "um"))
-    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Generator-prior deblurring")
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Generator-prior deblurring")
     viewer.reset_view()
     shoot(viewer, folder / "generator-none-fits.png")
     viewer.layers.clear()
@@ -83,16 +83,16 @@ def generator_priors(viewer: napari.Viewer, folder: Path) -> None:
     start = time.monotonic()
     wait(lambda: widget.image_prior.samples.pictures is not None or time.monotonic() - start > 10)
     shoot(viewer, folder / "generator-idle.png")
-    if not widget.run_button.isEnabled():
-        return
     widget.method.setCurrentText("relaxed")
     shoot(viewer, folder / "generator-relaxed.png")
-    widget.run_or_cancel()
-    wait(lambda: widget.plot.steps or not widget.running)
-    shoot(viewer, folder / "generator-running.png")
-    wait(lambda: not widget.running)
-    viewer.reset_view()
-    shoot(viewer, folder / "generator-done.png")
+    if widget.run_button.isEnabled():
+        widget.run_or_cancel()
+        wait(lambda: widget.plot.steps or not widget.running)
+        shoot(viewer, folder / "generator-running.png")
+        wait(lambda: not widget.running)
+        viewer.reset_view()
+        shoot(viewer, folder / "generator-done.png")
+    viewer.window.remove_dock_widget(dock)
 
 
 def others(viewer: napari.Viewer, folder: Path) -> None:

@@ -137,6 +137,7 @@ def _editor(kind: Any, field: FieldInfo) -> QWidget | None:
     suffix = f" {unit}" if unit and len(unit) <= SHORT_UNIT else ""
     if get_origin(kind) is Literal:
         combo = QComboBox()
+        combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         for choice in get_args(kind):
             combo.addItem(str(choice), choice)
         return combo

@@ -81,6 +81,8 @@ class WishFrame(Running):
         self.form.add("picture", "Picture", self.picture, "The blurred layer. Of a stack the displayed plane is used.")
         self.scope = QComboBox()
         self.scope.addItems([THIS, SELECTED, PLANES])
+        for combo in (self.scope, self.method):  # long names must not widen the dock
+            combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.form.add("scope", "Apply to", self.scope, "Several pictures are done one by one, all with this wish.")
         self.form.add("method", "Method", self.method, "")
         wish.addWidget(self.form)

@@ -15,6 +15,7 @@ LOBE = 0.3  # of a maximum near by: a dimmer one belongs to that bead
 ABOVE_NOISE = 6.0  # standard deviations of the background
 TWO_IN_ONE, TOO_DIM = 1.6, 0.4  # times the median brightness: two beads that look like one; out of focus, or dirt
 UNLIKE = 0.8  # least correlation with the median bead; below it is a clump, or dirt
+NOISE_FLOOR = 3.0  # standard deviations of the mean's rim; below it a pixel is empty
 SIDE = 33  # px, of the kernel where none is given
 
 
@@ -84,7 +85,11 @@ def from_beads(picture: np.ndarray, size: int | tuple[int, ...] | None = None) -
     if not windows:
         reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items() if count) or "nothing stands out"
         raise InputError(f"No bead can be used ({reasons}). Try a smaller size, or a picture with single beads.")
-    mean = np.clip(np.mean(windows, axis=0), 0, None)
+    mean = np.mean(windows, axis=0)
+    rim = _rim(mean.shape)
+    # what is left of the background's noise would weigh as much as the bead: there are many such pixels
+    floor = np.median(mean[rim]) + NOISE_FLOOR * 1.4826 * np.median(np.abs(mean[rim] - np.median(mean[rim])))
+    mean = np.where(mean > floor, mean, 0)
     return Beads((mean / mean.sum()).astype(np.float32), kept, {r: n for r, n in left_out.items() if n})
 
 
@@ -114,13 +119,18 @@ def _near(peaks: np.ndarray, half: np.ndarray) -> np.ndarray:
     return (np.abs(peaks[:, None] - peaks[None]) <= half).all(-1)
 
 
+def _rim(shape: tuple[int, ...]) -> np.ndarray:
+    """The outermost pixels of a window."""
+    rim = np.ones(shape, bool)
+    rim[tuple(slice(1, -1) for _ in shape)] = False
+    return rim
+
+
 def _window(image: np.ndarray, peak: np.ndarray, half: np.ndarray) -> np.ndarray:
     """A bead without its background, its centre of mass in the middle."""
     around = tuple(slice(p - h, p + h + 1) for p, h in zip(peak, half, strict=True))
     window = image[around]
-    rim = np.ones(window.shape, bool)
-    rim[tuple(slice(1, -1) for _ in half)] = False
-    window = window - np.median(window[rim])
+    window = window - np.median(window[_rim(window.shape)])
     core = np.clip(window, 0.2 * window.max(), None) - 0.2 * window.max()  # noise far out would pull the centre
     shift = half - np.array(ndimage.center_of_mass(core))
     return ndimage.shift(window, shift, order=3, mode="nearest")

@@ -10,24 +10,26 @@ from scipy import ndimage
 from .._tensors import check_kernel
 from ..errors import InputError
 
-FWHM = 2 * (2 * np.log(2)) ** 0.5  # full width at half maximum of a Gaussian over its standard deviation
+FAINT = 0.05  # of the maximum; fainter pixels are tails or noise, and their leverage on an axis is large
+TOP = 0.8  # of the maximum: the middle of what is brighter is the peak
+STEP = 0.05  # px, along a profile
 FINE = 5  # points per pixel and axis at which a coarser grid looks at a kernel
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A kernel's second moments, read as those of a Gaussian and of a straight motion; pixels.
+    """A kernel as a spot and as a straight motion; pixels.
 
     Parameters
     ----------
     fwhm_long, fwhm_short : float
-        Full widths at half maximum along and across the main axis, were it a Gaussian.
+        Full widths at half maximum along and across the main axis, through the peak.
     motion_length : float
         Pixels that the motion covers, were it a straight one (:func:`.motion`); a point covers 1.
     angle_deg : float
         Of the main axis, counter-clockwise from the x axis, in [0, 180).
     elongation : float
-        Long over short width; near 1 the angle means nothing.
+        Long over short axis, by second moments; near 1 the angle means nothing.
     """
 
     fwhm_long: float
@@ -39,7 +41,9 @@ class Shape:
 
 def measure(kernel: np.ndarray) -> Shape:
     """Width, motion length and angle of a kernel [kh, kw]; raises InputError for what is no kernel."""
-    k = check_kernel(kernel).astype(np.float64)
+    whole = check_kernel(kernel).astype(np.float64)
+    k = np.where(whole >= FAINT * whole.max(), whole, 0)
+    k /= k.sum()
     y, x = np.indices(k.shape)
     cy, cx = (k * y).sum(), (k * x).sum()
     up, right = cy - y, x - cx  # y points down, angles run counter-clockwise
@@ -50,13 +54,28 @@ def measure(kernel: np.ndarray) -> Shape:
     short, long = max(short, 0.0), max(long, 0.0)
     angle = float(np.degrees(np.arctan2(axes[1, 1], axes[0, 1]))) % 180
     return Shape(
-        fwhm_long=FWHM * long**0.5,
-        fwhm_short=FWHM * short**0.5,
+        fwhm_long=_width(whole, axes[:, 1]),
+        fwhm_short=_width(whole, axes[:, 0]),
         # a uniform line of length L has variance L^2 / 12; from centre to centre it covers a pixel more
         motion_length=1 + (12 * max(long - short, 0.0)) ** 0.5,
         angle_deg=angle,
         elongation=(long / short) ** 0.5 if short > 0 else float("inf"),
     )
+
+
+def _width(kernel: np.ndarray, direction: np.ndarray) -> float:
+    """Between the points at half the maximum nearest to the peak, along ``direction`` (right, up)."""
+    top = kernel >= TOP * kernel.max()
+    parts, _ = ndimage.label(top, np.ones((3, 3)))
+    first = parts[np.unravel_index(kernel.argmax(), top.shape)]  # of several equal peaks
+    peak = np.array(ndimage.center_of_mass(parts == first))
+    away = np.arange(0, sum(kernel.shape), STEP)
+    widths = []
+    for sign in (1, -1):
+        line = peak[:, None] + sign * away * np.array([[-direction[1]], [direction[0]]])
+        profile = ndimage.map_coordinates(kernel, line, order=1, mode="grid-constant")
+        widths.append(away[np.argmax(profile < kernel.max() / 2)])
+    return float(sum(widths))
 
 
 def resample(kernel: np.ndarray, factor: float) -> np.ndarray:
