@@ -34,10 +34,12 @@ def test_methods_with_priors_get_that_of_the_set(folder, monkeypatch):
     monkeypatch.setattr(table5, "deblur", deblur)
     for method in ("evidence", "generator", "classical"):
         list(table5.lines(folder, ("house-numbers",), method, count=1))
+    list(table5.lines(folder, ("house-numbers",), "relaxed", count=1, schedule="paper"))
     assert asked == [
         ("evidence", {"image_prior": "house-numbers-32-linear"}),
         ("generator", {"image_prior": "house-numbers-32"}),
         ("classical", {}),
+        ("relaxed", {"image_prior": "house-numbers-32", "settings": {"schedule": "paper"}}),
     ]
 
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
@@ -48,6 +49,7 @@ def lines(
     count: int = 40,
     each: bool = False,
     kernel_prior: str | None = None,
+    schedule: str | None = None,
 ):
     """The table, line by line as it comes.
 
@@ -65,20 +67,24 @@ def lines(
         A line per picture too.
     kernel_prior : str, optional
         Another one than the method's own, or for a method that has none by default.
+    schedule : str, optional
+        "paper" for the methods that have a published one.
     """
     chosen = find_method(method)
     heads = ("n", 3), ("blurry", 6), ("authors", 7), ("PSNR", 6), ("SSIM", 6), ("worst gain", 10), ("lost", 4)
     yield " ".join([f"{'set':14}", *(f"{head:>{width}}" for head, width in heads), "s each"])
     for name in sets or tuple(SETS):
         where = SETS[name]
-        arguments = {} if kernel_prior is None else {"kernel_prior": kernel_prior}
+        arguments: dict[str, Any] = {} if kernel_prior is None else {"kernel_prior": kernel_prior}
+        if schedule is not None:
+            arguments["settings"] = {"schedule": schedule}
         if "image_prior" in chosen.settings.model_fields:
             arguments["image_prior"] = where.prior + ("-linear" if chosen.prefers_linear else "")
         yield from _one(name, where, folder, method, arguments, count, each)
 
 
 def _one(
-    name: str, where: Set, folder: Path, method: str, arguments: dict[str, str], count: int, each: bool
+    name: str, where: Set, folder: Path, method: str, arguments: dict[str, Any], count: int, each: bool
 ) -> Iterator[str]:
     sharp, blurry = read_arrays(folder / where.file, "x_orig", where.key)
     scores = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -61,13 +62,12 @@ def generator(folder: Path, count: int) -> None:
 @click.option("--count", type=click.IntRange(1), default=40, show_default=True, help="Pictures of each set.")
 @click.option("--each", is_flag=True, help="A line per picture too.")
 @click.option("--kernel-prior", help="Pretrained kernel prior.  [default: the method's own]")
-def table5(
-    folder: Path, sets: tuple[str, ...], method: str, count: int, each: bool, kernel_prior: str | None
-) -> None:
+@click.option("--schedule", type=click.Choice(["fast", "paper"]), help="For methods that have both.")
+def table5(folder: Path, sets: tuple[str, ...], **given: Any) -> None:
     """Asim et al. 2020, table V: small faces, shoes and house numbers under camera shake."""
     from ..bench import table5 as table5_bench
 
-    for line in table5_bench.lines(folder, sets, method, count, each, kernel_prior):
+    for line in table5_bench.lines(folder, sets, **given):
         click.echo(line)
 
 
