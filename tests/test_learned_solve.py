@@ -1,0 +1,211 @@
+"""The known-kernel solve with a network: its invariances for any weights, and what the shipped weights are worth."""
+
+import hashlib
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+import napari_genprior as gp
+from napari_genprior import blur, metrics, samples
+from napari_genprior.classical import learned_solve
+from napari_genprior.classical.known_kernel import deconvolve, strength_for
+from napari_genprior.classical.learned_solve import restore, rounds
+from napari_genprior.classical.seen import BLOCK, on_canvas
+from napari_genprior.errors import ModelError
+from napari_genprior.forward.convolve import convolve
+from napari_genprior.nets.restorer import FITS, Restorer
+from napari_genprior.settings import TrainingSettings
+from napari_genprior.simulation import simulate
+from napari_genprior.training import data, restorers
+from napari_genprior.training.loop import run
+from napari_genprior.zoo import store
+from napari_genprior.zoo.restorers import find_restorer
+from pictures import blocks
+
+KERNEL = blur.shake(13, 3, 15)
+
+
+def tensor(array):
+    planes = np.asarray(array, np.float32)
+    return torch.from_numpy(planes if planes.ndim == 2 else np.moveaxis(planes, -1, 0).copy()).reshape(
+        1, -1, *planes.shape[:2]
+    )
+
+
+@pytest.fixture
+def net():
+    """Random weights, its last layer too."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = Restorer(8, 8, 1, 2)
+        torch.nn.init.normal_(net.tail[-1].weight, std=0.05)
+    return net.requires_grad_(False)
+
+
+# --- what the pixels tell
+
+
+def test_a_canvas_leaves_room_and_has_whole_blocks():
+    seen = on_canvas(torch.rand(1, 1, 50, 61), (9, 5))
+    height, width = seen.canvas.shape[-2:]
+    assert height >= 50 + 9
+    assert width >= 61 + 5
+    assert height % BLOCK == width % BLOCK == 0
+    assert seen.inside.sum() == 50 * 61
+
+
+def test_pixels_at_the_ends_of_the_range_tell_one_side_only():
+    seen = on_canvas(torch.tensor([0.0, 0.5, 1.0]).repeat(1, 1, 8, 3), (1, 1))
+    for offset, expected in ((0.3, [0.0, 0.5, 1.3]), (-0.3, [-0.3, 0.5, 1.0])):
+        completed = seen.completed(seen.canvas + offset)
+        torch.testing.assert_close(completed[0, 0, 2, :3], torch.tensor(expected))
+        beyond = ~seen.inside
+        torch.testing.assert_close(completed[beyond], (seen.canvas + offset)[beyond])
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_over_exposed_lights_are_masked(learned):
+    sharp = 0.3 * blocks(96, 96, seed=1)
+    sharp[40:44, 50:54] = 8
+    truth, blurred = sharp.clip(0, 1), convolve(tensor(sharp), tensor(KERNEL), "valid").clamp(0, 1)
+    truth = truth[7:-7, 7:-7]
+
+    def error(image):
+        return float((image[0, 0].clamp(0, 1) - tensor(truth)[0, 0]).square().mean())
+
+    def solved(picture):
+        if learned:
+            return restore(picture, tensor(KERNEL), 0.003, find_restorer(torch.device("cpu")))
+        return deconvolve(picture, tensor(KERNEL), strength_for(0.003))
+
+    unaware = solved(0.9 * blurred) / 0.9
+    assert error(solved(blurred)) < 0.5 * error(unaware)
+
+
+# --- for any weights
+
+
+def test_rounds_follow_scale_and_offset_of_the_intensities(net):
+    blurred = tensor(simulate(0.3 + 0.3 * blocks(64, 64), KERNEL, noise=0.005).blurred)
+    moved = 0.7 * blurred + 0.15
+    answers = []
+    for picture, scale in ((blurred, 1.0), (moved, 0.7)):
+        seen, noise = on_canvas(picture, KERNEL.shape), torch.tensor([0.01 * scale])
+        answers.append([*rounds(seen, tensor(KERNEL), seen.canvas, noise, net)][-1])
+    torch.testing.assert_close(answers[1], 0.7 * answers[0] + 0.15, atol=2e-5, rtol=0)
+
+
+def test_strips_are_as_good_as_the_whole(net, monkeypatch):
+    blurred, kernel = torch.rand(1, 3, 150, 40), tensor(KERNEL)
+    whole = restore(blurred, kernel, 0.02, net)
+    monkeypatch.setattr(learned_solve, "STRIP", 36)
+    torch.testing.assert_close(restore(blurred, kernel, 0.02, net), whole, atol=1e-5, rtol=1e-5)
+
+
+def test_nothing_has_influence_beyond_the_reach(net):
+    changes, levels = torch.zeros(1, FITS, 160, 8), torch.full((1, 2 + FITS), 0.1)
+    touched = changes.clone()
+    touched[..., :4, :] = 1
+    change = (net(touched[:, :1], touched, levels) - net(changes[:, :1], changes, levels)).abs().amax((0, 1, 3))
+    assert change[:4].max() > 0
+    assert change[4 + net.reach :].max() == 0
+
+
+def test_every_colour_order_of_red_and_blue_is_the_same_problem(net):
+    """The opponent colours are orthonormal, and the second only changes its sign."""
+    basis = torch.tensor(learned_solve.OPPONENT)
+    torch.testing.assert_close(basis @ basis.T, torch.eye(3))
+
+
+# --- the shipped weights
+
+
+def shipped():
+    net = find_restorer(torch.device("cpu"))
+    assert net is not None
+    return net
+
+
+def test_a_sharp_picture_comes_back():
+    sharp = tensor(samples.cat()[60:160, 120:220, 1] / 255)
+    point = torch.ones(1, 1, 1, 1)
+    image = restore(sharp, point, 0.002, shipped())
+    assert metrics.psnr(image[0, 0].numpy(), sharp[0, 0].numpy(), peak=1) > 42
+
+
+@pytest.mark.parametrize("noise", [0.003, 0.03])
+def test_it_is_better_than_total_variation(noise):
+    sharp = samples.cat()[60:188, 120:248] / 255
+    made = simulate(sharp, KERNEL, noise=noise, boundary="valid")
+    blurred, kernel = tensor(made.blurred), tensor(KERNEL)
+    learned, plain = restore(blurred, kernel, noise, shipped()), deconvolve(blurred, kernel, strength_for(noise))
+    scores = [metrics.psnr(x[0].movedim(0, -1).numpy(), made.sharp, peak=1) for x in (learned, plain)]
+    assert scores[0] > scores[1] + 0.1
+
+
+def test_grey_in_three_channels_stays_grey():
+    grey = simulate(blocks(64, 64), KERNEL, noise=0.01).blurred
+    image = restore(tensor(grey).expand(1, 3, -1, -1), tensor(KERNEL), 0.01, shipped())
+    assert float(image.std(1).max()) < 2e-3
+
+
+def test_settings_choose_between_learned_and_total_variation():
+    made = simulate(blocks(64, 64), KERNEL, noise=0.01)
+    learned, plain = (gp.known_kernel(made.blurred, KERNEL, settings={"final": f}).image for f in ("learned", "tv"))
+    assert np.abs(learned - plain).max() > 1e-3
+
+
+def test_changed_weights_are_refused_and_it_is_no_prior(tmp_path, monkeypatch):
+    folder = next(folder for folder in store.folders() if (folder / "restorer.json").exists())
+    for ending in ("json", "safetensors"):
+        shutil.copy(folder / f"restorer.{ending}", tmp_path)
+    monkeypatch.setattr(store, "folders", lambda: [tmp_path])
+    assert store.list_priors() == []
+    with pytest.raises(ModelError, match="no prior"):
+        store.load_prior("restorer")
+    assert isinstance(find_restorer(torch.device("cpu")), Restorer)
+    weights = tmp_path / "restorer.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    card = json.loads((tmp_path / "restorer.json").read_text())
+    (tmp_path / "restorer.json").write_text(json.dumps({**card, "metrics": {}}))  # not the one in memory
+    with pytest.raises(ModelError, match="SHA-256"):
+        find_restorer(torch.device("cpu"))
+    (tmp_path / "restorer.json").unlink()
+    assert find_restorer(torch.device("cpu")) is None
+
+
+# --- training
+
+
+@pytest.fixture
+def small(monkeypatch):
+    monkeypatch.setattr(restorers, "CANVAS", 48)
+    monkeypatch.setattr(restorers, "random_kernel", lambda rng: blur.shake(5, rng, 5))
+    pictures = np.stack([(255 * blocks(36, 36, seed)).astype(np.uint8) for seed in range(8)])[:, None]
+    settings = TrainingSettings.checked({"steps": 3, "batch": 2, "held_out": 0.25, "width": 8, "device": "cpu"})
+    return restorers.RestorerTask(data.split(pictures, "image", "blocks", held_out=0.25), settings)
+
+
+def test_problems_fit_their_truth_in_any_posture(small):
+    for x in (small.problems, small.problems.turned(True, (2,), False), small.problems.turned(False, (2, 3), True)):
+        model = convolve(x.truth, x.kernel)
+        kernel_side = 5  # the truth ends with the picture
+        well_inside = torch.nn.functional.avg_pool2d(x.inside.float(), 2 * kernel_side + 1, 1, kernel_side) == 1
+        error = ((model.clamp(0, 1) - x.canvas) * well_inside).square().sum((1, 2, 3)) / well_inside.sum((1, 2, 3))
+        assert float((error.sqrt() / x.noise.clamp(min=0.01)).median()) < 1.5
+
+
+def test_a_restorer_is_trained_and_stored(small, tmp_path, monkeypatch):
+    *_, _ = running = list(
+        run(small, "mine", tmp_path, license_weights="-", license_data="-", recipe="", overwrite=False)
+    )
+    assert len(running) == 3
+    card = json.loads((tmp_path / "mine.json").read_text())
+    assert card["kind"] == "restorer"
+    assert {"psnr_start_db", "psnr_db"} <= set(card["metrics"])
+    assert card["sha256"] == hashlib.sha256((tmp_path / "mine.safetensors").read_bytes()).hexdigest()
+    monkeypatch.setattr(store, "folders", lambda: [tmp_path])
+    assert find_restorer(torch.device("cpu")).rounds == 2
