@@ -12,7 +12,7 @@ from napari.layers import Image
 
 from . import _layers
 from ._layers import Picked
-from ._output import Outcome
+from ._output import Outcome, Output
 
 THIS, SELECTED, PLANES = "this picture", "selected layers", "all planes of the stack"
 
@@ -33,30 +33,18 @@ def jobs_for(scope: str, layer: Image, selected: Iterable[Any], point: tuple[flo
     return [Job(each, _layers.pick(each, point)) for each in layers]
 
 
-class StackOutput:
+class StackOutput(Output):
     """The layers of a stack that is deblurred plane by plane: a stack of results, and one of kernels.
 
-    A plane that is still to come, or failed, shows the blurred one. Has the methods of :class:`._output.Output`.
+    A plane that is still to come, or failed, shows the blurred one.
     """
 
     def __init__(self, viewer: ViewerModel, layer: Image) -> None:
-        self._viewer, self._source = viewer, layer
+        super().__init__(viewer)
+        self._source: Image = layer
         self._planes = _layers.stack_shape(layer)
-        self._image: Image | None = None
-        self._kernel: Image | None = None
         self._kernels: dict[tuple[int, ...], np.ndarray] = {}
         self._reports: dict[str, Any] = {}
-        self._picked: Picked | None = None
-
-    @property
-    def name(self) -> str:
-        """Of the plane that is being done."""
-        return "" if self._picked is None else self._picked.name
-
-    @property
-    def has_result(self) -> bool:
-        """Whether there are pictures to compare with the blurred ones."""
-        return self._image is not None and self._image in self._viewer.layers
 
     def start(self, source: Image, picked: Picked) -> None:
         self._picked = picked
@@ -88,11 +76,6 @@ class StackOutput:
         self._note(outcome.result.report())
         self._show_kernels()
         return ""
-
-    def compare(self, before: bool) -> None:
-        """Hide the results, so that the blurred stack shows in their place, or show them again."""
-        if self.has_result and self._image is not None:
-            self._image.visible = not before
 
     def _note(self, report: dict[str, Any]) -> None:
         """What came of a plane, into the metadata of both stacks."""

@@ -30,7 +30,7 @@ class DeblurFrame(WishFrame):
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer)
-        self._out: Output | StackOutput = Output(napari_viewer)
+        self._out = Output(napari_viewer)
         self._started = 0.0
         self._jobs: list[Job] = []
         self._total = 0
