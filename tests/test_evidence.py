@@ -8,11 +8,12 @@ import napari_genprior as gp
 from napari_genprior._generators import drain
 from napari_genprior._tensors import seeded
 from napari_genprior.algorithms.evidence import noise_level
-from napari_genprior.evidence import guided, sparse
+from napari_genprior.evidence import guided, search, sparse
 from napari_genprior.evidence.linear import LinearEvidence, View
 from napari_genprior.evidence.search import find_kernels
 from napari_genprior.forward.convolve import convolve
 from napari_genprior.nets.linear import fit
+from napari_genprior.nets.proposal import Mixture
 
 SIDE, NOISE = 8, 0.05
 
@@ -192,6 +193,48 @@ def test_equal_seeds_give_equal_candidates_and_closing_stops(scene):
     assert not torch.equal(once.kernels[0], other.kernels[0])
     assert (once.values.diff() <= 0).all()
     assert 0 < once.part_done < 1
+
+
+def narrow(z):
+    """A network that is sure of one kernel's latents."""
+    return Mixture(z[:, None], torch.full_like(z[:, None], -1.0), torch.zeros(1, 1))
+
+
+def test_the_search_begins_among_the_kernels_a_network_thinks_likely(scene, monkeypatch):
+    monkeypatch.setattr(search, "BANK", 20)
+    monkeypatch.setattr(search, "LIKELY", 20)
+    net, prior = gp.load_prior(PRIORS["image_prior"]).net, gp.load_prior("motion-28")
+    blurred = torch.from_numpy(scene[0]).permute(2, 0, 1)[None].float() / 255
+    truth = torch.from_numpy(scene[2])
+
+    def error(likely):
+        running = find_kernels(net, prior.decode, 50, blurred, 0.01, 0.06, seeded(0), likely)
+        best = next(running).kernels[0, 0]
+        running.close()
+        return float((best - truth).norm() / truth.norm())
+
+    informed = error(narrow(prior.project(truth[None], steps=100).latents))
+    assert informed < 0.4
+    assert informed < error(None)
+
+
+def test_what_a_network_thinks_impossible_costs_nothing():
+    z = torch.randn(9, 3, generator=seeded(0))
+    normal = z.square().sum(1) / 2
+    wrong = Mixture(torch.full((1, 1, 3), 50.0), torch.full((1, 1, 3), -3.0), torch.zeros(1, 1))
+    torch.testing.assert_close(search._unlikeliness(z, wrong), normal)
+    assert (search._unlikeliness(z, narrow(z[:1]))[0] < normal[0]).all()
+
+
+def test_short_middling_and_long_blurs_take_turns():
+    def decode(z):  # the latent is a length in pixels
+        reach = torch.arange(16.0)[None, None, None] < z[:, :, None, None]
+        return reach / reach.sum(3, keepdim=True)
+
+    best_first = torch.tensor([[2.0], [3.0], [2.5], [16.0], [8.0], [15.0]])
+    found = search._varied(decode, best_first, torch.tensor([1 / 12, 1 / 5]))
+    assert sorted(found[:3, 0].tolist()) == [2.0, 8.0, 16.0]
+    assert sorted(found[:, 0].tolist()) == sorted(best_first[:, 0].tolist())
 
 
 def test_snapshots_carry_picture_and_kernel(scene):

@@ -16,7 +16,7 @@ from ..evidence.linear import Gaussian
 from ..evidence.search import Candidates, find_kernels
 from ..nets.linear import LinearGenerator
 from ..settings import EvidenceSettings
-from ..zoo.proposals import LARGEST_NOISE, find_for, propose
+from ..zoo.proposals import LARGEST_NOISE, find_for, likely_kernels, propose
 from .base import Problem, Recipe, Snapshot, Solution
 from .starts import PICTURE_SPREAD
 
@@ -75,8 +75,9 @@ def _linear_search(problem: Problem, noise: float) -> Search:
     assert kernel is not None
     assert isinstance(image.net, LinearGenerator)
     found = yield from find_kernels(
-        image.net, kernel.decode, kernel.card.latent, problem.blurred, noise, image.card.edges, seeded(problem.seed)
-    )
+        image.net, kernel.decode, kernel.card.latent, problem.blurred, noise, image.card.edges, seeded(problem.seed),
+        likely_kernels(image.card, kernel.card, problem.blurred) if noise < LARGEST_NOISE else None,
+    )  # fmt: skip
     return found, image.net
 
 

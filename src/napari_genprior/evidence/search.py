@@ -1,8 +1,9 @@
 """The kernel by its evidence, in the latent space of a kernel generator: many starts, from coarse to fine.
 
 A bank of kernels is ranked on a small, noisy view of the picture; the best go on to less noise and more pixels, each
-by rounds of variational updates and second-order steps (:mod:`.sparse`). Where the small picture leaves several
-kernels open, all go on. The last steps use every frequency (:mod:`.linear`).
+by rounds of variational updates and second-order steps (:mod:`.sparse`). Small views like short blurs and faint
+pictures too well: so long, middling and short blurs have equal places until the last levels. The last steps of larger
+pictures use every frequency (:mod:`.linear`).
 """
 
 from __future__ import annotations
@@ -12,27 +13,33 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
 from .._generators import drain
 from ..nets.linear import LinearGenerator
+from ..nets.proposal import Mixture
 from ..solvers.lbfgs import lbfgs
 from .linear import LinearEvidence, View
-from .sparse import SparseEvidence, Weights, low_noise
+from .sparse import SparseEvidence, low_noise
 
-BANK = 500  # kernels drawn
-PART = 50  # of them at a time
+BANK = 300  # kernels drawn from the prior ...
+LIKELY = 300  # ... and from those a network thinks likely for this picture
+TRUST = 0.5  # exponent of a network's density; 1 would count the data twice
+PART = 50  # of the bank at a time
 STEPS = 6  # second-order steps between two updates of the weights
 DIFFERENT = 0.3  # kernels this far apart (relative norm) are two candidates
-LARGEST_VIEW = 32  # px; larger pictures are looked at with LAST_VIEW pixels, then as they are by the Gaussian alone
-LAST_VIEW = 24
-FINE_LATENT = 400  # principal components in the last steps ...
-FINE_STEPS = 15  # ... and their number
+VARIED = 6  # this many candidates and more are of all lengths of blur
+FINE_ABOVE = 32  # px; larger pictures are looked at as they are too, by the Gaussian alone
+FINE_LATENT = 150  # principal components in the last steps (400 gain nothing) ...
+FINE_STEPS = 12  # ... and their number
 CONTRAST_SPREAD = 0.7  # standard deviation of the logarithm of a picture's contrast
+
+Decode = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Level:
-    """A view of the picture: its side, the least noise it is taken to have, how many kernels go through, rounds."""
+    """A view of the picture: its side, the least noise it is taken to have, how many kernels are tried, rounds."""
 
     side: int
     noise: float
@@ -42,8 +49,12 @@ class Level:
 
 def levels_for(side: int) -> tuple[Level, ...]:
     """From coarse and noisy to fine, for a picture of ``side`` pixels."""
-    first, last = min(16, side), side if side <= LARGEST_VIEW else LAST_VIEW
-    return Level(first, 0.017, 24, 2), Level(first, 0.006, 16, 3), Level(last, 0.006, 3, 4)
+    plan = (
+        Level(8, 0.017, 150, 1), Level(12, 0.017, 48, 1), Level(16, 0.017, 24, 2), Level(16, 0.006, 12, 2),
+        Level(24, 0.006, 5, 5),
+    )  # fmt: skip
+    last = (Level(side, 0.006, 2, 3),) if plan[-1].side < side <= FINE_ABOVE else ()
+    return tuple(level for level in plan if level.side <= side) + last
 
 
 @dataclass(frozen=True)
@@ -57,8 +68,8 @@ class Candidates:
 
 
 def find_kernels(
-    net: LinearGenerator, decode: Callable[[Tensor], Tensor], latent: int, blurred: Tensor, noise: float, edges: float,
-    random: torch.Generator,
+    net: LinearGenerator, decode: Decode, latent: int, blurred: Tensor, noise: float, edges: float,
+    random: torch.Generator, likely: Mixture | None = None,
 ) -> Generator[Candidates, None, Candidates]:  # fmt: skip
     """Search for the kernel of a picture.
 
@@ -69,13 +80,15 @@ def find_kernels(
     decode : callable
         Latents ``[R, latent]``, standard normal, to kernels ``[R, 1, kh, kw]``.
     blurred : Tensor [1, C, Y, X]
-        Square, of the generator's size, at least 16 pixels; its border is circular.
+        Square, of the generator's size, at least 8 pixels; its border is circular.
     noise : float
         Standard deviation.
     edges : float
         See :class:`SparseEvidence`.
     random : torch.Generator
         Source of the bank.
+    likely : Mixture, optional
+        What a network thinks of the kernel's latents.
 
     Yields
     ------
@@ -84,20 +97,26 @@ def find_kernels(
     """
     side = min(blurred.shape[-2:]) // 2 * 2
     z = torch.randn(BANK, latent, generator=random).to(blurred)
+    with torch.no_grad():
+        lengths = torch.quantile(_compactness(decode(z)), torch.tensor([1 / 3, 2 / 3], device=z.device))
+    if likely is not None:
+        z = torch.cat([likely.draw(LIKELY, random), z])
     levels = levels_for(side)
     rounds, done = sum(level.rounds for level in levels) + 1, 0
     for number, level in enumerate(levels):
         seen = max(level.noise, low_noise(blurred, level.side, noise))
         evidence = SparseEvidence(net, blurred, level.side, seen, edges)
         if number == 0:
-            z = _best_of_bank(evidence, decode, z, level.kept)
-        z = _distinct(decode, z)[: level.kept]
+            z = _ranked(evidence, decode, z, likely)
+        z = _distinct(decode, z)
+        z = (_varied(decode, z, lengths) if level.kept >= VARIED else z)[: level.kept]
         weights = evidence.start(len(z))
         for _ in range(level.rounds):
-            weights = _improved(evidence, decode, z, weights)
+            with torch.no_grad():
+                weights = evidence.improved(decode(z), weights)
 
             def cost(z: Tensor, rows: Tensor, evidence=evidence, weights=weights) -> Tensor:
-                return z.square().sum(1) / 2 - evidence(decode(z), weights[rows])
+                return _unlikeliness(z, likely) - evidence(decode(z), weights[rows])
 
             found = drain(lbfgs(cost, z, steps=STEPS))
             order = found.values.argsort()
@@ -105,29 +124,33 @@ def find_kernels(
             done += 1
             with torch.no_grad():
                 yield Candidates(z, decode(z), values, done / rounds)
-    if side > LARGEST_VIEW:
+    if side > FINE_ABOVE:
         z = _fine(net, decode, z, blurred, noise)
     with torch.no_grad():
         return Candidates(z, decode(z), values, 1.0)
 
 
+def _unlikeliness(z: Tensor, likely: Mixture | None) -> Tensor:
+    """Minus the log density of kernel latents ``[R]``: standard normal, and more where the network says so.
+
+    Where the network is wrong it says that the true kernel is impossible: its word only ever adds.
+    """
+    normal = z.square().sum(1) / 2
+    return normal if likely is None else normal - softplus(TRUST * (likely.log_density(z) + normal))
+
+
 @torch.no_grad()
-def _best_of_bank(evidence: SparseEvidence, decode: Callable[[Tensor], Tensor], bank: Tensor, kept: int) -> Tensor:
+def _ranked(evidence: SparseEvidence, decode: Decode, bank: Tensor, likely: Mixture | None) -> Tensor:
     values = []
     for part in bank.split(PART):
-        weights = _improved(evidence, decode, part, evidence.start(len(part)))
-        values.append(evidence(decode(part), weights))
-    return bank[torch.cat(values).argsort(descending=True)[:kept]]
+        kernels = decode(part)
+        weights = evidence.improved(kernels, evidence.start(len(part)))
+        values.append(evidence(kernels, weights) - _unlikeliness(part, likely))
+    return bank[torch.cat(values).argsort(descending=True)]
 
 
 @torch.no_grad()
-def _improved(evidence: SparseEvidence, decode: Callable[[Tensor], Tensor], z: Tensor, weights: Weights) -> Weights:
-    kernels = decode(z)
-    return evidence.improved(kernels, evidence.improved(kernels, weights))
-
-
-@torch.no_grad()
-def _distinct(decode: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
+def _distinct(decode: Decode, z: Tensor) -> Tensor:
     """The latents without those whose kernels are nearly that of an earlier one."""
     kernels = decode(z).flatten(1)
     chosen: list[int] = []
@@ -137,7 +160,23 @@ def _distinct(decode: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
     return z[chosen]
 
 
-def _fine(net: LinearGenerator, decode: Callable[[Tensor], Tensor], z: Tensor, blurred: Tensor, noise: float) -> Tensor:
+@torch.no_grad()
+def _varied(decode: Decode, z: Tensor, lengths: Tensor) -> Tensor:
+    """Latents, the best first, so ordered that the three classes of lengths take turns."""
+    classes = torch.bucketize(_compactness(decode(z)), lengths)
+    place = torch.zeros(len(z), device=z.device)
+    for number in range(len(lengths) + 1):
+        of_it = classes == number
+        place[of_it] = torch.arange(int(of_it.sum()), device=z.device).float()
+    return z[place.argsort(stable=True)]
+
+
+def _compactness(kernels: Tensor) -> Tensor:
+    """``|k|^2``, about one over the number of pixels that a kernel of sum 1 covers."""
+    return kernels.flatten(1).square().sum(1)
+
+
+def _fine(net: LinearGenerator, decode: Decode, z: Tensor, blurred: Tensor, noise: float) -> Tensor:
     """A few steps on all frequencies, contrast found along the way."""
     evidence = LinearEvidence(net, blurred, View(FINE_LATENT))
     latent = z.shape[1]
