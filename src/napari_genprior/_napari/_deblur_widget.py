@@ -79,7 +79,7 @@ class DeblurWidget(DeblurFrame):
         self.form.show_row("kernel", method.needs_kernel)
         self.form.show_row("kernel_prior", self._takes_prior())
         self.form.show_row(
-            "kernel_size", not (method.needs_kernel or self._takes_prior() and get_value(self.kernel_prior))
+            "kernel_size", not (method.needs_kernel or (self._takes_prior() and get_value(self.kernel_prior)))
         )
 
     def lacking(self, picked: Picked) -> str:

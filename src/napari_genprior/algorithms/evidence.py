@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -15,9 +16,11 @@ from ..evidence.guided import restore
 from ..evidence.linear import Gaussian
 from ..evidence.search import Candidates, find_kernels
 from ..nets.linear import LinearGenerator
-from ..settings import EvidenceSettings
+from ..settings import EvidenceSettings, KnownKernelSettings
 from ..zoo.proposals import LARGEST_NOISE, find_for, likely_kernels, propose
 from .base import Problem, Recipe, Snapshot, Solution
+from .final import final_picture
+from .rival import rival_kernel
 from .starts import PICTURE_SPREAD
 
 LEAST_NOISE = 0.005  # of a blurred picture: rounding to 8 bits, and pixels at the end of the range that show none
@@ -25,6 +28,7 @@ KERNEL_NOISE = 0.01  # an estimated kernel errs like at least this much noise
 INSIDE = (0.02, 0.98)  # beyond, noise is cut off
 EQUAL = 5.0  # candidates whose log posteriors differ by less are told apart by their pictures
 ROUNDS = 100  # of the progress shown
+SHARE = 0.8  # of the search by evidence in it; the rest is the rival's
 PREVIEW_STEPS = 15  # of the known-kernel solve behind a preview
 STARTS = 20  # at random, where the generator is not linear
 USUAL_RANGE = 25.0  # dB: what a generator's own error is taken for where its card does not tell
@@ -39,7 +43,8 @@ def evidence(problem: Problem) -> Recipe:
     approximation (:mod:`..evidence.laplace`).
 
     Among candidates of equal evidence the one whose picture has the least total variation wins: ringing of a wrong
-    kernel adds to it. The picture comes from a solve with the generator's posterior mean as its guide.
+    kernel adds to it. The picture comes from a solve with the generator's posterior mean as its guide. Against a
+    linear generator a search without picture prior competes (:mod:`.rival`): the prior may be of the wrong class.
     ``problem.settings`` is an :class:`EvidenceSettings`.
     """
     s, blurred = problem.settings, problem.blurred
@@ -58,14 +63,26 @@ def evidence(problem: Problem) -> Recipe:
     def snapshot(found: Candidates) -> Snapshot:
         kernel = found.kernels[:1]
         preview = deconvolve(blurred, kernel, strength_for(max(noise, KERNEL_NOISE)), PREVIEW_STEPS)
-        step = round(ROUNDS * found.part_done)
+        step = round(ROUNDS * SHARE * found.part_done)
         return Snapshot(step, ROUNDS, "kernel", preview, kernel, {"log posterior": found.values})
+
+    def later(rival: Snapshot) -> Snapshot:
+        done = SHARE + (1 - SHARE) * rival.step / rival.total
+        return replace(rival, step=round(ROUNDS * done), total=ROUNDS, stage="kernel, without the picture prior")
 
     found, gaussian = yield from relay(search(problem, noise), snapshot)
     images, guides = restore(gaussian, blurred, found.kernels, max(noise, KERNEL_NOISE), s.smoothing)
     equal = found.values > found.values[0] - EQUAL
     best = int(_variation(images).masked_fill(~equal, float("inf")).argmin())
     kept = slice(best, best + 1)
+    if isinstance(net, LinearGenerator):
+        won = yield from relay(rival_kernel(problem, net, found.kernels[kept], noise), later)
+        if won is not None:
+            kernel, fits = won
+            guided, guide = restore(net, blurred, kernel, max(noise, KERNEL_NOISE), s.smoothing)
+            plain = KnownKernelSettings.checked({"smoothing": s.smoothing})
+            image = guided if fits else final_picture(blurred, kernel, max(noise, KERNEL_NOISE), plain)
+            return Solution(image, kernel, extras={"generator picture": guide})
     return Solution(images[kept], found.kernels[kept], chosen=best, extras={"generator picture": guides[kept]})
 
 

@@ -1,0 +1,118 @@
+"""Kernels in a generator's range without a picture prior: each part against a direct computation, then the whole."""
+
+import numpy as np
+import pytest
+import torch
+
+import napari_genprior as gp
+from napari_genprior._tensors import seeded
+from napari_genprior.classical import kernel_latent
+from napari_genprior.classical.borders import wraps_around
+from napari_genprior.classical.kernel_l0 import gradients, sharp_edges
+from napari_genprior.classical.kernel_latent import most_detailed, search_latents, sparseness
+from napari_genprior.errors import GenPriorError, InputError
+from napari_genprior.forward.convolve import convolve
+from pictures import blocks
+
+
+@pytest.fixture(scope="module")
+def prior():
+    return gp.load_prior("motion-28")
+
+
+def error(found, true):
+    """Relative, at the best shift in whole pixels."""
+    size = (64, 64)
+    product = np.fft.irfft2(np.fft.rfft2(found, size) * np.fft.rfft2(true, size).conj(), size)
+    return np.sqrt(max(0, (found**2).sum() + (true**2).sum() - 2 * product.max()) / (true**2).sum())
+
+
+@pytest.mark.parametrize("colours", [1, 3])
+def test_a_kernel_of_the_range_is_found_better_than_without_the_prior(prior, colours):
+    kernel = prior.project(gp.blur.shake(15, 3, 28)[None]).pictures[0]
+    planes = [(1 - colour / 4) * blocks(160, 160, seed=2) for colour in range(colours)]
+    sim = gp.simulate(np.stack(planes, -1) if colours > 1 else planes[0], kernel=kernel, noise=0.005, seed=0)
+    blurred = sim.blurred[16:144, 16:144]  # a part of it: the border is unknown
+    held = gp.deblur(blurred, kernel_prior="motion-28")
+    assert held.kernel.shape == (28, 28)
+    assert held.image.shape == blurred.shape
+    assert error(held.kernel, kernel) < 0.25
+    if colours == 1:
+        free = gp.deblur(blurred, "classical", kernel_size=29)
+        assert error(held.kernel, kernel) < error(free.kernel, kernel)
+
+
+def test_the_misfit_of_a_step_is_that_of_the_convolved_edges(prior):
+    scene = torch.from_numpy(np.pad(blocks(40, 48), 12, constant_values=0.5))[None, None]
+    y = convolve(scene, prior.decode(torch.zeros(1, 50)))
+    kernels = kernel_latent._Kernels(prior.decode, torch.randn(20, 50, generator=seeded(0)))
+    level = kernel_latent._Level(y, kernels, 1.0, 0.01)
+    assert level.canvas.shape == y.shape  # it was blurred circularly
+    z = torch.randn(3, 50, generator=seeded(1))
+    with torch.no_grad():
+        values = level.cost(z, 2e-3)(z, torch.arange(3))
+        k, off = kernels(z, 1.0)
+        edges = torch.cat([gradients(sharp_edges(y, each[None], 2e-3)) for each in k])
+        misfit = (convolve(edges, k) - gradients(y)).square().sum((1, 2, 3)) / gradients(y).square().sum()
+    expected = kernel_latent.FIT * misfit + z.square().sum(1) / 2 + off / (2 * kernel_latent.CENTRED**2)
+    torch.testing.assert_close(values, expected, rtol=1e-3, atol=1e-2)
+
+
+def test_kernels_stay_where_the_generator_has_them(prior, monkeypatch):
+    monkeypatch.setattr(kernel_latent, "PIXELS", 2**13)
+    blurred = torch.from_numpy(gp.simulate(blocks(64, 64), kernel=gp.blur.shake(9, 1, 28), seed=0).blurred)[None, None]
+    search = search_latents(blurred, prior.decode, 50, seeded(0))
+    first = next(search)
+    for found in search:
+        last = found
+    rows = (last.kernels.sum((1, 3)) * torch.arange(28)).sum(1)
+    assert (rows - 13.5).abs().max() < 0.3
+    assert last.step == last.total
+    assert (last.values.diff() >= 0).all()
+    assert len(last.kernels) < len(first.kernels)  # the better ones have gone on
+    again = search_latents(blurred, prior.decode, 50, seeded(0))
+    assert torch.equal(next(again).kernels, first.kernels)
+    again.close()
+
+
+def test_pictures_as_small_as_the_kernel_are_no_error():
+    result = gp.deblur(blocks(28, 30), "classical", kernel_prior="motion-28")
+    assert np.isfinite(result.image).all()
+    assert result.kernel.shape == (28, 28)
+
+
+def test_of_a_large_picture_the_part_with_most_detail_is_looked_at():
+    picture = torch.zeros(1, 3, 200, 300)
+    picture[..., 120:180, 200:280] = torch.rand(1, 3, 60, 80, generator=seeded(0))
+    part = most_detailed(picture, 96)
+    assert part.shape == (1, 3, 96, 96)
+    assert part.square().sum() > 0.9 * picture.square().sum()
+    assert most_detailed(picture, 300) is picture
+
+
+def test_pictures_that_go_on_at_their_other_side_are_known():
+    scene = torch.rand(1, 1, 80, 80, generator=seeded(0))
+    kernel = torch.from_numpy(gp.blur.gaussian(3.0))[None, None]
+    assert wraps_around(convolve(scene, kernel))
+    assert not wraps_around(convolve(scene, kernel, "valid"))
+    assert wraps_around(torch.zeros(1, 1, 8, 8))
+
+
+def test_few_sharp_edges_are_sparser_than_many_or_blurred_ones():
+    sharp = torch.from_numpy(blocks(64, 64))[None, None]
+    soft = convolve(sharp, torch.from_numpy(gp.blur.gaussian(1.5))[None, None])
+    noisy = sharp + 0.05 * torch.randn(sharp.shape, generator=seeded(0))
+    values = sparseness(torch.cat([sharp, soft, noisy]))
+    assert values[0] < values[1] < 1
+    assert values[0] < values[2] < 1
+
+
+@pytest.mark.parametrize("name", ["no-such-prior", "faces-64", "microscope-3d"])
+def test_what_is_no_prior_of_plane_kernels_is_refused(name):
+    with pytest.raises(GenPriorError):
+        gp.iter_deblur(blocks(64, 64), "classical", kernel_prior=name)
+
+
+def test_a_kernel_larger_than_the_picture_is_refused_with_those_that_fit():
+    with pytest.raises(InputError, match="motion-28"):
+        gp.iter_deblur(blocks(29, 64), "classical", kernel_prior="microscope-33")
