@@ -451,3 +451,19 @@ def test_napari_quitting_its_workers_leaves_the_widget_usable(widget, slow, blur
     finish(widget)
     assert widget.run_button.text() == "Run"
     assert widget.run_button.isEnabled()
+
+
+def test_a_kernel_prior_can_be_chosen_and_takes_the_place_of_the_size(widget, blurred):
+    widget.method.setCurrentIndex(widget.method.findData("classical"))
+    prior, size = widget.kernel_prior, widget.kernel_size
+    assert prior.currentText() == "none"
+    assert widget.arguments()["kernel_size"] == "auto"
+    prior.setCurrentIndex(prior.findData("motion-28"))
+    assert widget.arguments()["kernel_prior"] == "motion-28"
+    assert size.isHidden()
+    assert prior.findData("faces-64") == prior.findData("microscope-3d") == -1
+    widget.show_arguments({"method": "classical", "kernel_size": 9})
+    assert prior.currentText() == "none"
+    assert not size.isHidden()
+    widget.method.setCurrentIndex(widget.method.findData("known-kernel"))
+    assert prior.isHidden()
