@@ -9,7 +9,8 @@ from napari_genprior._tensors import seeded
 from napari_genprior.classical import kernel_latent
 from napari_genprior.classical.borders import wraps_around
 from napari_genprior.classical.kernel_l0 import gradients, sharp_edges
-from napari_genprior.classical.kernel_latent import most_detailed, search_latents, sparseness
+from napari_genprior.classical.kernel_latent import search_latents, sparseness
+from napari_genprior.classical.rivals import busiest
 from napari_genprior.errors import GenPriorError, InputError
 from napari_genprior.forward.convolve import convolve
 from pictures import blocks
@@ -84,10 +85,10 @@ def test_pictures_as_small_as_the_kernel_are_no_error():
 def test_of_a_large_picture_the_part_with_most_detail_is_looked_at():
     picture = torch.zeros(1, 3, 200, 300)
     picture[..., 120:180, 200:280] = torch.rand(1, 3, 60, 80, generator=seeded(0))
-    part = most_detailed(picture, 96)
+    part = busiest(picture, 96)
     assert part.shape == (1, 3, 96, 96)
     assert part.square().sum() > 0.9 * picture.square().sum()
-    assert most_detailed(picture, 300) is picture
+    assert torch.equal(busiest(picture, 300), picture)
 
 
 def test_pictures_that_go_on_at_their_other_side_are_known():

@@ -9,13 +9,13 @@ from torch import Tensor
 
 from .._generators import relay
 from .._tensors import seeded
-from ..classical.kernel_latent import ROUNDS, WINDOW, Found, most_detailed, search_latents, sparseness
+from ..classical.kernel_latent import ROUNDS, WINDOW, Found, search_latents, sparseness
 from ..classical.known_kernel import deconvolve, noise_std, strength_for
+from ..classical.rivals import KERNEL_NOISE, busiest
 from ..settings import ClassicalSettings
 from .base import Problem, Recipe, Snapshot, Solution
 from .final import final_picture
 
-KERNEL_NOISE = 0.01  # an estimated kernel errs like at least this much noise
 PREVIEW_STEPS = 15  # of the known-kernel solve behind a preview
 
 
@@ -51,7 +51,7 @@ def ringing(blurred: Tensor, kernels: Tensor) -> Tensor:
     :func:`~..classical.kernel_latent.sparseness` of the pictures they lead to, all by the same plain solve: wrong
     kernels leave ringing, or blur. On shoes and photographs it is the better pick than the residual.
     """
-    part = most_detailed(blurred, WINDOW)
+    part = busiest(blurred, WINDOW)
     strength = strength_for(max(float(noise_std(part).mean()), KERNEL_NOISE))
     images = [deconvolve(part, kernel[None], strength).clamp(0, 1) for kernel in kernels]
     return sparseness(torch.cat(images))

@@ -18,15 +18,16 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, interpolate
+from torch.nn.functional import interpolate
 
 from .._generators import drain
 from ..solvers.lbfgs import Objective, lbfgs
 from .borders import smooth_wrap, wraps_around
 from .kernel_l0 import NOISE_LAM, PYRAMID_STEP, TAPER, gradients, normal_equations, sharp_edges, trusted
 from .known_kernel import noise_std
+from .rivals import busiest
 
-WINDOW = 192  # px; of a larger picture the most detailed part of this side is looked at
+WINDOW = 192  # px; of a larger picture the busiest part of this side is looked at
 LEVELS = 2  # below the full size, a factor of sqrt 2 apart; further down kernels of 28 pixels all look alike
 BANK = 300  # kernels drawn, of which the best become starts
 PIXELS = 2**15  # of all starts at one level together: so many starts go side by side ...
@@ -68,7 +69,7 @@ def search_latents(
     Found
         After each round.
     """
-    grey = most_detailed(blurred, WINDOW).mean(1, keepdim=True)
+    grey = busiest(blurred, WINDOW).mean(1, keepdim=True)
     noise = float(noise_std(grey))
     factors = [PYRAMID_STEP**-level for level in range(LEVELS, -1, -1)]
     total, done = ROUNDS * LEVELS + LAST_ROUNDS, 0
@@ -103,19 +104,6 @@ def sparseness(images: Tensor) -> Tensor:
     down, right = images.diff(dim=-2)[..., :-1], images.diff(dim=-1)[..., :-1, :]
     length = (down.square() + right.square()).sum(1).sqrt().flatten(1)
     return length.sum(1) / (length.norm(dim=1) * length.shape[1] ** 0.5).clamp(min=1e-12)
-
-
-def most_detailed(image: Tensor, side: int) -> Tensor:
-    """The part of ``[1, C, Y, X]`` with the strongest gradients, of at most ``side`` pixels along Y and X."""
-    window = (min(side, image.shape[-2]), min(side, image.shape[-1]))
-    if window == tuple(image.shape[-2:]):
-        return image
-    power = gradients(image.mean(1, keepdim=True)).square().sum(1, keepdim=True)
-    power[..., -1, :] = power[..., :, -1] = 0  # the differences around the picture
-    stride = max(1, side // 8)
-    detail = avg_pool2d(power, window, stride)
-    row, column = divmod(int(detail.argmax()), detail.shape[-1])
-    return image[..., row * stride : row * stride + window[0], column * stride : column * stride + window[1]]
 
 
 class _Kernels:

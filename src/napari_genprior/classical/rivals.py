@@ -125,9 +125,10 @@ def ladder(limits: tuple[int, int]) -> list[tuple[int, int]]:
 
 
 def busiest(image: Tensor, side: int) -> Tensor:
-    """The part of a picture ``[1, 1, Y, X]`` with the steepest slopes, at most ``side`` pixels high and wide."""
+    """The part of a picture ``[1, C, Y, X]`` with the steepest slopes, at most ``side`` pixels high and wide."""
     height, width = min(side, image.shape[-2]), min(side, image.shape[-1])
     # noise adds as much to every part
-    slopes = avg_pool2d(gradients(image)[..., :-1, :-1].abs().sum(1, keepdim=True), (height - 1, width - 1), STRIDE)
+    edges = gradients(image.mean(1, keepdim=True))[..., :-1, :-1].abs().sum(1, keepdim=True)
+    slopes = avg_pool2d(edges, (height - 1, width - 1), STRIDE)
     row, column = divmod(int(slopes.argmax()), slopes.shape[-1])
     return image[..., row * STRIDE : row * STRIDE + height, column * STRIDE : column * STRIDE + width]
