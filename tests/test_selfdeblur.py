@@ -23,7 +23,7 @@ RECIPES = {selfdeblur: SelfDeblurSettings, multiscale: MultiscaleSettings}
 @pytest.fixture(autouse=True)
 def few_coarse_steps(monkeypatch):
     for name, schedule in constants.MULTISCALE.items():
-        monkeypatch.setitem(constants.MULTISCALE, name, replace(schedule, coarse_steps=(8, 8), channels=8))
+        monkeypatch.setitem(constants.MULTISCALE, name, replace(schedule, steps=10, coarse_steps=(8, 8), channels=8))
     monkeypatch.setattr(constants, "FIT_STEPS", 5)
 
 

@@ -67,7 +67,9 @@ def _schedule(problem: Problem, schedules: dict[str, DeepSchedule]) -> DeepSched
     s = problem.settings
     assert isinstance(s, SelfDeblurSettings)
     c = schedules[s.schedule]
-    return replace(c, steps=s.steps or c.steps, channels=s.channels or c.channels)
+    steps = s.steps or c.steps
+    coarse = tuple(max(1, round(count * steps / c.steps)) for count in c.coarse_steps)
+    return replace(c, steps=steps, coarse_steps=coarse, channels=s.channels or c.channels)
 
 
 def _coarse_to_fine(problem: Problem, c: DeepSchedule, end: float) -> Generator[Snapshot, None, Outcome]:
