@@ -37,6 +37,9 @@ def test_blind_deblurring_finds_picture_and_kernel(blurred, blind):
     assert blind.image.dtype == np.float32
     assert blind.kernel.min() >= 0
     assert blind.kernel.sum() == pytest.approx(1, abs=1e-5)
+    best, against = blind.rivals[blind.chosen]
+    np.testing.assert_array_equal(best, blind.kernel)
+    assert against == min(value for _, value in blind.rivals)
 
 
 def test_the_same_run_gives_the_same_bits(blurred, blind):
@@ -251,6 +254,10 @@ def test_results_are_saved_and_loaded_whole(blind, tmp_path):
     np.testing.assert_array_equal(back.kernel, blind.kernel)
     assert (back.verdict, back.status, back.provenance) == (blind.verdict, blind.status, blind.provenance)
     assert back.history.terms.keys() == blind.history.terms.keys()
+    assert len(back.rivals) == len(blind.rivals) > 1
+    for (kernel, against), (kept, kept_against) in zip(blind.rivals, back.rivals, strict=True):
+        np.testing.assert_array_equal(kernel, kept)
+        assert against == kept_against
     for content in (b"", path.read_bytes()[:500], b"no npz"):
         path.write_bytes(content)
         with pytest.raises(GenPriorError, match="not a readable saved result"):

@@ -115,7 +115,9 @@ def run(plan: Plan) -> Yields[Progress, None, DeblurResult]:
     seconds = time.perf_counter() - clock
     kernel_found = solution.kernel[0, 0].cpu().numpy()
     result = _result(plan, image, kernel_found, snapshots, status, started, seconds, solution.chosen)
-    return replace(result, layers={name: _to_layer(name, extra, plan) for name, extra in solution.extras.items()})
+    rivals = tuple((_as_kernel(kernel[0, 0].cpu().numpy()), against) for kernel, against in solution.rivals)
+    layers = {name: _to_layer(name, extra, plan) for name, extra in solution.extras.items()}
+    return replace(result, rivals=rivals, layers=layers)
 
 
 def result_so_far(plan: Plan, last: Progress, seconds: float) -> DeblurResult | None:

@@ -130,6 +130,9 @@ class DeblurResult:
         Which restart or candidate was taken.
     layers : dict of str to float32 array
         What else a method shows, in the input's units: pictures like ``image``, and under :data:`SPREAD` [Y, X].
+    rivals : tuple of (float32 array [kh, kw], float)
+        Kernels that were to choose among, the taken one too, each with what speaks against it: only differences mean
+        anything. ``known_kernel`` makes a picture with any of them.
     """
 
     image: np.ndarray
@@ -140,6 +143,7 @@ class DeblurResult:
     provenance: Provenance
     chosen: int = 0
     layers: dict[str, np.ndarray] = field(default_factory=dict)
+    rivals: tuple[tuple[np.ndarray, float], ...] = ()
 
     def report(self) -> dict[str, Any]:
         """Everything but the arrays, ready for JSON."""
@@ -148,6 +152,7 @@ class DeblurResult:
             "status": asdict(self.status),
             "verdict": asdict(self.verdict),
             "chosen": self.chosen,
+            "against_rivals": [against for _, against in self.rivals],
             "kernel_shape": list(self.kernel.shape),
             "provenance": asdict(self.provenance),
         }
@@ -164,6 +169,7 @@ class DeblurResult:
 
         arrays: dict[str, Any] = {f"history_{name}": values for name, values in self.history.terms.items()}
         arrays |= {f"layer_{name}": values for name, values in self.layers.items()}
+        arrays |= {f"rival_{number}": kernel for number, (kernel, _) in enumerate(self.rivals)}
         with written_whole(path) as beside, beside.open("wb") as file:
             np.savez_compressed(
                 file,
@@ -205,6 +211,10 @@ class DeblurResult:
                 status=Status(StatusCode(status["code"]), status["sentence"]),
                 provenance=Provenance(**provenance),
                 layers=layers,
+                rivals=tuple(
+                    (arrays[f"rival_{number}"], against)
+                    for number, against in enumerate(report.get("against_rivals", ()))
+                ),
             )
         except FileError:
             raise

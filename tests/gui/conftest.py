@@ -88,7 +88,8 @@ class Slow:
                 shown = image if n >= self.first_picture else None, kernel if n >= self.first_kernel else None
                 yield Snapshot(n, total, f"step {n}", *shown, {"total": 10 * restarts / n} if with_priors else {})
             extras = {"generator picture": image / 2, SPREAD: torch.full_like(image, 0.01)} if with_priors else {}
-            return Solution(image, kernel, extras=extras)
+            rivals = [(kernel, 1.0), (torch.full((1, 1, 3, 3), 1 / 9), 2.0)]
+            return Solution(image, kernel, rivals=rivals, extras=extras)
         finally:
             self.closed.set()
 

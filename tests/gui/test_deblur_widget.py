@@ -142,6 +142,24 @@ def test_cancel_before_the_first_picture_says_so(widget, viewer, slow, blurred, 
     assert list(viewer.layers) == [blurred]
 
 
+def test_another_kernel_of_the_run_can_be_taken(widget, viewer, slow, blurred, picture, finish):
+    assert widget.rivals.isHidden()
+    slow.step(100)
+    widget.run_or_cancel()
+    finish(widget)
+    assert not widget.rivals.isHidden()
+    assert len(widget.rivals.buttons) == 2
+    assert "less is better" in widget.rivals.buttons[1].toolTip()
+    result = viewer.layers["b deblurred"]
+    widget.rivals.buttons[1].click()
+    finish(widget)
+    assert viewer.layers["b deblurred"] is result  # the same layer, with the picture for that kernel
+    assert result.metadata["genprior"]["provenance"]["method"] == "known-kernel"
+    np.testing.assert_allclose(viewer.layers["b kernel"].data, 1 / 9, atol=1e-6)
+    assert len(viewer.layers) == 3
+    assert len(widget.rivals.buttons) == 2  # the choice is still there
+
+
 def test_before_and_after_can_be_compared(widget, viewer, slow, blurred, finish, wait_until):
     assert widget.compare.isHidden()
     widget.run_or_cancel()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 import numpy as np
-from qtpy.QtCore import QPointF, QRectF, QSize, Qt
-from qtpy.QtGui import QColor, QImage, QPainter, QPaintEvent, QPen, QPixmap, QPolygonF
-from qtpy.QtWidgets import QLabel, QWidget
+from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from qtpy.QtGui import QColor, QIcon, QImage, QPainter, QPaintEvent, QPen, QPixmap, QPolygonF
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QToolButton, QWidget
 
 from ._editors import rich
 
 PREVIEW = 112  # px, side of the kernel preview
 STRIP = 276  # px, width of a row of samples
+RIVAL, MOST_RIVALS = 36, 6  # px, side of a rival kernel; and how many fit into the dock
 CURVE_HEIGHT = 96  # px
 CURVE_POINTS = 600  # more are not seen
 GREY, BLUE = QColor("#7a869a"), QColor("#3d8bfd")  # seen on napari's dark and light themes alike
@@ -73,6 +77,36 @@ class SampleStrip(QLabel):
         self.setWordWrap(True)
         self.setText(text)
         self.setToolTip("")
+
+
+class KernelChoice(QWidget):
+    """Small pictures of kernels, the likeliest first; ``chosen`` hands out the one that is clicked."""
+
+    chosen = Signal(object)  # float [kh, kw]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.buttons: list[QToolButton] = []
+        self._row = QHBoxLayout(self)
+        self._row.setContentsMargins(0, 0, 0, 0)
+        self._row.setSpacing(2)
+        self._row.addStretch(1)
+
+    def offer(self, rivals: Sequence[tuple[np.ndarray, float]]) -> None:
+        """Show kernels, each with what speaks against it; with fewer than two there is nothing to choose."""
+        for button in self.buttons:
+            self._row.removeWidget(button)
+            button.deleteLater()
+        self.buttons = []
+        for kernel, against in sorted(rivals, key=lambda rival: rival[1])[:MOST_RIVALS] if len(rivals) > 1 else ():
+            button = QToolButton()
+            button.setIcon(QIcon(drawn(kernel / (float(kernel.max()) or 1.0), RIVAL)))
+            button.setIconSize(QSize(RIVAL, RIVAL))
+            button.setToolTip(rich(f"Another kernel (against it: {against:.4g}, less is better). Click to use it."))
+            button.clicked.connect(partial(self.chosen.emit, kernel))
+            self._row.insertWidget(len(self.buttons), button)
+            self.buttons.append(button)
+        self.setVisible(bool(self.buttons))
 
 
 class LossPlot(QWidget):

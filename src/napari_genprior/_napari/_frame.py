@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import numpy as np
 from napari.components import ViewerModel
 from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QProgressBar, QPushButton
@@ -12,7 +13,7 @@ from qtpy.QtWidgets import QProgressBar, QPushButton
 from ..errors import GenPriorError
 from ..planning import plan
 from ._batch import PLANES, THIS, Job, StackOutput
-from ._drawings import KernelView, LossPlot
+from ._drawings import KernelChoice, KernelView, LossPlot
 from ._editors import get_value
 from ._output import Outcome, Output
 from ._parts import NO_PICTURE, Message, debounced, remaining, scrolled, side_by_side, size_text, stretched
@@ -61,7 +62,8 @@ class DeblurFrame(WishFrame):
         self.compare.toggled.connect(self._compare)
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)
-        self.view, self.plot = KernelView(), LossPlot()
+        self.view, self.plot, self.rivals = KernelView(), LossPlot(), KernelChoice()
+        self.rivals.chosen.connect(self.take_kernel)
         self.scroll, column = scrolled(self)
         column.addWidget(self.wish)
         column.addWidget(self.sentence)
@@ -69,12 +71,14 @@ class DeblurFrame(WishFrame):
         column.addWidget(self.bar)
         column.addWidget(self.stage)
         column.addLayout(side_by_side(self.view, self.verdict))
+        column.addWidget(self.rivals)
         column.addWidget(self.compare)
         column.addWidget(self.plot)
         column.addStretch(1)
         self.bar.hide()
         self.view.hide()
         self.compare.hide()
+        self.rivals.hide()
 
     def refresh(self) -> None:
         """Say what a run would do, or why it cannot be done."""
@@ -125,9 +129,21 @@ class DeblurFrame(WishFrame):
         self._jobs = []
         self.run_or_cancel()
 
+    def take_kernel(self, kernel: np.ndarray) -> None:
+        """The picture for another kernel of the last run, into the same layers."""
+        if self.running:
+            return
+        self._total, self._came_to = 1, []
+        self._wish = {"method": "known-kernel", "kernel": kernel, "device": self.device.currentText()}
+        self._run(self._job)
+
     def _next(self) -> None:
-        job = self._jobs.pop(0)
-        self._out.start(job.layer, job.picked)
+        self._job = self._jobs.pop(0)
+        self._out.start(self._job.layer, self._job.picked)
+        self.rivals.offer(())
+        self._run(self._job)
+
+    def _run(self, job: Job) -> None:
         self._started = time.monotonic()
         self.view.show_kernel(None)
         self.plot.clear()
@@ -148,6 +164,7 @@ class DeblurFrame(WishFrame):
         self.all_button.setEnabled(bool(self._jobs))
         self.wish.setEnabled(not running)
         self.menu.setEnabled(not running)
+        self.rivals.setEnabled(not running)
         self.bar.setVisible(running)
         self.view.setVisible(running or self.view.kernel is not None)
         self._scroll_timer.start()
@@ -194,6 +211,8 @@ class DeblurFrame(WishFrame):
         outcome: Outcome | None = message.value
         if outcome is not None:
             self.view.show_kernel(outcome.result.kernel)
+            if outcome.result.rivals:  # the run for a chosen one has none: they stay
+                self.rivals.offer(outcome.result.rivals if self._total == 1 else ())
             notes = self._out.finish(outcome)
             kept = "The picture so far was kept."
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -57,6 +57,9 @@ class Solution:
 
     Parameters
     ----------
+    rivals : sequence of (Tensor [1, 1, kh, kw], float)
+        Kernels to choose among, the taken one too, each with what speaks against it (loss, log posterior negated);
+        only differences mean anything.
     extras : dict of str to Tensor [1, C, Y, X]
         More pictures worth a look, by the name their layer gets ("generator picture"); under
         :data:`result.SPREAD` the standard deviation over the restarts.
@@ -66,6 +69,7 @@ class Solution:
     kernel: Tensor
     chosen: int = 0
     diverged: bool = False
+    rivals: Sequence[tuple[Tensor, float]] = ()
     extras: dict[str, Tensor] = field(default_factory=dict)
 
 

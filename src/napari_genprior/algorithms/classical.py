@@ -43,7 +43,8 @@ def classical(problem: Problem) -> Recipe:
     found = yield from relay(search_by_rivals(blurred, problem.kernel_size, noise, late), snapshot)
     best = pick(found)
     kernel = found[best].kernel
-    return Solution(final_picture(blurred, kernel, max(noise, KERNEL_NOISE), s), kernel, chosen=best)
+    image = final_picture(blurred, kernel, max(noise, KERNEL_NOISE), s)
+    return Solution(image, kernel, chosen=best, rivals=[(each.kernel, each.against) for each in found])
 
 
 def known_kernel(problem: Problem) -> Recipe:

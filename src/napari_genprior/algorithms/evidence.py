@@ -85,7 +85,10 @@ def evidence(problem: Problem) -> Recipe:
             plain = KnownKernelSettings.checked({"smoothing": s.smoothing})
             image = guided if fits else final_picture(blurred, kernel, max(noise, KERNEL_NOISE), plain)
             return Solution(image, kernel, extras={"generator picture": guide})
-    return Solution(images[kept], found.kernels[kept], chosen=best, extras={"generator picture": guides[kept]})
+    rivals = [(each[None], -float(value)) for each, value in zip(found.kernels, found.values, strict=True)]
+    return Solution(
+        images[kept], found.kernels[kept], chosen=best, rivals=rivals, extras={"generator picture": guides[kept]}
+    )
 
 
 def _linear_search(problem: Problem, noise: float) -> Search:

@@ -123,4 +123,5 @@ def _solution(images: Tensor, kernels: Tensor, final: LbfgsState) -> Solution:
     """Of the finalists, the best first."""
     diverged = not bool(torch.isfinite(final.values[0]))
     extras = {SPREAD: images.std(0, keepdim=True)} if len(images) > 1 else {}
-    return Solution(images[:1], kernels[:1], diverged=diverged, extras=extras)
+    rivals = [(kernel[None], float(value)) for kernel, value in zip(kernels, final.values, strict=False)]
+    return Solution(images[:1], kernels[:1], diverged=diverged, rivals=rivals, extras=extras)

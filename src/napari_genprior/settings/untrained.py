@@ -124,7 +124,7 @@ class UntrainedSettings(KnownKernelSettings):
         ge=1,
         le=1_000_000,
         title="Steps",
-        description="Number of updates (at the last of several scales, the others in proportion); auto: the schedule's.",
+        description="Number of updates (at the last of several scales, others in proportion); auto: the schedule's.",
     )
     ensemble: int = Field(
         1,
