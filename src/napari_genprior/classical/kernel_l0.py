@@ -232,9 +232,7 @@ def fit_free(edges: Tensor, target: Tensor, start: Tensor, ridge: float, steps: 
     return k.clamp(min=0)
 
 
-def normal_equations(
-    edges: Tensor, target: Tensor, support: tuple[int, int]
-) -> tuple[Tensor, Tensor, tuple[int, int]]:
+def normal_equations(edges: Tensor, target: Tensor, support: tuple[int, int]) -> tuple[Tensor, Tensor, tuple[int, int]]:
     """Least squares on a support: spectrum of the normal matrix, right-hand side, size of that spectrum's FFT.
 
     The matrix depends on differences of pixels only: it acts by an FFT just large enough for them.
