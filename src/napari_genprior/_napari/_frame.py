@@ -182,7 +182,7 @@ class DeblurFrame(WishFrame):
         """A long form must not hide what the run shows."""
         for part in (self.run_button, self.verdict, self.plot):
             if part.isVisible():
-                self.scroll.ensureWidgetVisible(part, xMargin=0)
+                self.scroll.ensureWidgetVisible(part, 0)
 
     def live(self, message: Live) -> None:
         self.bar.setValue(round(1000 * message.fraction))

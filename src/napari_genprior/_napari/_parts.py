@@ -8,7 +8,7 @@ from typing import Any
 from napari.components import ViewerModel
 from napari.layers import Image
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
-from qtpy.QtGui import QIcon
+from qtpy.QtGui import QIcon, QPixmap
 from qtpy.QtWidgets import (
     QComboBox,
     QFrame,
@@ -132,7 +132,9 @@ class Advanced(QCollapsible):
     """A part of the form that is folded away at first."""
 
     def __init__(self) -> None:
-        super().__init__("", expandedIcon=QIcon(), collapsedIcon=QIcon())
+        nothing = QPixmap(1, 1)  # an empty QIcon is none at all to PySide6
+        nothing.fill(Qt.GlobalColor.transparent)
+        super().__init__("", expandedIcon=QIcon(nothing), collapsedIcon=QIcon(nothing))
         self.setDuration(0)
         # napari paints a checked button blue, which would make a headline of it
         self.toggleButton().setStyleSheet("text-align: left; border: none; background: transparent;")
