@@ -33,7 +33,8 @@ from ._pump import Pump
 logger = logging.getLogger(__name__)
 
 PICTURE_EVERY = 0.2  # s; more pictures a second are not seen, and each costs a copy to the graphics card
-SIGN_EVERY = 0.05  # s; for the progress bar, and for the worker to notice that it shall quit
+SIGN_EVERY = 0.05  # s; for the progress bar
+LOOK_EVERY = 0.05  # s; for the worker to notice that it shall quit, whatever the solver does
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def deblurring(source: Any, arguments: Mapping[str, Any], dtype: np.dtype, contr
 
     while True:
         try:
-            progress = snapshots.take(SIGN_EVERY)
+            progress = snapshots.take(LOOK_EVERY)
         except StopIteration as end:
             yield Done(outcome(end.value))
             return
