@@ -80,8 +80,6 @@ def main() -> None:
 
 def measure(widget, method: str) -> None:
     """One run to its end (or for 20 s), one that is cancelled after a second."""
-    for layer in list(widget._viewer.layers)[1:]:
-        widget._viewer.layers.remove(layer)
     work_until(lambda: widget.run_button.isEnabled())
     gaps, started = Gaps(), time.perf_counter()
     widget.run_or_cancel()
