@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,13 @@ def jobs_for(scope: str, layer: Image, selected: Iterable[Any], point: tuple[flo
         return [Job(layer, _layers.pick_plane(layer, index)) for index in np.ndindex(_layers.stack_shape(layer))]
     layers = [each for each in selected if _layers.is_picture(each)] if scope == SELECTED else [layer]
     return [Job(each, _layers.pick(each, point)) for each in layers]
+
+
+def count_for(scope: str, layer: Image, selected: Iterable[Any]) -> int:
+    """How many runs those are; a long stack is not cut up for it."""
+    if scope == PLANES:
+        return prod(_layers.stack_shape(layer))
+    return sum(map(_layers.is_picture, selected)) if scope == SELECTED else 1
 
 
 class StackOutput(Output):

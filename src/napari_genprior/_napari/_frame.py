@@ -96,7 +96,7 @@ class DeblurFrame(WishFrame):
             except GenPriorError as error:
                 text, usable, kind = str(error), False, "doubt"
             text = text or f"{size_text(picked.image.shape)}, large or not in memory: looked at when the run starts"
-            note = picked.note if self.scope.currentText() == THIS else f"{len(self.jobs())} pictures, one by one."
+            note = picked.note if self.scope.currentText() == THIS else f"{self.count()} pictures, one by one."
             text = f"{text.removesuffix('.')}. {note}".strip()
         self.sentence.say(text, kind)
         self.run_button.setEnabled(usable)

@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..methods import METHODS, Method
 from ..wishes import DEFAULTS
 from . import _layers
-from ._batch import PLANES, SELECTED, THIS, Job, jobs_for
+from ._batch import PLANES, SELECTED, THIS, Job, count_for, jobs_for
 from ._editors import get_value, rich, set_value
 from ._forms import FormPairs, Rows, SettingsForm
 from ._layers import Picked
@@ -134,6 +134,11 @@ class WishFrame(Running):
         layer, selected = self.picture.layer, self._viewer.layers.selection
         in_order = [each for each in self._viewer.layers if each in selected]
         return [] if layer is None else jobs_for(self.scope.currentText(), layer, in_order, self._viewer.dims.point)
+
+    def count(self) -> int:
+        """How many runs that would be."""
+        layer = self.picture.layer
+        return 0 if layer is None else count_for(self.scope.currentText(), layer, self._viewer.layers.selection)
 
     def layers(self) -> dict[str, Image | None]:
         """The layers a run would use: "picture", and "kernel" where the method takes one."""

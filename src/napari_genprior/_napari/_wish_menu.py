@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from napari.layers import Image
-from qtpy.QtWidgets import QApplication, QFileDialog, QMenu, QToolButton, QWidget
+from qtpy.QtWidgets import QApplication, QFileDialog, QMenu, QToolButton
 
 from .. import wishes
 from ..errors import GenPriorError
@@ -66,12 +66,12 @@ class WishMenu(QToolButton):
         self._wisher.show_arguments({})
 
     def ask_and_save(self, *_: object) -> None:
-        path, _ = QFileDialog.getSaveFileName(_window(self), "Save settings", "settings.json", FILES)
+        path, _ = QFileDialog.getSaveFileName(self.window(), "Save settings", "settings.json", FILES)
         if path:
             self.save(Path(path))
 
     def ask_and_load(self, *_: object) -> None:
-        path, _ = QFileDialog.getOpenFileName(_window(self), "Load settings", "", FILES)
+        path, _ = QFileDialog.getOpenFileName(self.window(), "Load settings", "", FILES)
         if path:
             self.load(Path(path))
 
@@ -99,7 +99,3 @@ class WishMenu(QToolButton):
             self._tell(str(error), "bad")
         else:
             self._tell(sentence, "plain")
-
-
-def _window(widget: QWidget) -> QWidget:
-    return widget.window()

@@ -11,6 +11,7 @@ from torch import Tensor
 from .._generators import drain, relay
 from .._tensors import seeded
 from ..classical.known_kernel import deconvolve, noise_std, strength_for
+from ..classical.rivals import KERNEL_NOISE
 from ..evidence import laplace
 from ..evidence.guided import restore
 from ..evidence.linear import Gaussian
@@ -21,16 +22,15 @@ from ..settings import EvidenceSettings, KnownKernelSettings
 from ..zoo.proposals import LARGEST_NOISE, find_for, likely_kernels, propose
 from .base import Problem, Recipe, Snapshot, Solution
 from .final import final_picture
+from .latent import PREVIEW_STEPS
 from .rival import rival_kernel
 from .starts import PICTURE_SPREAD
 
 LEAST_NOISE = 0.005  # of a blurred picture: rounding to 8 bits, and pixels at the end of the range that show none
-KERNEL_NOISE = 0.01  # an estimated kernel errs like at least this much noise
 INSIDE = (0.02, 0.98)  # beyond, noise is cut off
 EQUAL = 5.0  # candidates whose log posteriors differ by less are told apart by their pictures
 ROUNDS = 100  # of the progress shown
 SHARE = 0.8  # of the search by evidence in it; the rest is the rival's
-PREVIEW_STEPS = 15  # of the known-kernel solve behind a preview
 STARTS = 20  # at random, where the generator is not linear
 USUAL_RANGE = 25.0  # dB: what a generator's own error is taken for where its card does not tell
 

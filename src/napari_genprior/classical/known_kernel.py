@@ -31,10 +31,14 @@ def noise_std(image: Tensor) -> Tensor:
 
 def residual_std(blurred: Tensor, image: Tensor, kernel: Tensor) -> float:
     """Root mean square of ``k * x - y`` where no unknown border takes part; one picture and one kernel."""
+    return float((convolve(image, kernel, "valid") - valid_part(blurred, kernel)).square().mean().sqrt())
+
+
+def valid_part(image: Tensor, kernel: Tensor) -> Tensor:
+    """The part of ``[..., Y, X]`` that a "valid" convolution with a kernel ``[..., kh, kw]`` gives."""
     kh, kw = kernel.shape[-2:]
     top, left = kh - 1 - kh // 2, kw - 1 - kw // 2
-    seen = blurred[..., top : blurred.shape[-2] - kh // 2, left : blurred.shape[-1] - kw // 2]
-    return float((convolve(image, kernel, "valid") - seen).square().mean().sqrt())
+    return image[..., top : image.shape[-2] - kh // 2, left : image.shape[-1] - kw // 2]
 
 
 def strength_for(noise: float) -> float:

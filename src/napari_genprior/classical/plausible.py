@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..forward.convolve import convolve
 from .kernel_l0 import gradients
+from .known_kernel import valid_part
 
 SPARSITY = 2.0  # weight of the second term, and ...
 REACH = 32  # px, of the ghosts that are looked for: benchmarks/RESULTS.md says how they were chosen
@@ -29,14 +30,8 @@ def implausibility(blurred: Tensor, image: Tensor, kernel: Tensor) -> float:
         Working units; ``image`` is restored with ``kernel``.
     kernel : Tensor [1, 1, kh, kw]
     """
-    kh, kw = kernel.shape[-2:]
-    top, left = kh - 1 - kh // 2, kw - 1 - kw // 2
-
-    def seen(x: Tensor) -> Tensor:
-        return x[..., top : x.shape[-2] - kh // 2, left : x.shape[-1] - kw // 2]
-
-    residual = gradients(convolve(image, kernel, "valid") - seen(blurred))[..., :-1, :-1]
-    edges = seen(gradients(image))[..., :-1, :-1]
+    residual = gradients(convolve(image, kernel, "valid") - valid_part(blurred, kernel))[..., :-1, :-1]
+    edges = valid_part(gradients(image), kernel)[..., :-1, :-1]
     shape = (edges.shape[-2] + 2 * REACH, edges.shape[-1] + 2 * REACH)  # nothing wraps around
     product = (torch.fft.rfft2(residual, s=shape) * torch.fft.rfft2(edges, s=shape).conj()).sum(1)
     ghosts = torch.fft.irfft2(product, s=shape).roll((REACH, REACH), (-2, -1))[..., : 2 * REACH + 1, : 2 * REACH + 1]
