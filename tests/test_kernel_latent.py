@@ -9,7 +9,8 @@ from napari_genprior._tensors import seeded
 from napari_genprior.classical import kernel_latent
 from napari_genprior.classical.borders import wraps_around
 from napari_genprior.classical.kernel_l0 import gradients, sharp_edges
-from napari_genprior.classical.kernel_latent import search_latents, sparseness
+from napari_genprior.classical.kernel_latent import search_latents
+from napari_genprior.classical.plausible import sparseness
 from napari_genprior.classical.rivals import busiest
 from napari_genprior.errors import GenPriorError, InputError
 from napari_genprior.forward.convolve import convolve

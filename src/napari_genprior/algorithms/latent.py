@@ -9,8 +9,9 @@ from torch import Tensor
 
 from .._generators import relay
 from .._tensors import seeded
-from ..classical.kernel_latent import ROUNDS, WINDOW, Found, search_latents, sparseness
+from ..classical.kernel_latent import ROUNDS, WINDOW, Found, search_latents
 from ..classical.known_kernel import deconvolve, noise_std, strength_for
+from ..classical.plausible import sparseness
 from ..classical.rivals import KERNEL_NOISE, busiest
 from ..settings import ClassicalSettings
 from .base import Problem, Recipe, Snapshot, Solution
@@ -48,7 +49,7 @@ def class_free_kernels(problem: Problem) -> Generator[Snapshot, None, Tensor]:
 def ringing(blurred: Tensor, kernels: Tensor) -> Tensor:
     """What tells kernels apart without the truth, ``[R]``, less is better.
 
-    :func:`~..classical.kernel_latent.sparseness` of the pictures they lead to, all by the same plain solve: wrong
+    :func:`~..classical.plausible.sparseness` of the pictures they lead to, all by the same plain solve: wrong
     kernels leave ringing, or blur. On shoes and photographs it is the better pick than the residual.
     """
     part = busiest(blurred, WINDOW)

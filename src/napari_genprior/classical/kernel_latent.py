@@ -94,18 +94,6 @@ def search_latents(
     return found
 
 
-def sparseness(images: Tensor) -> Tensor:
-    """l1 over l2 norm of the gradients of ``[R, C, Y, X]``, ``[R]`` in (0, 1]: least where edges are few and sharp.
-
-    References
-    ----------
-    Krishnan, Tay, Fergus, Blind deconvolution using a normalized sparsity measure, CVPR 2011.
-    """
-    down, right = images.diff(dim=-2)[..., :-1], images.diff(dim=-1)[..., :-1, :]
-    length = (down.square() + right.square()).sum(1).sqrt().flatten(1)
-    return length.sum(1) / (length.norm(dim=1) * length.shape[1] ** 0.5).clamp(min=1e-12)
-
-
 class _Kernels:
     """A generator's kernels at any scale, with how far their centre of mass is off its usual place."""
 

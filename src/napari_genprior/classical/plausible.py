@@ -37,6 +37,17 @@ def implausibility(blurred: Tensor, image: Tensor, kernel: Tensor) -> float:
     ghosts = torch.fft.irfft2(product, s=shape).roll((REACH, REACH), (-2, -1))[..., : 2 * REACH + 1, : 2 * REACH + 1]
     alike = ghosts.norm() * math.sqrt(edges.numel()) / (residual.norm() * edges.norm()).clamp(min=TINY)
     slopes = gradients(image)[..., :-1, :-1].square().sum(1).sqrt()
-    sparse = slopes.mean() / slopes.square().mean().sqrt().clamp(min=TINY)
-    terms = torch.stack([alike, sparse, slopes.sqrt().mean()]).clamp(min=TINY).log()
+    terms = torch.stack([alike, sparseness(image)[0], slopes.sqrt().mean()]).clamp(min=TINY).log()
     return float(terms[0] + SPARSITY * terms[1] + terms[2])
+
+
+def sparseness(images: Tensor) -> Tensor:
+    """l1 over l2 norm of the gradients of ``[R, C, Y, X]``, ``[R]`` in (0, 1]: least where edges are few and sharp.
+
+    References
+    ----------
+    Krishnan, Tay, Fergus, Blind deconvolution using a normalized sparsity measure, CVPR 2011.
+    """
+    down, right = images.diff(dim=-2)[..., :-1], images.diff(dim=-1)[..., :-1, :]
+    length = (down.square() + right.square()).sum(1).sqrt().flatten(1)
+    return length.sum(1) / (length.norm(dim=1) * length.shape[1] ** 0.5).clamp(min=TINY)
