@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from pydantic import Field
 from qtpy.QtCore import QThreadPool
 from qtpy.QtWidgets import QApplication
 
-from napari_genprior import methods
+from napari_genprior import expected, methods
 from napari_genprior._napari import _wish_frame, _worker
 from napari_genprior._napari._preferences import Preferences
 from napari_genprior.algorithms import Problem, Recipe, Snapshot, Solution
@@ -159,6 +160,14 @@ def viewer() -> ViewerModel:
 def picture() -> np.ndarray:
     """uint8 [40, 48], with room for brighter values."""
     return np.random.default_rng(0).integers(0, 128, (40, 48), dtype=np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def durations(tmp_path, monkeypatch) -> Path:
+    """No test writes what it learnt of this machine's speed into the user's folders."""
+    path = tmp_path / "cache" / "seconds.json"
+    monkeypatch.setattr(expected, "file", lambda: path)
+    return path
 
 
 @pytest.fixture(autouse=True)

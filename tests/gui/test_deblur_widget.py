@@ -485,3 +485,12 @@ def test_a_kernel_prior_can_be_chosen_and_takes_the_place_of_the_size(widget, bl
     assert not size.isHidden()
     widget.method.setCurrentIndex(widget.method.findData("known-kernel"))
     assert prior.isHidden()
+
+
+def test_the_sentence_says_how_long_it_will_take_and_learns_from_runs(widget, viewer, blurred, durations, finish):
+    widget.show_arguments({"method": "classical", "kernel_size": 5, "settings": {}})
+    widget.refresh()
+    assert "classical on cpu, about a second" in widget.sentence.text()
+    widget.run_or_cancel()
+    finish(widget)
+    assert "classical, size given, cpu" in durations.read_text()

@@ -10,8 +10,9 @@ from napari.components import ViewerModel
 from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QProgressBar, QPushButton
 
+from .. import expected
 from ..errors import GenPriorError
-from ..planning import plan
+from ..planning import Plan, plan
 from ._batch import PLANES, THIS, Job, StackOutput
 from ._drawings import KernelChoice, KernelView, LossPlot
 from ._editors import get_value
@@ -92,7 +93,7 @@ class DeblurFrame(WishFrame):
                 text = self.lacking(picked)
                 usable = not text
                 if usable and picked.cheap:
-                    text = plan(picked.image, **self.arguments()).sentence
+                    text = self._forecast(plan(picked.image, **self.arguments()))
             except GenPriorError as error:
                 text, usable, kind = str(error), False, "doubt"
             text = text or f"{size_text(picked.image.shape)}, large or not in memory: looked at when the run starts"
@@ -100,6 +101,12 @@ class DeblurFrame(WishFrame):
             text = f"{text.removesuffix('.')}. {note}".strip()
         self.sentence.say(text, kind)
         self.run_button.setEnabled(usable)
+
+    def _forecast(self, made: Plan) -> str:
+        """What will happen, and how long it will take."""
+        takes = expected.sentence(made)
+        each = " each" if takes and self.scope.currentText() != THIS else ""
+        return ", ".join(filter(None, (made.sentence, takes + each)))
 
     def soon(self, *_: Any) -> None:
         self._refresh_timer.start()

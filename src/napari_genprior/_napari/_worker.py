@@ -20,11 +20,12 @@ from qtpy.QtCore import QEvent
 from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QWidget
 
+from .. import expected
 from ..deblurring import result_so_far, run
 from ..errors import GenPriorError
 from ..io import as_type
 from ..planning import plan
-from ..result import DeblurResult, Progress
+from ..result import DeblurResult, Progress, StatusCode
 from ..simulation import simulate
 from ._layers import Picked
 from ._output import Outcome
@@ -131,6 +132,8 @@ def deblurring(source: Any, arguments: Mapping[str, Any], dtype: np.dtype, contr
         try:
             progress = snapshots.take(LOOK_EVERY)
         except StopIteration as end:
+            if end.value.status.code is StatusCode.DONE:
+                expected.learn(made, end.value.provenance.seconds)
             yield Done(outcome(end.value))
             return
         except Exception as error:
