@@ -21,11 +21,9 @@ KernelSize = int | tuple[int, int] | Literal["auto"] | None
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A checked wish: everything a run needs, nothing computed yet."""
+class Wish:
+    """What of a plan does not depend on the picture, checked."""
 
-    image: np.ndarray
-    intensity: Intensity
     method: Method
     settings: Settings
     kernel: np.ndarray | None
@@ -33,6 +31,14 @@ class Plan:
     seed: int
     device: torch.device
     budget_s: float | None
+
+
+@dataclass(frozen=True)
+class Plan(Wish):
+    """A checked wish and its picture: everything a run needs, nothing computed yet."""
+
+    image: np.ndarray
+    intensity: Intensity
     priors: dict[str, Generator]  # "image_prior", "kernel_prior": what the method's settings name
 
     @property
@@ -51,8 +57,25 @@ class Plan:
         return f"{height}x{width} px, {kernel}, {self.method.name} on {self.device}{budget}"
 
 
-def plan(
-    image: Any,
+def plan(image: Any, method: str = "auto", **arguments: Any) -> Plan:
+    """Check all arguments of :func:`.deblurring.deblur` and put them together; raises what that raises."""
+    picture = check_image(image)
+    wish = check_wish(method, **arguments)
+    for shape in (wish.kernel.shape if wish.kernel is not None else None, wish.kernel_size):
+        if shape is not None:
+            check_fit(shape, picture.shape)
+    return Plan(
+        image=picture,
+        intensity=Intensity.of(
+            picture[..., :3] if picture.ndim == 3 else picture,
+            absolute="image_prior" in wish.method.settings.model_fields,
+        ),
+        priors=_load_priors(wish.settings, picture, wish.method),
+        **vars(wish),
+    )
+
+
+def check_wish(
     method: str = "auto",
     *,
     kernel: Any = None,
@@ -65,9 +88,8 @@ def plan(
     device: str = "auto",
     budget_s: float | None = None,
     settings: Settings | Mapping[str, Any] | None = None,
-) -> Plan:
-    """Check all arguments of :func:`.deblurring.deblur` and put them together; raises what that raises."""
-    picture = check_image(image)
+) -> Wish:
+    """What of :func:`plan` can be checked without a picture; raises what that raises."""
     chosen = find_method("known-kernel" if method == "auto" and kernel is not None else method)
     given = None if kernel is None else check_kernel(kernel)
     if chosen.needs_kernel and given is None:
@@ -75,9 +97,6 @@ def plan(
             f"Method {chosen.name!r} needs a kernel; pass kernel= (or choose a blind method, such as 'auto')."
         )
     size = check_kernel_size(kernel_size)
-    for shape in (given.shape if given is not None else None, size):
-        if shape is not None:
-            check_fit(shape, picture.shape)
     values = settings.model_dump() if isinstance(settings, Settings) else dict(settings or {})
     extras = {"image_prior": image_prior, "kernel_prior": kernel_prior, "restarts": restarts, "steps": steps}
     for name, value in extras.items():
@@ -93,20 +112,14 @@ def plan(
         raise InputError(f"seed must be an integer from 0 to 2^63 - 1; got {seed!r}.")
     if budget_s is not None and not (isinstance(budget_s, int | float) and 0 < budget_s < float("inf")):
         raise InputError(f"budget_s must be a number of seconds > 0, or None for no limit; got {budget_s!r}.")
-    checked = chosen.settings.checked(values)
-    return Plan(
-        image=picture,
-        intensity=Intensity.of(
-            picture[..., :3] if picture.ndim == 3 else picture, absolute="image_prior" in chosen.settings.model_fields
-        ),
+    return Wish(
         method=chosen,
-        settings=checked,
+        settings=chosen.settings.checked(values),
         kernel=given,
         kernel_size=size,
         seed=int(seed),
         device=resolve_device(device),
         budget_s=budget_s,
-        priors=_load_priors(checked, picture, chosen),
     )
 
 

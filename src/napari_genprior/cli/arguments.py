@@ -1,8 +1,9 @@
-"""What ``genprior deblur`` makes of its options: numbers of pixels, settings files, reports of earlier runs."""
+"""Options of ``genprior deblur`` and ``batch``, and what is made of them: kernel sizes, settings files, reports."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,36 @@ def kernel_size(_context: click.Context, _parameter: click.Parameter, text: str 
     if len(sides) not in (1, 2):
         raise click.BadParameter(f"got {text!r}; allowed are auto, a number of pixels, or HEIGHTxWIDTH.")
     return sides[0] if len(sides) == 1 else tuple(sides)
+
+
+_WISH = (
+    click.option("--method", help="One of those the README lists.  [default: auto]"),
+    click.option("--kernel", "kernel_file", type=click.Path(path_type=Path), help="The kernel, where it is known."),
+    click.option(
+        "--kernel-size", callback=kernel_size, help="auto, a number of pixels, or HEIGHTxWIDTH.  [default: auto]"
+    ),
+    click.option("--image-prior", help="Name of a pretrained image prior."),
+    click.option("--kernel-prior", help="Name of a pretrained kernel prior."),
+    click.option("--restarts", type=click.IntRange(1), help="Random restarts, for methods that have them."),
+    click.option("--steps", type=click.IntRange(1), help="Steps, for methods that have them."),
+    click.option("--seed", type=click.IntRange(0), help="Equal seeds give equal results.  [default: 0]"),
+    click.option("--device", help="auto, cpu, cuda, cuda:N, mps.  [default: auto]"),
+    click.option("--budget", "budget_s", type=float, help="Seconds after which the best so far is taken."),
+    click.option(
+        "--settings",
+        "settings_file",
+        type=click.Path(path_type=Path),
+        help="JSON file: the method's own settings, or all that a widget saved; options go before it.",
+    ),
+    click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="One of the method's own settings."),
+)
+
+
+def wish_options(command: Callable) -> Callable:
+    """Give a command the options that say what is to be done with a picture; see :func:`chosen`."""
+    for option in reversed(_WISH):
+        command = option(command)
+    return command
 
 
 def repeat(report_file: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import click
 
 from ..errors import InputError
 from ..settings import BlurSettings, NoiseSettings
-from .arguments import chosen, kernel_size, repeat, same_input
+from .arguments import chosen, repeat, same_input, wish_options
 from .base import follow, genprior, not_onto_input, options_from, verdict_line
 
 
@@ -58,23 +58,7 @@ def simulate(
     type=click.Path(path_type=Path),
     help="Restored picture to write, in the input's type.",
 )
-@click.option("--method", help="One of those the README lists.  [default: auto]")
-@click.option("--kernel", "kernel_file", type=click.Path(path_type=Path), help="The kernel, where it is known.")
-@click.option("--kernel-size", callback=kernel_size, help="auto, a number of pixels, or HEIGHTxWIDTH.  [default: auto]")
-@click.option("--image-prior", help="Name of a pretrained image prior.")
-@click.option("--kernel-prior", help="Name of a pretrained kernel prior.")
-@click.option("--restarts", type=click.IntRange(1), help="Random restarts, for methods that have them.")
-@click.option("--steps", type=click.IntRange(1), help="Steps, for methods that have them.")
-@click.option("--seed", type=click.IntRange(0), help="Equal seeds give equal results.  [default: 0]")
-@click.option("--device", help="auto, cpu, cuda, cuda:N, mps.  [default: auto]")
-@click.option("--budget", "budget_s", type=float, help="Seconds after which the best so far is taken.")
-@click.option(
-    "--settings",
-    "settings_file",
-    type=click.Path(path_type=Path),
-    help="JSON file: the method's own settings, or all that a widget saved; options go before it.",
-)
-@click.option("--set", "values", multiple=True, metavar="NAME=VALUE", help="One of the method's own settings.")
+@wish_options
 @click.option("--report", type=click.Path(path_type=Path), help="Write figures, settings and versions here (JSON).")
 @click.option("--kernel-out", type=click.Path(path_type=Path), help="Write the kernel here (float TIFF).")
 @click.option(
