@@ -117,7 +117,7 @@ BAD_PICTURES = {
     "empty": (np.zeros((0, 10)), "empty"),
     "1-D": (np.ones(50), "1 axes"),
     "4-D": (np.ones((2, 3, 20, 20)), "4 axes"),
-    "stack": (np.ones((5, 20, 20)), "one plane"),
+    "stack": (np.ones((5, 20, 20)), "deblur_stack"),
     "nan": (np.where(np.eye(20) > 0, np.nan, 1), "20 NaN or infinite"),
     "inf": (np.where(np.eye(20) > 0, np.inf, 1), "20 NaN or infinite"),
     "constant": (np.full((30, 30), 7), "constant"),

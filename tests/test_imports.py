@@ -15,6 +15,7 @@ def loaded_after(code: str) -> set[str]:
 def test_importing_the_package_and_its_light_rooms_loads_no_torch():
     modules = loaded_after(
         "from napari_genprior import cli, errors, io, result, samples, settings\n"
+        "from napari_genprior.stacks import axes, result as stacks_result\n"
         "from napari_genprior.zoo import card, registry\n"
         "samples.clock_layers()"
     )

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .errors import GenPriorError
     from .result import DeblurResult, Progress
     from .simulation import Simulation, simulate
+    from .stacks.result import StackProgress, StackResult
+    from .stacks.stack import deblur_stack, iter_deblur_stack
     from .zoo.store import list_priors, load_prior
 
 _HOME = {
@@ -28,13 +30,17 @@ _HOME = {
     "iter_solve_bilinear": "bilinear_problems",
     "solve_bilinear": "bilinear_problems",
     "deblur": "deblurring",
+    "deblur_stack": "stacks.stack",
     "iter_deblur": "deblurring",
+    "iter_deblur_stack": "stacks.stack",
     "known_kernel": "deblurring",
     "simulate": "simulation",
     "Simulation": "simulation",
     "GenPriorError": "errors",
     "DeblurResult": "result",
     "Progress": "result",
+    "StackProgress": "stacks.result",
+    "StackResult": "stacks.result",
     "list_priors": "zoo.store",
     "load_prior": "zoo.store",
 }
@@ -46,10 +52,14 @@ __all__ = [
     "GenPriorError",
     "Progress",
     "Simulation",
+    "StackProgress",
+    "StackResult",
     "__version__",
     "blur",
     "deblur",
+    "deblur_stack",
     "iter_deblur",
+    "iter_deblur_stack",
     "iter_solve_bilinear",
     "known_kernel",
     "list_priors",

@@ -97,7 +97,7 @@ def check_image(image: object, what: str = "picture") -> np.ndarray:
     if not (array.ndim == 2 or colour):
         raise InputError(
             f"The {what} has {array.ndim} axes (shape {array.shape}); allowed are [Y, X] or [Y, X, 3 or 4] (RGB(A)). "
-            "Pass one plane of a stack at a time."
+            "For stacks and volumes there is deblur_stack, which asks what the axes mean."
         )
     if array.size == 0:
         raise InputError(f"The {what} is empty (shape {array.shape}).")

@@ -126,9 +126,15 @@ def ladder(limits: tuple[int, int]) -> list[tuple[int, int]]:
 
 def busiest(image: Tensor, side: int) -> Tensor:
     """The part of a picture ``[1, C, Y, X]`` with the steepest slopes, at most ``side`` pixels high and wide."""
+    rows, columns = busiest_place(image, side)
+    return image[..., rows, columns]
+
+
+def busiest_place(image: Tensor, side: int) -> tuple[slice, slice]:
+    """Rows and columns of :func:`busiest`."""
     height, width = min(side, image.shape[-2]), min(side, image.shape[-1])
     # noise adds as much to every part
     edges = gradients(image.mean(1, keepdim=True))[..., :-1, :-1].abs().sum(1, keepdim=True)
     slopes = avg_pool2d(edges, (height - 1, width - 1), STRIDE)
     row, column = divmod(int(slopes.argmax()), slopes.shape[-1])
-    return image[..., row * STRIDE : row * STRIDE + height, column * STRIDE : column * STRIDE + width]
+    return slice(row * STRIDE, row * STRIDE + height), slice(column * STRIDE, column * STRIDE + width)

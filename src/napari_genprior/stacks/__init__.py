@@ -1,0 +1,1 @@
+"""Stacks of pictures: what their axes mean, one kernel for many planes, volumes, large pictures, many files."""

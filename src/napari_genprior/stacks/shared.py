@@ -1,0 +1,69 @@
+"""One kernel for many planes: which plane tells most of it, and the known-kernel step for all of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from .._tensors import Intensity, to_image, to_tensor
+from ..algorithms.classical import LEAST_NOISE
+from ..algorithms.final import final_picture
+from ..classical.known_kernel import noise_std
+from ..classical.rivals import KERNEL_NOISE, REGION, busiest_place
+from ..errors import InputError
+from ..result import Status, StatusCode, Verdict
+from ..settings import KnownKernelSettings
+from ..verdict import judge
+
+
+def detail(piece: np.ndarray) -> float:
+    """How much a piece tells of its kernel: mean square slope, the noise taken off; negative for a blank one.
+
+    Raises
+    ------
+    InputError
+        NaN or infinite values.
+    """
+    if piece.dtype.kind == "f" and not np.isfinite(piece).all():
+        raise InputError(
+            f"{int((~np.isfinite(piece)).sum())} values are NaN or infinite; replace them (numpy.nan_to_num) first."
+        )
+    if piece.min() == piece.max():
+        return -1.0
+    planes = torch.from_numpy(np.ascontiguousarray(piece, dtype=np.float32))
+    planes = (
+        planes[..., :3].movedim(-1, 0)[None] if piece.shape[-1] in (3, 4) else planes.reshape(1, -1, *piece.shape[-2:])
+    )
+    slopes = sum(planes.diff(dim=dim).square().mean((-2, -1)) for dim in (-2, -1))
+    return max(0.0, float((slopes - 4 * noise_std(planes).square()).mean()))
+
+
+def busiest_part(plane: np.ndarray) -> np.ndarray:
+    """The part of a large plane ``[Y, X]`` or ``[Y, X, 3 or 4]`` in which its kernel is searched."""
+    if max(plane.shape[:2]) <= REGION:
+        return plane
+    return plane[busiest_place(to_tensor(plane, Intensity.of(plane), torch.device("cpu")), REGION)]
+
+
+def restored(
+    plane: np.ndarray, kernel: np.ndarray, given: bool, settings: KnownKernelSettings, device: torch.device
+) -> tuple[np.ndarray, Verdict]:
+    """The known-kernel step for a plane ``[Y, X]`` or ``[Y, X, 3 or 4]``: float32, its own intensities; the verdict.
+
+    ``given`` says that the user vouches for the kernel, else it is estimated and errs.
+    """
+    intensity = Intensity.of(plane[..., :3] if plane.ndim == 3 else plane)
+    blurred = to_tensor(plane, intensity, device)
+    k = torch.from_numpy(kernel)[None, None].to(device)
+    noise = max(float(noise_std(blurred).mean()), LEAST_NOISE if given else KERNEL_NOISE)
+    image = final_picture(blurred, k, noise, settings)
+    verdict = judge(blurred, image, k, Status(StatusCode.DONE, ""), kernel_given=given)
+    return to_image(image, intensity, plane), verdict
+
+
+def in_middle(kernel: np.ndarray) -> np.ndarray:
+    """Shift a kernel by fractions of a pixel until its centre of mass is its centre pixel: no plane jumps."""
+    offset = [n // 2 - float(c) for n, c in zip(kernel.shape, ndimage.center_of_mass(kernel), strict=True)]
+    moved = np.clip(ndimage.shift(kernel.astype(np.float64), offset, order=1), 0, None)
+    return (moved / moved.sum()).astype(np.float32)

@@ -1,0 +1,274 @@
+"""The front door of stacks: axes and a wish -> :class:`StackPlan` -> pieces on the way -> :class:`.StackResult`."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Generator as Yields
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import torch
+
+from .. import planning
+from .._generators import drain
+from .._tensors import check_kernel
+from ..classical.rivals import REGION
+from ..deblurring import array_hash, iter_deblur, versions
+from ..errors import InputError
+from ..result import Provenance, Status, StatusCode, Verdict
+from ..settings import KnownKernelSettings
+from .axes import Layout, lay_out
+from .result import StackProgress, StackResult
+from .shared import busiest_part, detail, in_middle, restored
+
+logger = logging.getLogger(__name__)
+
+SEARCH = 20  # known-kernel steps that a search takes as long as, for the progress bar
+Index = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class StackPlan:
+    """A checked wish for a stack: everything a run needs, nothing computed yet.
+
+    Parameters
+    ----------
+    data : array-like
+        Maybe lazy (dask, zarr).
+    given : float32 array or None
+        The kernels where they are known, ``[groups..., kh, kw]`` or ``[groups..., kz, kh, kw]``.
+    piece : Plan
+        The wish for one piece, made for a stand-in: the pieces themselves were not looked at.
+    arguments : dict
+        Of ``planning.plan``, for searches.
+    """
+
+    data: Any
+    layout: Layout
+    given: np.ndarray | None
+    piece: planning.Plan
+    arguments: dict[str, Any]
+
+    @property
+    def sentence(self) -> str:
+        """What will happen, for a person."""
+        _, _, how = self.piece.sentence.partition(", ")
+        return f"{self.layout.sentence}; {how}"
+
+
+def plan_stack(
+    data: Any,
+    axes: str | Sequence[str] | None = None,
+    *,
+    kernels: str = "one",
+    depth: str = "planes",
+    kernel: Any = None,
+    **arguments: Any,
+) -> StackPlan:
+    """Check all arguments of :func:`deblur_stack` and put them together; raises what that raises."""
+    data = data if hasattr(data, "shape") and hasattr(data, "dtype") else np.asarray(data)
+    if np.dtype(data.dtype).kind not in "uif":
+        raise InputError(f"The stack has data type {data.dtype}; integers or floats are needed.")
+    layout = lay_out(data.shape, axes, kernels, depth)
+    given = None if kernel is None else _check_kernels(kernel, layout)
+    shape = layout.piece_shape if layout.depth == "planes" else layout.piece_shape[-2:]
+    shape = tuple(min(side, REGION) if given is None else side for side in shape[:2]) + shape[2:]
+    stand_in = np.zeros(shape, np.uint8)
+    stand_in[0, 0] = 1
+    one = None if given is None else given.reshape(-1, *given.shape[-2:])[0]
+    return StackPlan(data, layout, given, planning.plan(stand_in, kernel=one, **arguments), arguments)
+
+
+def _check_kernels(kernel: Any, layout: Layout) -> np.ndarray:
+    """Kernels ``[groups..., *kernel]``, each of sum 1; one kernel serves all groups."""
+    sides = len(layout.space)
+    array = np.asarray(kernel)
+    if array.ndim == sides:
+        array = np.broadcast_to(array, (*layout.groups, *array.shape))
+    if array.shape[: array.ndim - sides] != layout.groups or array.ndim < sides:
+        wanted = " or ".join(f"{[*lead, *'zyx'[-sides:]]}" for lead in dict.fromkeys([(), layout.groups]))
+        raise InputError(f"The kernels have shape {array.shape}; for these axes they need {wanted}.")
+    if sides == 3:
+        return np.ascontiguousarray(array, dtype=np.float32)  # checked where volumes are
+    return np.stack([check_kernel(each) for each in array.reshape(-1, *array.shape[-2:])]).reshape(array.shape)
+
+
+def deblur_stack(data: Any, axes: str | Sequence[str] | None = None, **arguments: Any) -> StackResult:
+    """Make a stack sharp: planes or volumes that may share blur kernels, which are found unless they are given.
+
+    The kernel of a group of pieces is searched where there is most detail; then each piece is solved for it.
+
+    Parameters
+    ----------
+    data : array
+        Any integer or float type; may be lazy (dask, zarr): then a piece is read at a time.
+    axes : str or sequence of str, optional
+        What the axes mean, a letter each: T (time), C (channel), Z (depth), Y, X, S (colour), such as "TCYX".
+    kernels : {"one", "channel", "frame", "plane"}
+        One kernel for all, for each channel, for each frame, or for each plane (volume).
+    depth : {"planes", "volume"}
+        Whether Z is more planes, or space.
+    kernel : array, optional
+        Where it is known: ``[kh, kw]`` (volumes ``[kz, kh, kw]``) for all, or one for each group,
+        ``[groups..., kh, kw]``.
+    out : array-like, optional
+        Takes the result instead of a new float32 array: of the stack's shape, assignable, such as a zarr array.
+    **arguments
+        Of :func:`~napari_genprior.deblur`; ``budget_s`` goes for each search.
+
+    Returns
+    -------
+    StackResult
+
+    Raises
+    ------
+    InputError
+        Axes that are wrong or ambiguous (the message lists the readings), or what ``deblur`` refuses.
+    DeviceError
+        No such device.
+
+    Examples
+    --------
+    >>> import napari_genprior as gp
+    >>> result = gp.deblur_stack(movie, "TCYX", kernels="channel")
+    >>> result.kernels.shape  # [C, kh, kw]
+    """
+    return drain(iter_deblur_stack(data, axes, **arguments))
+
+
+def iter_deblur_stack(
+    data: Any, axes: str | Sequence[str] | None = None, *, out: Any = None, **arguments: Any
+) -> Yields[StackProgress, None, StackResult]:
+    """As :func:`deblur_stack`, handing out pieces as they are done; the generator's return value is the result.
+
+    Arguments are checked at the call. Closing the generator stops the run; the pieces handed out remain valid.
+
+    Yields
+    ------
+    StackProgress
+    """
+    return run_stack(plan_stack(data, axes, **arguments), out)
+
+
+def run_stack(plan: StackPlan, out: Any = None) -> Yields[StackProgress, None, StackResult]:
+    """Run a plan: yields pieces and snapshots, returns the result."""
+    started, clock = datetime.now(UTC), time.perf_counter()
+    layout = plan.layout
+    image = np.empty(layout.shape, np.float32) if out is None else out
+    groups, count = list(np.ndindex(layout.groups)), int(np.prod(layout.pieces))
+    total = count + (0 if plan.given is not None else SEARCH * len(groups))
+    digest = hashlib.sha256(f"{np.dtype(plan.data.dtype).str}{layout.shape}".encode())
+    kernels: dict[Index, np.ndarray] = {}
+    verdicts: dict[Index, Verdict] = {}
+    blank: list[Index] = []
+    done = 0
+    for group in groups:
+        members = list(layout.members(group))
+        telling = members[0]
+        if plan.given is not None:
+            kernels[group] = plan.given[group]
+        else:
+            for progress in (search := _Search(plan, members)).run():
+                yield replace(progress, step=done + round(SEARCH * progress.fraction), total=total, group=group)
+            kernels[group], telling = in_middle(search.kernel), search.telling
+            done += SEARCH
+        judged = {}
+        for index in members:
+            piece = layout.take(plan.data, index)
+            digest.update(np.ascontiguousarray(piece).data)
+            done += 1
+            if detail(piece) < 0:
+                blank.append(index)
+                result = piece.astype(np.float32)
+            else:
+                result, judged[index] = _solve(plan, piece, kernels[group])
+            layout.put(image, index, result)
+            yield StackProgress(done, total, f"picture {done}", result, kernels[group], index=index, group=group)
+        verdicts[group] = _of_group(judged, telling)
+    provenance = _provenance(plan, digest.hexdigest(), started, time.perf_counter() - clock)
+    status = Status(StatusCode.DONE, "The run went through to its end.")
+    logger.info("%s (%.1f s)", plan.sentence, provenance.seconds)
+    return StackResult(image, _together(kernels, layout.groups), verdicts, layout, status, provenance, tuple(blank))
+
+
+class _Search:
+    """The kernel of a group, searched in its piece with the most detail."""
+
+    def __init__(self, plan: StackPlan, members: list[Index]) -> None:
+        self.plan, self.members = plan, members
+        self.telling = members[0]
+        self.kernel = np.ones((1, 1), np.float32)
+
+    def run(self) -> Yields[StackProgress, None, None]:
+        take, data = self.plan.layout.take, self.plan.data
+        most = -1.0
+        for index in self.members:
+            if (found := detail(take(data, index))) > most:
+                self.telling, most = index, found
+            yield StackProgress(0, 1, f"looking for detail, {list(index)}")
+        if most < 0:
+            raise InputError("All pictures of the stack are constant; there is nothing to restore.")
+        search = iter_deblur(busiest_part(take(data, self.telling)), **self.plan.arguments)
+        try:
+            while True:
+                p = next(search)
+                yield StackProgress(p.step, p.total, p.stage, None, p.kernel, p.losses)
+        except StopIteration as end:
+            self.kernel = end.value.kernel
+        finally:
+            search.close()
+
+
+def _solve(plan: StackPlan, piece: np.ndarray, kernel: np.ndarray) -> tuple[np.ndarray, Verdict]:
+    settings = plan.piece.settings
+    if not isinstance(settings, KnownKernelSettings):
+        settings = KnownKernelSettings()
+    return restored(piece, kernel, plan.given is not None, settings, plan.piece.device)
+
+
+def _of_group(judged: dict[Index, Verdict], telling: Index) -> Verdict:
+    if not judged:
+        return Verdict(False, "All pictures of this group are constant.", {})
+    best = judged.get(telling, next(iter(judged.values())))
+    improved = sum(verdict.improved for verdict in judged.values())
+    return replace(best, figures={**best.figures, "pieces": len(judged), "improved": improved})
+
+
+def _together(kernels: dict[Index, np.ndarray], groups: Index) -> np.ndarray:
+    """Kernels of different sizes in one array, centred on each other."""
+    sides = tuple(max(k.shape[axis] for k in kernels.values()) for axis in range(next(iter(kernels.values())).ndim))
+    made = np.zeros((*groups, *sides), np.float32)
+    for group, kernel in kernels.items():
+        inside = tuple(slice(n // 2 - k // 2, n // 2 - k // 2 + k) for n, k in zip(sides, kernel.shape, strict=True))
+        made[(*group, *inside)] = kernel
+    return made
+
+
+def _provenance(plan: StackPlan, input_sha256: str, started: datetime, seconds: float) -> Provenance:
+    made = plan.piece
+    return Provenance(
+        method=made.method.name,
+        settings=made.settings.model_dump(mode="json"),
+        arguments={
+            "axes": plan.layout.axes,
+            "kernels": plan.layout.kernels,
+            "depth": plan.layout.depth,
+            "kernel_size": "auto" if made.kernel_size is None else list(made.kernel_size),
+            "kernel_sha256": None if plan.given is None else array_hash(plan.given),
+            "budget_s": made.budget_s,
+        },
+        seed=made.seed,
+        device=str(made.device),
+        dtype="float32",
+        threads=torch.get_num_threads(),
+        input_sha256=input_sha256,
+        input_shape=plan.layout.shape,
+        versions=versions(),
+        started=started.isoformat(timespec="seconds"),
+        seconds=round(seconds, 3),
+    )
