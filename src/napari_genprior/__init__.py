@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .errors import GenPriorError
     from .result import DeblurResult, Progress
     from .simulation import Simulation, simulate
+    from .stacks.batch import batch, iter_batch
+    from .stacks.large import LargeResult, deblur_large, iter_deblur_large
     from .stacks.result import StackProgress, StackResult
     from .stacks.stack import deblur_stack, iter_deblur_stack
     from .zoo.store import list_priors, load_prior
@@ -29,10 +31,15 @@ _HOME = {
     "BilinearSolution": "bilinear_problems",
     "iter_solve_bilinear": "bilinear_problems",
     "solve_bilinear": "bilinear_problems",
+    "batch": "stacks.batch",
     "deblur": "deblurring",
+    "deblur_large": "stacks.large",
     "deblur_stack": "stacks.stack",
+    "iter_batch": "stacks.batch",
     "iter_deblur": "deblurring",
+    "iter_deblur_large": "stacks.large",
     "iter_deblur_stack": "stacks.stack",
+    "LargeResult": "stacks.large",
     "known_kernel": "deblurring",
     "simulate": "simulation",
     "Simulation": "simulation",
@@ -50,15 +57,20 @@ __all__ = [
     "BilinearSolution",
     "DeblurResult",
     "GenPriorError",
+    "LargeResult",
     "Progress",
     "Simulation",
     "StackProgress",
     "StackResult",
     "__version__",
+    "batch",
     "blur",
     "deblur",
+    "deblur_large",
     "deblur_stack",
+    "iter_batch",
     "iter_deblur",
+    "iter_deblur_large",
     "iter_deblur_stack",
     "iter_solve_bilinear",
     "known_kernel",

@@ -1,4 +1,4 @@
-"""The command line: ``genprior simulate | deblur | kernel | train | models | demo | bench | study | doctor``.
+"""The command line: ``genprior simulate | deblur | batch | kernel | train | models | demo | bench | study | doctor``.
 
 Exit codes: 0 done, 2 unusable input or arguments (one line on standard error), 1 a fault of ours, 130 interrupted.
 """
@@ -10,7 +10,7 @@ import logging
 import click
 
 from ..errors import GenPriorError
-from . import kernels, measuring, pictures, priors, studies, upkeep  # noqa: F401 (each adds its commands)
+from . import batch, kernels, measuring, pictures, priors, studies, upkeep  # noqa: F401 (each adds its commands)
 from .base import complain, genprior
 
 

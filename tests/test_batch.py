@@ -1,0 +1,294 @@
+"""Many files: results beside a manifest, from which a batch goes on wherever it was killed."""
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import napari_genprior as gp
+from napari_genprior.cli import main
+from napari_genprior.errors import FileError, InputError
+from napari_genprior.io import read_image, write_image
+from napari_genprior.stacks.batch import find_inputs
+from napari_genprior.stacks.manifest import Manifest
+from pictures import blocks
+
+KERNEL = np.full((3, 5), 1 / 15, np.float32)
+
+
+def make_pictures(folder: Path, count: int) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        blurred = gp.simulate(blocks(36, 40, number), kernel=KERNEL, noise=0.01, seed=number).blurred
+        write_image(folder / f"p{number:02}.png", (np.clip(blurred, 0, 1) * 255).astype(np.uint8))
+    return folder
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    return make_pictures(tmp_path / "in", 4)
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "out"
+
+
+@pytest.fixture(scope="module")
+def kernel_file(tmp_path_factory):
+    return write_image(tmp_path_factory.mktemp("kernel") / "kernel.tif", KERNEL)
+
+
+def entries(out: Path) -> list[dict]:
+    return [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()[1:]]
+
+
+def results(out: Path) -> dict[str, bytes]:
+    """All that lies in the output folder but the manifest and the lock, which may stay."""
+    files = (path for path in out.rglob("*") if path.is_file() and path.name not in ("manifest.jsonl", ".batch.lock"))
+    return {str(path.relative_to(out)): path.read_bytes() for path in files}
+
+
+def test_results_keep_name_and_type_and_the_manifest_says_how_they_came(pictures, out):
+    write_image(pictures / "deep.tif", (blocks(36, 40, 9) * 60000).astype(np.uint16))
+    found = gp.batch(pictures, out, kernel=KERNEL)
+    assert [entry.name for entry in found] == ["deep.tif", "p00.png", "p01.png", "p02.png", "p03.png"]
+    assert set(results(out)) == {entry.name for entry in found}
+    assert read_image(out / "deep.tif").dtype == np.uint16
+    blurred = read_image(pictures / "p01.png")
+    expected = gp.known_kernel(blurred, KERNEL).image
+    np.testing.assert_array_equal(read_image(out / "p01.png"), np.clip(np.rint(expected), 0, 255).astype(np.uint8))
+    line = next(entry for entry in entries(out) if entry["name"] == "p01.png")
+    assert line["state"] == "done"
+    assert line["report"]["verdict"]["figures"]["noise"] > 0
+    assert line["report"]["provenance"]["versions"]["napari-genprior"] == gp.__version__
+    assert line["arguments"]["method"] == "known-kernel"
+    assert len(line["sha256"]) == 64
+    assert line["seconds"] > 0
+
+
+def test_a_kernel_that_is_searched_is_written_too(pictures, out):
+    [entry] = gp.batch(pictures / "p00.png", out, method="classical", kernel_size=5)
+    kernel = read_image(out / entry.outputs["kernel"])
+    assert entry.outputs["kernel"] == "kernels/p00.png.tif"
+    assert kernel.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_a_bad_file_is_recorded_and_stops_nothing(pictures, out, kernel_file, capsys):
+    (pictures / "p01.png").write_bytes(b"no picture")
+    write_image(pictures / "tiny.png", np.arange(4, dtype=np.uint8).reshape(2, 2))
+    code = main([*map(str, ("batch", pictures, "no-such.png", "-o", out, "--kernel", kernel_file)), "--quiet"])
+    said = capsys.readouterr()
+    assert code == 2
+    assert said.err.count("\n") == 1
+    assert "3 of 6 files failed" in said.err
+    assert "p01.png" in said.err
+    assert set(results(out)) == {"p00.png", "p02.png", "p03.png"}
+    states = {entry["name"]: entry["state"] for entry in entries(out)}
+    assert [name for name, state in states.items() if state == "failed"] == ["p01.png", "tiny.png", "no-such.png"]
+    # mended, it is done by the next run, and only it
+    make_pictures(pictures, 4)
+    (pictures / "tiny.png").unlink()
+    assert main([*map(str, ("batch", pictures, "-o", out, "--resume", "--kernel", kernel_file)), "--quiet"]) == 0
+    assert [entry["name"] for entry in entries(out)][6:] == ["p01.png"]
+
+
+def test_a_fault_of_ours_is_told_from_bad_input(pictures, out, kernel_file, monkeypatch, capsys):
+    monkeypatch.setattr("napari_genprior.stacks.files.iter_deblur", lambda *_, **__: 1 / 0)
+    assert main([*map(str, ("batch", pictures, "-o", out, "--kernel", kernel_file)), "--quiet"]) == 1
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_a_folder_that_holds_a_batch_is_gone_on_with_only_if_asked(pictures, out):
+    gp.batch(pictures, out, kernel=KERNEL)
+    with pytest.raises(InputError, match="resume"):
+        gp.batch(pictures, out, kernel=KERNEL)
+    before = results(out)
+    [first] = gp.iter_batch(pictures, out, kernel=KERNEL, resume=True)
+    assert (first.there, first.total) == (4, 0)
+    assert len(entries(out)) == 4
+    assert results(out) == before
+
+
+def test_changed_files_and_changed_arguments_are_done_again(pictures, out):
+    gp.batch(pictures, out, kernel=KERNEL)
+    write_image(pictures / "p02.png", 255 - read_image(pictures / "p02.png"))
+    (pictures / "p03.png").touch()  # another time, the same content
+    first = next(gp.iter_batch(pictures, out, kernel=KERNEL, resume=True))
+    assert (first.total, first.again) == (1, 1)
+    assert "again" in first.stage
+    gp.batch(pictures, out, kernel=KERNEL, resume=True)
+    old = results(out)
+    gp.batch(pictures, out, kernel=KERNEL, resume=True, settings={"smoothing": 3})
+    assert len(entries(out)) == 4 + 1 + 4
+    assert all(results(out)[name] != old[name] for name in old)
+    (out / "p00.png").unlink()  # a result that was lost
+    gp.batch(pictures, out, kernel=KERNEL, resume=True, settings={"smoothing": 3})
+    assert [entry["name"] for entry in entries(out)][9:] == ["p00.png"]
+
+
+def test_equal_names_of_different_folders_do_not_collide(tmp_path, out):
+    for name in ("a", "b"):
+        make_pictures(tmp_path / name, 1)
+    write_image(tmp_path / "b" / "p00.png", 255 - read_image(tmp_path / "b" / "p00.png"))
+    found = gp.batch(str(tmp_path / "*" / "*.png"), out, kernel=KERNEL)
+    assert [entry.name for entry in found] == ["p00.png", "p00-2.png"]
+    assert (out / "p00.png").read_bytes() != (out / "p00-2.png").read_bytes()
+    again = gp.batch([tmp_path / "b" / "p00.png", tmp_path / "a"], out, kernel=KERNEL, resume=True)
+    assert [entry.name for entry in again] == ["p00-2.png", "p00.png"]
+    assert len(entries(out)) == 2
+
+
+def test_inputs_and_files_of_others_are_never_written_over(pictures, tmp_path):
+    with pytest.raises(InputError, match="never overwritten"):
+        gp.batch(pictures, pictures, kernel=KERNEL)
+    inside = pictures / "results"
+    gp.batch(str(pictures / "**" / "*.png"), inside, kernel=KERNEL)
+    assert len(find_inputs(str(pictures / "**" / "*.png"), inside)) == 4
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "p01.png").write_bytes(b"mine")
+    with pytest.raises(InputError, match="not of this batch"):
+        gp.batch(pictures, other, kernel=KERNEL)
+    assert (other / "p01.png").read_bytes() == b"mine"
+
+
+def test_what_cannot_work_is_refused_before_anything_is_read(pictures, out, tmp_path):
+    for arguments, said in (
+        ({"method": "no-such"}, "Unknown method"),
+        ({"method": "known-kernel"}, "needs a kernel"),
+        ({"settings": {"no_such": 1}}, "Unknown setting"),
+        ({"jobs": 0}, "jobs"),
+        ({"jobs": 2, "cluster": "tcp://x:1"}, "not both"),
+    ):
+        with pytest.raises(InputError, match=said):
+            gp.iter_batch(pictures, out, **arguments)
+    (tmp_path / "empty").mkdir()
+    for nothing in (tmp_path / "empty", str(tmp_path / "*.nothing"), []):
+        with pytest.raises(InputError):
+            gp.iter_batch(nothing, out, kernel=KERNEL)
+    assert not out.exists()
+
+
+def test_two_batches_do_not_share_a_folder(pictures, out):
+    first = gp.iter_batch(pictures, out, kernel=KERNEL)
+    next(first)
+    with pytest.raises(FileError, match="Another batch"):
+        gp.batch(pictures, out, kernel=KERNEL, resume=True)
+    first.close()
+    assert len(gp.batch(pictures, out, kernel=KERNEL, resume=True)) == 4
+
+
+def test_a_manifest_that_is_none_is_refused(pictures, out):
+    out.mkdir()
+    (out / "manifest.jsonl").write_text("something else\n")
+    with pytest.raises(InputError, match="line 1"):
+        gp.batch(pictures, out, kernel=KERNEL, resume=True)
+
+
+def test_a_result_that_was_committed_but_had_not_its_name_yet_is_not_lost(pictures, out, monkeypatch):
+    class Killed(BaseException):
+        """Stands for a kill: nothing is tidied up."""
+
+    def die(*_):
+        raise Killed
+
+    monkeypatch.setattr(Manifest, "_name", die)
+    monkeypatch.setattr(Manifest, "close", lambda self: self._lock.release())
+    with pytest.raises(Killed):
+        gp.batch(pictures, out, kernel=KERNEL)
+    monkeypatch.undo()
+    assert [entry["name"] for entry in entries(out)] == ["p00.png"]
+    assert not (out / "p00.png").exists()
+    with (out / "manifest.jsonl").open("a") as file:
+        file.write('{"input": "half a li')
+    gp.batch(pictures, out, kernel=KERNEL, resume=True)
+    assert [entry["name"] for entry in entries(out)] == [f"p{number:02}.png" for number in range(4)]
+    assert set(results(out)) == {f"p{number:02}.png" for number in range(4)}
+
+
+def test_processes_give_the_same_and_one_that_dies_takes_nothing_along(pictures, tmp_path):
+    alone = gp.batch(pictures, tmp_path / "alone", kernel=KERNEL)
+    progress = gp.iter_batch(pictures, tmp_path / "two", kernel=KERNEL, jobs=2)
+    killed = False
+    for state in progress:
+        if state.entry and not killed:
+            victim = multiprocessing.active_children()[0]
+            os.kill(victim.pid, signal.SIGKILL)
+            killed = True
+    assert killed
+    assert results(tmp_path / "two") == results(tmp_path / "alone")
+    assert len(entries(tmp_path / "two")) == len(alone)
+
+
+def start(arguments: list[str]) -> multiprocessing.Process:
+    """The command in a process of its own; the server it is forked from has torch loaded, which saves seconds."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch", "napari_genprior.cli", "napari_genprior.stacks.batch"])
+    process = context.Process(target=run_command, args=(arguments,))
+    process.start()
+    return process
+
+
+def run_command(arguments: list[str]) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    raise SystemExit(main(arguments))
+
+
+def wait_for(process, condition, seconds=60):
+    end = time.monotonic() + seconds
+    while process.is_alive() and not condition() and time.monotonic() < end:
+        time.sleep(0.002)
+
+
+def size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def test_killed_twenty_times_nothing_is_lost_and_nothing_done_twice(tmp_path, out, kernel_file):
+    """Small pictures, so that kills fall on reading, solving, writing and the manifest alike."""
+    pictures = make_pictures(tmp_path / "in", 60)
+    arguments = ["batch", str(pictures), "-o", str(out), "--kernel", str(kernel_file), "--quiet", "--resume"]
+    rng = random.Random(5)
+    kills = 0
+    for number in range(20):
+        process = start([*arguments, *(["--jobs", "2"] if number % 10 == 9 else [])])
+        before = size(out / "manifest.jsonl")
+        wait_for(process, lambda before=before: size(out / "manifest.jsonl") > before)
+        time.sleep(rng.uniform(0, 0.08))
+        if process.is_alive():
+            process.kill()
+            kills += 1
+        process.join()
+    assert kills == 20
+    last = start(arguments)
+    last.join(60)
+    assert last.exitcode == 0
+    counted = sorted(entry["name"] for entry in entries(out) if entry["state"] == "done")
+    assert counted == [f"p{number:02}.png" for number in range(60)]
+    gp.batch(pictures, tmp_path / "undisturbed", kernel=KERNEL)
+    assert results(out) == results(tmp_path / "undisturbed")
+    assert not (out / ".parts").exists()
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_interrupted_it_keeps_what_is_finished_and_says_so(tmp_path, out, kernel_file, jobs):
+    pictures = make_pictures(tmp_path / "in", 30)
+    arguments = ["batch", str(pictures), "-o", str(out), "--kernel", str(kernel_file), "--quiet", "--jobs", str(jobs)]
+    process = start(arguments)
+    wait_for(process, lambda: size(out / "manifest.jsonl") > 2000)
+    os.kill(process.pid, signal.SIGINT)
+    process.join(30)
+    assert process.exitcode == 130
+    finished = {entry["name"] for entry in entries(out)}
+    assert 0 < len(finished) < 30
+    assert set(results(out)) == finished
+    assert not (out / ".parts").exists()
