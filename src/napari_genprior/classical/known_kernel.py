@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..forward.convolve import convolve, transfer_function
-from ..forward.differences import differences, differences_adjoint, slope_power
+from ..forward.differences import slope_power
 from .seen import Seen, on_canvas
 
 STEPS = 50
@@ -73,6 +73,7 @@ def deconvolve(blurred: Tensor, kernel: Tensor, strength: float, steps: int = ST
     return least_variation(seen, kernel, strength, steps)[..., : blurred.shape[-2], : blurred.shape[-1]]
 
 
+@torch.no_grad()
 def least_variation(seen: Seen, kernel: Tensor, strength: float, steps: int = STEPS) -> Tensor:
     """:func:`deconvolve` on a canvas, ``[R, C, Y, X]``."""
     rho = max(strength, LEAST_STRENGTH) / JUMP
@@ -81,37 +82,80 @@ def least_variation(seen: Seen, kernel: Tensor, strength: float, steps: int = ST
     transfer = transfer_function(kernel, shape)
     slope = slope_power(shape, x.device)
     denominator = rho_data * transfer.abs().square() + rho * (slope + slope.square())
+    to_data, to_edges = rho_data * transfer.conj() / denominator, rho / denominator
+    low, high = seen.bounds()
+    # Multipliers, and what the splitting variables say to the picture. Space is kept from step to step: asking for it
+    # anew takes longer than the sums.
+    u0, v = torch.zeros_like(x), torch.empty_like(x)
+    u1, d1 = x.new_zeros(2, *x.shape), x.new_empty(2, *x.shape)
+    u2, d2 = x.new_zeros(3, *x.shape), x.new_empty(3, *x.shape)
+    space = torch.empty_like(u2)
     blurred_x = x
-    g1, g2 = differences(x), _second(x)
-    u0, u1, u2 = torch.zeros_like(x), torch.zeros_like(g1), torch.zeros_like(g2)
     for _ in range(steps):
-        model = blurred_x + u0
-        v = (seen.completed(model) + rho_data * model) / (1 + rho_data)
-        d1, d2 = _shrunk(g1 + u1, strength / rho), _shrunk(g2 + u2, SECOND * strength / rho)
-        u0, u1, u2 = u0 + blurred_x - v, u1 + g1 - d1, u2 + g2 - d2
-        edges = torch.fft.rfft2(differences_adjoint(d1 - u1) + _second_adjoint(d2 - u2))
-        spectrum = (rho_data * transfer.conj() * torch.fft.rfft2(v - u0) + rho * edges) / denominator
+        u0.add_(blurred_x)
+        torch.maximum(u0, low, out=v)
+        torch.minimum(v, high, out=v)
+        v.add_(u0, alpha=rho_data).div_(1 + rho_data)
+        u0.sub_(v)
+        v.sub_(u0)
+        _add_differences(x, u1, u2, space)
+        u1, d1 = _split(u1, strength / rho, d1, space[0])
+        u2, d2 = _split(u2, SECOND * strength / rho, d2, space[0])
+        edges = _adjoint(d1, d2, space)
+        spectrum = torch.fft.rfft2(v) * to_data + torch.fft.rfft2(edges) * to_edges
         x = torch.fft.irfft2(spectrum, s=shape)
         blurred_x = torch.fft.irfft2(spectrum * transfer, s=shape)
-        g1, g2 = differences(x), _second(x)
     return x
 
 
-def _second(x: Tensor) -> Tensor:
-    """Second differences yy, xx and (sqrt 2 for counting twice) xy."""
-    dyy = x.roll(-1, -2) + x.roll(1, -2) - 2 * x
-    dxx = x.roll(-1, -1) + x.roll(1, -1) - 2 * x
-    dx = x.roll(-1, -1) - x
-    return torch.stack([dyy, dxx, (dx.roll(-1, -2) - dx) * 2**0.5])
+def _add_differences(x: Tensor, first: Tensor, second: Tensor, space: Tensor) -> None:
+    """Add the differences of ``x`` along y and x to ``first``, and to ``second`` those yy, xx and (sqrt 2) xy.
+
+    The root of 2 is for counting the mixed ones twice. ``space`` [3, ...] is for what comes between.
+    """
+    down, right, t = space
+    _ahead(x, -2, down)
+    _ahead(x, -1, right)
+    first[0].add_(down)
+    first[1].add_(right)
+    second[0].add_(_behind(down, -2, t))
+    second[1].add_(_behind(right, -1, t))
+    second[2].add_(_ahead(right, -2, t), alpha=2**0.5)
 
 
-def _second_adjoint(h: Tensor) -> Tensor:
-    straight = h[0].roll(-1, -2) + h[0].roll(1, -2) - 2 * h[0] + h[1].roll(-1, -1) + h[1].roll(1, -1) - 2 * h[1]
-    mixed = (h[2].roll(1, -2) - h[2]) * 2**0.5
-    return straight + mixed.roll(1, -1) - mixed
+def _adjoint(first: Tensor, second: Tensor, space: Tensor) -> Tensor:
+    """The adjoint of :func:`_add_differences`, in ``space[0]``; ``first`` is used up."""
+    edges, t, _ = space
+    first[0].sub_(_ahead(second[0], -2, t))
+    first[1].sub_(_ahead(second[1], -1, t)).sub_(_behind(second[2], -2, t), alpha=2**0.5)
+    return _behind(first[0], -2, edges).add_(_behind(first[1], -1, t)).neg_()
 
 
-def _shrunk(v: Tensor, threshold: float) -> Tensor:
-    """Isotropic soft threshold of vectors along the first axis."""
-    length = v.square().sum(0, keepdim=True).sqrt()
-    return v * (1 - threshold / length.clamp(min=1e-12)).clamp(min=0)
+def _ahead(x: Tensor, dim: int, out: Tensor) -> Tensor:
+    """Circular differences ``x[i + 1] - x[i]``, into ``out``."""
+    n = x.shape[dim] - 1
+    torch.sub(x.narrow(dim, 1, n), x.narrow(dim, 0, n), out=out.narrow(dim, 0, n))
+    torch.sub(x.narrow(dim, 0, 1), x.narrow(dim, n, 1), out=out.narrow(dim, n, 1))
+    return out
+
+
+def _behind(x: Tensor, dim: int, out: Tensor) -> Tensor:
+    """Circular differences ``x[i] - x[i - 1]``, into ``out``: less the adjoint of :func:`_ahead`."""
+    n = x.shape[dim] - 1
+    torch.sub(x.narrow(dim, 1, n), x.narrow(dim, 0, n), out=out.narrow(dim, 1, n))
+    torch.sub(x.narrow(dim, 0, 1), x.narrow(dim, n, 1), out=out.narrow(dim, 0, 1))
+    return out
+
+
+def _split(w: Tensor, threshold: float, out: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    """Of vectors along the first axis, the part no longer than ``threshold`` (in ``out``), and the rest less that part.
+
+    With w the multiplier and the differences together, the rest is w after a soft threshold: the splitting variable d.
+    The part is the new multiplier u, so that the second result is ``d - u``; it takes the place of w.
+    """
+    torch.mul(w[0], w[0], out=t)
+    for component in w[1:]:
+        t.addcmul_(component, component)
+    t.sqrt_().clamp_(min=1e-12).reciprocal_().mul_(threshold).clamp_(max=1)
+    torch.mul(w, t, out=out)
+    return out, w.sub_(out, alpha=2)

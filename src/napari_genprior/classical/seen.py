@@ -38,6 +38,15 @@ class Seen:
         beyond = ((self.canvas > 1 - END) & (model > self.canvas)) | ((self.canvas < END) & (model < self.canvas))
         return torch.where(self.inside & ~beyond, self.canvas, model)
 
+    def bounds(self) -> tuple[Tensor, Tensor]:
+        """Least and largest value that agree with what is told, infinite where nothing is.
+
+        A model brought within them is what :meth:`completed` makes of it.
+        """
+        low = torch.where(self.inside & (self.canvas >= END), self.canvas, -torch.inf)
+        high = torch.where(self.inside & (self.canvas <= 1 - END), self.canvas, torch.inf)
+        return low, high
+
 
 def on_canvas(blurred: Tensor, kernel_shape: tuple[int, int]) -> Seen:
     """Room beyond the border ``[R, C, Y, X]`` for all that a kernel of this shape brings into the picture."""
