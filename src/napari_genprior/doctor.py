@@ -84,8 +84,10 @@ def _samples() -> str:
 
 
 def _models() -> str:
-    from .zoo.store import folders, list_priors, load_prior
+    from .zoo.store import folders, list_priors, load_prior, paths, read_installed
 
+    for path in paths():
+        read_installed(path)
     cards = list_priors()
     for card in cards:
         load_prior(card.name)

@@ -12,6 +12,7 @@ FITS = 3  # of different trust in the data; one shows details and noise, another
 FIRST_SPREAD, LAST_RIDGE = 0.25, 0.5  # where the learnt ridges begin: see Restorer.ridges
 SMALLEST_MISFIT = 1e-4  # over the contrast
 DETAIL = 4.0  # what a fit changes is small beside the picture: in training it counts as much
+MAX_BLOCKS = 64
 BLOCK = 4  # px, the coarsest of its pixels
 
 
@@ -39,6 +40,8 @@ class Restorer(nn.Module):
 
     def __init__(self, width: int = 32, deep: int = 64, blocks: int = 3, rounds: int = 2) -> None:
         super().__init__()
+        if not 0 <= blocks <= MAX_BLOCKS:
+            raise ValueError(f"a restorer has 0 to {MAX_BLOCKS} blocks; got {blocks}")
         self.rounds = rounds
         inputs = 4 * (1 + FITS) + 2 + FITS
         self.head = nn.Sequential(_convolution(inputs, width), nn.ReLU(), _convolution(width, width), nn.ReLU())

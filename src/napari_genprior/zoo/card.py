@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from math import prod
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..errors import ModelError
+from .untrusted import read_plain
 
 MAX_PIXELS = 2**24  # of one decoded picture; a card that declares more is refused before memory is touched
 MAX_CARD_BYTES = 2**20
+MAX_TEXT = 2000  # characters
 HASH = r"^[0-9a-f]{64}$"
+
+
+def _printable(text: str) -> str:
+    """Cards are shown on terminals, where control characters are commands."""
+    if not text.isprintable():
+        raise ValueError("control characters and line breaks are not allowed")
+    return text
+
+
+Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT), AfterValidator(_printable)]
+Argument = bool | Annotated[int, Field(ge=0, le=MAX_PIXELS)] | float
 
 
 class Named(BaseModel):
@@ -20,14 +33,14 @@ class Named(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
+    name: Text
     sha256: str = Field(pattern=HASH)
 
 
 class Card(BaseModel):
     """What a pretrained model is, how it was made, and under which licence."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")
     kind: Literal["image", "kernel", "start", "restorer"] = Field(
@@ -37,8 +50,8 @@ class Card(BaseModel):
     starts_for: tuple[Named, Named] | None = Field(
         None, description="Of a start: the image and the kernel prior it belongs to."
     )
-    arch: str
-    arguments: dict[str, Any] = Field(description="Arguments of the architecture.")
+    arch: Text
+    arguments: dict[Text, Argument] = Field(description="Arguments of the architecture.")
     latent: int = Field(
         ge=0, le=65536, description="Length of the latent vector; of a start, of both together; a restorer has none."
     )
@@ -50,11 +63,11 @@ class Card(BaseModel):
     )
     output_range: tuple[float, float]
     sha256: str = Field(pattern=HASH, description="Of the weights file.")
-    license_weights: str = Field(min_length=1)
-    license_data: str = Field(min_length=1)
-    data: str = Field(min_length=1, description="What it was trained on.")
-    recipe: str = Field(min_length=1, description="The command that made it.")
-    metrics: dict[str, float]
+    license_weights: Text
+    license_data: Text
+    data: Text = Field(description="What it was trained on.")
+    recipe: Text = Field(description="The command that made it.")
+    metrics: dict[Text, float]
     edges: float = Field(
         0.06, gt=0, le=10, description="Linear pictures: weight of sparse edges that method evidence does best with."
     )
@@ -86,15 +99,11 @@ def read_card(path: Path) -> Card:
         Unreadable, not a card, or a card that cannot be true.
     """
     try:
-        if path.stat().st_size > MAX_CARD_BYTES:
-            raise ModelError(f"The card {path} is larger than {MAX_CARD_BYTES} bytes; it is not a model card.")
-        card = Card.model_validate_json(path.read_bytes())
+        card = Card.model_validate_json(read_plain(path, MAX_CARD_BYTES, "The card"))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise ModelError(f"The card {path} is not usable: {where}: {first['msg']}.") from error
-    except OSError as error:
-        raise ModelError(f"The card {path} cannot be read: {error.strerror or error}.") from error
     if min(card.size) < 1 or card.pixels > MAX_PIXELS:
         raise ModelError(f"The card {path} declares pictures of {card.shape}; that is not allowed.")
     return card

@@ -6,11 +6,13 @@ Nothing is unpickled: HDF5 holds plain arrays, and PyTorch files are read by its
 from __future__ import annotations
 
 import re
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FileError, InputError, ModelError
 from .card import Card
+from .untrusted import MAX_WEIGHTS_BYTES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -102,9 +104,14 @@ def _keras_layers(path: Path) -> dict[str, dict[str, np.ndarray]]:
     except ImportError as error:
         raise InputError('Reading HDF5 needs h5py: pip install "napari-genprior[train]".') from error
     layers: dict[str, dict[str, np.ndarray]] = {}
+    left = MAX_WEIGHTS_BYTES  # an empty data set may declare any size
 
     def collect(place: str, item: Any) -> None:
+        nonlocal left
         if isinstance(item, h5py.Dataset) and place.count("/"):
+            left -= item.nbytes
+            if left < 0 or item.external or item.is_virtual:  # the last two lie in other files
+                raise ModelError(f"{path}: {place} is larger than allowed, or lies in another file.")
             *_, layer, name = place.split("/")
             layers.setdefault(layer, {})[name] = item[()]
 
@@ -159,12 +166,17 @@ def _from_torch(path: Path) -> tuple[nn.Module, dict[str, Any]]:
 
     from ..nets.pggan import PGGAN
 
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as parts:
+            _check_size(path, sum(part.file_size for part in parts.infolist()))
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the unpickler's errors are many; none of what it refuses is run
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise FileError(f"{path} is not a PyTorch file of plain weights ({reason}).") from error
     try:
+        # a tensor may be a single value, repeated: what counts is what a network of these shapes would take
+        _check_size(path, 4 * sum(value.numel() for value in state.values()))
         widths = [state[f"colours.{stage}.weight"].shape[1] for stage in range(len(_stages(state)))]
         latent, colours = state["start.weight"].shape[1], state["colours.0.weight"].shape[0]
         size = 4 * 2 ** (len(widths) - 1)
@@ -183,6 +195,11 @@ def _from_torch(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         "kind": "image", "arch": "pggan", "arguments": arguments, "latent": latent, "channels": colours,
         "size": (size, size), "data": "not stated",
     }  # fmt: skip
+
+
+def _check_size(path: Path, size: int) -> None:
+    if size > MAX_WEIGHTS_BYTES:
+        raise ModelError(f"{path} declares weights of {size} bytes; at most {MAX_WEIGHTS_BYTES} are allowed.")
 
 
 def _stages(state: dict[str, Any]) -> list[str]:

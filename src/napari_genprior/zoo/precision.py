@@ -42,7 +42,14 @@ def pack(state: dict[str, Tensor], *, half: bool, kernel: bool) -> dict[str, Ten
 
 
 def unpack(stored: dict[str, Tensor]) -> dict[str, Tensor]:
-    """float32 state of a module from what :func:`pack` made; KeyError for 8-bit tensors without their step."""
+    """float32 state of a module from what :func:`pack` made.
+
+    KeyError for 8-bit tensors without their step; ValueError for steps that are not one per row.
+    """
+    for name, value in stored.items():
+        # steps of another shape would be spread over the values: a small file, a tensor that fills the memory
+        if value.dtype == torch.int8 and (value.ndim < 2 or stored[name + STEP].shape != value.shape[:1]):
+            raise ValueError(f"{name} needs one step per row")
     return {
         name: value.float() * _along(stored[name + STEP], value) if value.dtype == torch.int8 else value.float()
         for name, value in stored.items()

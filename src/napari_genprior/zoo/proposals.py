@@ -11,7 +11,7 @@ from torch import Tensor
 from ..errors import ModelError
 from ..nets.proposal import KernelProposal, Mixture, Proposal
 from .card import Card, read_card
-from .store import load_net, paths
+from .store import load_net, readable
 
 LARGEST_NOISE = 0.05  # standard deviation, fraction of the range: networks have seen no more
 
@@ -40,8 +40,7 @@ def likely_kernels(image: Card, kernel: Card, blurred: Tensor) -> Mixture | None
 
 
 def _find(image: Card, kernel: Card, arch: str) -> Proposal | KernelProposal | None:
-    for path in paths():
-        card = read_card(path)
+    for path, card in readable():
         if card.arch == arch and _belongs(card, image, kernel):
             return load_start(path, image, kernel)
     return None

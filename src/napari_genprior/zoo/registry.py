@@ -35,7 +35,8 @@ def build(arch: str, arguments: dict[str, Any]) -> nn.Module:
     if arch not in ARCHITECTURES:
         raise ModelError(f"Unknown architecture {arch!r}; there are: {', '.join(ARCHITECTURES)}.")
     module, name = ARCHITECTURES[arch]
+    architecture = getattr(import_module(f"napari_genprior.{module}"), name)
     try:
-        return getattr(import_module(f"napari_genprior.{module}"), name)(**arguments)
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"Architecture {arch!r} does not take {arguments}: {error}.") from error
+        return architecture(**arguments)
+    except Exception as error:  # arguments that nobody thought of may fail anywhere inside
+        raise ModelError(f"Architecture {arch!r} does not take {str(arguments)[:200]}: {error}.") from error

@@ -9,8 +9,8 @@ import torch
 
 from ..errors import ModelError
 from ..nets.restorer import Restorer
-from .card import Card, read_card
-from .store import load_net, paths
+from .card import Card
+from .store import load_net, readable
 
 
 def find_restorer(device: torch.device) -> Restorer | None:
@@ -21,8 +21,7 @@ def find_restorer(device: torch.device) -> Restorer | None:
     ModelError
         Its weights are missing or damaged, or not those that its card names.
     """
-    for path in paths():
-        card = read_card(path)
+    for path, card in readable():
         if card.kind == "restorer":
             return _checked(card.model_dump_json(), path, device)
     return None
