@@ -36,13 +36,17 @@ class Intensity:
 
         With ``absolute``, for priors that know how bright their pictures are, any floats in [0, 1] have that range.
         """
-        largest, smallest = float(image.max()), float(image.min())
+        return cls.between(image.dtype, float(image.min()), float(image.max()), absolute)
+
+    @classmethod
+    def between(cls, dtype: np.dtype, smallest: float, largest: float, absolute: bool = False) -> Intensity:
+        """As :meth:`of`, for a picture whose extremes are known."""
         offset = min(0.0, smallest)
-        scale = 255.0 if image.dtype == np.uint8 else largest - offset
-        if image.dtype.kind == "f" and smallest >= 0 and (0 if absolute else 0.5) < largest <= 1:
+        scale = 255.0 if dtype == np.uint8 else largest - offset
+        if dtype.kind == "f" and smallest >= 0 and (0 if absolute else 0.5) < largest <= 1:
             scale = 1.0
-        if image.dtype.kind == "u":
-            high = float(np.iinfo(image.dtype).max)
+        if dtype.kind == "u":
+            high = float(np.iinfo(dtype).max)
             return cls(offset, scale, 0.0, high)
         return cls(offset, scale, None if smallest < 0 else 0.0, None)
 

@@ -1,0 +1,230 @@
+"""Large pictures: tile by tile what the whole gives, from file to file, whole or not at all."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+import zarr
+
+import napari_genprior as gp
+from napari_genprior.errors import FileError, InputError
+from napari_genprior.stacks import large, lazy, survey
+from napari_genprior.stacks.survey import Survey
+from pictures import blocks
+
+KERNEL = gp.blur.motion(length=7, angle_deg=30)
+BORDER = 40  # px
+
+
+@pytest.fixture(scope="module")
+def blurred():
+    """A picture [400, 520], float32 in [0, 1], with noise."""
+    return gp.simulate(blocks(400, 520), KERNEL, noise=0.01, seed=0).blurred
+
+
+def as_16_bit(image):
+    return np.rint(40000 * np.clip(image, 0, 1)).astype(np.uint16)
+
+
+@pytest.mark.parametrize("tile", [120, 200])
+def test_tiled_equals_whole(tmp_path, blurred, tile):
+    whole = gp.known_kernel(blurred, KERNEL).image
+    result = gp.deblur_large(blurred, tmp_path / "out.zarr", kernel=KERNEL, tile=tile)
+    tiled = zarr.open(result.path / "0", mode="r")[:]
+    assert min(result.tiles) > 1
+    assert tiled.dtype == np.float32
+    inside = (slice(BORDER, -BORDER),) * 2
+    assert np.abs(tiled - whole)[inside].max() < 1e-3
+    assert gp.metrics.psnr(tiled, blocks(400, 520)) > gp.metrics.psnr(blurred, blocks(400, 520)) + 2
+    assert result.verdict.improved
+    assert result.provenance.input_sha256 == gp.known_kernel(blurred, KERNEL).provenance.input_sha256
+
+
+def test_colour_16_bit_tiff_in_and_out(tmp_path, blurred):
+    part = as_16_bit(blurred[:150, :180])
+    colour = np.stack([part, part // 2, part // 3], -1)
+    tifffile.imwrite(tmp_path / "in.tif", colour, photometric="rgb")
+    result = gp.deblur_large(tmp_path / "in.tif", tmp_path / "out.tif", kernel=KERNEL, tile=64)
+    made = tifffile.imread(tmp_path / "out.tif")
+    assert made.shape == colour.shape
+    assert made.dtype == np.uint16
+    whole = gp.known_kernel(colour, KERNEL).image
+    assert np.abs(made[BORDER:-BORDER, BORDER:-BORDER] - whole[BORDER:-BORDER, BORDER:-BORDER]).max() < 1e-3 * 40000
+    with tifffile.TiffFile(tmp_path / "out.tif") as tiff:
+        assert tiff.is_bigtiff
+    assert result.report()["provenance"]["input_shape"] == (150, 180, 3)
+    json.dumps(result.report())
+
+
+def test_a_blind_run_finds_the_kernel_of_the_sharpest_part(tmp_path, blurred, monkeypatch):
+    monkeypatch.setattr(large, "REGION", 160)
+    flat = np.full((300, 500), 0.5, np.float32)
+    flat[100:300, 260:] = blurred[:200, :240]
+    seen = []
+    for progress in (run := gp.iter_deblur_large(flat, tmp_path / "out.tif", kernel_size=9, tile=150)):
+        seen.append(progress.fraction)
+    assert seen == sorted(seen)
+    assert seen[-1] == 1
+    assert run.gi_frame is None
+    known, made = tifffile.imread(tmp_path / "out.tif"), gp.known_kernel(flat, KERNEL).image
+    assert gp.metrics.psnr(known, made) > 28
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_ome_zarr_keeps_axes_and_pixel_size(tmp_path, blurred, version):
+    planes = as_16_bit(np.stack([blurred[:100, :130], blurred[100:200, :130]]))[:, None]
+    like = lazy.Lazy(planes, "TCYX", {"T": 2.0, "Y": 0.25, "X": 0.5}, {"Y": "micrometer", "X": "micrometer"}, version)
+    with lazy.written(tmp_path / "in.zarr", planes.shape, planes.dtype, like, "TCYX") as write:
+        for t in range(2):
+            write((t, 0), 0, planes[t, 0, :60])
+            write((t, 0), 60, planes[t, 0, 60:])
+    gp.deblur_large(tmp_path / "in.zarr", tmp_path / "out.zarr", kernel=KERNEL, tile=64)
+    with lazy.opened(tmp_path / "out.zarr") as made:
+        assert made.axes == "TCYX"
+        assert made.pixel_size == {"T": 2.0, "C": 1.0, "Y": 0.25, "X": 0.5}
+        assert made.units == {"Y": "micrometer", "X": "micrometer"}
+        assert made.ome_version == version
+        assert made.data.dtype == np.uint16
+        for t in range(2):
+            # the range is that of all planes
+            whole = gp.known_kernel(planes[:, 0].reshape(200, 130), KERNEL).image
+            inside = np.abs(made.data[t, 0] - whole[100 * t : 100 * t + 100])[BORDER:-BORDER, BORDER:-BORDER]
+            assert np.median(inside) < 1e-3 * 40000
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.zarr", "out.zarr"]
+
+
+def test_ome_tiff_keeps_its_pixel_size(tmp_path, blurred):
+    metadata = {
+        "axes": "YX",
+        "PhysicalSizeX": 0.11,
+        "PhysicalSizeXUnit": "µm",
+        "PhysicalSizeY": 90,
+        "PhysicalSizeYUnit": "nm",
+    }
+    picture = as_16_bit(blurred[:100, :130])
+    tifffile.imwrite(tmp_path / "in.ome.tif", picture, metadata=metadata, tile=(32, 32), compression="zlib")
+    with lazy.opened(tmp_path / "in.ome.tif") as source:
+        np.testing.assert_array_equal(source.data[20:70, 30:100], picture[20:70, 30:100])
+    gp.deblur_large(tmp_path / "in.ome.tif", tmp_path / "out.ome.tif", kernel=KERNEL)
+    with lazy.opened(tmp_path / "out.ome.tif") as made:
+        assert made.pixel_size == {"Y": 90.0, "X": 0.11}
+        assert made.units == {"Y": "nanometer", "X": "micrometer"}
+
+
+def test_imagej_and_big_endian_tiff(tmp_path, blurred):
+    picture = as_16_bit(blurred[:100, :130])
+    tifffile.imwrite(
+        tmp_path / "in.tif", picture, imagej=True, resolution=(4, 2), metadata={"unit": "um"}, byteorder=">"
+    )
+    with lazy.opened(tmp_path / "in.tif") as source:
+        assert source.data.dtype.byteorder == ">"
+        assert source.pixel_size == {"Y": 0.5, "X": 0.25}
+        assert source.units == {"Y": "micrometer", "X": "micrometer"}
+    gp.deblur_large(tmp_path / "in.tif", tmp_path / "out.tif", kernel=KERNEL)
+    whole = gp.known_kernel(picture, KERNEL).image
+    assert np.abs(tifffile.imread(tmp_path / "out.tif") - whole).max() <= 1
+
+
+def test_dask_arrays_are_read_in_pieces(tmp_path, blurred):
+    import dask.array
+
+    read = []
+
+    def note(block):
+        read.append(block.shape)
+        return block
+
+    source = dask.array.from_array(blurred, chunks=(100, 130)).map_blocks(note, dtype=blurred.dtype)
+    result = gp.deblur_large(source, tmp_path / "out.zarr", kernel=KERNEL, tile=100)
+    assert (100, 130) in read
+    assert blurred.shape not in read
+    assert result.status.sentence == f"The run went through to its end, in {np.prod(result.tiles)} tiles."
+
+
+def test_a_stopped_run_leaves_what_was_there(tmp_path, blurred):
+    for name in ("out.zarr", "out.tif"):
+        first = gp.deblur_large(blurred[:64, :64], tmp_path / name, kernel=KERNEL)
+        run = gp.iter_deblur_large(blurred, tmp_path / name, kernel=KERNEL, tile=100)
+        while "tile 3" not in next(run).stage:
+            pass
+        run.close()
+        with lazy.opened(first.path) as kept:
+            assert kept.data.shape == (64, 64)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.tif", "out.zarr"]
+
+
+def test_survey_tells_what_a_look_at_the_whole_tells(blurred, monkeypatch):
+    from napari_genprior.classical.known_kernel import noise_std
+    from napari_genprior.deblurring import array_hash
+
+    monkeypatch.setattr(survey, "STRIP_BYTES", 1)
+    monkeypatch.setattr(survey, "COLUMNS", 130)
+    found = Survey(blurred.dtype, blurred.shape, region=64)
+    assert list(found.look(blurred))[-1] == 1
+    assert found.sha256 == array_hash(blurred)
+    assert found.noise == pytest.approx(float(noise_std(torch.from_numpy(blurred)[None, None])), rel=1e-4)
+    assert found.part.shape == (64, 64)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"tile": 5}, InputError, "at least 64"),
+        ({"destination": "out.png"}, InputError, r"\.zarr or \.tif"),
+        ({"destination": "missing/out.tif"}, FileError, "No such file"),
+        ({"source": "missing.tif"}, FileError, "no file"),
+        ({"source": np.zeros((64, 64))}, InputError, "constant"),
+        ({"source": np.full((64, 64), np.nan)}, InputError, "NaN"),
+        ({"source": np.zeros((64, 64, 8, 70))}, InputError, "Say which"),
+        ({"source": np.zeros((64, 64, 8)), "axes": "YXC"}, InputError, "last ones must be YX"),
+        ({"method": "wizardry"}, InputError, "Unknown method"),
+    ],
+)
+def test_bad_input(tmp_path, monkeypatch, blurred, change, error, words):
+    monkeypatch.chdir(tmp_path)
+    arguments = {"source": blurred, "destination": "out.tif", "kernel": KERNEL} | change
+    with pytest.raises(error, match=words):
+        gp.deblur_large(arguments.pop("source"), arguments.pop("destination"), **arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_that_are_no_zarr_are_not_replaced(tmp_path, blurred):
+    (tmp_path / "out.zarr").mkdir()
+    (tmp_path / "out.zarr" / "precious.txt").write_text("mine")
+    with pytest.raises(FileError, match="not replaced"):
+        gp.deblur_large(blurred, tmp_path / "out.zarr", kernel=KERNEL)
+    assert (tmp_path / "out.zarr" / "precious.txt").read_text() == "mine"
+
+
+def test_the_input_is_not_overwritten(tmp_path, blurred):
+    gp.deblur_large(blurred[:64, :64], tmp_path / "in.zarr", kernel=KERNEL)
+    with pytest.raises(InputError, match="input itself"):
+        gp.deblur_large(tmp_path / "in.zarr", tmp_path / "in.zarr", kernel=KERNEL)
+
+
+def test_without_zarr_the_error_says_what_to_install(tmp_path):
+    code = (
+        "import sys; sys.modules['zarr'] = None\n"
+        "import numpy as np, napari_genprior as gp\n"
+        "try: gp.deblur_large(np.eye(64), 'out.zarr', kernel=[[1.0]])\n"
+        "except gp.GenPriorError as error: print(error)"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "napari-genprior[zarr]" in answer.stdout
+
+
+@pytest.mark.skipif(
+    not (torch.cuda.is_available() or torch.backends.mps.is_available()), reason="needs a GPU (CUDA or MPS)"
+)
+def test_gpu_and_cpu_agree(blurred, tmp_path):
+    cpu, gpu = (
+        gp.deblur_large(blurred, tmp_path / f"{device}.zarr", kernel=KERNEL, tile=100, device=device)
+        for device in ("cpu", "auto")
+    )
+    assert gpu.provenance.device != "cpu"
+    made = [zarr.open(result.path / "0", mode="r")[:] for result in (cpu, gpu)]
+    assert np.abs(made[0] - made[1]).max() < 1e-3  # of the range; FFTs of float32 differ in their last digits
