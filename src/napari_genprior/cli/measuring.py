@@ -116,3 +116,13 @@ def kodak(folder: Path, kernels: Path | None, colour: bool, method: str, given: 
 
     for line in kodak_bench.lines(folder, kernels or folder.parent / "levin", method, given, not colour, count, each):
         click.echo(line)
+
+
+@bench.command("batch")
+@click.option("--count", type=click.IntRange(1), default=40, show_default=True, help="Pictures.")
+def batch_(count: int) -> None:
+    """What `genprior batch` costs beyond the bare solves: reading, writing, the manifest."""
+    from ..bench import batch as batch_bench
+
+    for line in batch_bench.lines(count):
+        click.echo(line)

@@ -19,7 +19,7 @@ from typing import Any
 from .. import planning
 from .._generators import drain
 from ..deblurring import array_hash
-from ..errors import InputError
+from ..errors import DeviceError, InputError
 from ..io import READABLE
 from ..result import Progress
 from ..zoo.store import load_prior
@@ -120,7 +120,7 @@ def iter_batch(
         raise InputError(f"jobs must be a whole number >= 1; got {jobs!r}.")
     if cluster and jobs > 1:
         raise InputError("Give jobs or cluster, not both: the cluster's workers do the work.")
-    asked = _asked(arguments)
+    asked = _asked(arguments | {"device": "cpu"} if cluster else arguments)  # the workers' device is not known here
     return _run(inputs, folder, resume, jobs, cluster, arguments, asked)
 
 
@@ -221,8 +221,10 @@ def _run(
 def _entries(todo: list[Task], jobs: int, cluster: str | None) -> Yields[Entry | Progress, None, None]:
     """Finished files, in any order, and where those stand that are done in this process."""
     if cluster and todo:
-        from .cluster import on_cluster
-
+        try:
+            from .cluster import on_cluster
+        except ModuleNotFoundError as error:
+            raise DeviceError(f'A cluster needs Dask ({error}): pip install "napari-genprior[cluster]".') from error
         yield from on_cluster(todo, cluster)
     elif min(jobs, len(todo)) > 1:
         from .processes import in_processes
