@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,10 @@ from .card import Card, read_card
 from .precision import unpack
 from .projection import Projection, project
 from .registry import build
+from .untrusted import MAX_WEIGHTS_BYTES, check_weight, read_plain, stored_tensors
+
+logger = logging.getLogger(__name__)
+_complained: set[str] = set()
 
 PRIORS = ("image", "kernel")  # kinds of models that users choose from
 _added: list[Path] = []
@@ -70,10 +75,7 @@ def folders() -> list[Path]:
 def list_priors() -> list[Card]:
     """The cards of all installed priors; a user's own goes before a shipped one of the same name.
 
-    Raises
-    ------
-    ModelError
-        A card that cannot be read.
+    A card that cannot be read is left out, with a warning in the log; ``genprior doctor`` names it.
     """
     return [card for card in list_models() if card.kind in PRIORS]
 
@@ -81,10 +83,33 @@ def list_priors() -> list[Card]:
 def list_models() -> list[Card]:
     """The cards of all that is installed: priors, the starts that belong to pairs of them, restorers."""
     found: dict[str, Card] = {}
-    for path in paths():
-        card = read_card(path)
+    for _, card in readable():
         found.setdefault(card.name, card)
     return list(found.values())
+
+
+def readable() -> Iterator[tuple[Path, Card]]:
+    """Path and card of all that is installed; one bad file spoils no other."""
+    for path in paths():
+        try:
+            yield path, read_installed(path)
+        except ModelError as error:
+            level = logging.DEBUG if str(error) in _complained else logging.WARNING  # lists are made often
+            _complained.add(str(error))
+            logger.log(level, "left out: %s", error)
+
+
+def read_installed(path: Path) -> Card:
+    """A card as a folder of models may have it: it is called as its file.
+
+    Raises
+    ------
+    ModelError
+    """
+    card = read_card(path)
+    if card.name != path.stem:
+        raise ModelError(f"The card {path} is called {card.name}; a card is called as its file is.")
+    return card
 
 
 def paths() -> Iterator[Path]:
@@ -109,21 +134,13 @@ def load_prior(name: str | Path) -> Generator:
         raise ModelError(f"{card.name} is no prior: it proposes starts for {pair}, and is used with them by itself.")
     if card.kind not in PRIORS:
         raise ModelError(f"{card.name} is no prior but a {card.kind}: known-kernel solves use it by themselves.")
-    net = load_net(card, path)
-    with torch.no_grad():
-        shape = tuple(net(torch.zeros(1, card.latent)).shape) if getattr(net, "latent", None) == card.latent else None
-    if shape != (1, card.channels, *card.size):
-        raise ModelError(f"{card.name} decodes to {shape}, its card says {(1, card.channels, *card.size)}.")
-    return Generator(card, net)
+    return Generator(card, load_net(card, path))
 
 
 def load_net(card: Card, path: Path) -> nn.Module:
     """The network of a card that lies at ``path``, its weights checked and frozen; errors as in :func:`load_prior`."""
     weights = path.with_suffix(".safetensors")
-    try:
-        content = weights.read_bytes()
-    except OSError as error:
-        raise ModelError(f"The weights of {card.name} cannot be read: {weights}: {error.strerror or error}.") from error
+    content = read_plain(weights, MAX_WEIGHTS_BYTES, f"The weights of {card.name}")
     if hashlib.sha256(content).hexdigest() != card.sha256:
         raise ModelError(
             f"The weights {weights} are not those the card names (SHA-256 differs); install the model again."
@@ -143,14 +160,13 @@ def _find(name: str | Path) -> Path:
 
 
 def _filled(card: Card, content: bytes, weights: Path) -> nn.Module:
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
-    net = build(card.arch, card.arguments)
+    stored = stored_tensors(content, weights)
     try:
-        tensors = unpack(load(content))
+        tensors = unpack(stored)
+        check_weight(card, {name: tuple(tensor.shape) for name, tensor in tensors.items()})
+        net = build(card.arch, card.arguments)
         net.load_state_dict(tensors)
-    except (SafetensorError, RuntimeError, KeyError) as error:
+    except (RuntimeError, KeyError, ValueError, TypeError) as error:
         raise ModelError(f"The weights {weights} do not fit the card of {card.name}: {error}.") from error
     if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
         raise ModelError(f"The weights {weights} hold NaN or infinite values.")
