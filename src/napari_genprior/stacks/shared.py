@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from scipy import ndimage
@@ -15,6 +17,8 @@ from ..errors import InputError
 from ..result import Status, StatusCode, Verdict
 from ..settings import KnownKernelSettings
 from ..verdict import judge
+
+ALIKE = 4  # power of the correlation: from 0.8 down, a neighbour hardly counts
 
 
 def detail(piece: np.ndarray) -> float:
@@ -67,3 +71,29 @@ def in_middle(kernel: np.ndarray) -> np.ndarray:
     offset = [n // 2 - float(c) for n, c in zip(kernel.shape, ndimage.center_of_mass(kernel), strict=True)]
     moved = np.clip(ndimage.shift(kernel.astype(np.float64), offset, order=1), 0, None)
     return (moved / moved.sum()).astype(np.float32)
+
+
+def smooth_over_time(kernels: list[np.ndarray]) -> list[np.ndarray]:
+    """Kernels of successive frames, each averaged with its neighbours as far as they are alike.
+
+    A search errs anew in each frame, while most blurs change slowly: the mean errs less. The weight of a neighbour is
+    ``max(0, r)^ALIKE / 2``, r its correlation with the frame's own kernel: a blur that jumps stays as it was found.
+    """
+    sides = [max(k.shape[axis] for k in kernels) for axis in (0, 1)]
+    same = [within(kernel, sides) for kernel in kernels]
+    smooth = []
+    for t, own in enumerate(same):
+        total, weight = own.astype(np.float64), 1.0
+        for other in same[max(0, t - 1) : t] + same[t + 1 : t + 2]:
+            alike = max(0.0, float(np.corrcoef(own.ravel(), other.ravel())[0, 1])) ** ALIKE / 2
+            total, weight = total + alike * other, weight + alike
+        smooth.append((total / weight).astype(np.float32))
+    return smooth
+
+
+def within(kernel: np.ndarray, sides: Sequence[int]) -> np.ndarray:
+    """A kernel in the middle of a larger support."""
+    where = tuple(slice(n // 2 - k // 2, n // 2 - k // 2 + k) for n, k in zip(sides, kernel.shape, strict=True))
+    made = np.zeros(tuple(sides), np.float32)
+    made[where] = kernel
+    return made

@@ -20,11 +20,11 @@ from .._tensors import check_kernel
 from ..classical.rivals import REGION
 from ..deblurring import array_hash, iter_deblur, versions
 from ..errors import InputError
-from ..result import Provenance, Status, StatusCode, Verdict
+from ..result import DeblurResult, Progress, Provenance, Status, StatusCode, Verdict
 from ..settings import KnownKernelSettings
 from .axes import Layout, lay_out
 from .result import StackProgress, StackResult
-from .shared import busiest_part, detail, in_middle, restored
+from .shared import busiest_part, detail, in_middle, restored, smooth_over_time, within
 
 logger = logging.getLogger(__name__)
 
@@ -163,33 +163,40 @@ def run_stack(plan: StackPlan, out: Any = None) -> Yields[StackProgress, None, S
     groups, count = list(np.ndindex(layout.groups)), int(np.prod(layout.pieces))
     total = count + (0 if plan.given is not None else SEARCH * len(groups))
     digest = hashlib.sha256(f"{np.dtype(plan.data.dtype).str}{layout.shape}".encode())
+    solved = 0
     kernels: dict[Index, np.ndarray] = {}
     verdicts: dict[Index, Verdict] = {}
     blank: list[Index] = []
     done = 0
-    for group in groups:
-        members = list(layout.members(group))
-        telling = members[0]
-        if plan.given is not None:
-            kernels[group] = plan.given[group]
-        else:
-            for progress in (search := _Search(plan, members)).run():
+    # kernels of frames are smoothed over time: those are all searched before the first is used
+    for together in [groups] if layout.kernels == "frame" and plan.given is None else [[group] for group in groups]:
+        telling = {}
+        for group in together:
+            if plan.given is not None:
+                kernels[group] = plan.given[group]
+                continue
+            search = _Search(plan, list(layout.members(group)))
+            for progress in search.run():
                 yield replace(progress, step=done + round(SEARCH * progress.fraction), total=total, group=group)
-            kernels[group], telling = in_middle(search.kernel), search.telling
+            kernels[group], telling[group] = in_middle(search.kernel), search.telling
             done += SEARCH
-        judged = {}
-        for index in members:
-            piece = layout.take(plan.data, index)
-            digest.update(np.ascontiguousarray(piece).data)
-            done += 1
-            if detail(piece) < 0:
-                blank.append(index)
-                result = piece.astype(np.float32)
-            else:
-                result, judged[index] = _solve(plan, piece, kernels[group])
-            layout.put(image, index, result)
-            yield StackProgress(done, total, f"picture {done}", result, kernels[group], index=index, group=group)
-        verdicts[group] = _of_group(judged, telling)
+        if plan.given is None and layout.kernels == "frame":
+            kernels = dict(zip(together, smooth_over_time([kernels[group] for group in together]), strict=True))
+        for group in together:
+            judged = {}
+            for index in layout.members(group):
+                piece = layout.take(plan.data, index)
+                digest.update(np.ascontiguousarray(piece).data)
+                done, solved = done + 1, solved + 1
+                if detail(piece) < 0:
+                    blank.append(index)
+                    result = piece.astype(np.float32)
+                else:
+                    result, judged[index] = _solve(plan, piece, kernels[group])
+                layout.put(image, index, result)
+                stage = f"{_word(layout)} {solved} of {count}"
+                yield StackProgress(done, total, stage, result, kernels[group], index=index, group=group)
+            verdicts[group] = _of_group(judged, telling.get(group))
     provenance = _provenance(plan, digest.hexdigest(), started, time.perf_counter() - clock)
     status = Status(StatusCode.DONE, "The run went through to its end.")
     logger.info("%s (%.1f s)", plan.sentence, provenance.seconds)
@@ -213,7 +220,7 @@ class _Search:
             yield StackProgress(0, 1, f"looking for detail, {list(index)}")
         if most < 0:
             raise InputError("All pictures of the stack are constant; there is nothing to restore.")
-        search = iter_deblur(busiest_part(take(data, self.telling)), **self.plan.arguments)
+        search = _blind(self.plan, take(data, self.telling))
         try:
             while True:
                 p = next(search)
@@ -224,17 +231,35 @@ class _Search:
             search.close()
 
 
+def _blind(plan: StackPlan, piece: np.ndarray) -> Yields[Progress, None, DeblurResult]:
+    """The search for the kernel of a piece."""
+    if plan.layout.depth == "volume":
+        from .volumes import iter_deblur_volume
+
+        return iter_deblur_volume(piece, **plan.arguments)
+    return iter_deblur(busiest_part(piece), **plan.arguments)
+
+
 def _solve(plan: StackPlan, piece: np.ndarray, kernel: np.ndarray) -> tuple[np.ndarray, Verdict]:
+    if plan.layout.depth == "volume":
+        from .volumes import iter_deblur_volume
+
+        found = drain(iter_deblur_volume(piece, kernel, **plan.arguments))
+        return found.image, found.verdict
     settings = plan.piece.settings
     if not isinstance(settings, KnownKernelSettings):
         settings = KnownKernelSettings()
     return restored(piece, kernel, plan.given is not None, settings, plan.piece.device)
 
 
-def _of_group(judged: dict[Index, Verdict], telling: Index) -> Verdict:
+def _word(layout: Layout) -> str:
+    return "volume" if layout.depth == "volume" else "plane"
+
+
+def _of_group(judged: dict[Index, Verdict], telling: Index | None) -> Verdict:
     if not judged:
         return Verdict(False, "All pictures of this group are constant.", {})
-    best = judged.get(telling, next(iter(judged.values())))
+    best = next(iter(judged.values())) if telling is None else judged[telling]
     improved = sum(verdict.improved for verdict in judged.values())
     return replace(best, figures={**best.figures, "pieces": len(judged), "improved": improved})
 
@@ -242,11 +267,7 @@ def _of_group(judged: dict[Index, Verdict], telling: Index) -> Verdict:
 def _together(kernels: dict[Index, np.ndarray], groups: Index) -> np.ndarray:
     """Kernels of different sizes in one array, centred on each other."""
     sides = tuple(max(k.shape[axis] for k in kernels.values()) for axis in range(next(iter(kernels.values())).ndim))
-    made = np.zeros((*groups, *sides), np.float32)
-    for group, kernel in kernels.items():
-        inside = tuple(slice(n // 2 - k // 2, n // 2 - k // 2 + k) for n, k in zip(sides, kernel.shape, strict=True))
-        made[(*group, *inside)] = kernel
-    return made
+    return np.stack([within(kernels[group], sides) for group in np.ndindex(groups)]).reshape(*groups, *sides)
 
 
 def _provenance(plan: StackPlan, input_sha256: str, started: datetime, seconds: float) -> Provenance:

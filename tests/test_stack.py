@@ -1,0 +1,180 @@
+"""The front door of stacks: known kernels plane by plane, shared kernels found once, all else refused before a run."""
+
+import json
+
+import numpy as np
+import pytest
+
+import napari_genprior as gp
+from napari_genprior.stacks import shared, stack
+from napari_genprior.stacks.axes import lay_out
+from pictures import blocks
+
+KERNELS = [gp.blur.motion(length=7, angle_deg=angle) for angle in (20, 110)]
+SIZE = 11
+
+
+def blurred(kernel, seed, noise=0.005):
+    return gp.simulate(blocks(96, 112, seed), kernel, noise=noise, seed=seed).blurred
+
+
+@pytest.fixture(scope="module")
+def movie():
+    """float32 [T=3, C=2, Y, X]: a kernel for each channel."""
+    return np.stack([[blurred(KERNELS[c], 2 * t + c) for c in range(2)] for t in range(3)])
+
+
+@pytest.fixture(scope="module")
+def by_channel(movie):
+    return gp.deblur_stack(movie, "TCYX", kernels="channel", kernel_size=SIZE)
+
+
+def test_a_kernel_for_each_channel_is_found_and_sharpens_every_plane(movie, by_channel):
+    assert by_channel.image.shape == movie.shape
+    assert by_channel.image.dtype == np.float32
+    assert by_channel.kernels.shape[0] == 2
+    np.testing.assert_allclose(by_channel.kernels.sum((1, 2)), 1, atol=1e-5)
+    for t, c in np.ndindex(3, 2):
+        truth = blocks(96, 112, 2 * t + c)
+        before = gp.metrics.psnr(movie[t, c], truth, crop=8)
+        assert gp.metrics.psnr(by_channel.image[t, c], truth, align=True, crop=8) > before + 3
+    for found, true in zip(by_channel.kernels, KERNELS, strict=True):
+        assert gp.metrics.kernel_error(found, true) < gp.metrics.kernel_error(found, KERNELS[0] + KERNELS[1])
+
+
+def test_the_report_speaks_for_each_kernel_and_goes_into_a_file(by_channel, tmp_path):
+    assert list(by_channel.verdicts) == [(0,), (1,)]
+    assert all(v.figures["pieces"] == 3 for v in by_channel.verdicts.values())
+    assert by_channel.improved
+    assert "2 of 2 kernels" in by_channel.sentence
+    path = by_channel.save(tmp_path / "r.npz")
+    with np.load(path) as stored:
+        np.testing.assert_array_equal(stored["image"], by_channel.image)
+        np.testing.assert_array_equal(stored["kernels"], by_channel.kernels)
+        report = json.loads(str(stored["report"]))
+    assert report["axes"] == "TCYX"
+    assert report["provenance"]["input_shape"] == list(by_channel.image.shape)
+
+
+def test_kernels_lie_in_the_middle_so_that_no_plane_jumps(by_channel):
+    for kernel in by_channel.kernels:
+        y, x = (np.arange(n) - n // 2 for n in kernel.shape)
+        assert abs((kernel.sum(1) * y).sum()) < 0.05
+        assert abs((kernel.sum(0) * x).sum()) < 0.05
+
+
+def test_given_kernels_do_what_they_do_to_single_pictures(movie):
+    for kernel in (KERNELS[0], np.stack(KERNELS)):
+        result = gp.deblur_stack(movie[:1], "TCYX", kernels="channel", kernel=kernel)
+        for c in range(2):
+            own = kernel if kernel.ndim == 2 else kernel[c]
+            np.testing.assert_allclose(result.image[0, c], gp.known_kernel(movie[0, c], own).image, atol=1e-5)
+
+
+def test_a_stack_of_colours_and_other_orders_of_axes(movie):
+    colour = np.stack([np.stack([blurred(KERNELS[0], s) for s in range(3)], -1)] * 2)
+    result = gp.deblur_stack(colour, "TYXS", kernel=KERNELS[0])
+    np.testing.assert_allclose(result.image[1], gp.known_kernel(colour[1], KERNELS[0]).image, atol=1e-5)
+    turned = gp.deblur_stack(np.moveaxis(movie[0], 0, -1), "YXC", kernel=KERNELS[0])
+    np.testing.assert_allclose(turned.image[..., 1], gp.known_kernel(movie[0, 1], KERNELS[0]).image, atol=1e-5)
+
+
+def test_integers_keep_their_range_and_blank_planes_stay(movie):
+    whole = np.clip(movie[:, 0] * 200, 0, 255).astype(np.uint8)
+    whole[1] = 7
+    result = gp.deblur_stack(whole, "TYX", kernel=KERNELS[0])
+    assert result.blank == ((1,),)
+    assert "1 without any contrast" in result.sentence
+    np.testing.assert_array_equal(result.image[1], 7)
+    assert result.image.min() >= 0
+    assert 150 < result.image[0].max() <= 255
+
+
+def test_pieces_come_one_by_one_and_may_go_anywhere(movie):
+    out = np.full(movie.shape, np.nan)
+    run = gp.iter_deblur_stack(movie, "TCYX", kernel=KERNELS[0], out=out)
+    first = next(run)
+    assert first.index == (0, 0)
+    assert (first.step, first.total) == (1, 6)
+    np.testing.assert_allclose(out[0, 0], first.image)
+    run.close()
+    assert np.isfinite(out).sum() == first.image.size  # what was done is kept, nothing else was begun
+
+
+def test_lazy_stacks_are_read_piece_by_piece(movie):
+    da = pytest.importorskip("dask.array")
+    read = []
+    lazy = da.from_array(movie, chunks=(1, 1, -1, -1)).map_blocks(lambda b: (read.append(b.shape), b)[1], dtype="f4")
+    read.clear()
+    run = gp.iter_deblur_stack(lazy, "TCYX", kernel=KERNELS[0])
+    assert not read
+    next(run)
+    run.close()
+    assert set(read) == {(1, 1, 96, 112)}
+    assert len(read) <= 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ({}, "several ways"),
+        ({"axes": "TYX"}, "one per axis"),
+        ({"axes": "TZYX", "kernels": "channel"}, "needs a C axis"),
+        ({"axes": "TCYX", "method": "nonsense"}, "Unknown method"),
+        ({"axes": "TCYX", "method": "known-kernel"}, "needs a kernel"),
+        ({"axes": "TCYX", "kernel_size": 999}, "larger than the picture"),
+        ({"axes": "TCYX", "kernel": np.ones((3, 3)) * -1}, "negative"),
+        ({"axes": "TCYX", "kernel": np.ones((3, 5, 5))}, r"shape \(3, 5, 5\)"),
+        ({"axes": "TCYX", "seed": -1}, "seed"),
+        ({"axes": "TCYX", "settings": {"gamma": 1}}, "Unknown setting"),
+    ],
+)
+def test_what_cannot_be_is_refused_at_the_call(movie, arguments, reason):
+    with pytest.raises(gp.GenPriorError, match=reason):
+        gp.iter_deblur_stack(movie, **arguments)
+
+
+def test_stacks_that_hold_nothing_are_refused(movie):
+    with pytest.raises(gp.GenPriorError, match="constant"):
+        gp.deblur_stack(np.ones((2, 40, 48)), "TYX")
+    with pytest.raises(gp.GenPriorError, match="data type"):
+        gp.deblur_stack(np.ones((2, 40, 48), complex), "TYX")
+    bad = movie[:, 0].copy()
+    bad[1, 3, 3] = np.nan
+    with pytest.raises(gp.GenPriorError, match="NaN"):
+        gp.deblur_stack(bad, "TYX", kernel=KERNELS[0])
+
+
+def test_the_search_looks_where_there_is_most_detail(movie):
+    dull = np.stack([movie[0, 0] * 0.1 + 0.4, movie[0, 0], np.full_like(movie[0, 0], 0.5)])
+    assert [shared.detail(plane) for plane in dull][2] < 0
+    search = stack._Search(stack.plan_stack(dull, "TYX", kernel_size=SIZE), [(0,), (1,), (2,)])
+    next(steps := search.run())
+    for progress in steps:
+        if "looking" not in progress.stage:
+            break
+    steps.close()
+    assert search.telling == (1,)
+    # noise is no detail
+    rng = np.random.default_rng(0)
+    assert shared.detail(0.1 * rng.standard_normal((96, 112))) < shared.detail(movie[0, 0]) / 10
+
+
+def test_kernels_of_frames_are_smoothed_where_they_are_alike():
+    steady, other = (np.pad(k, 2) for k in (KERNELS[0], KERNELS[1]))
+    rng = np.random.default_rng(0)
+    noisy = [steady * np.clip(1 + 0.3 * rng.standard_normal(steady.shape), 0, None) for _ in range(5)]
+    noisy = [k / k.sum() for k in noisy]
+    smooth = shared.smooth_over_time(noisy)
+    errors = [[np.linalg.norm(k - steady) for k in some] for some in (noisy, smooth)]
+    assert np.mean(errors[1]) < 0.8 * np.mean(errors[0])
+    jump = shared.smooth_over_time([steady, other, steady])
+    np.testing.assert_allclose(jump[1], other, atol=0.02 * other.max())
+
+
+def test_a_sentence_says_what_will_be_done(movie):
+    plan = stack.plan_stack(movie, "TCYX", kernels="frame", kernel_size=9)
+    assert plan.sentence == (
+        "3 frames x 2 channels of 96x112 px, one kernel per frame (3); unknown kernel of 9x9 px, auto on cpu"
+    )
+    assert lay_out(movie.shape, "TCYX", "frame") == plan.layout
