@@ -10,6 +10,7 @@ from .pretrained import EvidenceSettings, GeneratorSettings, ProjectSettings, Re
 from .simulation import BlurSettings, NoiseSettings
 from .training import TrainingSettings
 from .untrained import DecoderSettings, MultiscaleSettings, SelfDeblurSettings, UntrainedSettings
+from .volumes import VolumeSettings
 
 __all__ = [
     "BlurSettings",
@@ -26,4 +27,5 @@ __all__ = [
     "Settings",
     "TrainingSettings",
     "UntrainedSettings",
+    "VolumeSettings",
 ]

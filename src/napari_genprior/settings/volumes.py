@@ -1,0 +1,47 @@
+"""Of deblurring in three dimensions."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from .base import Settings, unit
+
+
+class VolumeSettings(Settings):
+    """The volume for a kernel, and how the kernel is sought where none is given (``algorithms/volumes.py``)."""
+
+    solver: Literal["tv", "richardson-lucy", "wiener"] = Field(
+        "tv",
+        title="Solver",
+        description="Total variation with the noise as it is measured (best, and quick); Richardson-Lucy for photon "
+        "noise, stopped where noise is all that is left; Wiener's filter: a first look in one step.",
+    )
+    smoothing: float = Field(
+        1.0,
+        ge=0.01,
+        le=100,
+        title="Smoothing",
+        description="Strength of the total variation, as a multiple of what suits the measured noise.",
+    )
+    steps: int = Field(
+        40,
+        ge=1,
+        le=10_000,
+        title="Steps",
+        description="Most steps of the last solve; it ends before where nothing moves any more.",
+        json_schema_extra=unit("steps"),
+    )
+    starts: int = Field(
+        24,
+        ge=1,
+        le=1000,
+        title="Starts",
+        description="Simulated microscopes that the search for an unknown kernel begins at.",
+    )
+    kernel_prior: str = Field(
+        "microscope-3d",
+        title="Kernel prior",
+        description="Pretrained linear generator of volumes, in whose range an unknown kernel is sought.",
+    )
