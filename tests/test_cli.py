@@ -126,7 +126,7 @@ def bad_files(folder: Path) -> None:
         ("deblur {f}/float.npy -o {t}/a.png", "write .tif or .npy"),
         ("deblur {f}/empty.npy -o {t}/a.tif", "empty"),
         ("deblur {f}/line.npy -o {t}/a.tif", "1 axes"),
-        ("deblur {f}/stack.npy -o {t}/a.tif", "3 axes"),
+        ("deblur {f}/stack.npy -o {t}/a.tif", "several ways"),
         ("deblur {f}/nan.npy -o {t}/a.tif", "NaN"),
         ("deblur {f}/flat.npy -o {t}/a.tif", "constant"),
         ("deblur {f}/tiny.npy -o {t}/a.tif --kernel-size 15", "larger than the picture"),

@@ -1,11 +1,13 @@
-"""The front door of stacks: known kernels plane by plane, shared kernels found once, all else refused before a run."""
+"""Stacks, from Python and from the command line: shared kernels are found once, what cannot be done is refused."""
 
 import json
 
 import numpy as np
 import pytest
+import tifffile
 
 import napari_genprior as gp
+from napari_genprior.cli import main
 from napari_genprior.stacks import shared, stack
 from napari_genprior.stacks.axes import lay_out
 from pictures import blocks
@@ -178,3 +180,79 @@ def test_a_sentence_says_what_will_be_done(movie):
         "3 frames x 2 channels of 96x112 px, one kernel per frame (3); unknown kernel of 9x9 px, auto on cpu"
     )
     assert lay_out(movie.shape, "TCYX", "frame") == plan.layout
+
+
+# --- the command line
+
+
+@pytest.fixture
+def files(movie, tmp_path):
+    """A folder with ImageJ, OME and plain TIFFs of the stack (uint16), and the kernels."""
+    whole = np.clip(movie * 4000, 0, None).astype(np.uint16)
+    place = {"axes": "TCYX", "unit": "um", "spacing": 2.0}
+    tifffile.imwrite(tmp_path / "ij.tif", whole, imagej=True, metadata=place, resolution=(5, 5))
+    place = {"axes": "TCYX", "PhysicalSizeX": 0.2, "PhysicalSizeXUnit": "µm"}
+    tifffile.imwrite(tmp_path / "ome.tif", whole, ome=True, metadata=place)
+    tifffile.imwrite(tmp_path / "plain.tif", whole[0])
+    tifffile.imwrite(tmp_path / "k.tif", KERNELS[0])
+    return tmp_path, whole
+
+
+@pytest.mark.parametrize("name", ["ij.tif", "ome.tif"])
+def test_a_stack_goes_from_file_to_file_with_its_axes_and_scale(files, name, capsys):
+    folder, whole = files
+    out, kernels = folder / "out.tif", folder / "kernels.tif"
+    options = ["--kernel", str(folder / "k.tif"), "--kernels", "channel", "--kernel-out", str(kernels), "--quiet"]
+    assert main(["deblur", str(folder / name), "-o", str(out), *options]) == 0
+    with tifffile.TiffFile(out) as file:
+        assert file.series[0].axes == "TCYX"
+        pixels = tifffile.xml2dict(file.ome_metadata)["OME"]["Image"]["Pixels"]
+        assert pixels["PhysicalSizeX"] == pytest.approx(0.2)
+        restored = file.asarray()
+    assert restored.dtype == whole.dtype
+    expected = gp.known_kernel(whole[2, 1], KERNELS[0]).image
+    assert np.abs(restored[2, 1] - expected).max() <= 0.51
+    with tifffile.TiffFile(kernels) as file:
+        assert (file.series[0].axes, file.series[0].shape) == ("CYX", (2, *KERNELS[0].shape))
+
+
+def test_axes_that_a_file_does_not_tell_are_asked_for_and_taken(files, capsys):
+    folder, _ = files
+    plain, out = str(folder / "plain.tif"), folder / "out.tif"
+    assert main(["deblur", plain, "-o", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert all(axes in said for axes in ("'TYX'", "'CYX'", "'ZYX'"))
+    assert not out.exists()
+    assert main(["deblur", plain, "-o", str(out), "--axes", "CYX", "--kernel", str(folder / "k.tif"), "--quiet"]) == 0
+    with tifffile.TiffFile(out) as file:
+        assert file.series[0].axes == "CYX"
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--kernels", "frame", "--depth", "volume"], "no Z axis"),
+        (["--axes", "CYX"], "one per axis"),
+        (["--method", "nonsense"], "Unknown method"),
+    ],
+)
+def test_a_stack_that_cannot_be_restored_is_refused_and_nothing_written(files, options, reason, capsys):
+    folder, _ = files
+    before = set(folder.iterdir())
+    assert main(["deblur", str(folder / "ij.tif"), "-o", str(folder / "out.tif"), *options]) == 2
+    assert reason in capsys.readouterr().err
+    assert set(folder.iterdir()) == before
+
+
+def test_a_run_on_a_stack_is_repeated_from_its_report_and_only_on_its_input(files, capsys):
+    folder, whole = files
+    first, again, report = folder / "a.tif", folder / "b.tif", folder / "r.json"
+    options = ["--kernel", str(folder / "k.tif"), "--report", str(report), "--quiet"]
+    assert main(["deblur", str(folder / "ome.tif"), "-o", str(first), *options]) == 0
+    assert main(["deblur", "--from", str(report), "-o", str(again), "--quiet"]) == 0
+    np.testing.assert_array_equal(tifffile.imread(again), tifffile.imread(first))
+    tifffile.imwrite(folder / "ome.tif", whole + 1, ome=True, metadata={"axes": "TCYX"})
+    again.unlink()
+    assert main(["deblur", "--from", str(report), "-o", str(again), "--quiet"]) == 2
+    assert "SHA-256" in capsys.readouterr().err
+    assert not again.exists()

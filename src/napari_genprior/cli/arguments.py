@@ -72,6 +72,7 @@ def repeat(report_file: Path) -> dict[str, Any]:
             "threads": provenance["threads"],
             "input_sha256": provenance["input_sha256"],
             "kernel_sha256": provenance["arguments"]["kernel_sha256"],
+            "stack": {name: provenance["arguments"].get(name) for name in ("axes", "kernels", "depth")},
         }
     except OSError as error:
         raise FileError(f"The report {report_file} cannot be read: {error.strerror or error}.") from error

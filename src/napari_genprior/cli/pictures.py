@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..settings import BlurSettings, NoiseSettings
 from .arguments import chosen, repeat, same_input, wish_options
 from .base import follow, genprior, not_onto_input, options_from, verdict_line
+from .stack import ALONE, deblur_stack, is_stack, stack_options
 
 
 @genprior.command()
@@ -59,6 +60,7 @@ def simulate(
     help="Restored picture to write, in the input's type.",
 )
 @wish_options
+@stack_options
 @click.option("--report", type=click.Path(path_type=Path), help="Write figures, settings and versions here (JSON).")
 @click.option("--kernel-out", type=click.Path(path_type=Path), help="Write the kernel here (float TIFF).")
 @click.option(
@@ -78,16 +80,17 @@ def deblur(
     **given: Any,
 ) -> None:
     """Make a blurred picture sharp; the blur is found too, unless --kernel names it."""
+    stack = {name: given.pop(name) for name in ALONE}
     arguments = {name: value for name, value in given.items() if value is not None}
     earlier: dict[str, Any] = {}
     if report_file:
-        if arguments or kernel_file or settings_file or values:
+        if arguments or kernel_file or settings_file or values or any(stack.values()):
             raise InputError(
                 "--from repeats a run as it was; only IN, -o, --report, --kernel-out and --quiet may stand beside it."
             )
         earlier = repeat(report_file)
         source = source or earlier["source"]
-        kernel_file = earlier["kernel_file"]
+        kernel_file, stack = earlier["kernel_file"], earlier["stack"]
         arguments = {
             name: earlier[name] for name in ("method", "settings", "kernel_size", "seed", "device", "budget_s")
         }
@@ -95,6 +98,9 @@ def deblur(
         raise click.UsageError("Missing argument IN (the blurred picture), or --from with a report.")
     arguments = chosen(arguments, settings_file, values)
     not_onto_input(source, output, report, kernel_out)
+    if any(stack.values()) or is_stack(source):
+        deblur_stack(source, output, kernel_file, kernel_out, report, quiet, {**arguments, **stack}, earlier)
+        return
     from ..io import as_type, check_place, check_writable, read_image, write_image, write_json
 
     image = read_image(source)
