@@ -6,6 +6,8 @@ import torch
 from scipy.signal import convolve2d
 
 from napari_genprior import blur, metrics
+from napari_genprior.algorithms import Problem
+from napari_genprior.algorithms.classical import classical
 from napari_genprior.classical import kernel_l0, kernel_shape
 from napari_genprior.classical.borders import fast_side, smooth_wrap
 from napari_genprior.classical.known_kernel import (
@@ -15,10 +17,11 @@ from napari_genprior.classical.known_kernel import (
     noise_std,
     strength_for,
 )
-from napari_genprior.classical.plausible import implausibility
-from napari_genprior.classical.rivals import busiest, find_size, ladder, largest_kernel, pick, search_by_rivals
+from napari_genprior.classical.plausible import finest_detail, implausibility, is_sharp
+from napari_genprior.classical.rivals import OTHERS, busiest, find_size, ladder, largest_kernel, pick, search_by_rivals
 from napari_genprior.forward.convolve import convolve
 from napari_genprior.forward.differences import differences, differences_adjoint
+from napari_genprior.settings import ClassicalSettings
 from napari_genprior.simulation import simulate
 from pictures import blocks
 
@@ -248,3 +251,74 @@ def test_colour_is_estimated_on_its_mean(blurred):
     colour = torch.cat([blurred * 0, blurred * 2], dim=1)  # their mean is exact
     grey, rgb = (drained(kernel_l0.estimate_kernel(x, (17, 17), lam=8e-3))[1] for x in (blurred, colour))
     torch.testing.assert_close(grey, rgb, atol=1e-4, rtol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def captioned(blurred):
+    """White squares on the picture that no kernel made."""
+    picture = blurred.clone()
+    for y, x in np.random.default_rng(0).integers(10, 110, (10, 2)):
+        picture[..., y : y + 4, x : x + 4] = 1
+    return picture
+
+
+def test_a_kernel_is_fitted_to_what_it_made_where_the_rest_is_known(captioned):
+    def error(untold):
+        _, kernel = drained(kernel_l0.estimate_kernel(captioned, (17, 17), 16e-3, 0.005, untold=untold))
+        return metrics.kernel_error(kernel[0, 0].numpy(), KERNEL)
+
+    assert error(captioned == 1) < error(None) - 0.2
+
+
+def test_pictures_with_cut_off_light_are_searched_without_it_too(captioned, blurred):
+    def searches(picture):
+        levels, found = drained(search_by_rivals(picture, (17, 17), 0.005))
+        assert {level.total for level in levels} == {len(found)}
+        return len(found)
+
+    assert searches(captioned) > searches(blurred * 0.9) == 1 + len(OTHERS)
+
+
+def test_where_most_was_cut_off_the_search_still_ends(blurred):
+    _, kernel = drained(
+        kernel_l0.estimate_kernel(blurred, (17, 17), lam=8e-3, untold=torch.ones_like(blurred, dtype=torch.bool))
+    )
+    assert kernel.sum().item() == pytest.approx(1, abs=1e-5)
+
+
+def test_finest_detail_of_smooth_and_of_stepped_pictures_is_known():
+    y, x = np.mgrid[:400, :400]
+    waves = np.sin(2 * np.pi * x / 50) + np.sin(2 * np.pi * y / 50)
+    expected = (np.sin(np.pi / 50) / np.sin(2 * np.pi / 50)) ** 2  # of every direction
+    assert finest_detail(tensor(waves), 0) == pytest.approx(expected, rel=0.02)
+    assert finest_detail(tensor((x // 8 + y // 8) % 2), 0) == pytest.approx(0.5, rel=0.2)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.01])
+def test_sharp_pictures_are_known_from_blurred_ones(blurred, noise):
+    sharp = tensor(SHARP) + noise * torch.randn(1, 1, *SHARP.shape, generator=torch.Generator().manual_seed(0))
+    assert is_sharp(sharp, float(noise_std(sharp)))
+    assert not is_sharp(blurred, float(noise_std(blurred)))
+
+
+def test_a_sharp_picture_is_left_as_it_is_unless_a_size_is_given():
+    settings = ClassicalSettings.checked({})
+    _, left = drained(classical(Problem(tensor(SHARP), settings)))
+    assert torch.equal(left.image, tensor(SHARP))
+    assert left.kernel.max() == 1
+    snapshots, _ = drained(classical(Problem(tensor(SHARP), settings, kernel_size=(5, 5))))
+    assert "search" in snapshots[0].stage
+
+
+def test_a_colour_picture_keeps_no_fringes():
+    paint = np.array([1.0, 0.6, 0.3], np.float32)
+    made = simulate(SHARP[..., None] * paint, KERNEL, noise=0.005, seed=0).blurred
+    image = torch.from_numpy(made).movedim(-1, 0)[None]
+    _, solved = drained(classical(Problem(image, ClassicalSettings.checked({}), kernel_size=(17, 17))))
+    own = (solved.image[0].movedim(0, -1).numpy() / paint)[8:-8, 8:-8]  # three pictures of one grey scene
+    grey = own.mean(-1, keepdims=True)
+    assert (
+        metrics.psnr(grey[..., 0], SHARP[8:-8, 8:-8])
+        > metrics.psnr((made / paint).mean(-1)[8:-8, 8:-8], SHARP[8:-8, 8:-8]) + 3
+    )
+    assert np.sqrt(np.mean((own - grey) ** 2)) < 0.02

@@ -9,6 +9,7 @@ from torch.nn.functional import interpolate
 from .._generators import relay
 from ..classical.kernel_l0 import Level
 from ..classical.known_kernel import noise_std
+from ..classical.plausible import is_sharp
 from ..classical.rivals import KERNEL_NOISE, REGION, pick, search_by_rivals
 from ..settings import ClassicalSettings, KnownKernelSettings
 from .base import Problem, Recipe, Snapshot, Solution
@@ -20,7 +21,10 @@ LEAST_NOISE = 0.002  # of a given kernel and rounding
 
 
 def classical(problem: Problem) -> Recipe:
-    """Kernel by rival coarse-to-fine L0 searches (:mod:`.classical`), then the picture for it."""
+    """Kernel by rival coarse-to-fine L0 searches (:mod:`.classical`), then the picture for it.
+
+    A sharp picture is left as it is, unless a size says that there is a kernel.
+    """
     s, blurred = problem.settings, problem.blurred
     assert isinstance(s, ClassicalSettings)
     if problem.kernel is not None:
@@ -28,6 +32,9 @@ def classical(problem: Problem) -> Recipe:
     if problem.kernel_prior is not None:
         return (yield from kernel_in_range(problem))
     noise, begun = float(noise_std(blurred).mean()), time.monotonic()
+    if problem.kernel_size is None and is_sharp(blurred, noise):
+        yield Snapshot(0, 1, "the picture is sharp", blurred, blurred.new_ones(1, 1, 1, 1))
+        return Solution(blurred, blurred.new_ones(1, 1, 1, 1))
 
     def late() -> bool:
         return problem.budget_s is not None and time.monotonic() - begun > SEARCH_SHARE * problem.budget_s

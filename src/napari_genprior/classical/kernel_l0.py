@@ -8,7 +8,8 @@ Two steps take turns at each level of a pyramid [1]_ [2]_:
           k = argmin_k |w (k * \\nabla x - \\nabla y)|^2 + \\gamma |k|^2
 
 The picture is made of few strong edges, on purpose not natural: what is weaker than the edges that fix
-the kernel would only let the blur itself pass as a solution. ``w`` trusts gradients well inside the picture.
+the kernel would only let the blur itself pass as a solution. ``w`` trusts gradients well inside the picture,
+and where wished, far from pixels that were cut off.
 The kernel is held to be non-negative while it is fitted, or only after: two rules that fail on different pictures.
 
 References
@@ -25,7 +26,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate, pad
+from torch.nn.functional import interpolate, max_pool2d, pad
 
 from ..forward.convolve import transfer_function
 from .borders import smooth_wrap
@@ -42,6 +43,9 @@ KERNEL_STEPS, FREE_STEPS = 60, 40  # of the two kernel steps
 CONVERGED = 1e-8  # squared residual over the squared right-hand side
 LEAST_MASS = 0.1  # a separate part of the kernel with less of its mass is noise
 TAPER = 0.5  # width of the falling border of w, in kernel sides
+UNTOLD = 0.1  # share of untold pixels in a coarser one from which that is untold too ...
+AROUND = 3  # px, and so near to it gradients are not trusted either ...
+LEAST_TRUST = 0.2  # but where less than this share of the trust would be left
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,12 @@ class Level:
 
 
 def estimate_kernel(
-    blurred: Tensor, size: tuple[int, int], lam: float, noise: float = 0.0, rule: KernelRule = NON_NEGATIVE
+    blurred: Tensor,
+    size: tuple[int, int],
+    lam: float,
+    noise: float = 0.0,
+    rule: KernelRule = NON_NEGATIVE,
+    untold: Tensor | None = None,
 ) -> Generator[Level, None, Tensor]:
     """Estimate the kernel of a blurred picture.
 
@@ -93,6 +102,9 @@ def estimate_kernel(
     noise : float
         Standard deviation of the picture's noise.
     rule : KernelRule
+    untold : bool Tensor [1, 1, Y, X], optional
+        Pixels that are not what the kernel made of the picture, as light that was cut off; the kernel is fitted
+        to the others.
 
     Yields
     ------
@@ -115,7 +127,8 @@ def estimate_kernel(
         if index:
             kernel = resized(kernel, PYRAMID_STEP)
         kernel = fitted(kernel, (_support(size[0], factor), _support(size[1], factor)))
-        image, kernel, lam = _alternate(small, kernel, lam, noise * factor, rule)
+        told = None if untold is None else _told(untold, shape)
+        image, kernel, lam = _alternate(small, kernel, lam, noise * factor, rule, told)
         yield Level(index, levels, image, kernel)
     return kernel
 
@@ -125,14 +138,23 @@ def _support(side: int, factor: float) -> int:
     return min(side, max(COARSEST, 2 * round((side * factor - 1) / 2) + 1))
 
 
+def _told(untold: Tensor, shape: tuple[int, int]) -> Tensor:
+    """1 where the pixels of a level ``[1, 1, Y, X]`` are far from all that is untold, else 0."""
+    coarse = interpolate(untold.float(), size=shape, mode="bilinear", antialias=True) > UNTOLD
+    return 1 - max_pool2d(coarse.float(), 2 * AROUND + 1, 1, AROUND)
+
+
 def _alternate(
-    blurred: Tensor, kernel: Tensor, lam: float, noise: float, rule: KernelRule
+    blurred: Tensor, kernel: Tensor, lam: float, noise: float, rule: KernelRule, told: Tensor | None
 ) -> tuple[Tensor, Tensor, float]:
     """The iterations of one level; returns picture, kernel, and lam for the next level."""
     kh, kw = kernel.shape[-2:]
     height, width = blurred.shape[-2:]
     y = smooth_wrap(blurred, (2 * kh, 2 * kw))
     trust = trusted(blurred, (y.shape[-2], y.shape[-1]), TAPER * kh, TAPER * kw)
+    if told is not None:
+        less = trust * pad(told, (0, y.shape[-1] - width, 0, y.shape[-2] - height))
+        trust = less if less.sum() > LEAST_TRUST * trust.sum() else trust
     target = torch.fft.rfft2(trust * gradients(y))
     fit = fit_free if rule.free else fit_kernel
     image = y
@@ -156,18 +178,21 @@ def trusted(inside: Tensor, shape: tuple[int, int], taper_y: float, taper_x: flo
 
 
 def gradients(image: Tensor) -> Tensor:
-    """Periodic forward differences along Y and X: [R, 2, Y, X] from [R, 1, Y, X]."""
+    """Periodic forward differences along Y, then along X: [R, 2 C, Y, X] from [R, C, Y, X]."""
     return torch.cat([image.roll(-1, -2) - image, image.roll(-1, -1) - image], dim=1)
 
 
 def divergence(g: Tensor) -> Tensor:
     """Adjoint of :func:`gradients`."""
-    gy, gx = g[:, :1], g[:, 1:]
+    gy, gx = g.chunk(2, dim=1)
     return gy.roll(1, -2) - gy + gx.roll(1, -1) - gx
 
 
 def sharp_edges(y: Tensor, kernel: Tensor, lam: float) -> Tensor:
-    """The picture step: ``|k * x - y|^2 + lam |grad x|_0`` by half-quadratic splitting, periodic borders."""
+    """The picture step: ``|k * x - y|^2 + lam |grad x|_0`` by half-quadratic splitting, periodic borders.
+
+    Channels share their edges: what is an edge is told by the gradients of all together.
+    """
     height, width = y.shape[-2:]
     transfer = transfer_function(kernel, (height, width))
     power = transfer.abs().square()

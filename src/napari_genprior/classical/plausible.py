@@ -1,4 +1,4 @@
-"""How plausible a kernel is, judged by the picture it leads to: no truth is needed."""
+"""How plausible a kernel is, judged by the picture it leads to, and whether there is any: no truth is needed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from .known_kernel import valid_part
 
 SPARSITY = 2.0  # weight of the second term, and ...
 REACH = 32  # px, of the ghosts that are looked for: benchmarks/RESULTS.md says how they were chosen
+STEEP = 0.33  # finest_detail from which a picture is sharp
+NOISE_MARGIN = 1.2  # the noise's power may be this many times what was estimated
 TINY = 1e-12  # where there is no edge, or no residual
 
 
@@ -51,3 +53,31 @@ def sparseness(images: Tensor) -> Tensor:
     down, right = images.diff(dim=-2)[..., :-1], images.diff(dim=-1)[..., :-1, :]
     length = (down.square() + right.square()).sum(1).sqrt().flatten(1)
     return length.sum(1) / (length.norm(dim=1) * length.shape[1] ** 0.5).clamp(min=TINY)
+
+
+def is_sharp(image: Tensor, noise: float) -> bool:
+    """Whether a picture ``[1, C, Y, X]`` has so much fine detail in all directions that no shake can have blurred it.
+
+    Pictures without such detail may be sharp, too.
+    """
+    return finest_detail(image, NOISE_MARGIN * noise**2) > STEEP
+
+
+def finest_detail(image: Tensor, noise_power: float) -> float:
+    """Mean square difference of next pixels over that of next but one, noise taken off; the least of four directions.
+
+    Where a picture is smooth it is 1/4, where it is made of steps 1/2. Blur along a line smooths along that line.
+    """
+    ratios = []
+    for step in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        near, far = (
+            float(_difference(image, (times * step[0], times * step[1])).square().mean()) - 2 * noise_power
+            for times in (1, 2)
+        )
+        ratios.append(near / far if min(near, far) > 0 else 0.0)
+    return min(ratios)
+
+
+def _difference(image: Tensor, step: tuple[int, int]) -> Tensor:
+    """Each pixel less the one a step on, inside the picture."""
+    return (image - image.roll(step, (-2, -1)))[..., 2:-2, 2:-2]

@@ -17,19 +17,25 @@ from .kernel_l0 import FREE, NON_NEGATIVE, KernelRule, Level, estimate_kernel, g
 from .kernel_shape import centred, fitted, odd, trimmed
 from .known_kernel import deconvolve, strength_for
 from .plausible import implausibility
+from .seen import END
 
 
 @dataclass(frozen=True)
 class Start:
-    """How a search goes: start of the L0 weight, rule of the kernel step, support over the size that is wanted."""
+    """How a search goes: start of the L0 weight, rule of the kernel step, support over the size that is wanted, and
+    whether cut-off light takes part."""
 
     lam: float
     rule: KernelRule = NON_NEGATIVE
     room: float = 1.0
+    lights: bool = True
 
 
 FIRST = Start(8e-3)
 OTHERS = (Start(8e-3, FREE), Start(16e-3), Start(16e-3, FREE), Start(16e-3, room=1.4), Start(32e-3))  # fail elsewhere
+WITHOUT_LIGHTS = Start(16e-3, lights=False)
+OTHERS_WITHOUT = (Start(16e-3, FREE, lights=False), Start(32e-3, lights=False))
+LEAST_LIGHTS = 1e-3  # share of cut-off pixels from which these searches run too: one picture's maximum is no light
 LADDER = (21, 41, 11, 29, 15, 57, 7, 81)  # px, sizes to try, a factor of some sqrt 2 apart; the commonest first
 ROOM = 2  # px, left on each side of a found kernel for the searches after
 KERNEL_NOISE = 0.01  # an estimated kernel errs like at least this much noise, fraction of the range
@@ -73,10 +79,15 @@ def search_by_rivals(
     list of Candidate
         As they were found, one at least.
     """
-    grey = busiest(blurred.mean(dim=1, keepdim=True), REGION)
+    part = busiest(blurred, REGION)
+    grey, cut_off = part.mean(dim=1, keepdim=True), (part > 1 - END).any(dim=1, keepdim=True)
+    lit = bool(cut_off.float().mean() > LEAST_LIGHTS)
     limits = largest_kernel((grey.shape[-2], grey.shape[-1]))
     sizes = [size] if size else ladder(limits)
-    total = len(sizes) + len(others)
+    firsts = (FIRST, WITHOUT_LIGHTS) if lit else (FIRST,)
+    if lit and others:
+        others += OTHERS_WITHOUT
+    total = len(sizes) * len(firsts) + len(others)
     found: list[Candidate] = []
 
     def search(support: tuple[int, int], start: Start) -> Generator[Level, None, None]:
@@ -84,15 +95,18 @@ def search_by_rivals(
             return Level(len(found), total, level.image, level.kernel)
 
         kh, kw = (max(side, min(odd(side * start.room), most)) for side, most in zip(support, limits, strict=True))
-        kernel = yield from relay(estimate_kernel(grey, (kh, kw), start.lam, noise, start.rule), counted)
+        kernel = yield from relay(
+            estimate_kernel(grey, (kh, kw), start.lam, noise, start.rule, None if start.lights else cut_off), counted
+        )
         kernel = trimmed(kernel) if size is None else centred(fitted(kernel, size))
         image = deconvolve(grey, kernel, strength_for(max(noise, KERNEL_NOISE)))
         found.append(Candidate(kernel, image, implausibility(grey, image, kernel)))
 
     for support in sizes:
-        yield from search(support, FIRST)
-        if late():
-            return found
+        for start in firsts:
+            yield from search(support, start)
+            if late():
+                return found
     kh, kw = found[pick(found)].kernel.shape[-2:]
     support = size or (min(kh + 2 * ROOM, limits[0]), min(kw + 2 * ROOM, limits[1]))
     for start in others:
