@@ -69,15 +69,15 @@ def search_latents(
     Found
         After each round.
     """
-    grey = busiest(blurred, WINDOW).mean(1, keepdim=True)
-    noise = float(noise_std(grey))
+    part = busiest(blurred, WINDOW)
+    noise = float(noise_std(part).mean())
     factors = [PYRAMID_STEP**-level for level in range(LEVELS, -1, -1)]
     total, done = ROUNDS * LEVELS + LAST_ROUNDS, 0
     z = torch.randn(BANK, latent, generator=random).to(blurred)
     kernels = _Kernels(decode, z)
     found = None
     for factor in factors:
-        level = _Level(grey, kernels, factor, noise)
+        level = _Level(part, kernels, factor, noise)
         for number in range(ROUNDS if factor < 1 else LAST_ROUNDS):
             lam = LAM[0] * (LAM[1] / LAM[0]) ** (done / (total - 1))
             if number == 0:
@@ -102,7 +102,7 @@ class _Kernels:
         with torch.no_grad():
             kernels = decode(drawn)
         self.size = kernels.shape[-2:]
-        self.centre = _centres(kernels).mean(0)
+        self.centre = (2 * _centres(kernels).mean(0)).round() / 2  # a pixel, or between two; a mean of so few is off
 
     def support(self, factor: float) -> tuple[int, int]:
         height, width = (max(SMALLEST, round(side * factor)) for side in self.size)
@@ -119,22 +119,25 @@ class _Kernels:
 
 
 class _Level:
-    """The picture ``[1, 1, Y, X]`` at one size, and what of it stays the same from round to round."""
+    """The picture ``[1, C, Y, X]`` at one size, and what of it stays the same from round to round.
 
-    def __init__(self, grey: Tensor, kernels: _Kernels, factor: float, noise: float) -> None:
+    In colours: edges that all channels show are told from noise sooner than in their mean.
+    """
+
+    def __init__(self, part: Tensor, kernels: _Kernels, factor: float, noise: float) -> None:
         self.kernels, self.factor = kernels, factor
         if factor < 1:
-            sides = (round(grey.shape[-2] * factor), round(grey.shape[-1] * factor))
-            grey = interpolate(grey, size=sides, mode="bilinear", antialias=True)
-        height, width = grey.shape[-2:]
+            sides = (round(part.shape[-2] * factor), round(part.shape[-1] * factor))
+            part = interpolate(part, size=sides, mode="bilinear", antialias=True)
+        height, width = part.shape[-2:]
         self.starts = max(round(LEAST_STARTS / factor**2), PIXELS // (height * width))
         self.least_lam = NOISE_LAM * (noise * factor) ** 2
         kh, kw = self.support = kernels.support(factor)
-        if height >= 2 * kh and width >= 2 * kw and wraps_around(grey):
-            self.canvas, self.trust = grey, torch.ones_like(grey)
+        if height >= 2 * kh and width >= 2 * kw and wraps_around(part):
+            self.canvas, self.trust = part, torch.ones_like(part[:, :1])
         else:
-            self.canvas = smooth_wrap(grey, (2 * kh, 2 * kw))
-            self.trust = trusted(grey, (self.canvas.shape[-2], self.canvas.shape[-1]), TAPER * kh, TAPER * kw)
+            self.canvas = smooth_wrap(part, (2 * kh, 2 * kw))
+            self.trust = trusted(part, (self.canvas.shape[-2], self.canvas.shape[-1]), TAPER * kh, TAPER * kw)
         seen = self.trust * gradients(self.canvas)
         self.target, self.power = torch.fft.rfft2(seen), seen.square().sum().clamp(min=1e-12)
 
