@@ -256,3 +256,16 @@ def test_a_run_on_a_stack_is_repeated_from_its_report_and_only_on_its_input(file
     assert main(["deblur", "--from", str(report), "-o", str(again), "--quiet"]) == 2
     assert "SHA-256" in capsys.readouterr().err
     assert not again.exists()
+
+
+def test_volumes_of_a_movie_are_solved_one_by_one_and_take_their_own_arguments():
+    rng = np.random.default_rng(0)
+    movie = rng.random((2, 6, 24, 24)).astype(np.float32)
+    kernel = np.zeros((3, 3, 3))
+    kernel[1, 1, 1], kernel[0, 1, 1], kernel[2, 1, 1] = 0.5, 0.25, 0.25
+    run = gp.iter_deblur_stack(movie, "TZYX", depth="volume", kernel=kernel, voxel_um=(0.3, 0.1, 0.1))
+    first = next(run)
+    assert (first.index, first.image.shape, first.kernel.shape) == ((0,), (6, 24, 24), (3, 3, 3))
+    run.close()
+    with pytest.raises(gp.GenPriorError, match="Volumes take no kernel_size"):
+        gp.iter_deblur_stack(movie, "TZYX", depth="volume", kernel_size=5)

@@ -9,6 +9,7 @@ from collections.abc import Generator as Yields
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from ..classical.rivals import REGION
 from ..deblurring import array_hash, iter_deblur, versions
 from ..errors import InputError
 from ..result import DeblurResult, Progress, Provenance, Status, StatusCode, Verdict
-from ..settings import KnownKernelSettings
+from ..settings import KnownKernelSettings, Settings
 from .axes import Layout, lay_out
 from .result import StackProgress, StackResult
 from .shared import busiest_part, detail, in_middle, restored, smooth_over_time, within
@@ -43,7 +44,8 @@ class StackPlan:
     given : float32 array or None
         The kernels where they are known, ``[groups..., kh, kw]`` or ``[groups..., kz, kh, kw]``.
     piece : Plan
-        The wish for one piece, made for a stand-in: the pieces themselves were not looked at.
+        The wish for one plane, made for a stand-in: the pieces themselves were not looked at. Of volumes, only its
+        device and seed count.
     arguments : dict
         Of ``planning.plan``, for searches.
     """
@@ -57,7 +59,10 @@ class StackPlan:
     @property
     def sentence(self) -> str:
         """What will happen, for a person."""
-        _, _, how = self.piece.sentence.partition(", ")
+        if self.layout.depth == "volume":
+            how = f"{'unknown' if self.given is None else 'given'} kernel, on {self.piece.device}"
+        else:
+            how = self.piece.sentence.partition(", ")[2]
         return f"{self.layout.sentence}; {how}"
 
 
@@ -76,12 +81,31 @@ def plan_stack(
         raise InputError(f"The stack has data type {data.dtype}; integers or floats are needed.")
     layout = lay_out(data.shape, axes, kernels, depth)
     given = None if kernel is None else _check_kernels(kernel, layout)
-    shape = layout.piece_shape if layout.depth == "planes" else layout.piece_shape[-2:]
-    shape = tuple(min(side, REGION) if given is None else side for side in shape[:2]) + shape[2:]
-    stand_in = np.zeros(shape, np.uint8)
-    stand_in[0, 0] = 1
-    one = None if given is None else given.reshape(-1, *given.shape[-2:])[0]
-    return StackPlan(data, layout, given, planning.plan(stand_in, kernel=one, **arguments), arguments)
+    one = None if given is None else given[(0,) * len(layout.groups)]
+    shape = layout.piece_shape
+    if layout.depth == "volume":
+        _check_volume(_stand_in(shape), one, arguments)
+        arguments_2d = {name: value for name, value in arguments.items() if name in ("device", "seed")}
+        return StackPlan(data, layout, given, planning.plan(_stand_in(shape[1:]), **arguments_2d), arguments)
+    if given is None:
+        shape = (min(shape[0], REGION), min(shape[1], REGION), *shape[2:])
+    return StackPlan(data, layout, given, planning.plan(_stand_in(shape), kernel=one, **arguments), arguments)
+
+
+def _stand_in(shape: Sequence[int]) -> np.ndarray:
+    """A picture like the pieces, before any of them is read."""
+    made = np.zeros(tuple(shape), np.uint8)
+    made.flat[0] = 1
+    return made
+
+
+def _check_volume(volume: np.ndarray, kernel: np.ndarray | None, arguments: dict[str, Any]) -> None:
+    from .volumes import iter_deblur_volume
+
+    names = list(signature(iter_deblur_volume).parameters)[2:]
+    if unknown := [name for name in arguments if name not in names]:
+        raise InputError(f"Volumes take no {', '.join(unknown)}; they take: {', '.join(names)}.")
+    iter_deblur_volume(volume, kernel, **arguments).close()
 
 
 def _check_kernels(kernel: Any, layout: Layout) -> np.ndarray:
@@ -119,7 +143,8 @@ def deblur_stack(data: Any, axes: str | Sequence[str] | None = None, **arguments
     out : array-like, optional
         Takes the result instead of a new float32 array: of the stack's shape, assignable, such as a zarr array.
     **arguments
-        Of :func:`~napari_genprior.deblur`; ``budget_s`` goes for each search.
+        Of :func:`~napari_genprior.deblur`; ``budget_s`` goes for each search. Of volumes, those of
+        :func:`~.volumes.deblur_volume`.
 
     Returns
     -------
@@ -244,7 +269,7 @@ def _solve(plan: StackPlan, piece: np.ndarray, kernel: np.ndarray) -> tuple[np.n
     if plan.layout.depth == "volume":
         from .volumes import iter_deblur_volume
 
-        found = drain(iter_deblur_volume(piece, kernel, **plan.arguments))
+        found = drain(iter_deblur_volume(piece, kernel, **{**plan.arguments, "method": "known-kernel"}))
         return found.image, found.verdict
     settings = plan.piece.settings
     if not isinstance(settings, KnownKernelSettings):
@@ -272,9 +297,10 @@ def _together(kernels: dict[Index, np.ndarray], groups: Index) -> np.ndarray:
 
 def _provenance(plan: StackPlan, input_sha256: str, started: datetime, seconds: float) -> Provenance:
     made = plan.piece
+    volume = plan.layout.depth == "volume"
     return Provenance(
-        method=made.method.name,
-        settings=made.settings.model_dump(mode="json"),
+        method=plan.arguments.get("method", "auto") if volume else made.method.name,
+        settings=_plain(plan.arguments.get("settings")) if volume else made.settings.model_dump(mode="json"),
         arguments={
             "axes": plan.layout.axes,
             "kernels": plan.layout.kernels,
@@ -282,6 +308,7 @@ def _provenance(plan: StackPlan, input_sha256: str, started: datetime, seconds: 
             "kernel_size": "auto" if made.kernel_size is None else list(made.kernel_size),
             "kernel_sha256": None if plan.given is None else array_hash(plan.given),
             "budget_s": made.budget_s,
+            **({"voxel_um": plan.arguments.get("voxel_um")} if volume else {}),
         },
         seed=made.seed,
         device=str(made.device),
@@ -293,3 +320,7 @@ def _provenance(plan: StackPlan, input_sha256: str, started: datetime, seconds: 
         started=started.isoformat(timespec="seconds"),
         seconds=round(seconds, 3),
     )
+
+
+def _plain(settings: Any) -> dict[str, Any]:
+    return settings.model_dump(mode="json") if isinstance(settings, Settings) else dict(settings or {})
