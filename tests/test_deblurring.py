@@ -152,6 +152,8 @@ def test_bad_pictures_are_refused_at_the_call(name):
         ({"kernel_size": "large"}, "kernel_size"),
         ({"kernel_size": 7.5}, "kernel_size"),
         ({"kernel_size": (3, 4, 5)}, "kernel_size"),
+        ({"kernel_size": 9, "kernel_prior": "motion-28"}, "motion-28 has kernels of one size"),
+        ({"kernel_size": 9, "method": "generator", "image_prior": "digits-28"}, "motion-28 has kernels of one size"),
         ({"restarts": 3}, "takes no restarts"),
         ({"image_prior": "faces-64"}, "takes no image_prior"),
         ({"settings": {"nonsense": 1}}, "Unknown setting 'nonsense'"),

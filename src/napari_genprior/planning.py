@@ -112,9 +112,15 @@ def check_wish(
         raise InputError(f"seed must be an integer from 0 to 2^63 - 1; got {seed!r}.")
     if budget_s is not None and not (isinstance(budget_s, int | float) and 0 < budget_s < float("inf")):
         raise InputError(f"budget_s must be a number of seconds > 0, or None for no limit; got {budget_s!r}.")
+    checked = chosen.settings.checked(values)
+    if size is not None and getattr(checked, "kernel_prior", None):
+        raise InputError(
+            f"The kernel prior {checked.kernel_prior} has kernels of one size; got kernel_size={kernel_size}. "
+            "Leave it 'auto', or choose a kernel prior of another size."
+        )
     return Wish(
         method=chosen,
-        settings=chosen.settings.checked(values),
+        settings=checked,
         kernel=given,
         kernel_size=size,
         seed=int(seed),
