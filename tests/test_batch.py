@@ -159,6 +159,42 @@ def test_inputs_and_files_of_others_are_never_written_over(pictures, tmp_path):
     assert (other / "p01.png").read_bytes() == b"mine"
 
 
+def test_stacks_keep_their_axes_and_share_a_kernel(pictures, out):
+    import tifffile
+
+    movie = np.stack([read_image(pictures / f"p0{number}.png") for number in range(3)])
+    tifffile.imwrite(pictures / "movie.tif", movie, imagej=True, metadata={"axes": "TYX"})
+    np.save(pictures / "unnamed.npy", movie)
+    found = {entry.name: entry for entry in gp.batch(pictures, out, kernel=KERNEL)}
+    with tifffile.TiffFile(out / "movie.tif") as tiff:
+        assert tiff.series[0].axes == "TYX"
+        restored = tiff.asarray()
+    assert restored.dtype == np.uint8
+    expected = gp.deblur_stack(movie, "TYX", kernel=KERNEL).image
+    np.testing.assert_array_equal(restored, np.clip(np.rint(expected), 0, 255).astype(np.uint8))
+    assert found["unnamed.npy"].state == "failed"
+    assert "several ways" in found["unnamed.npy"].reason
+    # told what the axes are; the arguments differ now, so all is done again
+    again = gp.batch(pictures / "unnamed.npy", out, kernel=KERNEL, resume=True, axes="TYX")
+    assert again[0].state == "done"
+    np.testing.assert_array_equal(read_image(out / "unnamed.npy"), restored)
+
+
+def test_zarr_goes_from_folder_to_folder_and_is_replaced_when_it_changed(pictures, out):
+    zarr = pytest.importorskip("zarr")
+    picture = read_image(pictures / "p00.png")
+    array = zarr.open(pictures / "large.zarr", mode="w", shape=picture.shape, chunks=(16, 16), dtype="u1")
+    array[:] = picture
+    [entry] = [entry for entry in gp.batch(pictures, out, kernel=KERNEL) if entry.name == "large.zarr"]
+    assert entry.state == "done", entry.reason
+    first = zarr.open(out / "large.zarr", mode="r")["0"][:]
+    assert next(gp.iter_batch(pictures, out, kernel=KERNEL, resume=True)).total == 0
+    array[:] = 255 - picture
+    gp.batch(pictures, out, kernel=KERNEL, resume=True)
+    assert [entry["name"] for entry in entries(out)][5:] == ["large.zarr"]
+    assert not np.array_equal(zarr.open(out / "large.zarr", mode="r")["0"][:], first)
+
+
 def test_what_cannot_work_is_refused_before_anything_is_read(pictures, out, tmp_path):
     for arguments, said in (
         ({"method": "no-such"}, "Unknown method"),

@@ -9,6 +9,7 @@ import click
 
 from .arguments import chosen, wish_options
 from .base import complain, follow, genprior
+from .stack import stack_options
 
 SHOWN = 3  # failed files that the last line names
 
@@ -20,6 +21,7 @@ SHOWN = 3  # failed files that the last line names
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes on this machine.")
 @click.option("--cluster", metavar="ADDRESS", help="Dask scheduler (tcp://host:8786) whose workers do the work.")
 @wish_options
+@stack_options
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def batch(
     sources: tuple[str, ...],

@@ -23,7 +23,8 @@ from ..errors import DeviceError, InputError
 from ..io import READABLE
 from ..result import Progress
 from ..zoo.store import load_prior
-from .files import Task, do, file_hash
+from .files import OF_STACKS, Task, do, file_hash, size_and_time
+from .lazy import is_zarr
 from .manifest import Entry, Manifest, free_names
 
 Sources = str | Path | Iterable[str | Path]
@@ -94,7 +95,9 @@ def iter_batch(
     cluster : str, optional
         Address of a Dask scheduler (``tcp://host:8786``), whose workers do it instead of this machine.
     **arguments
-        Of :func:`napari_genprior.deblur`, the same for all files.
+        Of :func:`napari_genprior.deblur`, the same for all files; for stacks also ``axes``, ``kernels`` and
+        ``depth`` of :func:`napari_genprior.deblur_stack`. Zarr, and TIFF of more than 4096 pixels, go by tiles, as
+        :func:`napari_genprior.deblur_large` has it.
 
     Yields
     ------
@@ -137,7 +140,7 @@ def find_inputs(sources: Sources, output: Path) -> list[Path]:
     found: dict[Path, None] = {}
     for source in [sources] if isinstance(sources, str | Path) else sources:
         path = _absolute(source)
-        if path.is_dir():
+        if path.is_dir() and not is_zarr(path):
             matches = [each for each in sorted(path.iterdir()) if _is_picture(each)]
         elif not path.exists() and has_magic(str(source)):
             every = map(Path, sorted(glob(str(path), recursive=True)))  # noqa: PTH207 (the pattern is absolute)
@@ -161,7 +164,10 @@ def _absolute(path: str | Path) -> Path:
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in READABLE and not path.name.startswith(".") and path.is_file()
+    if path.name.startswith("."):
+        return False
+    suffix = path.suffix.lower()
+    return (suffix in READABLE and path.is_file()) or (suffix == ".zarr" and path.is_dir())
 
 
 def _lies_in(path: Path, folder: Path) -> bool:
@@ -170,7 +176,7 @@ def _lies_in(path: Path, folder: Path) -> bool:
 
 def _asked(arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments, checked, as plain values to compare. Where it runs (device) changes nothing worth another run."""
-    wish = planning.check_wish(**arguments)
+    wish = planning.check_wish(**{name: value for name, value in arguments.items() if name not in OF_STACKS})
     names = {field: getattr(wish.settings, field, None) for field in ("image_prior", "kernel_prior")}
     return {
         "method": wish.method.name,
@@ -179,6 +185,7 @@ def _asked(arguments: dict[str, Any]) -> dict[str, Any]:
         "kernel_sha256": None if wish.kernel is None else array_hash(wish.kernel),
         "seed": wish.seed,
         "budget_s": wish.budget_s,
+        "stack": {name: arguments[name] for name in OF_STACKS if name in arguments},
         "priors": {field: load_prior(name).card.sha256 for field, name in names.items() if name},
     }
 
@@ -241,8 +248,7 @@ def _is_done(task: Task, manifest: Manifest) -> bool:
     if entry is None or not entry.done or entry.arguments != task.asked or not manifest.intact(entry):
         return False
     try:
-        now = task.input.stat()
-        untouched = (now.st_size, now.st_mtime_ns) == (entry.bytes, entry.mtime_ns)
+        untouched = size_and_time(task.input) == (entry.bytes, entry.mtime_ns)
         return untouched or file_hash(task.input) == entry.sha256
     except OSError:
         return True  # the file is gone, its result is not

@@ -20,9 +20,11 @@ from distributed.scheduler import KilledWorker
 from .. import __version__
 from .._generators import drain
 from ..errors import DeviceError, GenPriorError
+from ..result import Progress
 from ..zoo.card import read_card
-from ..zoo.store import PRIORS, add_folder, paths, user_folder
-from .files import Loaded, Solved, Task, failed, load, solve, store
+from ..zoo.store import PRIORS, add_folder, readable, user_folder
+from .files import Loaded, Solved, Task, do, failed, load, solve, store
+from .lazy import Lazy
 from .manifest import Entry
 
 ANSWER_S = 20  # for the scheduler to answer
@@ -30,8 +32,8 @@ AHEAD = 2  # pictures on their way for each thread of the workers, so that none 
 PICTURE_FIELDS = ("image_prior", "kernel_prior")
 
 
-def on_cluster(tasks: list[Task], address: str) -> Yields[Entry, None, None]:
-    """Finished files, in any order.
+def on_cluster(tasks: list[Task], address: str) -> Yields[Entry | Progress, None, None]:
+    """Finished files, in any order. Large pictures are done here, tile by tile, at the end.
 
     Raises
     ------
@@ -50,7 +52,8 @@ def on_cluster(tasks: list[Task], address: str) -> Yields[Entry, None, None]:
         _same_version(client)
         models = models_for(tasks[0].arguments)
         client.register_plugin(Models(models))
-        waiting, running = deque(tasks), dict[Future, tuple[Task, Loaded]]()
+        waiting = deque(task for task in tasks if not task.large)
+        running = dict[Future, tuple[Task, Loaded]]()
         finished = as_completed(loop=client.loop, raise_errors=False)
         while waiting or running:
             while waiting and len(running) < max(AHEAD, AHEAD * sum(client.nthreads().values())):
@@ -60,23 +63,26 @@ def on_cluster(tasks: list[Task], address: str) -> Yields[Entry, None, None]:
                 except Exception as error:
                     yield failed(task, error)
                     continue
-                future = _submit(client, loaded.image, by_name(task.arguments))
+                future = _submit(client, loaded, by_name(task.arguments))
                 running[future] = task, loaded
                 finished.add(future)
             if running:
                 future = next(finished)
                 yield _outcome(future, *running.pop(future), address)
+    for task in tasks:
+        if task.large:
+            yield (yield from do(task))
 
 
-def _submit(client: Client, image: np.ndarray, arguments: dict[str, Any]) -> Future:
+def _submit(client: Client, loaded: Loaded, arguments: dict[str, Any]) -> Future:
     """The picture is part of the task, which the scheduler keeps: scattered to a worker it would die with that."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sending large graph")
-        return client.submit(_solve, image, arguments, pure=False)
+        return client.submit(_solve, loaded.image, loaded.stack, arguments, pure=False)
 
 
-def _solve(image: np.ndarray, arguments: dict[str, Any]) -> Solved:
-    return drain(solve(image, arguments))
+def _solve(image: np.ndarray, stack: Lazy | None, arguments: dict[str, Any]) -> Solved:
+    return drain(solve(image, stack, arguments))
 
 
 def _outcome(future: Future, task: Task, loaded: Loaded, address: str) -> Entry:
@@ -92,7 +98,7 @@ def _outcome(future: Future, task: Task, loaded: Loaded, address: str) -> Entry:
     solved: Solved = future.result()
     provenance = solved.report["provenance"]
     for field, sha256 in task.asked["priors"].items():
-        if provenance["arguments"].get(f"{field}_sha256") != sha256:
+        if provenance["arguments"].get(f"{field}_sha256", sha256) != sha256:
             raise DeviceError(f"A worker at {address} used another {field} than this machine has of that name.")
     return store(task, loaded, solved, provenance["seconds"])
 
@@ -118,8 +124,8 @@ def models_for(arguments: dict[str, Any]) -> dict[str, bytes]:
     """
     asked = {str(name) for name in _named(arguments).values()}
     cards = [Path(name) for name in asked if name.endswith(".json")]
-    for path in paths():
-        if path.parent == user_folder() and (path.stem in asked or read_card(path).kind not in PRIORS):
+    for path, card in readable():
+        if path.parent == user_folder() and (card.name in asked or card.kind not in PRIORS):
             cards.append(path)
     found = {}
     for path in cards:

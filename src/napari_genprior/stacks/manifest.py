@@ -137,7 +137,7 @@ class Manifest:
         """Whether the outputs of an entry are there, as long as they were written."""
         for role, name in entry.outputs.items():
             path = self.folder / name
-            if not path.is_file() or path.stat().st_size != entry.sizes[role]:
+            if not path.exists() or size_of(path) != entry.sizes[role]:
                 return False
         return True
 
@@ -153,6 +153,8 @@ class Manifest:
                 if (self.folder / part).exists():
                     target = self.folder / entry.outputs[role]
                     target.parent.mkdir(exist_ok=True)
+                    if target.is_dir():  # Zarr; only files are replaced as they are renamed
+                        shutil.rmtree(target)
                     (self.folder / part).replace(target)
         except OSError as error:
             raise FileError(f"Cannot write to {self.folder}: {error.strerror or error}.") from error
@@ -198,6 +200,12 @@ class Manifest:
                 file.write(line.encode())
         except OSError as error:
             raise FileError(f"Cannot write {self.path}: {error.strerror or error}. What it holds is kept.") from error
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder (Zarr)."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def free_names(inputs: Iterable[Path], entries: dict[str, Entry]) -> dict[Path, str]:
