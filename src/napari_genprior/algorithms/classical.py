@@ -54,11 +54,11 @@ def classical(problem: Problem) -> Recipe:
     return Solution(image, kernel, chosen=best, rivals=[(each.kernel, each.against) for each in found])
 
 
-def known_kernel(problem: Problem) -> Recipe:
-    """Picture for a given kernel."""
+def known_kernel(problem: Problem, least_noise: float = LEAST_NOISE) -> Recipe:
+    """Picture for a given kernel; of one that was estimated, ``least_noise`` is :data:`KERNEL_NOISE`."""
     s, blurred = problem.settings, problem.blurred
     assert isinstance(s, KnownKernelSettings)
     assert problem.kernel is not None
     yield Snapshot(0, 1, "picture", blurred, problem.kernel)
-    noise = max(float(noise_std(blurred).mean()), LEAST_NOISE)
+    noise = max(float(noise_std(blurred).mean()), least_noise)
     return Solution(final_picture(blurred, problem.kernel, noise, s), problem.kernel)

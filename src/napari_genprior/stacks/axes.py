@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, shown
 
 Kernels = Literal["one", "channel", "frame", "plane"]
 Depth = Literal["planes", "volume"]
@@ -147,24 +147,38 @@ def interpret(shape: Sequence[int], names: str | Sequence[str] | None = None) ->
         The names do not fit the array, or several readings are possible: the message lists them.
     """
     shape = tuple(int(n) for n in shape)
-    known = [""] * len(shape) if names is None else [_letter(name) for name in names]
+    known = _known(shape, names)
     size = f"An array of shape {shape}"
     if names is not None and len(known) != len(shape):
-        raise InputError(f"{size} has {len(shape)} axes, its names {names!r} are {len(known)}; one per axis is needed.")
+        raise InputError(
+            f"{size} has {len(shape)} axes, its names {shown(names)} are {len(known)}; one per axis is needed."
+        )
     twice = sorted({axis for axis in known if axis and known.count(axis) > 1})
     if twice:
-        raise InputError(f"Axis {', '.join(twice)} is named twice in {names!r}; each name may stand once.")
-    readings = _readings(shape, known)
-    if len(readings) == 1:
-        return readings[0]
-    if not readings:
-        given = "" if names is None else f" cannot have the axes {names!r}: it"
+        raise InputError(f"Axis {', '.join(twice)} is named twice in {shown(names)}; each name may stand once.")
+    found = _readings(shape, known)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        given = "" if names is None else f" cannot have the axes {shown(names)}: it"
         raise InputError(
             f"{size}{given} needs Y and X of {LEAST_SIDE} px or more, besides them at most T (time), C (channel), "
             f"Z (depth), and S (colour, {COLOURS[0]} or {COLOURS[1]} samples); name each axis, such as axes='TCYX'."
         )
-    options = "; ".join(f"{axes!r} ({_told(axes, shape)})" for axes in readings)
-    raise InputError(f"{size} can be read in several ways: {options}. Say which: axes={readings[0]!r}, for example.")
+    options = "; ".join(f"{axes!r} ({told(axes, shape)})" for axes in found)
+    raise InputError(f"{size} can be read in several ways: {options}. Say which: axes={found[0]!r}, for example.")
+
+
+def readings(shape: Sequence[int], names: str | Sequence[str] | None = None) -> list[str]:
+    """All that :func:`interpret` would choose from, the usual first; none where the names do not fit."""
+    shape = tuple(int(n) for n in shape)
+    known = _known(shape, names)
+    return _readings(shape, known) if len(known) == len(shape) else []
+
+
+def told(axes: str, shape: Sequence[int]) -> str:
+    """A reading in words: "3 frames of 512x512 px"."""
+    return Layout(axes, tuple(shape)).sentence.partition(", ")[0]
 
 
 def lay_out(
@@ -186,7 +200,7 @@ def lay_out(
     """
     for name, value, allowed in (("kernels", kernels, get_args(Kernels)), ("depth", depth, get_args(Depth))):
         if value not in allowed:
-            raise InputError(f"{name} must be one of {', '.join(allowed)}; got {value!r}.")
+            raise InputError(f"{name} must be one of {', '.join(allowed)}; got {shown(value)}.")
     letters = interpret(shape, axes)
     layout = Layout(letters, tuple(int(n) for n in shape), kernels, depth)  # type: ignore[arg-type]  # checked above
     if depth == "volume" and ("Z" not in letters or "S" in letters):
@@ -198,6 +212,10 @@ def lay_out(
         others = ", ".join(filter(None, ("'one'", free, "'plane'")))
         raise InputError(f"kernels={kernels!r} needs a {wanted} axis; the axes {letters} have none. Allowed: {others}.")
     return layout
+
+
+def _known(shape: tuple[int, ...], names: str | Sequence[str] | None) -> list[str]:
+    return [""] * len(shape) if names is None else [_letter(name) for name in names]
 
 
 def _letter(name: object) -> str:
@@ -223,10 +241,10 @@ def _readings(shape: tuple[int, ...], known: Sequence[str]) -> list[str]:
         if _fits(axes, shape) and all(want in ("", axis) for want, axis in zip(known, axes, strict=True))
     ]
     # along an axis of length 1 nothing depends on its name: the first will do
-    told: dict[tuple[str, ...], str] = {}
+    different: dict[tuple[str, ...], str] = {}
     for reading in fitting:
-        told.setdefault(tuple(axis for axis, n in zip(reading, shape, strict=True) if n > 1), reading)
-    return list(told.values())
+        different.setdefault(tuple(axis for axis, n in zip(reading, shape, strict=True) if n > 1), reading)
+    return list(different.values())
 
 
 def _fits(axes: str, shape: tuple[int, ...]) -> bool:
@@ -234,11 +252,6 @@ def _fits(axes: str, shape: tuple[int, ...]) -> bool:
     side = dict(zip(axes, shape, strict=True))
     large = min(side.get("Y", 0), side.get("X", 0)) >= LEAST_SIDE
     return large and min(shape) > 0 and ("S" not in side or side["S"] in COLOURS)
-
-
-def _told(axes: str, shape: tuple[int, ...]) -> str:
-    """A reading in words."""
-    return Layout(axes, shape).sentence.partition(", ")[0]
 
 
 def _count(n: int, word: str) -> str:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
 from scipy import ndimage
 
-from .._tensors import Intensity, to_image, to_tensor
-from ..algorithms.classical import LEAST_NOISE
-from ..algorithms.final import final_picture
+from .._generators import drain
+from .._tensors import Intensity, to_tensor
+from ..algorithms.classical import known_kernel
 from ..classical.known_kernel import noise_std
 from ..classical.rivals import KERNEL_NOISE, REGION, busiest_place
+from ..deblurring import run
 from ..errors import InputError
-from ..result import Status, StatusCode, Verdict
+from ..planning import plan
+from ..result import Verdict
 from ..settings import KnownKernelSettings
-from ..verdict import judge
 
 ALIKE = 4  # power of the correlation: from 0.8 down, a neighbour hardly counts
 
@@ -57,13 +60,12 @@ def restored(
 
     ``given`` says that the user vouches for the kernel, else it is estimated and errs.
     """
-    intensity = Intensity.of(plane[..., :3] if plane.ndim == 3 else plane)
-    blurred = to_tensor(plane, intensity, device)
-    k = torch.from_numpy(kernel)[None, None].to(device)
-    noise = max(float(noise_std(blurred).mean()), LEAST_NOISE if given else KERNEL_NOISE)
-    image = final_picture(blurred, k, noise, settings)
-    verdict = judge(blurred, image, k, Status(StatusCode.DONE, ""), kernel_given=given)
-    return to_image(image, intensity, plane), verdict
+    chosen = settings.model_dump(include=set(KnownKernelSettings.model_fields))
+    made = plan(plane, "known-kernel", kernel=kernel, settings=chosen, device=str(device))
+    if not given:
+        made = replace(made, method=replace(made.method, recipe=partial(known_kernel, least_noise=KERNEL_NOISE)))
+    result = drain(run(made))
+    return result.image, result.verdict
 
 
 def in_middle(kernel: np.ndarray) -> np.ndarray:

@@ -194,8 +194,9 @@ def run_stack(plan: StackPlan, out: Any = None) -> Yields[StackProgress, None, S
     blank: list[Index] = []
     done = 0
     # kernels of frames are smoothed over time: those are all searched before the first is used
+    found: dict[Index, Verdict | None]
     for together in [groups] if layout.kernels == "frame" and plan.given is None else [[group] for group in groups]:
-        telling = {}
+        found = {}
         for group in together:
             if plan.given is not None:
                 kernels[group] = plan.given[group]
@@ -203,7 +204,7 @@ def run_stack(plan: StackPlan, out: Any = None) -> Yields[StackProgress, None, S
             search = _Search(plan, list(layout.members(group)))
             for progress in search.run():
                 yield replace(progress, step=done + round(SEARCH * progress.fraction), total=total, group=group)
-            kernels[group], telling[group] = in_middle(search.kernel), search.telling
+            kernels[group], found[group] = in_middle(search.kernel), search.verdict
             done += SEARCH
         if plan.given is None and layout.kernels == "frame":
             kernels = dict(zip(together, smooth_over_time([kernels[group] for group in together]), strict=True))
@@ -221,7 +222,7 @@ def run_stack(plan: StackPlan, out: Any = None) -> Yields[StackProgress, None, S
                 layout.put(image, index, result)
                 stage = f"{_word(layout)} {solved} of {count}"
                 yield StackProgress(done, total, stage, result, kernels[group], index=index, group=group)
-            verdicts[group] = _of_group(judged, telling.get(group))
+            verdicts[group] = _of_group(judged, found.get(group))
     provenance = _provenance(plan, digest.hexdigest(), started, time.perf_counter() - clock)
     status = Status(StatusCode.DONE, "The run went through to its end.")
     logger.info("%s (%.1f s)", plan.sentence, provenance.seconds)
@@ -235,6 +236,7 @@ class _Search:
         self.plan, self.members = plan, members
         self.telling = members[0]
         self.kernel = np.ones((1, 1), np.float32)
+        self.verdict: Verdict | None = None
 
     def run(self) -> Yields[StackProgress, None, None]:
         take, data = self.plan.layout.take, self.plan.data
@@ -251,7 +253,7 @@ class _Search:
                 p = next(search)
                 yield StackProgress(p.step, p.total, p.stage, None, p.kernel, p.losses)
         except StopIteration as end:
-            self.kernel = end.value.kernel
+            self.kernel, self.verdict = end.value.kernel, end.value.verdict
         finally:
             search.close()
 
@@ -281,12 +283,17 @@ def _word(layout: Layout) -> str:
     return "volume" if layout.depth == "volume" else "plane"
 
 
-def _of_group(judged: dict[Index, Verdict], telling: Index | None) -> Verdict:
+def _of_group(judged: dict[Index, Verdict], found: Verdict | None) -> Verdict:
+    """The verdict of the search, or of a given kernel's first piece; and for how many pieces it serves."""
     if not judged:
         return Verdict(False, "All pictures of this group are constant.", {})
-    best = next(iter(judged.values())) if telling is None else judged[telling]
-    improved = sum(verdict.improved for verdict in judged.values())
-    return replace(best, figures={**best.figures, "pieces": len(judged), "improved": improved})
+    verdict = found or next(iter(judged.values()))
+    improved = sum(each.improved for each in judged.values())
+    figures = {**verdict.figures, "pieces": len(judged), "improved": improved}
+    if verdict.improved and not improved:
+        first = next(iter(judged.values()))
+        return replace(first, figures=figures)
+    return replace(verdict, figures=figures)
 
 
 def _together(kernels: dict[Index, np.ndarray], groups: Index) -> np.ndarray:
