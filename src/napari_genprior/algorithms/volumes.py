@@ -5,34 +5,39 @@ Blind, the kernel is that of most evidence among simulated microscopes, moved on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Generator as Yields
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from itertools import product
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool3d
 
 from .._generators import drain
-from .._tensors import half_spectrum_weights, seeded
+from .._tensors import half_spectrum_weights
 from ..blur import optics
 from ..classical.volumes import (
     LUCY_SHARE,
     TAIL,
     Noise,
     Solve,
+    VolumeState,
     Weights,
     least_variation,
+    misfit_of,
     richardson_lucy,
     strength_for,
     volume_noise,
     wiener,
 )
-from ..errors import InputError
 from ..forward.volumes import (
-    SPACE,
     Canvas,
     Sides,
     apply_transfer,
     differences,
+    goes_round,
     margin_for,
     on_canvas,
     sides_of,
@@ -42,17 +47,20 @@ from ..forward.volumes import (
 from ..nets.linear import LinearGenerator
 from ..settings import VolumeSettings
 from ..solvers.lbfgs import lbfgs
+from ..zoo.projection import device_of
 from ..zoo.store import Generator
 from .base import Problem, Recipe, Snapshot, Solution
 
 REGION: Sides = (32, 72, 72)  # voxels in which the kernel is sought, where there is most detail
 TRIAL_STEPS = 12  # of the splitting, to compare kernels
+SPREADS = (0.25, 0.15, 0.1)  # of microscopes near the best ones so far, turn by turn
+VARIANTS = 8  # a turn
 FINALISTS = 3
-ROUNDS = 5  # of volume and kernel in turn
+ROUNDS = 0  # of volume and kernel in turn
 KERNEL_STEPS = 6  # of L-BFGS a round
 CLASSES = 8  # of slopes, in the evidence
 FLAT = 1e-4  # working units; no slope counts as less
-HOLD = 1.0  # of the latent's log-density beside the evidence
+HOLD = 300.0  # weight of the latent's log-density: the evidence is approximate, and 1 leaves what microscopes do
 
 
 @dataclass(frozen=True)
@@ -72,37 +80,38 @@ class Scene:
 def scene_of(blurred: Tensor, weights: Weights, margin: Sides, smoothing: float) -> Scene:
     """A blurred volume ``[1, 1, Z, Y, X]`` on its canvas."""
     noise = volume_noise(blurred)
-    return Scene(
-        on_canvas(blurred, margin), noise, weights, smoothing * strength_for(noise.typical(blurred) ** 0.5)
-    )
+    variance = noise.typical(blurred)
+    z, y, x = (0 if wraps else m for wraps, m in zip(goes_round(blurred, variance), margin, strict=True))
+    return Scene(on_canvas(blurred, (z, y, x)), noise, weights, smoothing * strength_for(variance**0.5))
 
 
 def known_kernel(problem: Problem, weights: Weights) -> Recipe:
     """The volume for a given kernel, by the solver that the settings name."""
     s, kernel = problem.settings, problem.kernel
-    assert isinstance(s, VolumeSettings) and kernel is not None
+    assert isinstance(s, VolumeSettings)
+    assert kernel is not None
     scene = scene_of(problem.blurred, weights, margin_for(kernel, TAIL), s.smoothing)
     volume = yield from _final(scene, kernel, s)
     return Solution(volume, kernel)
 
 
-def _final(scene: Scene, kernel: Tensor, s: VolumeSettings) -> Recipe:
+def _final(scene: Scene, kernel: Tensor, s: VolumeSettings, done: int = 0) -> Yields[Snapshot, None, Tensor]:
+    """Yields snapshots with the misfit so far, the last with that of what is returned, ``[1, 1, Z, Y, X]``."""
     canvas, transfer = scene.canvas, transfer_function(kernel, scene.canvas.sides)
-    if s.solver == "wiener":
-        yield Snapshot(0, 1, "volume", canvas.cut(canvas.data), kernel)
-        return canvas.cut(wiener(canvas, transfer, scene.noise, scene.weights)).clamp(min=0)
-    solve: Solve
     arguments = (canvas, transfer, scene.noise, scene.weights)
-    if s.solver == "richardson-lucy":
+    solve: Solve | list[VolumeState]
+    if s.solver == "wiener":
+        volume = wiener(*arguments).clamp(min=0)
+        solve = [VolumeState(1, volume, misfit_of(canvas, apply_transfer(volume, transfer), scene.noise))]
+    elif s.solver == "richardson-lucy":
         solve = richardson_lucy(*arguments, strength=LUCY_SHARE * scene.strength, steps=s.steps)
     else:
         solve = least_variation(*arguments, strength=scene.strength, steps=s.steps)
-    state = None
     for state in solve:
+        volume = canvas.cut(state.canvas)
         losses = {"misfit": torch.tensor([state.misfit])}
-        yield Snapshot(state.step, s.steps, "volume", canvas.cut(state.canvas), kernel, losses)
-    assert state is not None
-    return canvas.cut(state.canvas)
+        yield Snapshot(done + state.step, done + s.steps, "volume", volume, kernel, losses)
+    return volume
 
 
 def blind(problem: Problem, weights: Weights) -> Recipe:
@@ -114,76 +123,106 @@ def blind(problem: Problem, weights: Weights) -> Recipe:
     and latent take turns, each lowering the same figure.
     """
     s, prior = problem.settings, problem.kernel_prior
-    assert isinstance(s, VolumeSettings) and prior is not None
+    assert isinstance(s, VolumeSettings)
+    assert prior is not None
     depth, height, width = prior.card.size
     part = busiest(problem.blurred, REGION)
     scene = scene_of(part, weights, (depth - 1, height - 1, width - 1), s.smoothing)
-    candidates = starts(prior, s.starts, problem.seed, part.device)
-    total = len(candidates) + FINALISTS * ROUNDS
-    scored = []
-    for number, latent in enumerate(candidates):
-        kernel = prior.decode(latent)
-        yield Snapshot(number, total, f"kernel, start {number + 1} of {len(candidates)}", problem.blurred, kernel)
-        volume = _trial(scene, kernel, TRIAL_STEPS)
-        scored.append((against(scene, volume, kernel), latent, volume))
-    scored.sort(key=lambda each: each[0])
-    found: list[tuple[float, Tensor]] = []
-    for rank, (score, latent, volume) in enumerate(scored[:FINALISTS]):
-        best = (score, prior.decode(latent))
-        for turn in range(ROUNDS):
-            step = len(candidates) + rank * ROUNDS + turn
-            losses = {"against": torch.tensor([best[0]])}
-            yield Snapshot(step, total, f"kernel, search {rank + 1} of {FINALISTS}", problem.blurred, best[1], losses)
-            latent = _kernel_step(scene, volume, prior, latent)
-            kernel = prior.decode(latent)
-            volume = _trial(scene, kernel, TRIAL_STEPS)
-            best = min(best, (against(scene, volume, kernel), kernel), key=lambda each: each[0])
-        found.append(best)
-    chosen = min(range(len(found)), key=lambda i: found[i][0])
-    kernel = found[chosen][1]
+    rng = np.random.default_rng(problem.seed)
+    total = s.starts + len(SPREADS) * VARIANTS + FINALISTS * ROUNDS
+    found: list[Candidate] = []
+
+    def shown(stage: str) -> Snapshot:
+        kernel = found[0].kernel if found else None
+        return Snapshot(tried, total + s.steps, f"kernel, {stage}", problem.blurred, kernel)
+
+    for tried in range(s.starts + len(SPREADS) * VARIANTS):
+        yield shown(f"microscope {tried + 1}")
+        turn = (tried - s.starts) // VARIANTS
+        near = found[(tried - s.starts) % min(FINALISTS, len(found))] if turn >= 0 else None
+        optic, kernel = drawn(rng, prior, near, SPREADS[turn])
+        volume = _trial(scene, kernel)
+        found = sorted([*found, Candidate(against(scene, volume, kernel), kernel, optic, volume)], key=_figure)
+    found = found[:FINALISTS]
+    for rank, turn in product(range(len(found)), range(ROUNDS)):
+        tried = total - FINALISTS * ROUNDS + rank * ROUNDS + turn
+        yield shown(f"search {rank + 1} of {len(found)}")
+        kernel = _kernel_step(scene, found[rank].volume, prior, found[rank].kernel)
+        volume = _trial(scene, kernel)
+        better = Candidate(against(scene, volume, kernel), kernel, None, volume)
+        found[rank] = min(found[rank], better, key=_figure)
+    chosen = min(range(len(found)), key=lambda rank: found[rank].against)
+    kernel = found[chosen].kernel
     whole = scene_of(problem.blurred, weights, margin_for(kernel, TAIL), s.smoothing)
-    volume = yield from _final(whole, kernel, s)
-    return Solution(volume, kernel, chosen=chosen, rivals=[(each, figure) for figure, each in found])
+    volume = yield from _final(whole, kernel, s, total)
+    return Solution(volume, kernel, chosen=chosen, rivals=[(each.kernel, each.against) for each in found])
 
 
-def starts(prior: Generator, count: int, seed: int, device: torch.device) -> list[Tensor]:
-    """Latents ``[1, latent]`` to begin at: of simulated microscopes in focus, one of them the generator's mean."""
-    depth, height, _ = prior.card.size
-    rng, found = np.random.default_rng(seed), [torch.zeros(1, prior.card.latent, device=device)]
-    while len(found) < count:
-        try:
-            microscope = optics.random_microscope(rng, height)
-            step = optics.random_step_nm(rng, microscope)
-            sides = (depth, height, height)
-            drawn = optics.microscope_psf_3d(
-                shape=sides, step_z_nm=step, **{**vars(microscope), "defocus_um": 0.0}
-            )
-        except InputError:  # psfmodels is not installed
-            drawn_latents = torch.randn(count - len(found), prior.card.latent, generator=seeded(seed)) / 2
-            return found + [latent[None].to(device) for latent in drawn_latents]
-        assert isinstance(prior.net, LinearGenerator)
-        found.append(prior.net.encode(torch.from_numpy(drawn)[None, None].to(device))[0])
-    return found
+@dataclass(frozen=True)
+class Candidate:
+    """A kernel, what speaks against it, the microscope and distance of planes (nm) it is of, and its canvas."""
+
+    against: float
+    kernel: Tensor
+    optic: tuple[optics.Microscope, float] | None
+    volume: Tensor
+
+
+def _figure(candidate: Candidate) -> float:
+    return candidate.against
+
+
+def drawn(
+    rng: np.random.Generator, prior: Generator, near: Candidate | None, spread: float
+) -> tuple[tuple[optics.Microscope, float] | None, Tensor]:
+    """A simulated microscope in focus, any or one ``near`` a candidate, with its kernel of the generator's size.
+
+    Without ``psfmodels`` it is a random latent's kernel.
+    """
+    depth, height, width = prior.card.size
+    device = device_of(prior.net)
+    if find_spec("psfmodels") is None:
+        z = 0.5 * rng.standard_normal((1, prior.card.latent))
+        return None, prior.decode(torch.from_numpy(z.astype(np.float32)).to(device))
+    if near is None or near.optic is None:
+        microscope = replace(optics.random_microscope(rng, height), defocus_um=0.0)
+        optic = microscope, optics.random_step_nm(rng, microscope)
+    else:
+        optic = _varied(rng, *near.optic, spread)
+    kernel = optics.microscope_psf_3d(shape=(depth, height, width), step_z_nm=optic[1], **vars(optic[0]))
+    return optic, torch.from_numpy(kernel)[None, None].to(device)
+
+
+def _varied(
+    rng: np.random.Generator, m: optics.Microscope, step_nm: float, spread: float
+) -> tuple[optics.Microscope, float]:
+    """A microscope near another: sides of voxels by a factor of about ``1 + spread``, the rest in proportion."""
+    pixel, step, aperture, index, depth, pinhole = spread * rng.standard_normal(6)
+    microscope = replace(
+        m,
+        pixel_size_nm=m.pixel_size_nm * np.exp(pixel),
+        na=float(np.clip(m.na * np.exp(aperture / 2), 0.1, 0.98 * m.immersion_index)),
+        sample_index=float(np.clip(m.sample_index + index / 5, 1.3, 1.55)),
+        depth_um=float(np.clip(m.depth_um * np.exp(3 * depth), 0.1, 50)),
+        pinhole_au=float(np.clip(m.pinhole_au * np.exp(3 * pinhole), 0.3, 5)),
+    )
+    return microscope, float(np.clip(step_nm * np.exp(step), 20, 10_000))
 
 
 def busiest(volume: Tensor, region: Sides) -> Tensor:
     """The part ``[1, 1, z, y, x]`` of at most ``region`` voxels whose smoothed differences are largest."""
     sides = [min(n, r) for n, r in zip(sides_of(volume), region, strict=True)]
     strides = [max(1, side // 4) for side in sides]
-    busy = torch.nn.functional.avg_pool3d(volume, 2, 1, ceil_mode=False) if min(sides) > 2 else volume
-    slopes = differences(busy, (1.0, 1.0, 1.0)).square().sum(0)
-    slopes = torch.nn.functional.pad(slopes, [x for a, b in zip(SPACE[::-1], SPACE[::-1]) for x in (0, volume.shape[a] - slopes.shape[b])])
-    sums = torch.nn.functional.avg_pool3d(slopes, sides, strides)[0, 0]
+    slopes = differences(avg_pool3d(volume, 3, 1, padding=1), (1.0, 1.0, 1.0)).square().sum(0)
+    sums = avg_pool3d(slopes, sides, strides)[0, 0]
     place = np.unravel_index(int(sums.argmax()), sums.shape)
-    cut = tuple(slice(int(p) * st, int(p) * st + side) for p, st, side in zip(place, strides, sides, strict=True))
+    cut = [slice(int(p) * step, int(p) * step + side) for p, step, side in zip(place, strides, sides, strict=True)]
     return volume[(..., *cut)]
 
 
-def _trial(scene: Scene, kernel: Tensor, steps: int) -> Tensor:
+def _trial(scene: Scene, kernel: Tensor, steps: int = TRIAL_STEPS) -> Tensor:
     transfer = transfer_function(kernel, scene.canvas.sides)
-    solve = least_variation(
-        scene.canvas, transfer, scene.noise, scene.weights, strength=scene.strength, steps=steps
-    )
+    solve = least_variation(scene.canvas, transfer, scene.noise, scene.weights, strength=scene.strength, steps=steps)
     return drain(solve).canvas
 
 
@@ -241,13 +280,14 @@ def curvatures(scene: Scene, volume: Tensor, kernel: Tensor) -> Tensor:
     return torch.stack(found)
 
 
-def _kernel_step(scene: Scene, volume: Tensor, prior: Generator, latent: Tensor) -> Tensor:
-    """Lower what speaks against the kernel by its latent, the volume and its curvatures held."""
-    curvature = curvatures(scene, volume, prior.decode(latent))
+def _kernel_step(scene: Scene, volume: Tensor, prior: Generator, kernel: Tensor) -> Tensor:
+    """Lower what speaks against the kernel in the generator's range, the volume and its curvatures held."""
+    curvature = curvatures(scene, volume, kernel)
     voxels = float(scene.canvas.inside.sum())
+    assert isinstance(prior.net, LinearGenerator)
 
     def objective(z: Tensor, rows: Tensor) -> Tensor:
         cost = _against(scene, volume, prior.decode(z), curvature)
         return (voxels * cost + HOLD * z.square().sum() / 2)[None]
 
-    return drain(lbfgs(objective, latent, steps=KERNEL_STEPS)).x
+    return prior.decode(drain(lbfgs(objective, prior.net.encode(kernel)[0], steps=KERNEL_STEPS)).x)

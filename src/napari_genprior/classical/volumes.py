@@ -44,7 +44,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class VolumeState:
-    """Where a solve stands: the canvas, and its weighted mean squared misfit, about 1 where noise is all that is left."""
+    """Where a solve stands: the canvas, its mean squared misfit over the noise variance (:func:`misfit_of`)."""
 
     step: int
     canvas: Tensor
@@ -75,6 +75,13 @@ def volume_noise(volume: Tensor) -> Noise:
     return Noise(gain, max(read, LEAST_NOISE**2))
 
 
+def misfit_of(canvas: Canvas, blurred: Tensor, noise: Noise) -> float:
+    """Mean squared misfit over the noise's variance: about 1 where noise is all that is left."""
+    floor = 1e-3 * noise.typical(canvas.cut(canvas.data))
+    weighted = (blurred - canvas.data).square() / noise.variance(blurred).clamp(min=floor)
+    return float((canvas.inside * weighted).sum() / (canvas.inside.sum() * len(blurred)))
+
+
 def _line(x: Tensor, y: Tensor, weights: Tensor) -> tuple[float, float]:
     """Slope and offset >= 0 of the weighted least-squares line."""
     total = weights.sum()
@@ -96,8 +103,8 @@ def strength_for(noise: float) -> float:
 def wiener(canvas: Canvas, transfer: Tensor, noise: Noise, weights: Weights) -> Tensor:
     """Least squares with a quadratic penalty on differences: the canvas beyond the stack is filled by nearest voxels.
 
-    ``x = F^-1[conj(K) Y / (|K|^2 + v L / g)]``, v the noise's variance, L the power of the differences, g the mean square
-    slope that a sharp volume is taken to have.
+    ``x = F^-1[conj(K) Y / (|K|^2 + v L / g)]``, v the noise's variance, L the power of the differences, g the mean
+    square slope that a sharp volume is taken to have.
     """
     data = filled(canvas)
     variance = noise.typical(canvas.cut(canvas.data))
@@ -179,8 +186,7 @@ def least_variation(
         before, x = x, torch.fft.irfftn(spectrum, s=canvas.sides, dim=SPACE)
         blurred = torch.fft.irfftn(spectrum * transfer, s=canvas.sides, dim=SPACE)
         g = differences(x, weights)
-        misfit = float((trust * (blurred - canvas.data).square()).sum() / (typical * canvas.inside.sum() * len(x)))
-        state = VolumeState(step, x.clamp(min=0), misfit)
+        state = VolumeState(step, x.clamp(min=0), misfit_of(canvas, blurred, noise))
         yield state
         if float((x - before).norm()) < REST * float(x.norm()):
             break
@@ -233,8 +239,7 @@ def richardson_lucy(
             pace = float((move * last).sum() / last.square().sum().clamp(min=1e-30))
             pace = min(max(pace, 0.0), 1.0)
         last = move
-        weighted = (blurred - data).square() / noise.variance(blurred).clamp(min=LEAST_NOISE**2)
-        state = VolumeState(step, x, float((canvas.inside * weighted).sum() / (canvas.inside.sum() * len(x))))
+        state = VolumeState(step, x, misfit_of(canvas, blurred, noise))
         yield state
         if state.misfit <= 1:
             break

@@ -126,3 +126,14 @@ def batch_(count: int) -> None:
 
     for line in batch_bench.lines(count):
         click.echo(line)
+
+
+@bench.command()
+@click.option("--data", "folder", type=click.Path(path_type=Path), help="The set flowdec, for the known kernel.")
+@click.option("--count", type=click.IntRange(0), default=6, show_default=True, help="Synthetic volumes, blind.")
+def volumes(folder: Path | None, count: int) -> None:
+    """Volumes: a known kernel against Richardson-Lucy, and blind against the known kernel."""
+    from ..bench import volumes as volumes_bench
+
+    for line in volumes_bench.lines(folder, count):
+        click.echo(line)

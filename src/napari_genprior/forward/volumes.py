@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 SPACE = (-3, -2, -1)
+SEAMLESS = 0.5  # differences across a seam over those inside, up to which it is none
 Sides = tuple[int, int, int]
 
 
@@ -83,6 +84,20 @@ def margin_for(kernel: Tensor, tail: float) -> Sides:
         side = len(light)
         reach = [light[max(0, side // 2 - r) : side // 2 + r + 1].sum() for r in range(side // 2 + 1)]
         found.append(2 * next((r for r, part in enumerate(reach) if part >= (1 - tail) * light.sum()), side // 2))
+    return found[0], found[1], found[2]
+
+
+def goes_round(volume: Tensor, variance: float) -> tuple[bool, bool, bool]:
+    """Along which axes ``[1, 1, Z, Y, X]`` goes on at its other side: the seam is no steeper than the rest.
+
+    So are volumes that were blurred circularly, and things that lie alone on even ground. ``variance`` is that of the
+    noise: it makes every difference larger by twice that.
+    """
+    found = []
+    for axis in SPACE:
+        seam = (volume.select(axis, 0) - volume.select(axis, -1)).square().mean() - 2 * variance
+        inside = volume.diff(dim=axis).square().mean() - 2 * variance
+        found.append(bool(seam <= SEAMLESS**2 * inside))
     return found[0], found[1], found[2]
 
 

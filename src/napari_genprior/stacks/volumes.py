@@ -1,0 +1,287 @@
+"""Front door for volumes: checked input -> kernel (given, or sought) -> volume, with verdict and provenance."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Generator as Yields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import torch
+
+from .._generators import drain
+from .._tensors import Intensity, resolve_device
+from ..algorithms import Problem, Snapshot, Solution
+from ..algorithms.volumes import blind, known_kernel
+from ..classical.volumes import volume_noise
+from ..deblurring import array_hash, versions
+from ..errors import InputError
+from ..forward.volumes import differences
+from ..nets.linear import LinearGenerator
+from ..result import DeblurResult, History, Progress, Provenance, Status, StatusCode, Verdict
+from ..settings import VolumeSettings
+from ..zoo.store import Generator, load_prior
+
+logger = logging.getLogger(__name__)
+
+METHODS = ("auto", "known-kernel", "blind")
+LEAST_PLANES, LEAST_SIDE = 3, 8
+UNEXPLAINED, INVISIBLE = 3.0, 0.01  # residual over noise, and part of the range below which none is seen
+POINT_PEAK = 0.9  # a kernel with this share of its light in one voxel undoes next to nothing
+
+
+@dataclass(frozen=True)
+class VolumePlan:
+    """A checked wish for one volume."""
+
+    volume: np.ndarray
+    intensity: Intensity
+    kernel: np.ndarray | None
+    weights: tuple[float, float, float]
+    settings: VolumeSettings
+    prior: Generator | None
+    seed: int
+    device: torch.device
+
+
+def deblur_volume(volume: Any, kernel: Any = None, **arguments: Any) -> DeblurResult:
+    """Make a volume sharp, in three dimensions; its blur kernel is found too, unless it is given.
+
+    Parameters
+    ----------
+    volume : array [Z, Y, X]
+        Any integer or float type, any range; 3 planes and 8 rows and columns or more.
+    kernel : array [kz, kh, kw], optional
+        Where it is known: from beads (:func:`.blur.from_beads`) or optics (:func:`.blur.microscope_psf_3d`); >= 0, it is
+        normalised to sum 1. Its centre is voxel ``(kz // 2, kh // 2, kw // 2)``.
+    method : {"auto", "known-kernel", "blind"}
+        "auto": by whether there is a kernel.
+    voxel_um : (float, float, float), optional
+        Sides of a voxel along z, y and x in um, or any common unit: total variation is per length, not per voxel.
+        By default voxels are cubes.
+    device : str
+        "auto", "cpu", "cuda", "cuda:1", "mps".
+    seed : int
+        Of the simulated microscopes that a blind search begins at.
+    settings : VolumeSettings or mapping, optional
+
+    Returns
+    -------
+    DeblurResult
+        ``image`` float32 [Z, Y, X] in the input's intensity scale, ``kernel`` [kz, kh, kw].
+
+    Raises
+    ------
+    InputError
+        Volume, kernel or arguments cannot be used.
+    DeviceError
+        No such device.
+
+    Examples
+    --------
+    >>> psf = blur.microscope_psf_3d(na=1.2, immersion_index=1.33, pixel_size_nm=100, step_z_nm=250)
+    >>> result = deblur_volume(stack, psf, voxel_um=(0.25, 0.1, 0.1))
+    """
+    return drain(iter_deblur_volume(volume, kernel, **arguments))
+
+
+def iter_deblur_volume(
+    volume: Any,
+    kernel: Any = None,
+    *,
+    method: str = "auto",
+    voxel_um: Sequence[float] | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    settings: VolumeSettings | Mapping[str, Any] | None = None,
+) -> Yields[Progress, None, DeblurResult]:
+    """As :func:`deblur_volume`, handing out snapshots on the way; the generator's return value is the result.
+
+    Arguments are checked at the call. Closing the generator stops the run.
+
+    Yields
+    ------
+    Progress
+    """
+    array = check_volume(volume)
+    if method not in METHODS:
+        raise InputError(f"Unknown method {method!r} for volumes; there are: {', '.join(METHODS)}.")
+    if (method == "known-kernel" and kernel is None) or (method == "blind" and kernel is not None):
+        raise InputError("Method 'known-kernel' needs a kernel, and 'blind' takes none; leave method at 'auto'.")
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
+        raise InputError(f"seed must be an integer from 0 to 2^63 - 1; got {seed!r}.")
+    checked = settings if isinstance(settings, VolumeSettings) else VolumeSettings.checked(dict(settings or {}))
+    plan = VolumePlan(
+        volume=array,
+        intensity=Intensity.of(array),
+        kernel=None if kernel is None else check_volume_kernel(kernel),
+        weights=_weights(voxel_um),
+        settings=checked,
+        prior=None if kernel is not None else _prior(checked.kernel_prior),
+        seed=int(seed),
+        device=resolve_device(device),
+    )
+    return run_volume(plan)
+
+
+def check_volume(volume: Any) -> np.ndarray:
+    """``volume`` as a numeric array ``[Z, Y, X]``; InputError says what is wrong with it."""
+    array = np.asarray(volume)
+    if array.dtype.kind not in "uif" or array.ndim != 3:
+        raise InputError(
+            f"A volume is an array [Z, Y, X] of numbers; got shape {array.shape}, data type {array.dtype}."
+        )
+    if array.shape[0] < LEAST_PLANES or min(array.shape[1:]) < LEAST_SIDE:
+        raise InputError(
+            f"A volume needs {LEAST_PLANES} planes and {LEAST_SIDE} rows and columns or more; got {array.shape}. "
+            "Deblur its planes instead."
+        )
+    if not np.isfinite(array).all():
+        raise InputError("The volume holds NaN or infinite values; replace them (numpy.nan_to_num) first.")
+    if array.min() == array.max():
+        raise InputError(f"The volume is constant ({array.flat[0]} everywhere); there is nothing to restore.")
+    return array
+
+
+def check_volume_kernel(kernel: Any) -> np.ndarray:
+    """``kernel`` as float32 ``[kz, kh, kw]``, >= 0, sum 1; InputError says what is wrong with it."""
+    array = np.asarray(kernel)
+    if array.dtype.kind not in "uif" or array.ndim != 3 or array.size == 0:
+        raise InputError(f"A volume's kernel is an array [kz, kh, kw] of numbers; got shape {array.shape}.")
+    array = array.astype(np.float64)
+    if not np.isfinite(array).all() or array.min() < 0 or array.sum() <= 0:
+        raise InputError("The kernel must be finite and >= 0 everywhere, and its sum positive. Clip it first.")
+    return (array / array.sum()).astype(np.float32)
+
+
+def _weights(voxel_um: Sequence[float] | None) -> tuple[float, float, float]:
+    """Of differences along z, y and x: per length, 1 along the shortest side of a voxel."""
+    if voxel_um is None:
+        return 1.0, 1.0, 1.0
+    sides = np.asarray(voxel_um, dtype=np.float64) if np.ndim(voxel_um) == 1 else np.zeros(0)
+    if sides.shape != (3,) or not np.isfinite(sides).all() or sides.min() <= 0:
+        raise InputError(f"voxel_um must be three lengths > 0, along z, y and x; got {voxel_um!r}.")
+    z, y, x = (sides.min() / sides).tolist()
+    return z, y, x
+
+
+def _prior(name: str) -> Generator:
+    prior = load_prior(name)
+    if prior.card.kind != "kernel" or len(prior.card.size) != 3 or not isinstance(prior.net, LinearGenerator):
+        raise InputError(f"{name} is no linear generator of volumes' kernels; microscope-3d is one.")
+    return prior
+
+
+def run_volume(plan: VolumePlan) -> Yields[Progress, None, DeblurResult]:
+    """Run a plan: yields snapshots, returns the result."""
+    started, clock = datetime.now(UTC), time.perf_counter()
+    blurred = _tensor(plan.intensity.to_working(plan.volume), plan.device)
+    kernel = None if plan.kernel is None else _tensor(plan.kernel, plan.device)
+    prior = None if plan.prior is None else Generator(plan.prior.card, plan.prior.net.to(plan.device))
+    problem = Problem(blurred, plan.settings, kernel, seed=plan.seed, kernel_prior=prior)
+    recipe = known_kernel(problem, plan.weights) if kernel is not None else blind(problem, plan.weights)
+    snapshots: list[Progress] = []
+    try:
+        while True:
+            try:
+                progress = _progress(next(recipe), plan.intensity)
+            except StopIteration as end:
+                solution: Solution = end.value
+                break
+            snapshots.append(Progress(progress.step, progress.total, progress.stage, losses=progress.losses))
+            yield progress
+    finally:
+        recipe.close()
+    status = Status(StatusCode.DONE, "The run went through to its end.")
+    verdict = judge_volume(
+        blurred, solution.image, solution.kernel, float(snapshots[-1].losses["misfit"][0]), given=kernel is not None
+    )
+    seconds = time.perf_counter() - clock
+    logger.info("volume %s: %s (%.1f s)", plan.volume.shape, verdict.reason, seconds)
+    return DeblurResult(
+        image=plan.intensity.to_own(solution.image[0, 0].cpu().numpy()),
+        kernel=_numpy(solution.kernel),
+        verdict=verdict,
+        history=History.of(snapshots),
+        status=status,
+        provenance=_provenance(plan, started, seconds),
+        chosen=solution.chosen,
+        rivals=tuple((_numpy(rival), figure) for rival, figure in solution.rivals),
+    )
+
+
+def judge_volume(
+    blurred: torch.Tensor, volume: torch.Tensor, kernel: torch.Tensor, misfit: float, *, given: bool
+) -> Verdict:
+    """Judge a restored volume ``[1, 1, Z, Y, X]`` (working units) as :func:`.verdict.judge` does a picture.
+
+    ``misfit`` is the mean squared residual over the noise's variance. A kernel that is cut off is no fault here:
+    widefield blur goes on for ever up and down.
+    """
+    noise = volume_noise(blurred)
+    typical = noise.typical(blurred)
+    residual = (misfit * typical) ** 0.5
+    before, after = (float(differences(x, (1.0, 1.0, 1.0)).square().sum(0).mean()) for x in (blurred, volume))
+    gain = (after / max(before - 6 * typical, 1e-12)) ** 0.5  # white noise adds 2 v to each of three
+    figures = {
+        "residual": residual, "noise": typical**0.5, "gain": noise.gain, "kernel_peak": float(kernel.max()),
+        "sharpness_gain": gain,
+    }  # fmt: skip
+    improved, reason = (
+        True,
+        (
+            f"The kernel explains the volume to {residual:.4f} of the range (noise {typical**0.5:.4f}); "
+            f"gradients are {gain:.2f} times as strong."
+        ),
+    )
+    if residual > max(UNEXPLAINED * typical**0.5, INVISIBLE):
+        improved = False
+        reason = (
+            f"The kernel does not explain the volume: residual {residual:.4f} of the range, noise {typical**0.5:.4f}."
+        )
+    elif not given and figures["kernel_peak"] > POINT_PEAK:
+        improved, reason = False, "The kernel found is nearly a point: the volume is sharp or its blur not found."
+    elif gain <= 1:
+        improved, reason = False, "The result is no sharper than the input."
+    return Verdict(improved, reason, {name: round(value, 5) for name, value in figures.items()})
+
+
+def _tensor(array: np.ndarray, device: torch.device) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array))[None, None].to(device)
+
+
+def _numpy(kernel: torch.Tensor) -> np.ndarray:
+    array = kernel[0, 0].detach().cpu().numpy().astype(np.float64).clip(0)
+    return (array / array.sum()).astype(np.float32)
+
+
+def _progress(snapshot: Snapshot, intensity: Intensity) -> Progress:
+    image = None if snapshot.image is None else intensity.to_own(snapshot.image[0, 0].detach().cpu().numpy())
+    kernel = None if snapshot.kernel is None else _numpy(snapshot.kernel)
+    losses = {name: np.asarray(value.detach().cpu()) for name, value in snapshot.losses.items()}
+    return Progress(snapshot.step, snapshot.total, snapshot.stage, image, kernel, losses)
+
+
+def _provenance(plan: VolumePlan, started: datetime, seconds: float) -> Provenance:
+    return Provenance(
+        method="volume, blind" if plan.kernel is None else "volume, known-kernel",
+        settings=plan.settings.model_dump(mode="json"),
+        arguments={
+            "weights": list(plan.weights),
+            "kernel_sha256": None if plan.kernel is None else array_hash(plan.kernel),
+            "kernel_prior_sha256": None if plan.prior is None else plan.prior.card.sha256,
+        },
+        seed=plan.seed,
+        device=str(plan.device),
+        dtype="float32",
+        threads=torch.get_num_threads(),
+        input_sha256=array_hash(plan.volume),
+        input_shape=plan.volume.shape,
+        versions=versions(),
+        started=started.isoformat(timespec="seconds"),
+        seconds=round(seconds, 3),
+    )

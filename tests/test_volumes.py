@@ -1,0 +1,213 @@
+"""Volumes: forward model, solves for a known kernel, blind search, front door."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.signal import fftconvolve
+
+from napari_genprior._generators import drain
+from napari_genprior.blur import optics
+from napari_genprior.classical import volumes as solves
+from napari_genprior.errors import InputError
+from napari_genprior.forward import volumes as forward
+from napari_genprior.result import DeblurResult
+from napari_genprior.stacks.volumes import deblur_volume, iter_deblur_volume
+
+
+def gaussian(shape, sigmas):
+    axes = [np.exp(-((np.arange(n) - n // 2) ** 2) / (2 * s * s)) for n, s in zip(shape, sigmas, strict=True)]
+    kernel = axes[0][:, None, None] * axes[1][:, None] * axes[2]
+    return (kernel / kernel.sum()).astype(np.float32)
+
+
+def blocks(shape, seed=0):
+    """Bright boxes on a dim ground."""
+    rng, volume = np.random.default_rng(seed), np.full(shape, 0.05, np.float32)
+    for _ in range(int(np.prod(shape) / 800)):
+        corner, sides = (rng.uniform(0, 1, 3) * shape).astype(int), rng.integers(2, 7, 3)
+        volume[tuple(slice(c, c + s) for c, s in zip(corner, sides, strict=True))] = rng.uniform(0.3, 1)
+    return volume
+
+
+def scene(kernel, shape=(14, 24, 24), noise=0.0, seed=0):
+    """A sharp volume and it blurred, with light from beyond the stack."""
+    wide = blocks(tuple(n + k - 1 for n, k in zip(shape, kernel.shape, strict=True)), seed)
+    inner = tuple(slice(k // 2, k // 2 + n) for n, k in zip(shape, kernel.shape, strict=True))
+    blurred = fftconvolve(wide, kernel, "valid")
+    return wide[inner], (blurred + noise * np.random.default_rng(seed).standard_normal(shape)).astype(np.float32)
+
+
+def rms(a, b=0.0):
+    return float(np.sqrt(np.mean((a - b) ** 2)))
+
+
+KERNEL = gaussian((5, 7, 7), (1.2, 1.5, 1.5))
+
+
+@pytest.mark.parametrize("kernel_shape", [(5, 4, 7), (9, 3, 12)])
+def test_blur_of_a_stack_and_its_adjoint_belong_together(kernel_shape):
+    random = torch.Generator().manual_seed(0)
+    kernel = torch.rand(1, 1, *kernel_shape, generator=random, dtype=torch.float64)
+    canvas = forward.on_canvas(torch.zeros(1, 1, 6, 9, 10, dtype=torch.float64), tuple(n - 1 for n in kernel_shape))
+    transfer = forward.transfer_function(kernel, canvas.sides)
+    x = torch.randn(canvas.data.shape, generator=random, dtype=torch.float64)
+    y = torch.randn((1, 1, *canvas.stack), generator=random, dtype=torch.float64)
+    there, back = (canvas.blur(x, transfer) * y).sum(), (x * canvas.blur_adjoint(y, transfer)).sum()
+    assert float(there) == pytest.approx(float(back), rel=1e-12)
+    weights = (0.3, 1.0, 0.7)
+    g = torch.randn((3, *x.shape), generator=random, dtype=torch.float64)
+    there = (forward.differences(x, weights) * g).sum()
+    assert float(there) == pytest.approx(float((x * forward.differences_adjoint(g, weights)).sum()), rel=1e-12)
+
+
+def test_blur_on_the_canvas_is_the_plain_convolution_of_what_lies_around():
+    wide = np.random.default_rng(1).random((10, 14, 15))
+    kernel = np.random.default_rng(2).random((3, 5, 4))
+    stack = tuple(n - k + 1 for n, k in zip(wide.shape, kernel.shape, strict=True))
+    canvas = forward.on_canvas(torch.zeros(1, 1, *stack, dtype=torch.float64), (2, 4, 3))
+    x = torch.zeros(canvas.sides, dtype=torch.float64)
+    x[: wide.shape[0], : wide.shape[1], : wide.shape[2]] = torch.from_numpy(wide)
+    # "valid" sees a kernel's width behind each voxel: bring the stack's first voxel to the origin
+    x = x.roll(tuple(-(k - 1 - k // 2) for k in kernel.shape), (0, 1, 2))
+    transfer = forward.transfer_function(torch.from_numpy(kernel)[None, None], canvas.sides)
+    blurred = canvas.blur(x[None, None], transfer)[0, 0].numpy()
+    np.testing.assert_allclose(blurred, fftconvolve(wide, kernel, "valid"), atol=1e-10)
+
+
+def test_power_of_differences_is_that_of_their_spectrum():
+    x, weights = torch.randn(1, 1, 6, 8, 9, dtype=torch.float64), (0.5, 1.0, 2.0)
+    spectrum = torch.fft.rfftn(x, dim=forward.SPACE)
+    power = forward.slope_power((6, 8, 9), weights, x.device).double()
+    twice = forward.differences_adjoint(forward.differences(x, weights), weights)
+    got = torch.fft.irfftn(power * spectrum, s=(6, 8, 9), dim=forward.SPACE)
+    assert torch.allclose(got, twice, atol=1e-5)
+
+
+def test_noise_is_measured_as_it_was_made():
+    _, blurred = scene(gaussian((7, 9, 9), (1.8, 2.2, 2.2)), (24, 48, 48))
+    rng = np.random.default_rng(0)
+    photons = torch.from_numpy((rng.poisson(blurred.clip(0) * 100) / 100).astype(np.float32))[None, None]
+    poisson = solves.volume_noise(photons)
+    assert poisson.gain == pytest.approx(0.01, rel=0.15)
+    assert poisson.read < 0.2 * poisson.typical(photons)
+    white = torch.from_numpy((blurred + 0.03 * rng.standard_normal(blurred.shape)).astype(np.float32))[None, None]
+    assert solves.volume_noise(white).typical(white) == pytest.approx(0.03**2, rel=0.1)
+
+
+@pytest.mark.parametrize(("solver", "left"), [("tv", 0.5), ("richardson-lucy", 0.75), ("wiener", 0.9)])
+def test_known_kernel_undoes_blur_without_noise(solver, left):
+    narrow = gaussian((5, 5, 5), (0.7, 0.8, 0.8))
+    sharp, blurred = scene(narrow)
+    result = deblur_volume(blurred, narrow, device="cpu", settings={"solver": solver, "steps": 150})
+    inner = (slice(2, -2), slice(3, -3), slice(3, -3))
+    assert rms(result.image[inner], sharp[inner]) < left * rms(blurred[inner], sharp[inner])
+    assert result.image.dtype == np.float32
+    assert result.image.min() >= 0
+    assert result.image.sum() == pytest.approx(sharp.sum(), rel=0.03), "light is neither made nor lost"
+
+
+def test_first_and_last_planes_neither_ring_nor_darken():
+    """Even ground that goes on beyond the stack stays even: its light is not missed at the top and the bottom."""
+    kernel = gaussian((9, 5, 5), (2.5, 1, 1))
+    sharp, blurred = np.full((10, 20, 20), 0.5, np.float32), np.full((10, 20, 20), 0.5, np.float32)
+    rng = np.random.default_rng(0)
+    blurred = blurred + 0.01 * rng.standard_normal(blurred.shape).astype(np.float32)
+    for solver in ("tv", "richardson-lucy"):
+        image = deblur_volume(blurred, kernel, device="cpu", settings={"solver": solver}).image
+        assert np.abs(image.mean((1, 2)) - 0.5).max() < 0.02
+        assert rms(image, sharp) < 0.03
+
+
+def test_planes_beyond_the_stack_are_unknowns_rather_than_those_of_its_other_end():
+    kernel = gaussian((7, 5, 5), (1.5, 1, 1))
+    k, weights, ends = torch.from_numpy(kernel)[None, None], (1.0, 1.0, 1.0), np.zeros(2)
+    for seed in range(3):
+        sharp, blurred = scene(kernel, noise=0.005, seed=seed)
+        for i, margin in enumerate((forward.margin_for(k, solves.TAIL), (0, 0, 0))):
+            canvas = forward.on_canvas(torch.from_numpy(blurred)[None, None], margin)
+            transfer, noise = forward.transfer_function(k, canvas.sides), solves.Noise(0.0, 0.005**2)
+            state = drain(solves.least_variation(canvas, transfer, noise, weights, strength=4.0))
+            ends[i] += ((canvas.cut(state.canvas)[0, 0].numpy() - sharp)[[0, -1]] ** 2).mean()
+    assert ends[0] < 0.5 * ends[1]
+
+
+def test_flat_voxels_are_smoothed_by_length_not_by_count():
+    _, blurred = scene(KERNEL, noise=0.05)
+    cubes = deblur_volume(blurred, KERNEL, device="cpu").image
+    tall = deblur_volume(blurred, KERNEL, voxel_um=(0.5, 0.1, 0.1), device="cpu").image
+    assert np.abs(np.diff(tall, axis=0)).mean() > 1.1 * np.abs(np.diff(cubes, axis=0)).mean()
+    scaled = deblur_volume(blurred, KERNEL, voxel_um=(500, 100, 100), device="cpu").image
+    np.testing.assert_allclose(scaled, tall, atol=1e-5)
+
+
+def test_intensities_keep_their_scale():
+    _, blurred = scene(KERNEL, noise=0.01)
+    plain = deblur_volume(blurred, KERNEL, device="cpu").image
+    bright = deblur_volume((blurred * 2.0**12), 7 * KERNEL, device="cpu").image
+    assert rms(bright / 2.0**12, plain) < 0.01
+    assert bright.mean() / 2.0**12 == pytest.approx(plain.mean(), rel=1e-3)
+
+
+def test_seams_tell_a_volume_that_goes_round():
+    inside, apart = blocks((14, 24, 24), 1), np.full((14, 24, 24), 0.1, np.float32)
+    apart[5:9, 8:14, 8:14] = 1
+    for volume, expected in ((apart, (True,) * 3), (np.cumsum(inside, 0), (False,))):
+        found = forward.goes_round(torch.from_numpy(volume)[None, None], 0.0)
+        assert found[: len(expected)] == expected
+
+
+def test_closing_the_generator_stops_and_the_result_can_be_saved(tmp_path):
+    _, blurred = scene(KERNEL, noise=0.01)
+    search = iter_deblur_volume(blurred, KERNEL, device="cpu", settings={"steps": 50})
+    first = next(search)
+    assert (first.image.shape, first.kernel.shape) == (blurred.shape, KERNEL.shape)
+    assert 0 < first.fraction < 1
+    search.close()
+    with pytest.raises(StopIteration):
+        next(search)
+    result = drain(iter_deblur_volume(blurred, KERNEL, device="cpu"))
+    assert result.verdict.improved, result.verdict.reason
+    again = DeblurResult.load(result.save(tmp_path / "volume.npz"))
+    np.testing.assert_array_equal(again.image, result.image)
+    assert again.provenance.input_shape == blurred.shape
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"volume": np.zeros((10, 10))}, "Z, Y, X"),
+        ({"volume": np.ones((10, 10, 10))}, "constant"),
+        ({"volume": np.full((10, 10, 10), np.nan)}, "NaN"),
+        ({"volume": np.arange(200.0).reshape(2, 10, 10)}, "planes"),
+        ({"kernel": np.ones((3, 3))}, "kz, kh, kw"),
+        ({"kernel": -np.ones((3, 3, 3))}, ">= 0"),
+        ({"voxel_um": (0.1, 0.1)}, "three lengths"),
+        ({"voxel_um": (0.0, 0.1, 0.1)}, "three lengths"),
+        ({"method": "magic"}, "known-kernel"),
+        ({"method": "blind"}, "takes none"),
+        ({"seed": -1}, "seed"),
+        ({"settings": {"solver": "best"}}, "solver"),
+    ],
+)
+def test_bad_input_is_refused_at_the_call(change, says):
+    arguments = {"volume": scene(KERNEL)[1], "kernel": KERNEL} | change
+    with pytest.raises(InputError, match=says):
+        iter_deblur_volume(arguments.pop("volume"), arguments.pop("kernel"), **arguments)
+
+
+def test_blind_finds_the_width_of_a_microscope_it_has_not_seen():
+    pytest.importorskip("psfmodels")
+    kernel = optics.microscope_psf_3d(
+        shape=(17, 33, 33), step_z_nm=300, na=1.1, immersion_index=1.333, pixel_size_nm=120, wavelength_nm=560
+    )
+    sharp, blurred = scene(kernel, (17, 36, 36))
+    blurred = (np.random.default_rng(0).poisson(blurred.clip(0) * 500) / 500).astype(np.float32)
+    arguments = {"voxel_um": (0.3, 0.12, 0.12), "device": "cpu"}
+    result = deblur_volume(blurred, seed=3, settings={"starts": 6}, **arguments)
+    assert result.kernel.shape == kernel.shape
+    assert result.kernel.sum() == pytest.approx(1, abs=1e-4)
+    known = deblur_volume(blurred, kernel, **arguments)
+    assert rms(result.image, sharp) < 0.5 * (rms(blurred, sharp) + rms(known.image, sharp))
+    assert len(result.rivals) >= 1
