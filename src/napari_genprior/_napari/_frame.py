@@ -13,12 +13,14 @@ from qtpy.QtWidgets import QProgressBar, QPushButton
 from .. import expected
 from ..errors import GenPriorError
 from ..planning import Plan, plan
+from ..stacks.stack import plan_stack
 from ._batch import PLANES, THIS, Job, StackOutput
 from ._drawings import KernelChoice, KernelView, LossPlot
 from ._editors import get_value
 from ._output import Outcome, Output
 from ._parts import NO_PICTURE, Message, debounced, remaining, scrolled, side_by_side, size_text, stretched
 from ._preferences import use_threads
+from ._stack import SharedOutput, deblurring_stack
 from ._wish_frame import WishFrame
 from ._wish_menu import WishMenu
 from ._worker import Done, Failed, Live, deblurring
@@ -43,6 +45,7 @@ class DeblurFrame(WishFrame):
         self._build()
         self.picture.changed.connect(self.soon)
         self.scope.currentIndexChanged.connect(self.soon)
+        self.axes.currentIndexChanged.connect(self.soon)
         self.device.currentIndexChanged.connect(self.soon)
         self.budget.changed.connect(self.soon)
         self.method.currentIndexChanged.connect(self._method_changed)
@@ -85,6 +88,7 @@ class DeblurFrame(WishFrame):
         """Say what a run would do, or why it cannot be done."""
         if self.running:
             return
+        self.show_axes()
         picked, usable, kind = self.picked(), False, "plain"
         if picked is None:
             text = NO_PICTURE
@@ -92,12 +96,16 @@ class DeblurFrame(WishFrame):
             try:
                 text = self.lacking(picked)
                 usable = not text
-                if usable and picked.cheap:
+                if usable and self.whole:
+                    data, arguments = self.stack_wish()
+                    text = plan_stack(data, **arguments).sentence
+                elif usable and picked.cheap:
                     text = self._forecast(plan(picked.image, **self.arguments()))
             except GenPriorError as error:
                 text, usable, kind = str(error), False, "doubt"
             text = text or f"{size_text(picked.image.shape)}, large or not in memory: looked at when the run starts"
             note = picked.note if self.scope.currentText() == THIS else f"{self.count()} pictures, one by one."
+            note = "" if self.whole else note
             text = f"{text.removesuffix('.')}. {note}".strip()
         self.sentence.say(text, kind)
         self.run_button.setEnabled(usable)
@@ -120,16 +128,22 @@ class DeblurFrame(WishFrame):
             self.run_button.setEnabled(False)
             self.stop()
             return
+        self.show_axes()  # the form may not have caught up yet
         self._jobs = self.jobs()
         self._total, self._came_to = len(self._jobs), []
         if not self._jobs:
             return
         self._wish = self.arguments()
-        stack = self.scope.currentText() == PLANES
-        self._out = StackOutput(self._viewer, self._jobs[0].layer) if stack else Output(self._viewer)
+        self._out = self._new_output(self._jobs[0])
         self.verdict.say("")
         use_threads()
         self._next()
+
+    def _new_output(self, job: Job) -> Output:
+        if self.whole:
+            return SharedOutput(self._viewer, job.layer)
+        stack = self.scope.currentText() == PLANES
+        return StackOutput(self._viewer, job.layer) if stack else Output(self._viewer)
 
     def cancel_all(self) -> None:
         """Nothing of a batch is begun any more; the run under way is cancelled."""
@@ -156,7 +170,11 @@ class DeblurFrame(WishFrame):
         self.plot.clear()
         self.bar.setValue(0)
         self._show_running(True)
-        self.begin(deblurring, job.picked.image, self._wish, job.picked.dtype)
+        if isinstance(self._out, SharedOutput):
+            data, arguments = self.stack_wish()
+            self.begin(deblurring_stack, data, arguments, job.picked.dtype)
+        else:
+            self.begin(deblurring, job.picked.image, self._wish, job.picked.dtype)
 
     def abandon(self) -> None:
         self._jobs = []

@@ -21,6 +21,7 @@ from ._forms import FormPairs, Rows, SettingsForm
 from ._layers import Picked
 from ._parts import Advanced, LayerCombo, budget_slider, seed_box
 from ._preferences import preferences
+from ._stack import WISHES, arguments_for, axes_of, data_of, told_of
 from ._worker import Running
 
 
@@ -80,10 +81,12 @@ class WishFrame(Running):
         self.form = Rows()
         self.form.add("picture", "Picture", self.picture, "The blurred layer. Of a stack the displayed plane is used.")
         self.scope = QComboBox()
-        self.scope.addItems([THIS, SELECTED, PLANES])
-        for combo in (self.scope, self.method):  # long names must not widen the dock
+        self.scope.addItems([THIS, SELECTED, PLANES, *WISHES])
+        self.axes = QComboBox()
+        for combo in (self.scope, self.method, self.axes):  # long names must not widen the dock
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.form.add("scope", "Apply to", self.scope, "Several pictures are done one by one, all with this wish.")
+        self.form.add("axes", "Axes", self.axes, "What the layer's axes mean, where its labels do not say so.")
         self.form.add("method", "Method", self.method, "")
         wish.addWidget(self.form)
         self.add_choices(wish)
@@ -134,6 +137,32 @@ class WishFrame(Running):
         layer, selected = self.picture.layer, self._viewer.layers.selection
         in_order = [each for each in self._viewer.layers if each in selected]
         return [] if layer is None else jobs_for(self.scope.currentText(), layer, in_order, self._viewer.dims.point)
+
+    @property
+    def whole(self) -> bool:
+        """Whether a stack is to be done in one run: planes that share kernels, or volumes."""
+        return self.scope.currentText() in WISHES
+
+    def stack_wish(self) -> tuple[Any, dict[str, Any]]:
+        """Data and other arguments of ``plan_stack`` for the chosen layer; axes that are not told are None."""
+        layer = self.picture.layer
+        assert layer is not None
+        return data_of(layer), arguments_for(self.scope.currentText(), layer, self.axes.currentData(), self.arguments())
+
+    def show_axes(self) -> None:
+        """Offer what the chosen layer's axes may mean; more than one reading, and none is chosen."""
+        layer = self.picture.layer
+        self.form.show_row("axes", self.whole and layer is not None)
+        offered = [] if layer is None or not self.whole else axes_of(layer)
+        if [self.axes.itemData(i) for i in range(self.axes.count())] == offered:
+            return
+        self.axes.blockSignals(True)
+        self.axes.clear()
+        self.axes.setPlaceholderText("choose what they mean")
+        for axes in offered:
+            self.axes.addItem(told_of(axes, layer), axes)
+        self.axes.setCurrentIndex(0 if len(offered) == 1 else -1)
+        self.axes.blockSignals(False)
 
     def count(self) -> int:
         """How many runs that would be."""

@@ -1,0 +1,116 @@
+"""A whole stack in one run: the plan is said before, axes are asked for, one stack layer comes out, cancel keeps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_genprior._napari import _stack
+from napari_genprior._napari._deblur_widget import DeblurWidget
+from napari_genprior.stacks.axes import lay_out
+
+ONE, CHANNEL, FRAME, VOLUME = _stack.WISHES
+
+
+@pytest.fixture
+def widget(qtbot, viewer, slow):
+    made = DeblurWidget(viewer)
+    qtbot.addWidget(made)
+    return made
+
+
+@pytest.fixture
+def stack(viewer, picture):
+    planes = np.stack([[picture // (i + j + 1) for i in range(2)] for j in range(3)])
+    labels = ("t", "c", "y", "x")
+    return viewer.add_image(planes, name="s", scale=(1, 1, 0.5, 0.5), units=["um"] * 4, axis_labels=labels)
+
+
+def test_the_plan_is_said_before_the_run(widget, viewer, stack, wait_until):
+    widget.scope.setCurrentText(CHANNEL)
+    wait_until(lambda: "3 frames x 2 channels of 40x48 px, one kernel per channel (2)" in widget.sentence.text())
+    assert widget.axes.currentData() == "TCYX"
+    assert widget.run_button.isEnabled()
+    widget.scope.setCurrentText(VOLUME)
+    wait_until(lambda: "no Z axis" in widget.sentence.text())
+    assert not widget.run_button.isEnabled()
+
+
+def test_axes_without_labels_are_asked_for(widget, viewer, picture, wait_until):
+    viewer.add_image(np.stack([picture] * 3), name="s")
+    widget.scope.setCurrentText(ONE)
+    wait_until(lambda: "several ways" in widget.sentence.text())
+    assert not widget.run_button.isEnabled()
+    assert [widget.axes.itemData(i) for i in range(widget.axes.count())] == ["TYX", "CYX", "ZYX"]
+    widget.axes.setCurrentIndex(1)
+    wait_until(lambda: "3 channels of 40x48 px, one kernel for all" in widget.sentence.text())
+    assert widget.run_button.isEnabled()
+    widget.scope.setCurrentIndex(0)
+    wait_until(lambda: widget.axes.isHidden())
+
+
+def test_a_stack_becomes_one_layer_and_its_kernels_another(widget, viewer, slow, stack, finish, wait_until):
+    widget.scope.setCurrentText(CHANNEL)
+    wait_until(lambda: "per channel" in widget.sentence.text())
+    slow.step(100)
+    widget.run_or_cancel()
+    finish(widget)
+    assert len(viewer.layers) == 3
+    result, kernels = viewer.layers["s deblurred"], viewer.layers["s kernel"]
+    assert result.data.shape == stack.data.shape
+    assert result.data.dtype == stack.data.dtype
+    assert not np.array_equal(result.data, stack.data)
+    for layer in (result, kernels):
+        np.testing.assert_allclose(layer.scale, stack.scale)
+        assert layer.units == stack.units
+        assert tuple(layer.axis_labels) == ("t", "c", "y", "x")
+        assert layer.metadata["genprior"]["axes"] == "TCYX"
+    assert kernels.data.shape[:2] == (3, 2)
+    np.testing.assert_allclose(kernels.data.sum((2, 3)), 1, atol=1e-5)
+    assert widget.run_button.text() == "Run"
+
+
+def test_cancel_keeps_what_is_done(widget, viewer, slow, stack, finish, wait_until, monkeypatch):
+    solved = []
+    real = _stack.run_stack
+
+    def slowly(made, out):
+        for progress in real(made, out):
+            yield progress
+            if progress.index is not None:
+                solved.append(progress.index)
+                if len(solved) == 2:
+                    widget.stop()
+
+    monkeypatch.setattr(_stack, "run_stack", slowly)
+    widget.scope.setCurrentText(ONE)
+    slow.step(100)
+    widget.run_or_cancel()
+    finish(widget)
+    result = viewer.layers["s deblurred"]
+    assert result.metadata["genprior"]["status"]["code"] == "stopped"
+    assert not np.array_equal(result.data[0, 0], stack.data[0, 0])
+    np.testing.assert_array_equal(result.data[2, 1], stack.data[2, 1])
+    assert "Stopped" in widget.verdict.text()
+
+
+def test_a_failure_is_told(widget, viewer, slow, stack, finish):
+    slow.fail_at = 2
+    widget.scope.setCurrentText(ONE)
+    slow.step(100)
+    widget.run_or_cancel()
+    finish(widget)
+    assert "memory" in widget.verdict.text()
+    assert widget.verdict.kind == "bad"
+
+
+def test_kernels_lie_along_the_axes_of_the_layer():
+    layout = lay_out((3, 5, 2, 40, 48), "TZCYX", "channel")
+    kernels = np.arange(2 * 9.0).reshape(2, 3, 3)
+    spread = _stack.along_layer(kernels, layout)
+    assert spread.shape == (3, 5, 2, 3, 3)
+    np.testing.assert_array_equal(spread[2, 4, 1], kernels[1])
+    layout = lay_out((5, 2, 40, 48), "ZCYX", "channel", "volume")
+    spread = _stack.along_layer(np.arange(2 * 27.0).reshape(2, 3, 3, 3), layout)
+    assert spread.shape == (3, 2, 3, 3)
+    assert spread[1, 1, 0, 0] == 27 + 9
