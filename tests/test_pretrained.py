@@ -7,15 +7,21 @@ import torch
 import napari_genprior as gp
 from napari_genprior._generators import drain, relay
 from napari_genprior.algorithms import Problem, starts
+from napari_genprior.algorithms.evidence import noise_level, range_error
+from napari_genprior.algorithms.pair import Pair
 from napari_genprior.algorithms.pretrained import generator, project, relaxed
+from napari_genprior.algorithms.ranking import by_evidence
 from napari_genprior.algorithms.slack import eliminated, free_picture
 from napari_genprior.errors import InputError
+from napari_genprior.evidence.laplace import local_generator
+from napari_genprior.evidence.linear import LinearEvidence, View
 from napari_genprior.forward.bilinear import Convolution
 from napari_genprior.forward.convolve import convolve
 from napari_genprior.forward.fidelity import censored_error, censored_std, squared_error, summed_squared_error
 from napari_genprior.nets.linear import LinearGenerator
 from napari_genprior.priors.pixels import start_kernel
 from napari_genprior.settings import GeneratorSettings, ProjectSettings, RelaxedSettings
+from napari_genprior.solvers.lbfgs import LbfgsState
 from napari_genprior.zoo.store import load_prior
 from napari_genprior.zoo.write import write_prior
 
@@ -230,6 +236,23 @@ def test_proposed_starts_replace_the_random_ones(priors, scene, monkeypatch):
     assert error(solution.image, x) < 0.1
     known, _ = run(generator, priors, y, GeneratorSettings(restarts=2), kernel=k)  # proposals are for unknown kernels
     assert torch.equal(known.kernel, k)
+
+
+def test_finalists_are_ranked_by_their_evidence_not_by_their_loss(priors, scene):
+    """Exact for linear generators: each finalist's picture is the posterior mean of its kernel."""
+    y = scene[2]
+    asked = problem(priors, y, GeneratorSettings())
+    noise, true = noise_level(y), torch.randn(1, 3, generator=random(6))
+    kernels = torch.cat([torch.randn(2, 3, generator=random(8)), true])
+    card, net = asked.image_prior.card, asked.image_prior.net
+    exact = LinearEvidence(local_generator(net, torch.zeros(1, 8), range_error(card)), y, View(8, grey=False))
+    decoded = asked.kernel_prior.decode(kernels)
+    points = torch.cat([exact.posterior(decoded, noise), kernels], 1)
+    moving = torch.zeros(3, dtype=torch.bool)
+    ranked = by_evidence(LbfgsState(9, points, torch.arange(3.0), moving), asked, Pair(asked))
+    expected = kernels.square().sum(1) / 2 - exact(decoded, noise, torch.zeros(3, 2))
+    torch.testing.assert_close(ranked.values, expected.sort().values, rtol=1e-3, atol=0.5)
+    torch.testing.assert_close(ranked.x[0], points[2])
 
 
 def test_noise_that_was_cut_off_is_allowed_for(priors):

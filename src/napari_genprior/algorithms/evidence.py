@@ -19,6 +19,7 @@ from ..evidence.search import Candidates, find_kernels
 from ..nets.linear import LinearGenerator
 from ..nets.proposal import Mixture
 from ..settings import EvidenceSettings, KnownKernelSettings
+from ..zoo.card import Card
 from ..zoo.proposals import LARGEST_NOISE, find_for, likely_kernels, propose
 from .base import Problem, Recipe, Snapshot, Solution
 from .final import final_picture
@@ -126,14 +127,21 @@ def _local_search(problem: Problem, noise: float) -> Search:
     def decode(z: Tensor) -> Tensor:
         return kernel.decode(z) if known is None else known.expand(len(z), -1, -1, -1)
 
-    error = 10 ** (-image.card.metrics.get("psnr_range_db", USUAL_RANGE) / 20)
-    return (
-        yield from laplace.find_kernels(image.net, decode, problem.blurred, noise, error, points, image.card.latent)
-    )
+    error, latent = range_error(image.card), image.card.latent
+    return (yield from laplace.find_kernels(image.net, decode, problem.blurred, noise, error, points, latent))
+
+
+def range_error(card: Card) -> float:
+    """Root mean square of what a picture generator leaves of pictures of its class."""
+    return 10 ** (-card.metrics.get("psnr_range_db", USUAL_RANGE) / 20)
 
 
 def noise_level(blurred: Tensor) -> float:
-    """Standard deviation of the noise of ``[1, C, Y, X]``, by pixels inside the range: at its ends noise is cut off."""
+    """Standard deviation of the noise of ``[1, C, Y, X]``, by pixels inside the range: at its ends noise is cut off.
+
+    :func:`~..classical.known_kernel.noise_std` counts all pixels: right for its solves, which weigh them alike, but on
+    the black ground of digits it finds no noise at all, and the evidence depends on it.
+    """
     corners = blurred[..., :-1, :-1], blurred[..., 1:, :-1], blurred[..., :-1, 1:], blurred[..., 1:, 1:]
     stacked = torch.stack(corners)
     inside = ((stacked > INSIDE[0]) & (stacked < INSIDE[1])).all(0)

@@ -64,7 +64,7 @@ class GeneratorSettings(PriorPairSettings):
         title="Restarts",
         json_schema_extra={"source": f"{PAPER}, table II"},
         description="Random starts; the least measurement loss wins. fast: twice as many begin, few are searched "
-        "to the end, and the least objective wins.",
+        "to the end, and the most evidence wins.",
     )
     start: Literal["random", "projection"] = Field(
         "random",
@@ -131,7 +131,7 @@ class RelaxedSettings(PriorPairSettings):
         title="Restarts",
         json_schema_extra={"source": f"{PAPER}, table III"},
         description="Random starts; the least measurement loss wins. fast: twice as many begin, few are searched "
-        "to the end, and the least objective wins.",
+        "to the end, and the most evidence wins.",
     )
     closeness: float = Field(
         100.0,
