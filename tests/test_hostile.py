@@ -9,6 +9,7 @@ import resource
 import struct
 import tracemalloc
 import zipfile
+import zlib
 from pathlib import Path
 
 import h5py
@@ -20,6 +21,7 @@ from safetensors.torch import load_file, save
 import napari_genprior as gp
 from napari_genprior import planning
 from napari_genprior.errors import FileError, GenPriorError, ModelError
+from napari_genprior.io import read_image
 from napari_genprior.zoo import proposals, restorers, store, untrusted
 from napari_genprior.zoo.card import MAX_CARD_BYTES, read_card
 from napari_genprior.zoo.importer import import_prior
@@ -295,3 +297,24 @@ def test_a_restorer_that_is_none_ends_in_a_message(model, tmp_path, monkeypatch)
     monkeypatch.setattr(store, "folders", lambda: [tmp_path])
     with pytest.raises(ModelError, match="called a restorer"):
         gp.known_kernel(blocks(32, 32), np.ones((3, 3)), settings={"final": "learned"})
+
+
+def huge_pictures() -> dict[str, bytes]:
+    """A thousand bytes that claim to be terabytes."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"descr": "<f8", "fortran_order": False, "shape": (10**6, 10**6)})
+    header = struct.pack(">IIBBBBB", 2**20, 2**20, 16, 2, 0, 0, 0)
+    ihdr = b"IHDR" + header
+    png = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + ihdr + struct.pack(">I", zlib.crc32(ihdr)) + bytes(900)
+    tags = [(256, 4, 1, 2**24), (257, 4, 1, 2**24), (258, 3, 1, 8), (259, 3, 1, 8), (262, 3, 1, 1), (273, 4, 1, 8),
+            (277, 3, 1, 1), (278, 4, 1, 2**24), (279, 4, 1, 100)]  # fmt: skip
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    tiff = b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", len(tags)) + entries + bytes(900)
+    return {"a.npy": buffer.getvalue() + bytes(900), "a.png": png, "a.tif": tiff}
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.png", "a.tif"])
+def test_pictures_that_declare_terabytes_are_refused(tmp_path, little_memory, name):
+    (tmp_path / name).write_bytes(huge_pictures()[name])
+    with pytest.raises(FileError, match="declares some"):
+        read_image(tmp_path / name)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .errors import DeviceError, InputError
+from .errors import DeviceError, InputError, shown
 
+LARGEST, SMALLEST_RANGE = 1e37, 1e-35  # of pictures: what float32 can hold, with room for what lies between
 MIN_SIDE = 8  # px; below this no kernel but the single point fits with room to spare
 
 
@@ -115,6 +116,12 @@ def check_image(image: object, what: str = "picture") -> np.ndarray:
     colours = array[..., :3] if colour else array
     if colours.min() == colours.max():
         raise InputError(f"The {what} is constant ({colours.flat[0]} everywhere); there is nothing to restore.")
+    least, most = float(colours.min()), float(colours.max())
+    if array.dtype.kind == "f" and (max(abs(least), abs(most)) > LARGEST or most / 2 - least / 2 < SMALLEST_RANGE):
+        raise InputError(
+            f"The {what} has values from {least:g} to {most:g}; results are float32, which needs values up to "
+            f"{LARGEST:g} and a range of {2 * SMALLEST_RANGE:g} or more. Scale it first."
+        )
     return array
 
 
@@ -131,13 +138,15 @@ def check_kernel(kernel: object, what: str = "kernel") -> np.ndarray:
         raise InputError(
             f"The {what} must be a 2-D array of numbers; got shape {array.shape}, data type {array.dtype}."
         )
-    array = array.astype(np.float64)
+    with np.errstate(over="ignore"):  # of a long double; it is told below
+        array = array.astype(np.float64)
     if not np.isfinite(array).all():
         raise InputError(f"The {what} holds NaN or infinite values; all must be finite.")
     if array.min() < 0:
         raise InputError(f"The {what} has negative values (least {array.min():.3g}); all must be >= 0. Clip it first.")
-    if array.sum() <= 0:
+    if array.max() <= 0:
         raise InputError(f"The {what} is zero everywhere; its sum must be positive.")
+    array = array / array.max()  # sums of the largest and of the smallest numbers are none
     return (array / array.sum()).astype(np.float32)
 
 
@@ -167,16 +176,18 @@ def resolve_device(name: str = "auto") -> torch.device:
         The name is unknown or this machine has no such device.
     """
     present = available_devices()
+    if not isinstance(name, str):
+        raise DeviceError(f"A device is named by a word; got {shown(name)}. There are: auto, {', '.join(present)}.")
     if name == "auto":
         return torch.device(present[-1])
     if name not in present and name.split(":")[0] + ":0" not in present:
-        raise DeviceError(f"Device {name!r} is not available; here there are: auto, {', '.join(present)}.")
+        raise DeviceError(f"Device {shown(name)} is not available; here there are: auto, {', '.join(present)}.")
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         here = ", ".join(present)
-        raise DeviceError(f"Device {name!r} cannot be used ({error}); here there are: auto, {here}.") from error
+        raise DeviceError(f"Device {shown(name)} cannot be used ({error}); here there are: auto, {here}.") from error
     return device
 
 

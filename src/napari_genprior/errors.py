@@ -3,6 +3,17 @@
 None derives from RuntimeError: napari's generator workers swallow those.
 """
 
+LONGEST = 120  # characters of a value that is shown
+
+
+def shown(value: object) -> str:
+    """A value as a sentence can show it: cut, and whatever its own ``repr`` does."""
+    try:
+        text = repr(value)
+    except Exception:  # integers of more than 4300 digits, foreign types
+        text = f"a value of type {type(value).__name__}"
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
 
 class GenPriorError(Exception):
     """Anything a user can mend: bad input, bad arguments, unusable files or models."""

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .errors import FileError, InputError
+from .errors import LONGEST, FileError, InputError
 
 READABLE = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".npy")
 JPEG_QUALITY = 95
+MOST_COMPRESSED = 4096  # times; no more than some 1000 (deflate) or 2700 (LZW) is possible
+LITTLE = 2**20  # bytes; that much may be declared by any file
 
 
 @contextmanager
@@ -82,7 +86,7 @@ def read_image(path: str | Path) -> np.ndarray:
         raise FileError(f"There is no file {path}.")
     try:
         if suffix == ".npy":
-            return np.load(path, allow_pickle=False)
+            return _read_npy(path)
         if suffix in (".tif", ".tiff"):
             return _read_tiff(path)
         if suffix in (".jpg", ".jpeg"):
@@ -92,13 +96,32 @@ def read_image(path: str | Path) -> np.ndarray:
                 return np.asarray(ImageOps.exif_transpose(picture))
         import imagecodecs
 
-        return imagecodecs.png_decode(path.read_bytes())
+        content = path.read_bytes()
+        _check_declared(8 * prod(struct.unpack(">II", content[16:24])), len(content), MOST_COMPRESSED)
+        return imagecodecs.png_decode(content)
     except PermissionError as error:
         raise FileError(f"No permission to read {path}.") from error
-    except MemoryError:
-        raise
+    except MemoryError as error:
+        raise FileError(f"{path} does not fit into memory; cut it, or use a machine with more.") from error
     except Exception as error:  # each codec has its own errors for damaged files
-        raise FileError(f"{path} cannot be read; it may be damaged or truncated ({error}).") from error
+        raise FileError(f"{path} cannot be read; it may be damaged or truncated ({str(error)[:LONGEST]}).") from error
+
+
+def _check_declared(declared: int, held: int, ratio: float = 1.0) -> None:
+    """A damaged or hostile header may declare any size: it is compared with the bytes there are."""
+    if declared > ratio * held + LITTLE:
+        raise ValueError(f"it declares some {declared} bytes of pixels and holds {held}")
+
+
+def _read_npy(path: Path) -> np.ndarray:
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    with path.open("rb") as file:
+        version = np.lib.format.read_magic(file)
+        if version not in readers:
+            raise ValueError(f"version {version} of the format is not one of pictures")
+        shape, _, dtype = readers[version](file)
+    _check_declared(prod(shape) * dtype.itemsize, path.stat().st_size)
+    return np.load(path, allow_pickle=False)
 
 
 def _read_tiff(path: Path) -> np.ndarray:
@@ -106,6 +129,7 @@ def _read_tiff(path: Path) -> np.ndarray:
 
     with tifffile.TiffFile(path) as tiff:
         series = tiff.series[0]
+        _check_declared(series.nbytes, path.stat().st_size, MOST_COMPRESSED)
         image = series.asarray()
         if "S" in series.axes and image.ndim == 3 and series.axes.index("S") == 0:  # planar RGB
             image = np.moveaxis(image, 0, -1)

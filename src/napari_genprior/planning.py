@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ._tensors import Intensity, check_image, check_kernel, resolve_device
-from .errors import InputError
+from .errors import InputError, shown
 from .methods import METHODS, Method
 from .settings import Settings
 from .simulation import check_fit
@@ -97,6 +97,8 @@ def check_wish(
             f"Method {chosen.name!r} needs a kernel; pass kernel= (or choose a blind method, such as 'auto')."
         )
     size = check_kernel_size(kernel_size)
+    if settings is not None and not isinstance(settings, Settings | Mapping):
+        raise InputError(f"settings must be names and values (a mapping); got {shown(settings)}.")
     values = settings.model_dump() if isinstance(settings, Settings) else dict(settings or {})
     extras = {"image_prior": image_prior, "kernel_prior": kernel_prior, "restarts": restarts, "steps": steps}
     for name, value in extras.items():
@@ -109,9 +111,9 @@ def check_wish(
     if isinstance(settings, Settings) and not isinstance(settings, chosen.settings):
         raise InputError(f"Method {chosen.name!r} takes {chosen.settings.__name__}, not {type(settings).__name__}.")
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
-        raise InputError(f"seed must be an integer from 0 to 2^63 - 1; got {seed!r}.")
+        raise InputError(f"seed must be an integer from 0 to 2^63 - 1; got {shown(seed)}.")
     if budget_s is not None and not (isinstance(budget_s, int | float) and 0 < budget_s < float("inf")):
-        raise InputError(f"budget_s must be a number of seconds > 0, or None for no limit; got {budget_s!r}.")
+        raise InputError(f"budget_s must be a number of seconds > 0, or None for no limit; got {shown(budget_s)}.")
     checked = chosen.settings.checked(values)
     if size is not None and getattr(checked, "kernel_prior", None):
         raise InputError(
@@ -165,8 +167,8 @@ def _fits(card: Card, shape: Sequence[int]) -> bool:
 
 def find_method(name: str) -> Method:
     """Look a method up by name; InputError names those there are."""
-    if name not in METHODS:
-        raise InputError(f"Unknown method {name!r}; there are: {', '.join(METHODS)}.")
+    if not isinstance(name, str) or name not in METHODS:
+        raise InputError(f"Unknown method {shown(name)}; there are: {', '.join(METHODS)}.")
     return METHODS[name]
 
 
@@ -176,7 +178,7 @@ def check_kernel_size(size: KernelSize) -> tuple[int, int] | None:
         return None
     sides = size if isinstance(size, tuple | list) else (size, size)
     if len(sides) != 2 or not all(isinstance(s, int | np.integer) and not isinstance(s, bool) for s in sides):
-        raise InputError(f"kernel_size must be 'auto', an integer, or (height, width); got {size!r}.")
+        raise InputError(f"kernel_size must be 'auto', an integer, or (height, width); got {shown(size)}.")
     if min(sides) < 1:
-        raise InputError(f"kernel_size must be at least 1 pixel; got {size!r}.")
+        raise InputError(f"kernel_size must be at least 1 pixel; got {shown(size)}.")
     return int(sides[0]) | 1, int(sides[1]) | 1

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from .errors import FileError
+from .errors import LONGEST, FileError
 
 FORMAT = 1  # of saved results
 SPREAD = "spread over restarts"  # among a result's layers: grey, a standard deviation in the input's units
+GENERATED = "generator picture"  # among a result's layers: the nearest picture of the generator's own
+SET_ASIDE = "set aside"  # among a result's layers: the picture found, where the verdict keeps the input instead
 
 
 class StatusCode(StrEnum):
@@ -89,13 +91,50 @@ def _padded(values: Any, length: int) -> np.ndarray:
     return row
 
 
+class Word(StrEnum):
+    """What a verdict comes to."""
+
+    IMPROVED = "improved"
+    DOUBTFUL = "doubtful"
+    KEPT = "no improvement"  # the input is handed out in place of what was found
+
+
 @dataclass(frozen=True)
 class Verdict:
-    """Can the result be trusted? ``figures`` holds what the judgement rests on."""
+    """Can the result be trusted?
+
+    Parameters
+    ----------
+    improved : bool
+        Whether ``word`` is "improved".
+    reason : str
+        A sentence for a person.
+    figures : dict of str to float
+        What the judgement rests on, see :mod:`.verdict.figures`.
+    word : Word
+        Verdicts of results that were saved before there were three words are "improved" or "doubtful".
+    """
 
     improved: bool
     reason: str
     figures: dict[str, float]
+    word: Word | None = None
+
+    def __post_init__(self) -> None:
+        usual = Word.IMPROVED if self.improved else Word.DOUBTFUL
+        object.__setattr__(self, "word", usual if self.word is None else Word(self.word))
+
+    @property
+    def sentence(self) -> str:
+        """Word and reason, as one sentence."""
+        because = f"because {self.reason[:1].lower()}{self.reason[1:]}"
+        match self.word:
+            case Word.IMPROVED:
+                return f"improved: {self.reason}"
+            case Word.DOUBTFUL:
+                return f"doubtful: {because}"
+            case _:
+                return f"no improvement: input kept, {because}"
 
 
 @dataclass(frozen=True)
@@ -123,13 +162,14 @@ class DeblurResult:
     Parameters
     ----------
     image : float32 array
-        Shape and intensity scale of the input.
+        Shape and intensity scale of the input; the input itself where the verdict is "no improvement".
     kernel : float32 array [kh, kw]
         >= 0, sum 1; its centre is pixel ``(kh // 2, kw // 2)``.
     chosen : int
         Which restart or candidate was taken.
     layers : dict of str to float32 array
-        What else a method shows, in the input's units: pictures like ``image``, and under :data:`SPREAD` [Y, X].
+        What else a method shows, in the input's units: pictures like ``image``, and under :data:`SPREAD` [Y, X]. Under
+        :data:`SET_ASIDE` the picture that was found, where the input was kept.
     rivals : tuple of (float32 array [kh, kw], float)
         Kernels that were to choose among, the taken one too, each with what speaks against it: only differences mean
         anything. ``known_kernel`` makes a picture with any of them.
@@ -144,6 +184,11 @@ class DeblurResult:
     chosen: int = 0
     layers: dict[str, np.ndarray] = field(default_factory=dict)
     rivals: tuple[tuple[np.ndarray, float], ...] = ()
+
+    @property
+    def found(self) -> np.ndarray:
+        """The picture that the method found, whatever the verdict says of it."""
+        return self.layers.get(SET_ASIDE, self.image)
 
     def report(self) -> dict[str, Any]:
         """Everything but the arrays, ready for JSON."""
@@ -191,7 +236,7 @@ class DeblurResult:
             The file is missing, damaged, or not a saved result.
         """
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 arrays = dict(stored)
             report = json.loads(str(arrays.pop("report")))
             if report["format"] != FORMAT:
@@ -219,4 +264,4 @@ class DeblurResult:
         except FileError:
             raise
         except Exception as error:
-            raise FileError(f"{path} is not a readable saved result ({error}).") from error
+            raise FileError(f"{path} is not a readable saved result ({str(error)[:LONGEST]}).") from error

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .errors import FileError, InputError
+from .errors import FileError, InputError, shown
 from .io import write_json
 from .methods import METHODS
 
@@ -42,7 +42,7 @@ def load(path: Path) -> dict[str, Any]:
         read = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise FileError(f"The settings {path} cannot be read: {error.strerror or error}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"The settings {path} are not JSON ({error}).") from error
     if not isinstance(read, dict):
         raise InputError(f"The settings {path} must be a JSON object of names and values.")
@@ -50,7 +50,8 @@ def load(path: Path) -> dict[str, Any]:
         return {"settings": read}
     unknown = [name for name in read if name not in FIELDS]
     if unknown:
-        raise InputError(f"The settings {path} have an unknown entry {unknown[0]!r}; known are: {', '.join(FIELDS)}.")
+        known = ", ".join(FIELDS)
+        raise InputError(f"The settings {path} have an unknown entry {shown(unknown[0])}; known are: {known}.")
     return read
 
 
@@ -72,7 +73,7 @@ def as_script(arguments: Mapping[str, Any], source: str, kernel: str | None) -> 
         lines.append(f"kernel = read_image({kernel!r})")
         given.append("kernel=kernel")
     lines.append(f"result = gp.deblur({', '.join(['image', *given])})")
-    lines.append("print(result.verdict.reason)")
+    lines.append("print(result.verdict.sentence)")
     lines.append(f"write_image({_output(source)!r}, as_type(result.image, image.dtype))")
     return "\n".join(lines) + "\n"
 

@@ -60,6 +60,8 @@ def repeat(report_file: Path) -> dict[str, Any]:
         report = json.loads(report_file.read_text(encoding="utf-8"))
         provenance = report["provenance"]
         size = provenance["arguments"]["kernel_size"]
+        if "tile_px" in provenance["arguments"] or "tiles" in provenance["arguments"]:
+            raise InputError(f"{report_file} is of a run in tiles; such runs are repeated by giving their options again.")
         return {
             "source": Path(report["files"]["input"]),
             "kernel_file": Path(report["files"]["kernel"]) if report["files"]["kernel"] else None,
@@ -76,7 +78,7 @@ def repeat(report_file: Path) -> dict[str, Any]:
         }
     except OSError as error:
         raise FileError(f"The report {report_file} cannot be read: {error.strerror or error}.") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise InputError(
             f"{report_file} is not a report of genprior deblur ({type(error).__name__}: {error})."
         ) from error
@@ -115,5 +117,5 @@ def _setting(text: str) -> tuple[str, Any]:
         raise InputError(f"--set wants NAME=VALUE; got {text!r}.")
     try:
         return name, json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return name, value  # a word needs no quotes

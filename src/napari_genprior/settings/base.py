@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ..errors import InputError
+from ..errors import InputError, shown
 
 
 class Settings(BaseModel):
@@ -30,8 +30,8 @@ class Settings(BaseModel):
             name = ".".join(str(part) for part in first["loc"])
             known = ", ".join(cls.model_fields)
             if first["type"] == "extra_forbidden":
-                raise InputError(f"Unknown setting {name!r}; {cls.__name__} has: {known}.") from error
-            raise InputError(f"Setting {name} = {first['input']!r} is not allowed: {first['msg']}.") from error
+                raise InputError(f"Unknown setting {shown(name)}; {cls.__name__} has: {known}.") from error
+            raise InputError(f"Setting {name} = {shown(first['input'])} is not allowed: {first['msg']}.") from error
 
 
 def unit(unit: str) -> dict[str, Any]:
