@@ -26,11 +26,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate, max_pool2d, pad
+from torch.nn.functional import interpolate, pad
 
 from ..forward.convolve import transfer_function
 from .borders import smooth_wrap
 from .kernel_shape import centred, cleaned, fitted, resized
+from .seen import far_from
 
 PYRAMID_STEP = math.sqrt(2)
 COARSEST = 3  # px, side of the kernel where the pyramid begins: there a single point is a fair start
@@ -43,9 +44,7 @@ KERNEL_STEPS, FREE_STEPS = 60, 40  # of the two kernel steps
 CONVERGED = 1e-8  # squared residual over the squared right-hand side
 LEAST_MASS = 0.1  # a separate part of the kernel with less of its mass is noise
 TAPER = 0.5  # width of the falling border of w, in kernel sides
-UNTOLD = 0.1  # share of untold pixels in a coarser one from which that is untold too ...
-AROUND = 3  # px, and so near to it gradients are not trusted either ...
-LEAST_TRUST = 0.2  # but where less than this share of the trust would be left
+LEAST_TRUST = 0.2  # where less than this share of the trust would be left, what is untold is trusted after all
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,7 @@ def estimate_kernel(
         if index:
             kernel = resized(kernel, PYRAMID_STEP)
         kernel = fitted(kernel, (_support(size[0], factor), _support(size[1], factor)))
-        told = None if untold is None else _told(untold, shape)
+        told = None if untold is None else far_from(untold, shape)
         image, kernel, lam = _alternate(small, kernel, lam, noise * factor, rule, told)
         yield Level(index, levels, image, kernel)
     return kernel
@@ -136,12 +135,6 @@ def estimate_kernel(
 def _support(side: int, factor: float) -> int:
     """The odd number next to a side at a coarser level."""
     return min(side, max(COARSEST, 2 * round((side * factor - 1) / 2) + 1))
-
-
-def _told(untold: Tensor, shape: tuple[int, int]) -> Tensor:
-    """1 where the pixels of a level ``[1, 1, Y, X]`` are far from all that is untold, else 0."""
-    coarse = interpolate(untold.float(), size=shape, mode="bilinear", antialias=True) > UNTOLD
-    return 1 - max_pool2d(coarse.float(), 2 * AROUND + 1, 1, AROUND)
 
 
 def _alternate(

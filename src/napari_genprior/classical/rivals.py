@@ -17,7 +17,7 @@ from .kernel_l0 import FREE, NON_NEGATIVE, KernelRule, Level, estimate_kernel, g
 from .kernel_shape import centred, fitted, odd, trimmed
 from .known_kernel import deconvolve, strength_for
 from .plausible import implausibility
-from .seen import END
+from .seen import cut_off
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ FIRST = Start(8e-3)
 OTHERS = (Start(8e-3, FREE), Start(16e-3), Start(16e-3, FREE), Start(16e-3, room=1.4), Start(32e-3))  # fail elsewhere
 WITHOUT_LIGHTS = Start(16e-3, lights=False)
 OTHERS_WITHOUT = (Start(16e-3, FREE, lights=False), Start(32e-3, lights=False))
-LEAST_LIGHTS = 1e-3  # share of cut-off pixels from which these searches run too: one picture's maximum is no light
+LEAST_LIGHTS = 1e-3  # share of cut-off pixels from which these searches run too; a picture's one maximum is no light
 LADDER = (21, 41, 11, 29, 15, 57, 7, 81)  # px, sizes to try, a factor of some sqrt 2 apart; the commonest first
 ROOM = 2  # px, left on each side of a found kernel for the searches after
 KERNEL_NOISE = 0.01  # an estimated kernel errs like at least this much noise, fraction of the range
@@ -72,7 +72,8 @@ def search_by_rivals(
     late : callable
         Asked after each search: True ends it there.
     others : tuple of Start
-        Searches at the size that is given or found, beside those from :data:`FIRST`.
+        Searches at the size that is given or found, beside those from :data:`FIRST`. Where light was cut off, searches
+        that leave it out run too.
 
     Returns
     -------
@@ -80,8 +81,8 @@ def search_by_rivals(
         As they were found, one at least.
     """
     part = busiest(blurred, REGION)
-    grey, cut_off = part.mean(dim=1, keepdim=True), (part > 1 - END).any(dim=1, keepdim=True)
-    lit = bool(cut_off.float().mean() > LEAST_LIGHTS)
+    grey, lights = part.mean(dim=1, keepdim=True), cut_off(part)
+    lit = bool(lights.float().mean() > LEAST_LIGHTS)
     limits = largest_kernel((grey.shape[-2], grey.shape[-1]))
     sizes = [size] if size else ladder(limits)
     firsts = (FIRST, WITHOUT_LIGHTS) if lit else (FIRST,)
@@ -96,7 +97,7 @@ def search_by_rivals(
 
         kh, kw = (max(side, min(odd(side * start.room), most)) for side, most in zip(support, limits, strict=True))
         kernel = yield from relay(
-            estimate_kernel(grey, (kh, kw), start.lam, noise, start.rule, None if start.lights else cut_off), counted
+            estimate_kernel(grey, (kh, kw), start.lam, noise, start.rule, None if start.lights else lights), counted
         )
         kernel = trimmed(kernel) if size is None else centred(fitted(kernel, size))
         image = deconvolve(grey, kernel, strength_for(max(noise, KERNEL_NOISE)))

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.functional import interpolate, max_pool2d, pad
 
 from .borders import fast_side, smooth_wrap
 
 END = 1 / 512  # this near to 0 or 1 a value may have been cut off
+UNTOLD = 0.1  # share of untold pixels in a coarser one from which that is untold too ...
+AROUND = 3  # px, and all so near to it
 BLOCK = 4  # px, sides of a canvas are multiples of it
 
 
@@ -54,6 +56,17 @@ def on_canvas(blurred: Tensor, kernel_shape: tuple[int, int]) -> Seen:
     canvas = smooth_wrap(blurred, (_margin(height, kernel_shape[0] + 1), _margin(width, kernel_shape[1] + 1)))
     inside = torch.ones((1, 1, height, width), dtype=torch.bool, device=blurred.device)
     return Seen(canvas, pad(inside, (0, canvas.shape[-1] - width, 0, canvas.shape[-2] - height)))
+
+
+def cut_off(image: Tensor) -> Tensor:
+    """Where light was cut off at the upper end of the range in any channel, bool ``[R, 1, Y, X]``."""
+    return (image > 1 - END).any(dim=1, keepdim=True)
+
+
+def far_from(untold: Tensor, shape: tuple[int, int]) -> Tensor:
+    """1 at pixels far from all that is untold (bool ``[1, 1, Y, X]``), else 0, at a coarser size ``[1, 1, Y', X']``."""
+    coarse = interpolate(untold.float(), size=shape, mode="bilinear", antialias=True) > UNTOLD
+    return 1 - max_pool2d(coarse.float(), 2 * AROUND + 1, 1, AROUND)
 
 
 def _margin(side: int, least: int) -> int:
