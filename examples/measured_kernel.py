@@ -34,7 +34,7 @@ def main() -> None:
     blurred = gp.simulate(cells, PSF, noise=0.005, seed=1).blurred
     result = gp.known_kernel(blurred, found.kernel)
     gain = gp.metrics.psnr(result.image, cells, crop=10) - gp.metrics.psnr(blurred, cells, crop=10)
-    print(f"{gain:.1f} dB nearer to the truth. {result.verdict.reason}")
+    print(f"{gain:.1f} dB nearer to the truth. {result.verdict.sentence}")
     write_image(folder / "psf.tif", found.kernel)
     write_image(folder / "restored.tif", result.image)
 

@@ -42,7 +42,7 @@ def main() -> None:
         blurred = gp.simulate(sharp, gp.blur.motion(7, 40, size=28), noise=0.01, boundary="circular", seed=0).blurred
         result = gp.deblur(blurred, "evidence", image_prior=str(trained.path), kernel_prior="motion-28")
     before, after = (gp.metrics.psnr(image, sharp, align=True) for image in (blurred, result.image))
-    print(f"{prior.card.name}: {before:.1f} dB -> {after:.1f} dB. {result.verdict.reason}")
+    print(f"{prior.card.name}: {before:.1f} dB -> {after:.1f} dB. {result.verdict.sentence}")
 
 
 if __name__ == "__main__":

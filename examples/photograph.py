@@ -29,7 +29,7 @@ def main() -> None:
             result: gp.DeblurResult = end.value
             break
         print(f"{snapshot.fraction:4.0%} {snapshot.stage}")
-    print(result.verdict.reason)
+    print(result.verdict.sentence)
     write_image(chosen.output, as_type(result.image, image.dtype))
     result.save(f"{chosen.output}.npz")  # picture, kernel, history and provenance; gp.DeblurResult.load reads it
 

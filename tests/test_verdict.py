@@ -1,12 +1,21 @@
-"""The verdict: good results are called improved, each kind of failure is named."""
+"""The verdict: good results are called improved, failures are named, the input is kept where nothing was gained."""
 
+import json
+
+import numpy as np
 import pytest
 import torch
 
+import napari_genprior as gp
 from napari_genprior import blur
+from napari_genprior.algorithms import Snapshot, Solution
 from napari_genprior.forward.convolve import convolve
-from napari_genprior.result import Status, StatusCode
-from napari_genprior.verdict import judge
+from napari_genprior.methods import METHODS, Method
+from napari_genprior.result import SET_ASIDE, DeblurResult, Status, StatusCode, Verdict, Word
+from napari_genprior.settings import ClassicalSettings
+from napari_genprior.verdict import Clues, judge
+from napari_genprior.verdict.kernel import kernel_figures, likeness
+from napari_genprior.verdict.rule import CLUES, REASONS, weigh
 from pictures import blocks
 
 SHARP = torch.from_numpy(blocks())[None, None]
@@ -15,6 +24,11 @@ NOISE = 0.01 * torch.randn(SHARP.shape, generator=torch.Generator().manual_seed(
 BLURRED = convolve(SHARP, KERNEL, "reflect") + NOISE
 DONE = Status(StatusCode.DONE, "")
 POINT = torch.ones(1, 1, 1, 1)
+GOOD = {
+    "residual": 0.01, "noise": 0.01, "unexplained": 1.0, "residual_correlation": 0.05, "likelihood_gain": 100.0,
+    "noise_gain": 0.2, "overshoot": 0.05, "disagreement": 0.1, "kernel_scattered_mass": 0.0, "kernel_peak": 0.1,
+    "kernel_border_mass": 0.0, "kernel_width_px": 6.0, "sharpness_gain": 2.0,
+}  # fmt: skip
 
 
 def spread(kernel: torch.Tensor, share: float) -> torch.Tensor:
@@ -27,11 +41,15 @@ def spread(kernel: torch.Tensor, share: float) -> torch.Tensor:
 def test_the_truth_is_called_improved_with_its_figures():
     verdict = judge(BLURRED, SHARP, KERNEL, DONE, kernel_given=False)
     assert verdict.improved
+    assert verdict.word is Word.IMPROVED
+    assert verdict.sentence.startswith("improved: The kernel")
     assert verdict.figures["residual"] == pytest.approx(0.01, rel=0.1)
     assert verdict.figures["noise"] == pytest.approx(0.01, rel=0.2)
+    assert verdict.figures["residual_correlation"] < 0.1
     assert verdict.figures["kernel_width_px"] == pytest.approx(2 * 8 / 12**0.5, rel=0.05)
     assert verdict.figures["kernel_border_mass"] == 0
     assert verdict.figures["sharpness_gain"] > 1
+    assert verdict.figures["likelihood_gain"] > 0
 
 
 @pytest.mark.parametrize(
@@ -47,6 +65,7 @@ def test_failures_are_named(image, kernel, status, words):
     verdict = judge(BLURRED, image, kernel, status, kernel_given=False)
     assert not verdict.improved
     assert words in verdict.reason
+    assert verdict.sentence.startswith("doubtful: because the ")
 
 
 def test_a_kernel_that_runs_into_its_border_is_named_unless_it_was_given():
@@ -62,8 +81,130 @@ def test_noise_in_the_input_does_not_pass_for_sharpness():
     assert noisy.figures["sharpness_gain"] == pytest.approx(clean.figures["sharpness_gain"], rel=0.1)
 
 
-def test_a_result_no_sharper_than_its_input_is_no_improvement():
-    soft = convolve(SHARP, KERNEL, "reflect")
-    verdict = judge(soft, 0.5 + 0.99 * (soft - 0.5), torch.ones(1, 1, 1, 1), DONE, kernel_given=True)
-    assert not verdict.improved
-    assert "no sharper" in verdict.reason
+def test_a_sharp_picture_speaks_against_a_blur():
+    sharp = SHARP + NOISE
+    made_up = judge(sharp, convolve(SHARP, -KERNEL, "reflect") + 2 * SHARP, KERNEL, DONE, kernel_given=True)
+    assert made_up.figures["likelihood_gain"] < 0
+    assert not made_up.improved
+
+
+def test_the_input_is_kept_only_where_the_caller_hands_it_out():
+    assert judge(BLURRED, BLURRED, POINT, DONE, kernel_given=False).word is Word.DOUBTFUL
+    assert judge(BLURRED, BLURRED, POINT, DONE, kernel_given=False, may_keep=True).word is Word.KEPT
+
+
+def test_rivals_that_lead_to_other_pictures_are_told_and_speak_against():
+    same = judge(BLURRED, SHARP, KERNEL, DONE, False, Clues(rivals=[KERNEL, spread(KERNEL, 0.01)])).figures
+    other = judge(BLURRED, SHARP, KERNEL, DONE, False, Clues(rivals=[KERNEL, KERNEL.flip(-1)])).figures
+    assert same["agreement"] > 0.98 > other["agreement"]
+    assert same["disagreement"] < 0.5 * other["disagreement"]
+    assert same["chance"] > other["chance"]
+    assert "agreement" not in judge(BLURRED, SHARP, KERNEL, DONE, False, Clues(rivals=[KERNEL])).figures
+
+
+def test_a_picture_unlike_the_generators_is_never_called_improved():
+    clues = Clues(generated=SHARP, range_error=0.05, spread=0.02)
+    blurred = convolve(SHARP, KERNEL) + NOISE
+    of_class = judge(blurred, SHARP, KERNEL, DONE, False, clues)
+    assert of_class.improved
+    assert of_class.figures["spread"] == 0.02
+    strange = judge(blurred, SHARP, KERNEL, DONE, False, Clues(generated=SHARP.flip(-1), range_error=0.05))
+    assert not strange.improved
+    assert "unlike those the generator knows" in strange.reason
+
+
+@pytest.mark.parametrize(
+    ("figure", "value"),
+    [
+        ("likelihood_gain", -50.0), ("noise_gain", 3.0), ("disagreement", 1.0), ("unexplained", 5.0),
+        ("residual_correlation", 0.8), ("overshoot", 1.0), ("kernel_scattered_mass", 0.6), ("generator_residual", 3.0),
+    ],
+)  # fmt: skip
+def test_each_clue_lowers_the_chance_and_has_its_words(figure, value):
+    _, _, usual = weigh(GOOD, False)
+    word, reason, chance = weigh(GOOD | {figure: value}, False)
+    assert chance < usual
+    assert word is Word.IMPROVED or reason.startswith(REASONS[figure][:12])
+
+
+def test_figures_beyond_all_measure_change_no_more_than_the_worst_seen():
+    clue = next(clue for clue in CLUES if clue.figure == "overshoot")
+    assert clue.seen({"overshoot": 1e9}) == clue.most
+    assert clue.seen({"overshoot": 0.0}) == clue.least
+
+
+def test_figures_of_kernels():
+    figures = kernel_figures(spread(KERNEL, 0.25))
+    assert figures["kernel_scattered_mass"] == pytest.approx(0.25, abs=0.07)
+    assert figures["kernel_border_mass"] == pytest.approx(0.25, abs=1e-6)
+    two = torch.zeros(1, 1, 9, 9)
+    two[..., 1, 1] = two[..., 7, 7] = 0.5
+    assert kernel_figures(two)["kernel_modes"] == 2
+    assert likeness(two, two.roll(1, -1)) == pytest.approx(1, abs=0.05)
+    assert kernel_figures(POINT)["kernel_peak"] == 1
+
+
+def test_large_kernels_and_flat_parts_do_no_harm_to_the_figures():
+    wide = torch.from_numpy(blur.motion(61, 10, size=63))[None, None]
+    flat = torch.full_like(BLURRED, 0.5)
+    flat[..., 40:44, 40:44] = 0.6
+    for image, kernel in ((SHARP, wide), (flat, KERNEL), (SHARP * 0, KERNEL)):
+        figures = judge(flat, image, kernel, DONE, kernel_given=True).figures
+        assert np.isfinite(list(figures.values())).all()
+
+
+@pytest.fixture
+def invents(monkeypatch):
+    """A method that sharpens noise and finds a point."""
+
+    def recipe(problem):
+        yield Snapshot(1, 1, "all", problem.blurred, POINT)
+        return Solution(problem.blurred.flip(-1), POINT)
+
+    monkeypatch.setitem(METHODS, "invents", Method("invents", recipe, ClassicalSettings, ""))
+
+
+def test_the_input_is_kept_where_nothing_was_gained_and_what_was_found_is_set_aside(invents):
+    picture = (200 * blocks()).astype(np.uint8)
+    result = gp.deblur(picture, "invents")
+    assert result.verdict.word is Word.KEPT
+    assert result.verdict.sentence.startswith("no improvement: input kept, because the kernel found is nearly a single")
+    np.testing.assert_array_equal(result.image, picture)
+    assert result.found is result.layers[SET_ASIDE]
+    assert not np.array_equal(result.found, picture)
+    assert result.kernel.max() == 1
+
+
+def test_a_sharp_picture_is_left_alone():
+    sharp = np.clip(blocks() + 0.004 * np.random.default_rng(0).standard_normal(blocks().shape), 0, 1)
+    result = gp.deblur(sharp)
+    assert result.verdict.word is Word.KEPT, result.verdict.sentence
+    np.testing.assert_array_equal(result.image, sharp.astype(np.float32))
+
+
+def test_nothing_is_kept_back_from_who_gave_the_kernel_or_stopped_the_run(invents):
+    given = gp.deblur(blocks(), "invents", kernel=np.ones((1, 1)))
+    assert given.verdict.word is Word.DOUBTFUL
+    assert SET_ASIDE not in given.layers
+    stopped = gp.deblur(blocks(), "invents", budget_s=1e-9)
+    assert stopped.status.code is StatusCode.STOPPED
+    assert stopped.verdict.word is Word.DOUBTFUL
+
+
+def test_words_survive_saving_and_old_files_load(tmp_path):
+    result = gp.deblur(blocks(64, 64), "project", image_prior="nuclei-64")
+    assert result.found is result.image
+    back = DeblurResult.load(result.save(tmp_path / "result.npz"))
+    assert back.verdict == result.verdict
+    with np.load(tmp_path / "result.npz") as stored:
+        arrays = dict(stored)
+    report = json.loads(str(arrays["report"]))
+    del report["verdict"]["word"]  # as before there were three
+    np.savez(tmp_path / "old.npz", **{**arrays, "report": np.array(json.dumps(report))})
+    old = DeblurResult.load(tmp_path / "old.npz").verdict
+    assert old.word is (Word.IMPROVED if old.improved else Word.DOUBTFUL)
+
+
+def test_a_verdict_without_a_word_has_that_of_improved():
+    assert Verdict(True, "", {}).word is Word.IMPROVED
+    assert Verdict(False, "", {}).word is Word.DOUBTFUL

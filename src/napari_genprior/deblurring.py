@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import platform
 import time
 from collections.abc import Generator as Yields
@@ -18,12 +19,29 @@ from . import __version__
 from ._generators import drain
 from ._tensors import to_image, to_tensor
 from .algorithms import Problem, Snapshot, Solution
+from .classical.seen import END
 from .planning import Plan, plan
-from .result import SPREAD, DeblurResult, History, Progress, Provenance, Status, StatusCode
-from .verdict import judge
+from .result import (
+    GENERATED,
+    SET_ASIDE,
+    SPREAD,
+    DeblurResult,
+    History,
+    Progress,
+    Provenance,
+    Status,
+    StatusCode,
+    Verdict,
+    Word,
+)
+from .verdict import Clues, judge, range_error
 from .zoo.store import Generator
 
 logger = logging.getLogger(__name__)
+
+MAY_BE_CUT_OFF = 1e-3  # share of the pixels at the range's end, the brightest of all among them
+FLUX_ROUNDS = 3  # to scale a picture may cut more of it off
+MOST_FLUX = 1.25  # a picture whose mean is further off than this is wrong in other ways
 
 
 def iter_deblur(image: Any, method: str = "auto", **arguments: Any) -> Yields[Progress, None, DeblurResult]:
@@ -84,7 +102,22 @@ def known_kernel(image: Any, kernel: Any, **arguments: Any) -> DeblurResult:
 
 
 def run(plan: Plan) -> Yields[Progress, None, DeblurResult]:
-    """Run a plan: yields snapshots, returns the result."""
+    """Run a plan: yields snapshots, returns the result. Raises DeviceError where memory runs out."""
+    try:
+        return (yield from _run(plan))
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        reason = " ".join(str(error).split())[:LONGEST]
+    # outside of the handler: its error would keep every tensor of the run alive
+    height, width = plan.image.shape[:2]
+    raise DeviceError(
+        f"The memory of {plan.device} does not hold a run of {plan.method.name} on {height}x{width} px ({reason}); "
+        "use a smaller part, tiles (genprior deblur --tiles), fewer restarts or another device."
+    )
+
+
+def _run(plan: Plan) -> Yields[Progress, None, DeblurResult]:
     started, clock = datetime.now(UTC), time.perf_counter()
     device = plan.device
     blurred = to_tensor(plan.image, plan.intensity, device)
@@ -107,17 +140,36 @@ def run(plan: Plan) -> Yields[Progress, None, DeblurResult]:
         if late and progress.image is not None and progress.kernel is not None:
             recipe.close()
             status = Status(StatusCode.STOPPED, f"The {plan.budget_s:g} s were over; {_so_far(progress)}")
-            return _result(plan, progress.image, progress.kernel, snapshots, status, started, seconds, 0)
+            return _result(plan, progress.image, progress.kernel, snapshots, status, started, seconds)
     status = Status(StatusCode.DONE, "The run went through to its end.")
     if solution.diverged:
         status = Status(StatusCode.DIVERGED, "The losses became NaN or infinite; the last good state was kept.")
-    image = to_image(solution.image, plan.intensity, plan.image)
+    image = to_image(_with_flux_of(blurred, solution.image, plan), plan.intensity, plan.image)
     seconds = time.perf_counter() - clock
-    kernel_found = solution.kernel[0, 0].cpu().numpy()
-    result = _result(plan, image, kernel_found, snapshots, status, started, seconds, solution.chosen)
     rivals = tuple((_as_kernel(kernel[0, 0].cpu().numpy()), against) for kernel, against in solution.rivals)
     layers = {name: _to_layer(name, extra, plan) for name, extra in solution.extras.items()}
-    return replace(result, rivals=rivals, layers=layers)
+    kernel_found = solution.kernel[0, 0].cpu().numpy()
+    return _result(plan, image, kernel_found, snapshots, status, started, seconds, solution.chosen, layers, rivals)
+
+
+def _with_flux_of(blurred: torch.Tensor, image: torch.Tensor, plan: Plan) -> torch.Tensor:
+    """Scale each channel to the input's mean: blur moves light, it makes none.
+
+    Unknown borders, smoothing and what is cut off at 0 would change it by some tenths of a percent. A picture of which
+    light was cut off did lose some, and a projection keeps its own grey values.
+    """
+    cut_off = float((blurred > 1 - END).float().mean()) > MAY_BE_CUT_OFF
+    if cut_off or not plan.method.finds_kernel:
+        return image
+    low, high = (
+        end if bound is None else (bound - plan.intensity.offset) / plan.intensity.scale
+        for bound, end in ((plan.intensity.low, -math.inf), (plan.intensity.high, math.inf))
+    )
+    wanted, image = blurred.double().mean((-2, -1), keepdim=True), image.detach().double().clamp(low, high)
+    for _ in range(FLUX_ROUNDS):
+        factor = wanted / image.mean((-2, -1), keepdim=True).clamp(min=1e-12)
+        image = (image * factor.clamp(1 / MOST_FLUX, MOST_FLUX)).clamp(low, high)
+    return image.float()
 
 
 def result_so_far(plan: Plan, last: Progress, seconds: float) -> DeblurResult | None:
@@ -125,7 +177,7 @@ def result_so_far(plan: Plan, last: Progress, seconds: float) -> DeblurResult | 
     if last.image is None or last.kernel is None:
         return None
     status = Status(StatusCode.STOPPED, f"Stopped; {_so_far(last)}")
-    return _result(plan, last.image, last.kernel, [last], status, datetime.now(UTC), seconds, 0)
+    return _result(plan, last.image, last.kernel, [last], status, datetime.now(UTC), seconds)
 
 
 def _so_far(last: Progress) -> str:
@@ -159,16 +211,14 @@ def _result(
     status: Status,
     started: datetime,
     seconds: float,
-    chosen: int,
+    chosen: int = 0,
+    layers: dict[str, np.ndarray] | None = None,
+    rivals: tuple[tuple[np.ndarray, float], ...] = (),
 ) -> DeblurResult:
-    kernel = _as_kernel(kernel)
-    verdict = judge(
-        to_tensor(plan.image, plan.intensity, torch.device("cpu")),
-        to_tensor(image, plan.intensity, torch.device("cpu")),
-        torch.from_numpy(kernel)[None, None],
-        status,
-        kernel_given=plan.kernel is not None,
-    )
+    kernel, layers = _as_kernel(kernel), layers or {}
+    verdict = verdict_on(plan, image, kernel, status, layers, rivals)
+    if verdict.word is Word.KEPT:
+        layers, image = layers | {SET_ASIDE: image}, plan.image.astype(np.float32)
     provenance = Provenance(
         method=plan.method.name,
         settings=plan.settings.model_dump(mode="json"),
@@ -189,7 +239,43 @@ def _result(
         seconds=round(seconds, 3),
     )
     logger.info("%s: %s (%.1f s)", plan.sentence, verdict.reason, seconds)
-    return DeblurResult(image, kernel, verdict, History.of(snapshots), status, provenance, chosen)
+    return DeblurResult(image, kernel, verdict, History.of(snapshots), status, provenance, chosen, layers, rivals)
+
+
+def verdict_on(
+    plan: Plan,
+    image: np.ndarray,
+    kernel: np.ndarray,
+    status: Status,
+    layers: dict[str, np.ndarray],
+    rivals: tuple[tuple[np.ndarray, float], ...],
+) -> Verdict:
+    """Judge what a plan's run found; parameters as in :class:`.result.DeblurResult`."""
+    generated, prior = layers.get(GENERATED), plan.priors.get("image_prior")
+    if generated is None and prior is not None:
+        generated = image  # strictly in the generator's range
+    clues = Clues(
+        rivals=[torch.from_numpy(kernel)[None, None] for kernel, _ in sorted(rivals, key=lambda rival: rival[1])],
+        generated=None if generated is None else _in_working_units(plan, generated),
+        spread=None if SPREAD not in layers else float(np.median(layers[SPREAD])) / plan.intensity.scale,
+    )
+    if prior is not None:
+        clues = replace(clues, range_error=range_error(prior.card))
+    given = plan.kernel is not None or not plan.method.finds_kernel
+    return judge(
+        _in_working_units(plan, plan.image),
+        _in_working_units(plan, image),
+        torch.from_numpy(kernel)[None, None],
+        status,
+        given,
+        clues,
+        # who gave a kernel, or stopped the run, wants to see what came of it
+        may_keep=not given and status.code is not StatusCode.STOPPED,
+    )
+
+
+def _in_working_units(plan: Plan, picture: np.ndarray) -> torch.Tensor:
+    return to_tensor(picture, plan.intensity, torch.device("cpu"))
 
 
 def array_hash(array: np.ndarray) -> str:

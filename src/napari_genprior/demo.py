@@ -37,10 +37,7 @@ def write_demo(folder: Path, follow: Follow) -> list[str]:
     }
     names = {"input": str(files["input"]), "kernel": None, "output": str(files["result"])}
     files["report"] = write_json(folder / "report.json", {**result.report(), "files": names})
-    word = "improved" if result.verdict.improved else "NOT improved"
-    return [f"{name:>12}: {path}" for name, path in files.items()] + [
-        f"{'verdict':>12}: {word}: {result.verdict.reason}"
-    ]
+    return [f"{name:>12}: {path}" for name, path in files.items()] + [f"{'verdict':>12}: {result.verdict.sentence}"]
 
 
 def side_by_side(before: np.ndarray, after: np.ndarray, kernel: np.ndarray) -> np.ndarray:

@@ -36,6 +36,7 @@ class Method:
     needs_kernel: bool = False
     prefers_linear: bool = False  # a linear picture prior serves better than one that is not
     untrained: bool = False  # priors are untrained networks: minutes, not seconds
+    finds_kernel: bool = True
     keeps_budget: bool = False  # the recipe itself ends in time, with its best; others are stopped at a snapshot
 
 
@@ -111,6 +112,7 @@ METHODS: dict[str, Method] = {
             project,
             ProjectSettings,
             "The generator's picture that is closest to the blurred one: to compare with.",
+            finds_kernel=False,
         ),
     )
 }

@@ -382,7 +382,7 @@ def test_every_method_runs_from_the_widget(qtbot, viewer, sharp, finish, name):
     assert widget.run_button.isEnabled(), widget.sentence.text()
     widget.run_or_cancel()
     finish(widget)
-    assert widget.verdict.kind != "bad", widget.verdict.text()
+    assert widget.verdict.text().startswith(("b: improved", "b: doubtful", "b: no improvement"))
     assert viewer.layers["b deblurred"].data.shape == sharp.shape
     assert viewer.layers["b deblurred"].metadata["genprior"]["provenance"]["method"] == name
 

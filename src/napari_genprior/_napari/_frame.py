@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QProgressBar, QPushButton
 from .. import expected
 from ..errors import GenPriorError
 from ..planning import Plan, plan
+from ..result import Word
 from ..stacks.stack import plan_stack
 from ._batch import PLANES, THIS, Job, StackOutput
 from ._drawings import KernelChoice, KernelView, LossPlot
@@ -26,6 +27,7 @@ from ._wish_menu import WishMenu
 from ._worker import Done, Failed, Live, deblurring
 
 CLOSED = "The widget was closed during the run; this is the last picture it showed."
+KINDS = {Word.IMPROVED: "good", Word.DOUBTFUL: "doubt", Word.KEPT: "bad"}  # of message
 ENDED = "The run ended before it had a result; this is the last picture it showed."
 
 
@@ -250,8 +252,8 @@ class DeblurFrame(WishFrame):
             sentence, kind = f"Cancelled before there was a result; {kept or 'nothing was kept.'}", "doubt"
         else:
             status, verdict = outcome.result.status, outcome.result.verdict
-            told = ("" if status.code == "done" else status.sentence, verdict.reason, notes)
-            sentence, kind = " ".join(filter(None, told)), "good" if verdict.improved else "doubt"
+            told = ("" if status.code == "done" else status.sentence, verdict.sentence, notes)
+            sentence, kind = " ".join(filter(None, told)), KINDS[verdict.word]
         self._tell(f"{self._out.name}: {sentence}" if outcome is not None or self._total > 1 else sentence, kind)
 
     def _tell(self, sentence: str, kind: str) -> None:

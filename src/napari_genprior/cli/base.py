@@ -88,4 +88,4 @@ def follow(progress: Any, sentence: str, quiet: bool) -> Any:
 
 
 def verdict_line(result: Any) -> str:
-    return f"{'improved' if result.verdict.improved else 'NOT improved'}: {result.verdict.reason}"
+    return result.verdict.sentence

@@ -1,20 +1,60 @@
-"""Can the result be trusted? A first judgement from the result alone: no truth is needed."""
+"""Can the result be trusted? Judged from the result alone, by a rule that was fitted where the truth is known.
+
+:mod:`.figures` and :mod:`.kernel` measure, :mod:`.rule` weighs. ``genprior bench verdict`` prints how often each word
+is right.
+"""
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from torch import Tensor
 
-from .classical.known_kernel import noise_std, residual_std
-from .result import Status, StatusCode, Verdict
+from ..result import Status, StatusCode, Verdict, Word
+from ..zoo.card import Card
+from .figures import figures_of, generator_figures
+from .rule import weigh
 
-POINT_PEAK = 0.9  # a kernel with this share of its mass in one pixel undoes next to nothing
-BORDER_MASS = 0.05  # more than this in the outermost ring: the support was too small
-UNEXPLAINED = 3.0  # residual over noise; a fair fit stays near 1, whitened borders and textures near 2
-RESIDUAL_FLOOR = 0.01  # fraction of the range; below it a misfit is invisible even where there is no noise
+USUAL_RANGE_DB = 25.0  # a generator's own error where its card does not tell
 
 
-def judge(blurred: Tensor, image: Tensor, kernel: Tensor, status: Status, kernel_given: bool) -> Verdict:
+@dataclass(frozen=True)
+class Clues:
+    """What a run knows beside picture and kernel.
+
+    Parameters
+    ----------
+    rivals : sequence of Tensor [1, 1, kh, kw]
+        Kernels that were to choose among, the best first.
+    generated : Tensor [1, C, Y, X] or None
+        The picture in the range of a pretrained generator, working units; the result itself where that is one.
+    range_error : float
+        See :func:`range_error`.
+    spread : float or None
+        Median over the pixels of the standard deviation among restarts, fraction of the range.
+    """
+
+    rivals: Sequence[Tensor] = ()
+    generated: Tensor | None = None
+    range_error: float = 10 ** (-USUAL_RANGE_DB / 20)
+    spread: float | None = None
+
+
+def range_error(card: Card) -> float:
+    """Root mean square of what a picture prior leaves of pictures it was not trained on, by its card."""
+    return float(10 ** (-card.metrics.get("psnr_range_db", USUAL_RANGE_DB) / 20))
+
+
+def judge(
+    blurred: Tensor,
+    image: Tensor,
+    kernel: Tensor,
+    status: Status,
+    kernel_given: bool,
+    clues: Clues | None = None,
+    may_keep: bool = False,
+) -> Verdict:
     """Judge a result.
 
     Parameters
@@ -24,68 +64,26 @@ def judge(blurred: Tensor, image: Tensor, kernel: Tensor, status: Status, kernel
     kernel : Tensor [1, 1, kh, kw]
     kernel_given : bool
         The user vouches for the kernel: its shape is not questioned.
+    clues : Clues, optional
+    may_keep : bool
+        The caller hands out the input where the verdict is :attr:`~.Word.KEPT`; without, it is "doubtful" at worst.
 
     Returns
     -------
     Verdict
-        ``figures``: residual and noise (standard deviations, fraction of the range), kernel_peak,
-        kernel_width_px (root mean square distance from its centre of mass, twice), kernel_border_mass,
-        sharpness_gain (root mean square gradient, result over input, the input's noise taken off).
+        Its figures are those of :mod:`.figures`, and ``chance``: that the result is nearer to the truth than the
+        input, by the rule's reckoning.
     """
-    noise = float(noise_std(blurred).mean())
-    # white noise adds 2 sigma^2 to each mean square difference: it must not pass for sharpness
-    before = max(_gradient_energy(blurred) - 4 * noise**2, 1e-12)
-    figures = {
-        "residual": residual_std(blurred, image, kernel),
-        "noise": noise,
-        "kernel_peak": float(kernel.max()),
-        "kernel_width_px": _width(kernel),
-        "kernel_border_mass": _border_mass(kernel),
-        "sharpness_gain": (_gradient_energy(image) / before) ** 0.5,
-    }
-    improved, reason = _judgement(figures, status, kernel_given)
-    return Verdict(improved, reason, {name: round(value, 5) for name, value in figures.items()})
-
-
-def _judgement(f: dict[str, float], status: Status, kernel_given: bool) -> tuple[bool, str]:
+    clues = clues or Clues()
+    figures = figures_of(blurred, image, kernel, clues.rivals, circular=clues.generated is not None)
+    if clues.generated is not None:
+        figures |= generator_figures(blurred, image, kernel, clues.generated, figures["noise"], clues.range_error)
+    if clues.spread is not None:
+        figures["spread"] = clues.spread
+    word, reason, chance = weigh(figures, kernel_given)
     if status.code is StatusCode.DIVERGED:
-        return False, "The search diverged; the result is not to be trusted."
-    if f["residual"] > max(UNEXPLAINED * f["noise"], RESIDUAL_FLOOR):
-        return False, (
-            f"The kernel does not explain the picture: residual {f['residual']:.4f} of the range, "
-            f"noise {f['noise']:.4f}."
-        )
-    if not kernel_given and f["kernel_peak"] > POINT_PEAK:
-        return (
-            False,
-            "The kernel found is nearly a single point: the picture is sharp or its blur not found.",
-        )
-    if not kernel_given and f["kernel_border_mass"] > BORDER_MASS:
-        return False, (
-            f"The kernel runs into its border ({f['kernel_border_mass']:.0%} of its mass there): "
-            "try a larger kernel size."
-        )
-    if f["sharpness_gain"] <= 1:
-        return False, "The result is no sharper than the input."
-    return True, (
-        f"The kernel ({f['kernel_width_px']:.1f} px wide) explains the picture to {f['residual']:.4f} of the range "
-        f"(noise {f['noise']:.4f}); gradients are {f['sharpness_gain']:.2f} times as strong."
-    )
-
-
-def _width(kernel: Tensor) -> float:
-    k = kernel[0, 0].double()
-    k = k / k.sum()
-    y, x = torch.arange(k.shape[0], dtype=torch.float64)[:, None], torch.arange(k.shape[1], dtype=torch.float64)
-    spread = (k * (y - (k * y).sum()) ** 2).sum() + (k * (x - (k * x).sum()) ** 2).sum()
-    return 2 * float(spread.clamp(min=0).sqrt())
-
-
-def _border_mass(kernel: Tensor) -> float:
-    inner = kernel[..., 1:-1, 1:-1].sum() if min(kernel.shape[-2:]) > 2 else torch.zeros(())
-    # a kernel of 1 or 3 pixels is all border: it cannot be said to run into it
-    return float(1 - inner / kernel.sum()) if min(kernel.shape[-2:]) > 3 else 0.0
-
-
-def _gradient_energy(image: Tensor) -> float:
-    return float(image.diff(dim=-1).square().mean() + image.diff(dim=-2).square().mean())
+        word, reason = Word.KEPT, "The search diverged."
+    if word is Word.KEPT and not may_keep:
+        word = Word.DOUBTFUL
+    figures["chance"] = chance
+    return Verdict(word is Word.IMPROVED, reason, {name: round(value, 5) for name, value in figures.items()}, word)
