@@ -202,10 +202,10 @@ def test_blind_finds_the_width_of_a_microscope_it_has_not_seen():
     kernel = optics.microscope_psf_3d(
         shape=(17, 33, 33), step_z_nm=300, na=1.1, immersion_index=1.333, pixel_size_nm=120, wavelength_nm=560
     )
-    sharp, blurred = scene(kernel, (17, 36, 36))
+    sharp, blurred = scene(kernel, (12, 28, 28))
     blurred = (np.random.default_rng(0).poisson(blurred.clip(0) * 500) / 500).astype(np.float32)
     arguments = {"voxel_um": (0.3, 0.12, 0.12), "device": "cpu"}
-    result = deblur_volume(blurred, seed=3, settings={"starts": 6}, **arguments)
+    result = deblur_volume(blurred, seed=3, settings={"starts": 4}, **arguments)
     assert result.kernel.shape == kernel.shape
     assert result.kernel.sum() == pytest.approx(1, abs=1e-4)
     known = deblur_volume(blurred, kernel, **arguments)

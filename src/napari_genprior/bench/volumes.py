@@ -117,7 +117,7 @@ def blind_lines(count: int) -> Iterator[str]:
 
 
 def blurred_case(kind: str, kernel: np.ndarray, step: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A sharp volume and it blurred, with photon noise, float32 :data:`SHAPE`; light comes from beyond the stack too."""
+    """A sharp volume and it blurred, with photon noise, float32 :data:`SHAPE`; light comes from beyond it too."""
     wide = tuple(n + k - 1 for n, k in zip(SHAPE, kernel.shape, strict=True))
     sharp = sharp_volume(kind, wide, step, rng) + 0.02
     inner = tuple(slice(k // 2, k // 2 + n) for n, k in zip(SHAPE, kernel.shape, strict=True))

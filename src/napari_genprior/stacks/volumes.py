@@ -56,8 +56,8 @@ def deblur_volume(volume: Any, kernel: Any = None, **arguments: Any) -> DeblurRe
     volume : array [Z, Y, X]
         Any integer or float type, any range; 3 planes and 8 rows and columns or more.
     kernel : array [kz, kh, kw], optional
-        Where it is known: from beads (:func:`.blur.from_beads`) or optics (:func:`.blur.microscope_psf_3d`); >= 0, it is
-        normalised to sum 1. Its centre is voxel ``(kz // 2, kh // 2, kw // 2)``.
+        Where it is known: from beads (:func:`.blur.from_beads`) or optics (:func:`.blur.microscope_psf_3d`); >= 0, it
+        is normalised to sum 1. Its centre is voxel ``(kz // 2, kh // 2, kw // 2)``.
     method : {"auto", "known-kernel", "blind"}
         "auto": by whether there is a kernel.
     voxel_um : (float, float, float), optional
