@@ -35,7 +35,7 @@ def test_a_kernel_for_each_channel_is_found_and_sharpens_every_plane(movie, by_c
     assert by_channel.image.shape == movie.shape
     assert by_channel.image.dtype == np.float32
     assert by_channel.kernels.shape[0] == 2
-    np.testing.assert_allclose(by_channel.kernels.sum((1, 2)), 1, atol=1e-5)
+    np.testing.assert_allclose(by_channel.kernels.sum((1, 2)), 1, atol=2e-3)
     for t, c in np.ndindex(3, 2):
         truth = blocks(96, 112, 2 * t + c)
         before = gp.metrics.psnr(movie[t, c], truth, crop=8)
@@ -46,7 +46,7 @@ def test_a_kernel_for_each_channel_is_found_and_sharpens_every_plane(movie, by_c
 
 def test_the_report_speaks_for_each_kernel_and_goes_into_a_file(by_channel, tmp_path):
     assert list(by_channel.verdicts) == [(0,), (1,)]
-    assert all(v.figures["pieces"] == v.figures["improved"] == 3 for v in by_channel.verdicts.values())
+    assert all(v.figures["pieces"] == v.figures["explained"] == 3 for v in by_channel.verdicts.values())
     trusted = sum(v.improved for v in by_channel.verdicts.values())
     assert by_channel.improved == (trusted == 2)
     assert f"{trusted} of 2 kernels" in by_channel.sentence
@@ -69,18 +69,18 @@ def test_kernels_lie_in_the_middle_so_that_no_plane_jumps(by_channel):
 def test_given_kernels_do_what_they_do_to_single_pictures(movie):
     result = gp.deblur_stack(movie[:1], "TCYX", kernels="channel", kernel=np.stack(KERNELS))
     for c in range(2):
-        np.testing.assert_allclose(result.image[0, c], gp.known_kernel(movie[0, c], KERNELS[c]).image, atol=1e-5)
+        np.testing.assert_allclose(result.image[0, c], gp.known_kernel(movie[0, c], KERNELS[c]).image, atol=2e-3)
     result = gp.deblur_stack(movie[:, 0], "TYX", kernels="plane", kernel=KERNELS[0])
-    np.testing.assert_allclose(result.image[2], gp.known_kernel(movie[2, 0], KERNELS[0]).image, atol=1e-5)
+    np.testing.assert_allclose(result.image[2], gp.known_kernel(movie[2, 0], KERNELS[0]).image, atol=2e-3)
     assert result.kernels.shape == (3, *KERNELS[0].shape)
 
 
 def test_a_stack_of_colours_and_other_orders_of_axes(movie):
     colour = np.stack([np.stack([blurred(KERNELS[0], s) for s in range(3)], -1)] * 2)
     result = gp.deblur_stack(colour, "TYXS", kernel=KERNELS[0])
-    np.testing.assert_allclose(result.image[1], gp.known_kernel(colour[1], KERNELS[0]).image, atol=1e-5)
+    np.testing.assert_allclose(result.image[1], gp.known_kernel(colour[1], KERNELS[0]).image, atol=2e-3)
     turned = gp.deblur_stack(np.moveaxis(movie[0], 0, -1), "YXC", kernel=KERNELS[0])
-    np.testing.assert_allclose(turned.image[..., 0], gp.known_kernel(movie[0, 0], KERNELS[0]).image, atol=1e-5)
+    np.testing.assert_allclose(turned.image[..., 0], gp.known_kernel(movie[0, 0], KERNELS[0]).image, atol=2e-3)
 
 
 def test_integers_keep_their_range_and_blank_planes_stay(movie):
@@ -213,7 +213,7 @@ def test_a_stack_goes_from_file_to_file_with_its_axes_and_scale(files, name, cap
         restored = file.asarray()
     assert restored.dtype == whole.dtype
     expected = gp.known_kernel(whole[2, 0], KERNELS[0]).image
-    assert np.abs(restored[2, 0] - expected).max() <= 0.51
+    assert np.abs(restored[2, 0] - expected).max() <= 0.002 * whole.max()
     with tifffile.TiffFile(kernels) as file:
         assert (file.series[0].axes, file.series[0].shape) == ("CYX", (2, *KERNELS[0].shape))
 
@@ -271,3 +271,13 @@ def test_volumes_of_a_movie_are_solved_one_by_one_and_take_their_own_arguments()
     run.close()
     with pytest.raises(gp.GenPriorError, match="Volumes take no kernel_size"):
         gp.iter_deblur_stack(movie, "TZYX", depth="volume", kernel_size=5)
+
+
+def test_the_bench_counts_planes_and_what_they_gain(monkeypatch):
+    from napari_genprior.bench import stacks as bench
+
+    monkeypatch.setattr(bench, "SIDE", 96)
+    first = next(bench.lines(planes=3))
+    gain = float(first.rpartition(", ")[2].removesuffix(" dB"))
+    assert gain > 2
+    assert "known kernel, 96x96" in first

@@ -137,3 +137,29 @@ def volumes(folder: Path | None, count: int) -> None:
 
     for line in volumes_bench.lines(folder, count):
         click.echo(line)
+
+
+@bench.command()
+@click.option("--planes", type=click.IntRange(2), default=8, show_default=True, help="Planes with a known kernel.")
+def stacks(planes: int) -> None:
+    """Planes a second once the kernel is known, and what smoothing the kernels of frames gains."""
+    from ..bench import stacks as stacks_bench
+
+    for line in stacks_bench.lines(planes):
+        click.echo(line)
+
+
+@bench.command()
+@click.option(
+    "--data", "folder", type=click.Path(path_type=Path), required=True,
+    help="Folder that holds bsd400, nuclei_dsb2018, faces64 and mnist.",
+)  # fmt: skip
+@click.option("--keep", type=click.Path(path_type=Path), help="Put results here; those there are only judged again.")
+@click.option("--count", type=click.IntRange(1), help="The first so many cases.  [default: all 511]")
+@click.option("--each", is_flag=True, help="A line per case too.")
+def verdict(folder: Path, keep: Path | None, count: int | None, each: bool) -> None:
+    """How often each word of the verdict is right, and what the spread over restarts is worth: 3 s a case."""
+    from ..bench import verdict as verdict_bench
+
+    for line in verdict_bench.lines(folder, keep, count, each):
+        click.echo(line)

@@ -44,8 +44,8 @@ class StackResult:
     kernels : float32 array [groups..., kh, kw] (volumes: [groups..., kz, kh, kw])
         >= 0, sum 1 each; no group axis where one kernel serves all. Smaller ones are zero-padded about their centre.
     verdicts : dict
-        By group, as an index into ``kernels``: the judgement of its piece with the most detail, and in ``figures`` how
-        many ``pieces`` there are and how many of them ``improved``.
+        By group, as an index into ``kernels``: the judgement of the piece in which it was searched (of a given one,
+        the first piece), and in ``figures`` how many ``pieces`` there are and how many of them it has ``explained``.
     layout : Layout
         What the axes were taken for.
     blank : tuple of tuple of int

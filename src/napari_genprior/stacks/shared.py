@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import torch
 from scipy import ndimage
 
 from .._generators import drain
-from .._tensors import Intensity, to_tensor
-from ..algorithms.classical import known_kernel
-from ..classical.known_kernel import noise_std
+from .._tensors import Intensity, check_image, to_image, to_tensor
+from ..algorithms.classical import LEAST_NOISE
+from ..algorithms.final import final_picture
+from ..classical.known_kernel import noise_std, residual_std
 from ..classical.rivals import KERNEL_NOISE, REGION, busiest_place
+from ..classical.seen import END
 from ..deblurring import run
 from ..errors import InputError
 from ..planning import plan
 from ..result import Verdict
 from ..settings import KnownKernelSettings
 
+MOST_FLUX = 1.25  # a plane whose mean is further off than this is wrong in other ways
+CUT_OFF = 1e-3  # share of the pixels at the range's end; beyond it, light was lost before
+UNEXPLAINED, RESIDUAL_FLOOR = 3.0, 0.01  # residual over noise, and fraction of the range, that are still explained
 ALIKE = 4  # power of the correlation: from 0.8 down, a neighbour hardly counts
 
 
@@ -53,19 +56,35 @@ def busiest_part(plane: np.ndarray) -> np.ndarray:
     return plane[busiest_place(to_tensor(plane, Intensity.of(plane), torch.device("cpu")), REGION)]
 
 
+def judged(
+    plane: np.ndarray, kernel: np.ndarray, settings: KnownKernelSettings, device: torch.device
+) -> tuple[np.ndarray, Verdict]:
+    """A plane restored with a given kernel as single pictures are, with all that a verdict looks at."""
+    chosen = settings.model_dump(include=set(KnownKernelSettings.model_fields))
+    result = drain(run(plan(plane, "known-kernel", kernel=kernel, settings=chosen, device=str(device))))
+    return result.image, result.verdict
+
+
 def restored(
     plane: np.ndarray, kernel: np.ndarray, given: bool, settings: KnownKernelSettings, device: torch.device
-) -> tuple[np.ndarray, Verdict]:
-    """The known-kernel step for a plane ``[Y, X]`` or ``[Y, X, 3 or 4]``: float32, its own intensities; the verdict.
+) -> tuple[np.ndarray, bool]:
+    """The known-kernel step for a plane ``[Y, X]`` or ``[Y, X, 3 or 4]``: float32, its own intensities.
 
+    And whether the kernel explains the plane, by the residual alone: a verdict takes half as long as the solve.
     ``given`` says that the user vouches for the kernel, else it is estimated and errs.
     """
-    chosen = settings.model_dump(include=set(KnownKernelSettings.model_fields))
-    made = plan(plane, "known-kernel", kernel=kernel, settings=chosen, device=str(device))
-    if not given:
-        made = replace(made, method=replace(made.method, recipe=partial(known_kernel, least_noise=KERNEL_NOISE)))
-    result = drain(run(made))
-    return result.image, result.verdict
+    plane = check_image(plane, "plane")
+    intensity = Intensity.of(plane[..., :3] if plane.ndim == 3 else plane)
+    blurred = to_tensor(plane, intensity, device)
+    k = torch.from_numpy(kernel)[None, None].to(device)
+    noise = float(noise_std(blurred).mean())
+    image = final_picture(blurred, k, max(noise, LEAST_NOISE if given else KERNEL_NOISE), settings)
+    explained = residual_std(blurred, image, k) <= max(UNEXPLAINED * noise, RESIDUAL_FLOOR)
+    # blur moves light, it makes none: borders and smoothing change it by tenths of a percent, which would flicker
+    if float((blurred > 1 - END).float().mean()) < CUT_OFF:
+        light = [each.mean((-2, -1), keepdim=True) for each in (blurred, image)]
+        image = image * (light[0] / light[1].clamp(min=1e-12)).clamp(1 / MOST_FLUX, MOST_FLUX)
+    return to_image(image, intensity, plane), explained
 
 
 def in_middle(kernel: np.ndarray) -> np.ndarray:

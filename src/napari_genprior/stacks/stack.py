@@ -25,7 +25,7 @@ from ..result import DeblurResult, Progress, Provenance, Status, StatusCode, Ver
 from ..settings import KnownKernelSettings, Settings
 from .axes import Layout, lay_out
 from .result import StackProgress, StackResult
-from .shared import busiest_part, detail, in_middle, restored, smooth_over_time, within
+from .shared import busiest_part, detail, in_middle, judged, restored, smooth_over_time, within
 
 logger = logging.getLogger(__name__)
 
@@ -209,7 +209,7 @@ def run_stack(plan: StackPlan, out: Any = None) -> Yields[StackProgress, None, S
         if plan.given is None and layout.kernels == "frame":
             kernels = dict(zip(together, smooth_over_time([kernels[group] for group in together]), strict=True))
         for group in together:
-            judged = {}
+            explained: dict[Index, bool] = {}
             for index in layout.members(group):
                 piece = layout.take(plan.data, index)
                 digest.update(np.ascontiguousarray(piece).data)
@@ -218,11 +218,15 @@ def run_stack(plan: StackPlan, out: Any = None) -> Yields[StackProgress, None, S
                     blank.append(index)
                     result = piece.astype(np.float32)
                 else:
-                    result, judged[index] = _solve(plan, piece, kernels[group])
+                    if group not in found and not explained:  # of a given kernel, the first piece is judged
+                        result, found[group] = _first(plan, piece, kernels[group])
+                        explained[index] = bool(found[group] and found[group].improved)
+                    else:
+                        result, explained[index] = _solve(plan, piece, kernels[group])
                 layout.put(image, index, result)
                 stage = f"{_word(layout)} {solved} of {count}"
                 yield StackProgress(done, total, stage, result, kernels[group], index=index, group=group)
-            verdicts[group] = _of_group(judged, found.get(group))
+            verdicts[group] = _of_group(explained, found.get(group))
     provenance = _provenance(plan, digest.hexdigest(), started, time.perf_counter() - clock)
     status = Status(StatusCode.DONE, "The run went through to its end.")
     logger.info("%s (%.1f s)", plan.sentence, provenance.seconds)
@@ -267,32 +271,42 @@ def _blind(plan: StackPlan, piece: np.ndarray) -> Yields[Progress, None, DeblurR
     return iter_deblur(busiest_part(piece), **plan.arguments)
 
 
-def _solve(plan: StackPlan, piece: np.ndarray, kernel: np.ndarray) -> tuple[np.ndarray, Verdict]:
-    if plan.layout.depth == "volume":
-        from .volumes import iter_deblur_volume
+def _first(plan: StackPlan, piece: np.ndarray, kernel: np.ndarray) -> tuple[np.ndarray, Verdict]:
+    """A piece for a given kernel, with a verdict."""
+    if plan.layout.depth == "planes":
+        return judged(piece, kernel, _settings(plan), plan.piece.device)
+    result = _volume(plan, piece, kernel)
+    return result.image, result.verdict
 
-        found = drain(iter_deblur_volume(piece, kernel, **{**plan.arguments, "method": "known-kernel"}))
-        return found.image, found.verdict
+
+def _solve(plan: StackPlan, piece: np.ndarray, kernel: np.ndarray) -> tuple[np.ndarray, bool]:
+    """A piece for a kernel, and whether that explains it."""
+    if plan.layout.depth == "planes":
+        return restored(piece, kernel, plan.given is not None, _settings(plan), plan.piece.device)
+    result = _volume(plan, piece, kernel)
+    return result.image, result.verdict.improved
+
+
+def _volume(plan: StackPlan, piece: np.ndarray, kernel: np.ndarray) -> DeblurResult:
+    from .volumes import iter_deblur_volume
+
+    return drain(iter_deblur_volume(piece, kernel, **{**plan.arguments, "method": "known-kernel"}))
+
+
+def _settings(plan: StackPlan) -> KnownKernelSettings:
     settings = plan.piece.settings
-    if not isinstance(settings, KnownKernelSettings):
-        settings = KnownKernelSettings()
-    return restored(piece, kernel, plan.given is not None, settings, plan.piece.device)
+    return settings if isinstance(settings, KnownKernelSettings) else KnownKernelSettings()
 
 
 def _word(layout: Layout) -> str:
     return "volume" if layout.depth == "volume" else "plane"
 
 
-def _of_group(judged: dict[Index, Verdict], found: Verdict | None) -> Verdict:
-    """The verdict of the search, or of a given kernel's first piece; and for how many pieces it serves."""
-    if not judged:
+def _of_group(explained: dict[Index, bool], verdict: Verdict | None) -> Verdict:
+    """The verdict of the search, or of a given kernel's first piece; and how many pieces the kernel explains."""
+    if verdict is None or not explained:
         return Verdict(False, "All pictures of this group are constant.", {})
-    verdict = found or next(iter(judged.values()))
-    improved = sum(each.improved for each in judged.values())
-    figures = {**verdict.figures, "pieces": len(judged), "improved": improved}
-    if verdict.improved and not improved:
-        first = next(iter(judged.values()))
-        return replace(first, figures=figures)
+    figures = {**verdict.figures, "pieces": len(explained), "explained": sum(explained.values())}
     return replace(verdict, figures=figures)
 
 
