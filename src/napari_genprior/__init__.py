@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .stacks.large import LargeResult, deblur_large, iter_deblur_large
     from .stacks.result import StackProgress, StackResult
     from .stacks.stack import deblur_stack, iter_deblur_stack
+    from .stacks.varying import VaryingResult, deblur_varying, iter_deblur_varying
     from .zoo.store import list_priors, load_prior
 
 _HOME = {
@@ -35,10 +36,13 @@ _HOME = {
     "deblur": "deblurring",
     "deblur_large": "stacks.large",
     "deblur_stack": "stacks.stack",
+    "deblur_varying": "stacks.varying",
     "iter_batch": "stacks.batch",
     "iter_deblur": "deblurring",
     "iter_deblur_large": "stacks.large",
     "iter_deblur_stack": "stacks.stack",
+    "iter_deblur_varying": "stacks.varying",
+    "VaryingResult": "stacks.varying",
     "LargeResult": "stacks.large",
     "known_kernel": "deblurring",
     "simulate": "simulation",
@@ -62,16 +66,19 @@ __all__ = [
     "Simulation",
     "StackProgress",
     "StackResult",
+    "VaryingResult",
     "__version__",
     "batch",
     "blur",
     "deblur",
     "deblur_large",
     "deblur_stack",
+    "deblur_varying",
     "iter_batch",
     "iter_deblur",
     "iter_deblur_large",
     "iter_deblur_stack",
+    "iter_deblur_varying",
     "iter_solve_bilinear",
     "known_kernel",
     "list_priors",

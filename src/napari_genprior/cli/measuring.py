@@ -163,3 +163,18 @@ def verdict(folder: Path, keep: Path | None, count: int | None, each: bool) -> N
 
     for line in verdict_bench.lines(folder, keep, count, each):
         click.echo(line)
+
+
+@bench.command("large")
+@click.option("--side", type=click.IntRange(1024), default=4096, show_default=True, help="Of the picture, pixels.")
+@click.option("--blind", is_flag=True, help="The kernel is to be found.")
+@click.option("--tile", default="auto", show_default=True, help="Pixels that a tile adds to its overlaps.")
+@click.option(
+    "--folder", type=click.Path(path_type=Path), help="For the files, twice the picture.  [default: a temporary one]"
+)
+def large_(side: int, blind: bool, tile: str, folder: Path | None) -> None:
+    """Peak memory and seconds of a picture in tiles; --side 16384 for the one that must stay within 4 GB."""
+    from ..bench import large as large_bench
+
+    for line in large_bench.lines(side, folder, blind, tile):
+        click.echo(line)

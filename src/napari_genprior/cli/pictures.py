@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..settings import BlurSettings, NoiseSettings
 from .arguments import chosen, repeat, same_input, wish_options
 from .base import follow, genprior, not_onto_input, options_from, verdict_line
+from .large import deblur_large, deblur_varying, is_large, tiles
 from .stack import ALONE, deblur_stack, is_stack, stack_options
 
 
@@ -61,6 +62,9 @@ def simulate(
 )
 @wish_options
 @stack_options
+@click.option(
+    "--tiles", callback=tiles, metavar="ROWSxCOLUMNS", help="The blur changes over the picture: a kernel for each tile."
+)
 @click.option("--report", type=click.Path(path_type=Path), help="Write figures, settings and versions here (JSON).")
 @click.option("--kernel-out", type=click.Path(path_type=Path), help="Write the kernel here (float TIFF).")
 @click.option(
@@ -98,8 +102,15 @@ def deblur(
         raise click.UsageError("Missing argument IN (the blurred picture), or --from with a report.")
     arguments = chosen(arguments, settings_file, values)
     not_onto_input(source, output, report, kernel_out)
+    outer = (source, output, kernel_file, kernel_out, report, quiet)
+    if "tiles" in arguments:
+        deblur_varying(*outer, arguments)
+        return
+    if not any(stack.values()) and not earlier and is_large(source):
+        deblur_large(*outer, arguments)
+        return
     if any(stack.values()) or is_stack(source):
-        deblur_stack(source, output, kernel_file, kernel_out, report, quiet, {**arguments, **stack}, earlier)
+        deblur_stack(*outer, {**arguments, **stack}, earlier)
         return
     from ..io import as_type, check_place, check_writable, read_image, write_image, write_json
 

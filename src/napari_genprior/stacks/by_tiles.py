@@ -18,6 +18,7 @@ from .tiling import Mosaic, Span, overlap_for, spans
 
 TILE_BYTES = 1.2e9  # that a solve may take where the side of the tiles is to be chosen
 SIDES = (256, 4096)  # px, least and most that a tile adds to its overlaps
+LEAST_WINDOW = 64  # px, that a tile adds to its overlaps where the kernel changes
 RAMP = 32  # px over which one tile gives way to the next where they share a kernel
 
 
@@ -51,12 +52,12 @@ def cut(shape: tuple[int, int], kernels: np.ndarray, side: int) -> tuple[list[Sp
     """Rows and columns of tiles for a plane.
 
     Where the kernel changes, no tile is larger than half the way from one kernel to the next, and each gives way to
-    the next over all of it.
+    the next over half of it.
     """
     overlap = overlap_for((kernels.shape[-2], kernels.shape[-1]))
     found = []
     for length, count in zip(shape, kernels.shape[:2], strict=True):
-        own = side if count == 1 else min(side, max(SIDES[0] // 4, length // (2 * count)))
+        own = side if count == 1 else min(side, max(LEAST_WINDOW, length // (2 * count)))
         found.append(spans(length, own, overlap, RAMP if count == 1 else own // 2))
     return found[0], found[1]
 

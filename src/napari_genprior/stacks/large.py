@@ -20,7 +20,7 @@ from .._generators import drain, relay
 from .._tensors import check_kernel
 from ..algorithms.classical import LEAST_NOISE
 from ..classical.rivals import KERNEL_NOISE, REGION
-from ..deblurring import iter_deblur, versions
+from ..deblurring import iter_deblur, known_kernel, versions
 from ..errors import InputError
 from ..io import as_type
 from ..result import Progress, Provenance, Status, StatusCode, Verdict
@@ -29,7 +29,6 @@ from .axes import Layout, lay_out
 from .by_tiles import Step, cut, restored_by_tiles, side_for
 from .lazy import Lazy, check_destination, opened, written
 from .memory import Solves
-from .shared import restored
 from .survey import Survey
 from .tiling import Span
 
@@ -180,7 +179,7 @@ def _run(wish: _Wish) -> Yields[Progress, None, LargeResult]:
         )
         if given:
             kernel = check_kernel(wish.piece.kernel)
-            verdict = restored(survey.part, kernel, True, settings, wish.piece.device)[1]
+            verdict = known_kernel(survey.part, kernel).verdict
         else:
             found = yield from relay(iter_deblur(survey.part, **wish.arguments), _of_search)
             kernel, verdict = found.kernel, found.verdict

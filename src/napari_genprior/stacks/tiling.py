@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from math import ceil
 
 import numpy as np
@@ -50,7 +49,7 @@ def spans(length: int, side: int, overlap: int, ramp: int) -> list[Span]:
     length : int
         Of the axis, pixels.
     side : int
-        Most pixels that a tile adds to its overlaps; some dozens at least.
+        Most pixels from the middle of one seam to that of the next; some dozens at least.
     overlap : int
         Least number of pixels between what is kept and the end of what is read, but for the ends of the axis.
     ramp : int
@@ -63,16 +62,16 @@ def spans(length: int, side: int, overlap: int, ramp: int) -> list[Span]:
     """
     ramp = max(1, min(ramp, side // 2))  # no more than two tiles count anywhere
     overlap += ceil(ramp / 2)
-    count = max(1, ceil((length - 2 * overlap) / side))
-    read = length if count == 1 else ceil((length - 2 * overlap) / count) + 2 * overlap
-    starts = [round(start) for start in np.linspace(0, length - read, count)]
-    # where the two tiles that meet have as much beyond the middle of their common part
-    seams = [(after + before + read) // 2 for before, after in pairwise(starts)]
+    count = ceil(length / side)
+    read = min(length, ceil(length / count) + 2 * overlap)
+    ends = [round(index * length / count) for index in range(count + 1)]
+    # all tiles are of one size, to be solved together: at a border they reach the further inwards
+    starts = [min(max(0, end - overlap), length - read) for end in ends[:-1]]
     rise = np.round(LEVELS * (0.5 - 0.5 * np.cos(np.pi * (np.arange(ramp) + 0.5) / ramp))).astype(np.float32) / LEVELS
     found = []
     for index, start in enumerate(starts):
-        first = 0 if index == 0 else seams[index - 1] - ramp // 2
-        last = length if index == count - 1 else seams[index] - ramp // 2 + ramp
+        first = 0 if index == 0 else ends[index] - ramp // 2
+        last = length if index == count - 1 else ends[index + 1] - ramp // 2 + ramp
         weight = np.ones(last - first, np.float32)
         if index > 0:
             weight[:ramp] = rise

@@ -1,7 +1,8 @@
 """Blur that changes over the picture: a kernel for each of a grid of tiles, and a solve that goes from one to the next.
 
-The kernels of the tiles are candidates for each other: a tile takes the one, of its own, its neighbours' and the
-picture's, that its pixels speak least against. So a tile without detail, or whose search failed, has a neighbour's.
+The kernels of the tiles are candidates for each other: a tile keeps its own, but for one of its neighbours' or the
+picture's, that its pixels speak clearly less against. So a tile whose search failed has a neighbour's; one without any
+detail has that of the busiest part.
 """
 
 from __future__ import annotations
@@ -19,27 +20,28 @@ import torch
 
 from .. import planning
 from .._generators import drain, relay
-from .._tensors import check_image, check_kernel, to_tensor
+from .._tensors import check_kernel, to_tensor
 from ..algorithms.classical import LEAST_NOISE
 from ..classical.known_kernel import deconvolve, noise_std, strength_for
 from ..classical.plausible import implausibility
 from ..classical.rivals import KERNEL_NOISE
-from ..deblurring import array_hash, iter_deblur, versions
+from ..deblurring import array_hash, iter_deblur, known_kernel, versions
 from ..errors import InputError
 from ..result import Progress, Provenance, Status, StatusCode, Verdict
 from ..settings import KnownKernelSettings
 from ..simulation import check_fit
 from .by_tiles import Step, cut, restored_by_tiles, side_for
 from .memory import Solves
-from .shared import busiest_part, detail, in_middle, restored, within
+from .shared import busiest_part, detail, in_middle, within
 
 logger = logging.getLogger(__name__)
 
 MOST_TILES = 12  # along an axis
 LEAST_TILE = 48  # px
-OVERHANG = 0.25  # of a tile's side: so much beyond it is looked at too
+FOREIGN = 0.5  # so much less must speak against another kernel than against a tile's own
 ROOM = 1.4  # size of the tiles' kernels over that of the busiest part
 SMOOTH = 0.5  # weight of all neighbours together over that of the tile's own kernel, where both have as much detail
+ALIKE = 4  # power of their correlation: kernels that differ are left apart
 TOTAL = 1000  # of the progress bar
 SHARES = (0.15, 0.55)  # of it: the kernel of all, those of the tiles; the rest is for the picture
 
@@ -180,7 +182,8 @@ def _run(
     settings = plan.settings if isinstance(plan.settings, KnownKernelSettings) else KnownKernelSettings.checked({})
     blurred = to_tensor(image, plan.intensity, torch.device("cpu"))
     noise = max(float(noise_std(blurred).mean()), KERNEL_NOISE if given is None else LEAST_NOISE)
-    parts = {place: image[_window(place, tiles, image.shape)] for place in product(*map(range, tiles))}
+    places = product(range(tiles[0]), range(tiles[1]))
+    parts: dict[tuple[int, int], np.ndarray] = {place: image[_window(place, tiles, image.shape)] for place in places}
     details = {place: detail(part) for place, part in parts.items()}
     done = 0.0
     kernels = given
@@ -196,7 +199,7 @@ def _run(
             strips.append(ready)
         yield _progress(done + (1 - done) * number / total, f"window {number} of {total}")
     best = max(details, key=lambda place: details[place])
-    verdict = restored(parts[best], kernels[best], given is not None, settings, torch.device("cpu"))[1]
+    verdict = known_kernel(parts[best], kernels[best]).verdict
     status = Status(StatusCode.DONE, " ".join(["The run went through to its end.", *solves.notes]))
     seconds = time.perf_counter() - clock
     provenance = _provenance(plan, tiles, given, str(solves.device), started, seconds)
@@ -205,13 +208,12 @@ def _run(
 
 
 def _window(place: tuple[int, int], tiles: tuple[int, int], shape: tuple[int, ...]) -> tuple[slice, slice]:
-    """A tile and what hangs over."""
-    found = []
-    for index, count, length in zip(place, tiles, shape, strict=False):
-        side = length / count
-        first, last = (index - OVERHANG) * side, (index + 1 + OVERHANG) * side
-        found.append(slice(max(0, round(first)), min(length, round(last))))
-    return found[0], found[1]
+    """A tile. More of the picture would bring in other blurs, which mislead the comparison of kernels most of all."""
+    rows, columns = (
+        slice(round(index * length / count), round((index + 1) * length / count))
+        for index, count, length in zip(place, tiles, shape, strict=False)
+    )
+    return rows, columns
 
 
 def _found(
@@ -225,7 +227,9 @@ def _found(
     """The kernels ``[ty, tx, kh, kw]``, searched, compared and smoothed."""
 
     def of_all(progress: Progress) -> Progress:
-        return replace(_progress(SHARES[0] * progress.fraction, f"kernel of all: {progress.stage}"), kernel=progress.kernel)
+        return replace(
+            _progress(SHARES[0] * progress.fraction, f"kernel of all: {progress.stage}"), kernel=progress.kernel
+        )
 
     whole = yield from relay(iter_deblur(busiest_part(plan.image), **arguments), of_all)
     sides = plan.kernel_size
@@ -249,10 +253,15 @@ def _found(
         own[place] = within(in_middle((yield from relay(search, of_tile)).kernel), common.shape)
     chosen: dict[tuple[int, int], np.ndarray] = {}
     for place, part in parts.items():
-        near = [other for other in _neighbours(place, tiles) if other in own]
-        candidates = ([own[place]] if place in own else []) + [own[other] for other in near] + [common]
+        if place not in own:
+            chosen[place] = common
+            continue
         grey = to_tensor(part, plan.intensity, torch.device("cpu")).mean(1, keepdim=True)
-        chosen[place] = min(candidates, key=lambda kernel: _against(grey, kernel, noise)) if details[place] > 0 else common
+        others = [own[other] for other in _neighbours(place, tiles) if other in own] + [common]
+        against = [_against(grey, kernel, noise) for kernel in others]
+        best = int(np.argmin(against))
+        better = against[best] < _against(grey, own[place], noise) - FOREIGN
+        chosen[place] = others[best] if better else own[place]
     return _smoothed(chosen, details, tiles)
 
 
@@ -279,7 +288,7 @@ def _smoothed(
         weight = max(details[place], 1e-3 * most)
         total = weight * kernel.astype(np.float64)
         for other in near:
-            alike = max(0.0, float(np.corrcoef(kernel.ravel(), kernels[other].ravel())[0, 1]))
+            alike = max(0.0, float(np.corrcoef(kernel.ravel(), kernels[other].ravel())[0, 1])) ** ALIKE
             total += SMOOTH / len(near) * alike * max(details[other], 0.0) * kernels[other]
         made[place] = in_middle(total / total.sum())
     return made
@@ -290,7 +299,12 @@ def _progress(fraction: float, stage: str) -> Progress:
 
 
 def _provenance(
-    plan: planning.Plan, tiles: tuple[int, int], given: np.ndarray | None, device: str, started: datetime, seconds: float
+    plan: planning.Plan,
+    tiles: tuple[int, int],
+    given: np.ndarray | None,
+    device: str,
+    started: datetime,
+    seconds: float,
 ) -> Provenance:
     return Provenance(
         method=plan.method.name,
