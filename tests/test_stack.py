@@ -10,6 +10,7 @@ import napari_genprior as gp
 from napari_genprior.cli import main
 from napari_genprior.stacks import shared, stack
 from napari_genprior.stacks.axes import lay_out
+from napari_genprior.stacks.plan import plan_stack
 from pictures import blocks
 
 KERNELS = [gp.blur.motion(length=7, angle_deg=angle) for angle in (20, 110)]
@@ -152,7 +153,7 @@ def test_stacks_that_hold_nothing_are_refused(movie):
 def test_the_search_looks_where_there_is_most_detail(movie):
     dull = np.stack([movie[0, 0] * 0.1 + 0.4, movie[0, 0], np.full_like(movie[0, 0], 0.5)])
     assert [shared.detail(plane) for plane in dull][2] < 0
-    search = stack._Search(stack.plan_stack(dull, "TYX", kernel_size=SIZE), [(0,), (1,), (2,)])
+    search = stack._Search(plan_stack(dull, "TYX", kernel_size=SIZE), [(0,), (1,), (2,)])
     next(steps := search.run())
     for progress in steps:
         if "looking" not in progress.stage:
@@ -177,7 +178,7 @@ def test_kernels_of_frames_are_smoothed_where_they_are_alike():
 
 
 def test_a_sentence_says_what_will_be_done(movie):
-    plan = stack.plan_stack(movie, "TCYX", kernels="frame", kernel_size=9)
+    plan = plan_stack(movie, "TCYX", kernels="frame", kernel_size=9)
     assert plan.sentence == (
         "3 frames x 2 channels of 96x112 px, one kernel per frame (3); unknown kernel of 9x9 px, auto on cpu"
     )

@@ -14,7 +14,7 @@ from .. import expected
 from ..errors import GenPriorError
 from ..planning import Plan, plan
 from ..result import Word
-from ..stacks.stack import plan_stack
+from ..stacks.plan import plan_stack
 from ._batch import PLANES, THIS, Job, StackOutput
 from ._drawings import KernelChoice, KernelView, LossPlot
 from ._editors import get_value

@@ -14,9 +14,10 @@ from napari.layers import Image
 from ..io import as_type
 from ..result import DeblurResult, History, Provenance, Status, StatusCode, Verdict
 from ..stacks.axes import Layout, readings, told
+from ..stacks.plan import StackPlan, plan_stack
 from ..stacks.result import StackProgress, StackResult
 from ..stacks.shared import within
-from ..stacks.stack import StackPlan, plan_stack, run_stack
+from ..stacks.stack import run_stack
 from . import _layers
 from ._layers import Picked
 from ._output import Outcome, Output
