@@ -167,6 +167,12 @@ def to_image(tensor: torch.Tensor, intensity: Intensity, like: np.ndarray) -> np
     )
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out; MPS and the CPU's allocator have no error of their own for it."""
+    words = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, MemoryError) or any(word in str(error).lower() for word in words)
+
+
 def resolve_device(name: str = "auto") -> torch.device:
     """Turn ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"`` into a device that is present.
 

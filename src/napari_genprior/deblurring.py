@@ -17,9 +17,10 @@ import torch
 
 from . import __version__
 from ._generators import drain
-from ._tensors import to_image, to_tensor
+from ._tensors import out_of_memory, to_image, to_tensor
 from .algorithms import Problem, Snapshot, Solution
 from .classical.seen import END
+from .errors import LONGEST, DeviceError
 from .planning import Plan, plan
 from .result import (
     GENERATED,
@@ -113,7 +114,7 @@ def run(plan: Plan) -> Yields[Progress, None, DeblurResult]:
     height, width = plan.image.shape[:2]
     raise DeviceError(
         f"The memory of {plan.device} does not hold a run of {plan.method.name} on {height}x{width} px ({reason}); "
-        "use a smaller part, tiles (genprior deblur --tiles), fewer restarts or another device."
+        "use a smaller part, deblur_large (tiles), fewer restarts or another device."
     )
 
 

@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     except GenPriorError as error:
         return complain(str(error), 2)
     except (KeyboardInterrupt, click.Abort):
-        return complain("interrupted; nothing was written.", 130)
+        return complain("interrupted; nothing was written, or whole files only.", 130)
     except Exception as error:
         logging.getLogger(__name__).debug("details", exc_info=True)
         return complain(f"this is a fault of ours: {type(error).__name__}: {error} (run with --debug for details).", 1)

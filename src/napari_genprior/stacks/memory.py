@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from .._tensors import out_of_memory
 from ..errors import DeviceError
 
 logger = logging.getLogger(__name__)
@@ -68,8 +69,8 @@ class Solves:
                 done.append(solve(planes[which].to(self.device), which).cpu())
                 first += count
                 continue
-            except (torch.OutOfMemoryError, RuntimeError) as error:
-                if not _out_of_memory(error):
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
                     raise
                 reason = error
             # outside of the handler: the error's traceback holds the tensors that are to be freed
@@ -96,12 +97,6 @@ class Solves:
             torch.cuda.empty_cache()
         logger.warning(note)
         self.notes.append(note)
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    # MPS and the CPU's allocator have no error of their own
-    words = ("out of memory", "can't allocate memory", "not enough memory")
-    return isinstance(error, torch.OutOfMemoryError) or any(word in str(error).lower() for word in words)
 
 
 def _free_bytes(device: torch.device) -> int | None:
