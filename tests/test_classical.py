@@ -227,6 +227,13 @@ def test_the_true_kernel_is_more_plausible_than_wrong_ones(blurred):
     assert against(tensor(KERNEL)) < min(against(tensor(KERNEL).flip(-1)), against(point))
 
 
+def test_darker_than_dark_speaks_against_a_kernel_and_brighter_than_bright_does_not(blurred):
+    picture, kernel = deconvolve(blurred, tensor(KERNEL), 3e-4), tensor(KERNEL)
+    base, darker, brighter = (implausibility(blurred, picture + shift, kernel) for shift in (0, -0.2, 0.2))
+    assert darker > base + 0.01
+    assert brighter == pytest.approx(base, abs=0.1)
+
+
 def test_no_size_on_the_ladder_is_more_than_half_the_picture():
     assert ladder(largest_kernel((28, 60))) == [(13, 21), (13, 29), (11, 11), (13, 15), (7, 7)]
 

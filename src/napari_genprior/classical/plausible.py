@@ -12,6 +12,7 @@ from .kernel_l0 import gradients
 from .known_kernel import valid_part
 
 SPARSITY = 2.0  # weight of the second term, and ...
+DARKER = 20.0  # weight of the last term, 1 / (mean of what lies below 0)
 REACH = 32  # px, of the ghosts that are looked for: benchmarks/RESULTS.md says how they were chosen
 STEEP = 0.33  # finest_detail from which a picture is sharp
 NOISE_MARGIN = 1.2  # the noise's power may be this many times what was estimated
@@ -21,10 +22,12 @@ TINY = 1e-12  # where there is no edge, or no residual
 def implausibility(blurred: Tensor, image: Tensor, kernel: Tensor) -> float:
     """What speaks against a kernel; only differences between kernels for one picture mean anything.
 
-    A sum of logarithms. First, how much the gradients of the residual resemble those of the restored picture moved
-    by up to :data:`REACH` pixels: a wrong kernel leaves ghosts of edges. Then l1/l2 of the restored picture's gradients
-    and the mean of their roots: blur spreads edges, ringing and noise fill a picture with small ones. The residual
-    itself and the agreement among kernels tell less.
+    Mostly a sum of logarithms. First, how much the gradients of the residual resemble those of the restored picture
+    moved by up to :data:`REACH` pixels: a wrong kernel leaves ghosts of edges. Then l1/l2 of the restored picture's
+    gradients and the mean of their roots: blur spreads edges, ringing and noise fill a picture with small ones. Last,
+    what is darker than dark: a wrong kernel rings, one that is too large above all. Nothing is said of the upper end
+    of the range: light may have been cut off there, or the end be unknown. The residual itself and the agreement among
+    kernels tell less.
 
     Parameters
     ----------
@@ -40,7 +43,7 @@ def implausibility(blurred: Tensor, image: Tensor, kernel: Tensor) -> float:
     alike = ghosts.norm() * math.sqrt(edges.numel()) / (residual.norm() * edges.norm()).clamp(min=TINY)
     slopes = gradients(image)[..., :-1, :-1].square().sum(1).sqrt()
     terms = torch.stack([alike, sparseness(image)[0], slopes.sqrt().mean()]).clamp(min=TINY).log()
-    return float(terms[0] + SPARSITY * terms[1] + terms[2])
+    return float(terms[0] + SPARSITY * terms[1] + terms[2] - DARKER * image.clamp(max=0).mean())
 
 
 def sparseness(images: Tensor) -> Tensor:
