@@ -67,7 +67,7 @@ def test_gains_and_losses_are_counted_per_group_and_the_worst_is_named(monkeypat
 
     def deblur(picture, method, **arguments):
         asked.append(arguments)
-        return type("Result", (), {"image": results[picture.tobytes()]})
+        return type("Result", (), {"found": results[picture.tobytes()]})
 
     monkeypatch.setattr(gains, "deblur", deblur)
     kernel = np.ones((3, 5))

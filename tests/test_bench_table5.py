@@ -29,7 +29,7 @@ def test_methods_with_priors_get_that_of_the_set(folder, monkeypatch):
 
     def deblur(picture, method, **arguments):
         asked.append((method, arguments))
-        return type("Result", (), {"image": picture})
+        return type("Result", (), {"found": picture})
 
     monkeypatch.setattr(table5, "deblur", deblur)
     for method in ("evidence", "generator", "classical"):

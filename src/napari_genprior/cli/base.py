@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +59,23 @@ def options_from(model: type[Settings]) -> Callable:
     return decorate
 
 
-def not_onto_input(source: Path, *outputs: Path | None) -> None:
-    for output in outputs:
-        if output is not None and output.resolve() == source.resolve():
-            raise InputError(
-                f"The output {output} is the input itself; inputs are never overwritten. Give another name."
-            )
+def not_onto_input(source: Path, *outputs: Path | None, others: Iterable[Path | None] = ()) -> None:
+    """Refuse outputs that are the input, one of the ``others`` that are read, or each other, by whatever name."""
+    seen: list[Path] = []
+    for output in filter(None, outputs):
+        for read in filter(None, (source, *others)):
+            if _same_file(output, read):
+                what = "the input itself" if read is source else f"{read}, which is read"
+                raise InputError(f"The output {output} is {what}; inputs are never overwritten. Give another name.")
+        if any(_same_file(output, other) for other in seen):
+            raise InputError(f"Two outputs would be written to {output}; give each its own name.")
+        seen.append(output)
+
+
+def _same_file(first: Path, second: Path) -> bool:
+    if first.exists() and second.exists():
+        return first.samefile(second)  # links of both kinds, and names in other case
+    return first.resolve() == second.resolve()
 
 
 def follow(progress: Any, sentence: str, quiet: bool) -> Any:

@@ -29,7 +29,7 @@ def simulate(
     source: Path, output: Path, kernel_file: Path | None, seed: int, kernel_out: Path | None, **values: Any
 ) -> None:
     """Blur a sharp picture and add noise."""
-    not_onto_input(source, output, kernel_out)
+    not_onto_input(source, output, kernel_out, others=(kernel_file,))
     blur_settings = BlurSettings.checked({name: values.pop(name) for name in BlurSettings.model_fields})
     from ..io import as_type, check_writable, read_image, write_image
 
@@ -101,7 +101,7 @@ def deblur(
     if source is None:
         raise click.UsageError("Missing argument IN (the blurred picture), or --from with a report.")
     arguments = chosen(arguments, settings_file, values)
-    not_onto_input(source, output, report, kernel_out)
+    not_onto_input(source, output, report, kernel_out, others=(kernel_file, settings_file, report_file))
     outer = (source, output, kernel_file, kernel_out, report, quiet)
     if "tiles" in arguments:
         deblur_varying(*outer, arguments)

@@ -1,0 +1,122 @@
+"""No harm: light is kept, types and shapes survive, and nothing that was given is changed or written over."""
+
+import os
+
+import numpy as np
+import pytest
+
+import napari_genprior as gp
+from napari_genprior import io
+from napari_genprior.cli import main
+from napari_genprior.result import SET_ASIDE, Word
+from pictures import blocks
+
+KERNEL = gp.blur.motion(7, 30)
+SHARP = 0.05 + 0.8 * blocks(64, 64)
+BLIND = {
+    "classical": {"kernel_size": 9},
+    "known-kernel": {"kernel": KERNEL},
+    "selfdeblur": {"kernel_size": 9, "steps": 2},
+    "generator": {"image_prior": "nuclei-64", "steps": 20, "restarts": 1},
+    "relaxed": {"image_prior": "nuclei-64", "steps": 20, "restarts": 1},
+}
+
+
+def blurred_as(dtype, factor=1.0, offset=0.0):
+    blurred = gp.simulate(SHARP, KERNEL, noise=0.005, seed=0, clip=False).blurred * factor + offset
+    return np.rint(blurred).astype(dtype) if np.dtype(dtype).kind in "ui" else blurred.astype(dtype)
+
+
+@pytest.mark.parametrize("method", BLIND)
+def test_flux_is_kept_by_every_kind_of_solve(method):
+    blurred = blurred_as(np.float32)
+    result = gp.deblur(blurred, method, **BLIND[method])
+    assert result.found.mean() == pytest.approx(blurred.mean(), rel=1e-3)
+    assert result.image.mean() == pytest.approx(blurred.mean(), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "factor", "offset"),
+    [(np.uint8, 255, 0), (np.uint16, 900, 100), (np.uint16, 60000, 0), (np.int16, 900, -300), (np.float64, 1e-3, 0)],
+)
+def test_flux_is_kept_in_every_type_even_as_it_is_written(dtype, factor, offset):
+    blurred = blurred_as(dtype, factor, offset)
+    result = gp.known_kernel(blurred, KERNEL)
+    spread = abs(blurred.astype(float)).mean()
+    assert result.image.mean() == pytest.approx(blurred.mean(), abs=1e-3 * spread)
+    assert io.as_type(result.image, np.dtype(dtype)).mean() == pytest.approx(blurred.mean(), abs=1e-3 * spread)
+
+
+def test_flux_is_kept_in_each_colour():
+    grey = blurred_as(np.float32)
+    colour = np.stack([grey, 0.5 * grey, 0.9 - grey], -1)
+    result = gp.known_kernel(colour, KERNEL)
+    np.testing.assert_allclose(result.image.mean((0, 1)), colour.mean((0, 1)), rtol=1e-3)
+
+
+def test_light_that_was_cut_off_is_not_taken_back():
+    bright = np.full((64, 64), 0.1, np.float32)
+    bright[20:24, 20:24] = 40
+    seen = np.clip(gp.simulate(bright, KERNEL, noise=1e-4, seed=0, clip=False).blurred, 0, 1)
+    assert (seen >= 1).mean() > 1e-3
+    result = gp.known_kernel(seen, KERNEL)
+    assert result.image.mean() > 1.001 * seen.mean()
+
+
+@pytest.mark.parametrize("method", ["classical", "known-kernel", "relaxed"])
+def test_what_was_given_is_not_changed(method):
+    blurred, kernel = blurred_as(np.float32), KERNEL.copy()
+    before = blurred.copy()
+    arguments = BLIND[method] | ({"kernel": kernel} if "kernel" in BLIND[method] else {})
+    blurred.flags.writeable = False  # a write would raise
+    result = gp.deblur(blurred, method, **arguments)
+    np.testing.assert_array_equal(blurred, before)
+    np.testing.assert_array_equal(kernel, KERNEL)
+    assert not np.shares_memory(result.image, blurred)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_an_input_that_is_kept_is_kept_to_the_last_value_and_no_view_of_it(dtype):
+    factor = {"u": 200, "f": 1}[np.dtype(dtype).kind]
+    colour = np.stack([SHARP, SHARP.T, SHARP[::-1], np.full_like(SHARP, 0.5)], -1) * factor
+    colour = colour.astype(dtype)
+    result = gp.deblur(colour)
+    assert result.verdict.word is Word.KEPT, result.verdict.sentence
+    np.testing.assert_array_equal(io.as_type(result.image, colour.dtype), colour)
+    assert not np.shares_memory(result.image, colour)
+    assert result.layers[SET_ASIDE].shape == colour.shape
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("harm")
+    io.write_image(folder / "in.tif", blurred_as(np.uint16, 900, 100))
+    io.write_image(folder / "k.tif", KERNEL)
+    (folder / "s.json").write_text("{}")
+    os.link(folder / "in.tif", folder / "hard.tif")
+    (folder / "soft.tif").symlink_to(folder / "in.tif")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "-o in.tif", "-o hard.tif", "-o soft.tif", "-o ./in.tif", "-o k.tif --kernel k.tif",
+        "-o out.tif --kernel-out in.tif", "-o out.tif --report s.json --settings s.json",
+        "-o out.tif --kernel-out hard.tif", "-o out.tif --kernel-out out.tif", "-o out.tif --kernel k.tif --report k.tif",
+    ],
+)  # fmt: skip
+def test_no_output_goes_onto_an_input_by_whatever_name(files, monkeypatch, capsys, arguments):
+    monkeypatch.chdir(files)
+    before = {path.name: path.read_bytes() for path in files.iterdir()}
+    assert main(["deblur", "in.tif", "--quiet", *arguments.split()]) == 2
+    assert {path.name: path.read_bytes() for path in files.iterdir()} == before
+    assert "Give another name" in (told := capsys.readouterr().err) or "its own name" in told
+
+
+def test_a_file_comes_back_in_its_type_and_shape(files, monkeypatch):
+    monkeypatch.chdir(files)
+    assert main(["deblur", "in.tif", "-o", "result.tif", "--kernel", "k.tif", "--quiet"]) == 0
+    given, result = io.read_image("in.tif"), io.read_image("result.tif")
+    assert (result.dtype, result.shape) == (given.dtype, given.shape)
+    assert result.mean() == pytest.approx(given.mean(), rel=1e-3)
