@@ -50,7 +50,7 @@ def test_out_of_memory_takes_fewer_at_once_and_then_the_cpu(caplog):
     def solve(planes, which):
         tried.append((planes.device.type, len(planes)))
         if planes.device.type != "cpu":
-            raise torch.OutOfMemoryError("simulated")
+            raise torch.OutOfMemoryError("CUDA out of memory (simulated)")
         return 2 * planes
 
     planes = torch.arange(5.0)[:, None, None, None].expand(5, 1, 8, 8)

@@ -61,7 +61,8 @@ def lines(side: int, folder: Path | None = None, blind: bool = False, tile: str 
         np.save(kernel_file, kernel)
         _write_repeated(source, blurred, side)
         size = source.stat().st_size / 1e9
-        yield f"{side} x {side} px, 16 bits, {size:.2f} GB, kernel {kernel.shape[0]} px, {'found' if blind else 'given'}"
+        how = "found" if blind else "given"
+        yield f"{side} x {side} px, 16 bits, {size:.2f} GB, kernel of {kernel.shape[0]} px, {how}"
         words = [sys.executable, "-c", CHILD, source, destination, "" if blind else kernel_file, tile]
         answer = subprocess.run(list(map(str, words)), capture_output=True, text=True, check=False)
         if answer.returncode:
