@@ -127,8 +127,8 @@ def run_stack(plan: StackPlan, out: Any = None) -> Yields[StackProgress, None, S
                     result = piece.astype(np.float32)
                 else:
                     if group not in found and not explained:  # of a given kernel, the first piece is judged
-                        result, found[group] = _first(plan, piece, kernels[group])
-                        explained[index] = bool(found[group] and found[group].improved)
+                        result, verdict = _first(plan, piece, kernels[group])
+                        found[group], explained[index] = verdict, verdict.improved
                     else:
                         result, explained[index] = _solve(plan, piece, kernels[group])
                 layout.put(image, index, result)
@@ -203,7 +203,7 @@ def _volume(plan: StackPlan, piece: np.ndarray, kernel: np.ndarray) -> DeblurRes
 
 def _settings(plan: StackPlan) -> KnownKernelSettings:
     settings = plan.piece.settings
-    return settings if isinstance(settings, KnownKernelSettings) else KnownKernelSettings()
+    return settings if isinstance(settings, KnownKernelSettings) else KnownKernelSettings.checked({})
 
 
 def _word(layout: Layout) -> str:
