@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from napari_genprior import logs
 from pictures import blocks
 
 torch.set_num_threads(1)  # two busy threads on small arrays are slower than one, and results repeat only per count
+
+
+@pytest.fixture(scope="session", autouse=True)
+def log_of_its_own(tmp_path_factory) -> Iterator[None]:
+    """No test writes into the user's log."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logs, "file", lambda: tmp_path_factory.getbasetemp() / "log.txt")
+        yield
 
 
 @pytest.fixture

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import platform
+import re
+import sys
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
 
 from .errors import GenPriorError
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "tifffile", "imagecodecs", "pydantic", "safetensors")
 GUI_PACKAGES = ("napari", "npe2", "magicgui", "qtpy", "superqt")
+VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "QT_API", "QT_QPA_PLATFORM", "LANG")
+COMMON_NAMES = ("root", "user", "admin", "home", "localhost")  # tell nobody apart, and are words
+FOLDERS = re.compile(r"""(?<![\w.:])(?:~|[A-Za-z]:)?(?:[/\\][^\s/\\:'",;()]+)*[/\\](?=[^\s/\\])""")
 QT_BINDINGS = ("PyQt6", "PySide6", "PySide6-Essentials", "PyQt5")
 
 
@@ -94,3 +102,51 @@ def _models() -> str:
     return (
         f"models: {', '.join(card.name for card in cards) or 'none'} (looked for in {', '.join(map(str, folders()))})"
     )
+
+
+def report() -> dict[str, Any]:
+    """What a bug report needs, ready for JSON: versions, devices, models, faults, the end of the log.
+
+    Nothing of it tells who or where: see :func:`without_names`.
+    """
+    from . import expected, logs
+    from .zoo.store import list_models
+
+    lines, faults = examine()
+    names = PACKAGES + GUI_PACKAGES + QT_BINDINGS
+    content = {
+        "installation": lines,
+        "faults": faults,
+        "packages": {name: found for name in names if (found := _version(name))},
+        "python": f"{platform.python_implementation()} {sys.version}",
+        "environment": {name: os.environ[name] for name in VARIABLES if name in os.environ},
+        "models": {card.name: f"{card.kind}, {card.arch}, {card.shape}, {card.sha256}" for card in list_models()},
+        "learnt_seconds": expected.learnt(),
+        "log": logs.last_lines(),
+    }
+    return _each_text(content)
+
+
+def _each_text(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {without_names(str(key)): _each_text(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_each_text(inner) for inner in value]
+    return without_names(value) if isinstance(value, str) else value
+
+
+def without_names(text: str) -> str:
+    """A text without folders, user and host: of paths only the last name stays."""
+    text = text.replace(str(Path.home()), "~")
+    text = FOLDERS.sub("<folder>/", text)
+    for name, instead in ((_user(), "<user>"), (platform.node(), "<host>"), (platform.node().split(".")[0], "<host>")):
+        if len(name) > 1 and name.lower() not in COMMON_NAMES:
+            text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])", instead, text, flags=re.IGNORECASE)
+    return text
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container without a user database
+        return ""

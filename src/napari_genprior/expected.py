@@ -55,7 +55,7 @@ def expected_s(plan: Plan) -> float | None:
     guess = _guess(plan)
     if guess is None:
         return None
-    seconds = guess * _learnt().get(_key(plan), 1.0)
+    seconds = guess * learnt().get(_key(plan), 1.0)
     return seconds if plan.budget_s is None else min(seconds, plan.budget_s)
 
 
@@ -76,13 +76,13 @@ def learn(plan: Plan, seconds: float) -> None:
     if guess is None or plan.budget_s is not None or seconds < LEAST:
         return
     ratio = min(max(seconds / guess, 1 / FURTHEST), FURTHEST)
-    learnt, key = _learnt(), _key(plan)
+    known, key = learnt(), _key(plan)
     # half the old, half the new, as one run may have shared the machine with another
-    learnt[key] = round(exp((log(learnt.get(key, ratio)) + log(ratio)) / 2), 4)
+    known[key] = round(exp((log(known.get(key, ratio)) + log(ratio)) / 2), 4)
     path = file()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, learnt)
+        write_json(path, known)
     except (OSError, FileError) as error:
         logger.info("the time of a run is not remembered: %s", error)
 
@@ -118,7 +118,8 @@ def _key(plan: Plan) -> str:
     return ", ".join(filter(None, (*_kind(plan), plan.device.type)))
 
 
-def _learnt() -> dict[str, float]:
+def learnt() -> dict[str, float]:
+    """What is remembered: seconds over the first guess, by method, variant and device."""
     try:
         read = json.loads(file().read_text(encoding="utf-8"))
         return {str(key): min(max(float(ratio), 1 / FURTHEST), FURTHEST) for key, ratio in read.items()}

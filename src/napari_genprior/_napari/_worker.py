@@ -20,7 +20,7 @@ from qtpy.QtCore import QEvent
 from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QWidget
 
-from .. import expected
+from .. import expected, logs
 from ..deblurring import result_so_far, run
 from ..errors import GenPriorError
 from ..io import as_type
@@ -94,6 +94,7 @@ Work = Generator[Live | Done | Failed, None, None]
 
 def guarded(work: Callable[..., Work], *arguments: Any) -> Work:
     """Run ``work``; whatever it raises is yielded."""
+    logs.keep()
     try:
         yield from work(*arguments)
     except Exception as error:

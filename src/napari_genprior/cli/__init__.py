@@ -29,5 +29,5 @@ def main(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         return complain("interrupted; nothing was written, or whole files only.", 130)
     except Exception as error:
-        logging.getLogger(__name__).debug("details", exc_info=True)
+        logging.getLogger(__name__).info("details", exc_info=True)
         return complain(f"this is a fault of ours: {type(error).__name__}: {error} (run with --debug for details).", 1)

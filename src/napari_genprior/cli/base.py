@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .. import __version__
+from .. import __version__, logs
 from ..errors import InputError
 from ..settings import Settings
 
@@ -22,7 +22,11 @@ OPTION_NAMES = {"kind": "--blur", "angle_deg": "--angle", "sigma_px": "--sigma",
 @click.option("--debug", is_flag=True, help="Log what is done, and tracebacks.")
 def genprior(debug: bool) -> None:
     """Blind deblurring: the sharp picture and the unknown blur, found together."""
-    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(name)s: %(message)s")
+    level = logging.DEBUG if debug else logging.WARNING
+    logging.basicConfig(level=level, format="%(name)s: %(message)s")
+    for handler in logging.getLogger().handlers:  # the package itself logs more, into its file
+        handler.setLevel(max(level, handler.level))
+    logs.keep()
     for chatty in ("PIL", "tifffile"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
 

@@ -28,10 +28,22 @@ def demo(output: Path, quiet: bool) -> None:
 
 
 @genprior.command()
-def doctor() -> None:
+@click.option(
+    "--report",
+    "report_file",
+    type=click.Path(path_type=Path),
+    help="Write what a bug report needs (JSON): versions, devices, models, the end of the log; no names, no folders.",
+)
+def doctor(report_file: Path | None) -> None:
     """Say what this installation consists of, and what is wrong with it."""
-    from ..doctor import examine
+    from ..doctor import examine, report
+    from ..io import check_place, write_json
 
+    if report_file:
+        check_place(report_file)
+        write_json(report_file, report())
+        click.echo(f"{report_file}: read it before you send it.")
+        return
     lines, faults = examine()
     for line in lines:
         click.echo(line)
