@@ -1,7 +1,7 @@
 # Two commands for a fresh machine: `make demo` and `make test`. Each sets up what it needs; a second run starts at once.
 BIN := .venv/bin
 
-.PHONY: demo gui test lint docs clean
+.PHONY: demo gui test compat lint docs clean
 
 demo:
 	@tools/setup demo
@@ -19,6 +19,10 @@ test:
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest
 
+compat: # the oldest and the newest versions that users may have
+	tools/compat oldest
+	tools/compat newest
+
 lint:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -33,4 +37,4 @@ docs:
 	@echo "docs/_build/index.html"
 
 clean:
-	rm -rf .venv demo build dist
+	rm -rf .venv .venv-oldest .venv-newest demo build dist
