@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_genprior._tensors import out_of_memory
 from napari_genprior.errors import DeviceError
 from napari_genprior.stacks.memory import Solves
 from napari_genprior.stacks.tiling import Mosaic, spans
@@ -60,6 +61,12 @@ def test_out_of_memory_takes_fewer_at_once_and_then_the_cpu(caplog):
     assert solves.device.type == "cpu"
     assert "the CPU went on" in solves.notes[-1]
     assert [record.getMessage() for record in caplog.records] == solves.notes
+
+
+@pytest.mark.parametrize("kind", [MemoryError, torch.OutOfMemoryError, torch.cuda.OutOfMemoryError])
+def test_out_of_memory_is_told_by_its_type_whatever_it_says(kind):
+    assert out_of_memory(kind(""))
+    assert not out_of_memory(RuntimeError("something else"))
 
 
 def test_fewer_at_once_may_do():

@@ -168,9 +168,10 @@ def to_image(tensor: torch.Tensor, intensity: Intensity, like: np.ndarray) -> np
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out; MPS and the CPU's allocator have no error of their own for it."""
+    """Whether an error says that memory ran out: by its type, or in words, where MPS and the CPU have no type."""
     words = ("out of memory", "can't allocate memory", "not enough memory")
-    return isinstance(error, MemoryError) or any(word in str(error).lower() for word in words)
+    kinds = (MemoryError, torch.OutOfMemoryError)  # also known as torch.cuda.OutOfMemoryError
+    return isinstance(error, kinds) or any(word in str(error).lower() for word in words)
 
 
 def resolve_device(name: str = "auto") -> torch.device:

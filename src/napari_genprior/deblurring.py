@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import math
 import platform
 import time
 from collections.abc import Generator as Yields
@@ -19,7 +18,7 @@ from . import __version__
 from ._generators import drain
 from ._tensors import out_of_memory, to_image, to_tensor
 from .algorithms import Problem, Snapshot, Solution
-from .classical.seen import END
+from .algorithms.final import with_flux_of
 from .errors import LONGEST, DeviceError
 from .planning import Plan, plan
 from .result import (
@@ -39,10 +38,6 @@ from .verdict import Clues, judge, range_error
 from .zoo.store import Generator
 
 logger = logging.getLogger(__name__)
-
-MAY_BE_CUT_OFF = 1e-3  # share of the pixels at the range's end, the brightest of all among them
-FLUX_ROUNDS = 3  # to scale a picture may cut more of it off
-MOST_FLUX = 1.25  # a picture whose mean is further off than this is wrong in other ways
 
 
 def iter_deblur(image: Any, method: str = "auto", **arguments: Any) -> Yields[Progress, None, DeblurResult]:
@@ -145,32 +140,15 @@ def _run(plan: Plan) -> Yields[Progress, None, DeblurResult]:
     status = Status(StatusCode.DONE, "The run went through to its end.")
     if solution.diverged:
         status = Status(StatusCode.DIVERGED, "The losses became NaN or infinite; the last good state was kept.")
-    image = to_image(_with_flux_of(blurred, solution.image, plan), plan.intensity, plan.image)
+    picture = solution.image
+    if plan.method.finds_kernel:  # a projection keeps its own grey values
+        picture = with_flux_of(blurred, picture, plan.intensity)
+    image = to_image(picture, plan.intensity, plan.image)
     seconds = time.perf_counter() - clock
     rivals = tuple((_as_kernel(kernel[0, 0].cpu().numpy()), against) for kernel, against in solution.rivals)
     layers = {name: _to_layer(name, extra, plan) for name, extra in solution.extras.items()}
     kernel_found = solution.kernel[0, 0].cpu().numpy()
     return _result(plan, image, kernel_found, snapshots, status, started, seconds, solution.chosen, layers, rivals)
-
-
-def _with_flux_of(blurred: torch.Tensor, image: torch.Tensor, plan: Plan) -> torch.Tensor:
-    """Scale each channel to the input's mean: blur moves light, it makes none.
-
-    Unknown borders, smoothing and what is cut off at 0 would change it by some tenths of a percent. A picture of which
-    light was cut off did lose some, and a projection keeps its own grey values.
-    """
-    cut_off = float((blurred > 1 - END).float().mean()) > MAY_BE_CUT_OFF
-    if cut_off or not plan.method.finds_kernel:
-        return image
-    low, high = (
-        end if bound is None else (bound - plan.intensity.offset) / plan.intensity.scale
-        for bound, end in ((plan.intensity.low, -math.inf), (plan.intensity.high, math.inf))
-    )
-    wanted, image = blurred.double().mean((-2, -1), keepdim=True), image.detach().double().clamp(low, high)
-    for _ in range(FLUX_ROUNDS):
-        factor = wanted / image.mean((-2, -1), keepdim=True).clamp(min=1e-12)
-        image = (image * factor.clamp(1 / MOST_FLUX, MOST_FLUX)).clamp(low, high)
-    return image.float()
 
 
 def result_so_far(plan: Plan, last: Progress, seconds: float) -> DeblurResult | None:

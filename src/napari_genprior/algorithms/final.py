@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 
+from .._tensors import Intensity
 from ..classical.known_kernel import REFERENCE, STEPS, deconvolve, strength_for
 from ..classical.learned_solve import restore
+from ..classical.seen import END
 from ..settings import KnownKernelSettings
 from ..zoo.restorers import find_restorer
 
 FEWER_STEPS = 35  # as good as all from the reference noise on (benchmarks/RESULTS.md)
+MAY_BE_CUT_OFF = 1e-3  # share of the pixels at the range's end, the brightest of all among them
+FLUX_ROUNDS = 3  # to scale a picture may cut more of it off
+MOST_FLUX = 1.25  # a picture whose mean is further off than this is wrong in other ways
 
 
 def final_picture(blurred: Tensor, kernel: Tensor, noise: float, settings: KnownKernelSettings) -> Tensor:
@@ -28,3 +35,22 @@ def final_picture(blurred: Tensor, kernel: Tensor, noise: float, settings: Known
         strength = settings.smoothing * strength_for(noise)
         return deconvolve(blurred, kernel, strength, FEWER_STEPS if strength >= REFERENCE[1] else STEPS)
     return restore(blurred, kernel, settings.smoothing * noise, net)
+
+
+def with_flux_of(blurred: Tensor, image: Tensor, intensity: Intensity) -> Tensor:
+    """Scale each channel ``[R, C, Y, X]`` to the input's mean: blur moves light, it makes none.
+
+    Unknown borders, smoothing and what is cut off at 0 would change it by some tenths of a percent, and planes of a
+    stack would flicker. A picture of which light was cut off did lose some: it stays as it is.
+    """
+    if float((blurred > 1 - END).float().mean()) > MAY_BE_CUT_OFF:
+        return image
+    low, high = (
+        end if bound is None else (bound - intensity.offset) / intensity.scale
+        for bound, end in ((intensity.low, -math.inf), (intensity.high, math.inf))
+    )
+    wanted, image = blurred.double().mean((-2, -1), keepdim=True), image.detach().double().clamp(low, high)
+    for _ in range(FLUX_ROUNDS):
+        factor = wanted / image.mean((-2, -1), keepdim=True).clamp(min=1e-12)
+        image = (image * factor.clamp(1 / MOST_FLUX, MOST_FLUX)).clamp(low, high)
+    return image.float()

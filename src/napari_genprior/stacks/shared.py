@@ -11,18 +11,15 @@ from scipy import ndimage
 from .._generators import drain
 from .._tensors import Intensity, check_image, to_image, to_tensor
 from ..algorithms.classical import LEAST_NOISE
-from ..algorithms.final import final_picture
+from ..algorithms.final import final_picture, with_flux_of
 from ..classical.known_kernel import noise_std, residual_std
 from ..classical.rivals import KERNEL_NOISE, REGION, busiest_place
-from ..classical.seen import END
 from ..deblurring import run
 from ..errors import InputError
 from ..planning import plan
 from ..result import Verdict
 from ..settings import KnownKernelSettings
 
-MOST_FLUX = 1.25  # a plane whose mean is further off than this is wrong in other ways
-CUT_OFF = 1e-3  # share of the pixels at the range's end; beyond it, light was lost before
 UNEXPLAINED, RESIDUAL_FLOOR = 3.0, 0.01  # residual over noise, and fraction of the range, that are still explained
 ALIKE = 4  # power of the correlation: from 0.8 down, a neighbour hardly counts
 
@@ -80,11 +77,7 @@ def restored(
     noise = float(noise_std(blurred).mean())
     image = final_picture(blurred, k, max(noise, LEAST_NOISE if given else KERNEL_NOISE), settings)
     explained = residual_std(blurred, image, k) <= max(UNEXPLAINED * noise, RESIDUAL_FLOOR)
-    # blur moves light, it makes none: borders and smoothing change it by tenths of a percent, which would flicker
-    if float((blurred > 1 - END).float().mean()) < CUT_OFF:
-        light = [each.mean((-2, -1), keepdim=True) for each in (blurred, image)]
-        image = image * (light[0] / light[1].clamp(min=1e-12)).clamp(1 / MOST_FLUX, MOST_FLUX)
-    return to_image(image, intensity, plane), explained
+    return to_image(with_flux_of(blurred, image, intensity), intensity, plane), explained
 
 
 def in_middle(kernel: np.ndarray) -> np.ndarray:
