@@ -21,7 +21,7 @@ def test_gains_and_losses_are_counted_against_the_blurry_input(folder):
     assert len(lines) == 4
     assert [line.split()[:2] for line in lines[1:3]] == [["house-numbers", "0"], ["house-numbers", "1"]]
     assert lines[-1].split()[:2] == ["house-numbers", "2"]
-    assert lines[-1].split()[-2] == "1"  # the sharp one can but lose
+    assert lines[-1].split()[-2] == "0"  # the sharp one is left as it is
 
 
 def test_methods_with_priors_get_that_of_the_set(folder, monkeypatch):

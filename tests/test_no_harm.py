@@ -103,7 +103,8 @@ def files(tmp_path_factory):
     [
         "-o in.tif", "-o hard.tif", "-o soft.tif", "-o ./in.tif", "-o k.tif --kernel k.tif",
         "-o out.tif --kernel-out in.tif", "-o out.tif --report s.json --settings s.json",
-        "-o out.tif --kernel-out hard.tif", "-o out.tif --kernel-out out.tif", "-o out.tif --kernel k.tif --report k.tif",
+        "-o out.tif --kernel-out hard.tif", "-o out.tif --kernel-out out.tif",
+        "-o out.tif --kernel k.tif --report k.tif",
     ],
 )  # fmt: skip
 def test_no_output_goes_onto_an_input_by_whatever_name(files, monkeypatch, capsys, arguments):

@@ -32,15 +32,16 @@ HELD = 0.95  # of the pixels a band of so many standard deviations should hold
 class Judged:
     """What a case came to: PSNR before and after, dB, and the verdict.
 
-    ``inside``: how many standard deviations of the spread over restarts each pixel of the result is from the truth;
-    None where there is no such spread.
+    ``errors`` [Y, X]: from result to truth, at the best shift and inside the border (of colours the root mean square);
+    ``spread`` [Y, X]: among restarts, at the same pixels; None where there is none.
     """
 
     case: Case
     before: float
     after: float
     verdict: Verdict
-    inside: np.ndarray | None
+    errors: np.ndarray
+    spread: np.ndarray | None
 
     @property
     def gain(self) -> float:
@@ -80,7 +81,7 @@ def lines(folder: Path, keep: Path | None = None, count: int | None = None, each
     ):
         if part:
             yield from ("", *table(title, part))
-    yield from ("", *spread_lines(judged))
+    yield from ("", *band_lines(judged))
 
 
 def judge_all(folder: Path, keep: Path | None, count: int | None) -> Iterator[Judged]:
@@ -98,7 +99,20 @@ def judge_all(folder: Path, keep: Path | None, count: int | None) -> Iterator[Ju
         result = _result(case, place)
         wish = plan(case.blurred, case.method, **case.arguments)
         verdict = verdict_on(wish, result.found, result.kernel, result.status, result.layers, result.rivals)
-        yield Judged(case, _score(case, case.blurred), _score(case, result.found), verdict, _deviations(case, result))
+        yield judged_case(case, result, verdict)
+
+
+def judged_case(case: Case, result: DeblurResult, verdict: Verdict) -> Judged:
+    """Measure a case's result against its truth."""
+    aligned, shift = align(np.clip(result.found, 0, 1), case.truth, case.reach, case.reach)
+    inside = (slice(case.reach, -case.reach),) * 2
+    errors = np.abs(aligned - case.truth)[inside]
+    spread = None
+    if SPREAD in result.layers:
+        spread = np.roll(result.layers[SPREAD], [-round(s) for s in shift], (0, 1))[inside]
+    if errors.ndim == 3:
+        errors = np.sqrt(np.mean(errors**2, -1))
+    return Judged(case, _score(case, case.blurred), _score(case, result.found), verdict, errors, spread)
 
 
 def table(title: str, judged: list[Judged]) -> list[str]:
@@ -129,23 +143,25 @@ def _share(judged: list[Judged]) -> str:
     )
 
 
-def spread_lines(judged: Iterable[Judged]) -> list[str]:
-    """Does a band of two standard deviations of the spread over restarts hold 95% of the pixels?"""
+def band_lines(judged: Iterable[Judged]) -> list[str]:
+    """Does a band of two standard deviations hold 95% of the pixels: of the spread over restarts, of the uncertainty?
+
+    Of results that are called improved, on pictures the rule was not fitted on.
+    """
+    trusted = [j for j in judged if j.verdict.improved and not j.fitted]
+    spreads = [j.errors / np.maximum(j.spread, 1e-6) for j in trusted if j.spread is not None]
+    known = [j.errors / j.verdict.figures["uncertainty"] for j in trusted if "uncertainty" in j.verdict.figures]
     found = []
-    with_spread = [j for j in judged if j.inside is not None]
-    for name, part in (
-        ("spread over restarts, right class", [j for j in with_spread if j.case.group == "generator"]),
-        ("spread over restarts, all", with_spread),
-    ):
-        if not part:
+    for name, parts in (("spread over restarts", spreads), ("uncertainty", known)):
+        if not parts:
             continue
-        deviations = np.concatenate([j.inside.ravel() for j in part if j.inside is not None])
+        deviations = np.concatenate([part.ravel() for part in parts])
         factor = float(np.quantile(deviations, HELD)) / SIGMAS
         found.append(
-            f"{name}: {len(part)} results; a band of {SIGMAS} standard deviations holds "
-            f"{np.mean(deviations <= SIGMAS):.1%} of the pixels; {factor:.1f} times as wide it would hold {HELD:.0%}"
+            f"{name}: {len(parts)} results called improved; a band of {SIGMAS} standard deviations holds "
+            f"{np.mean(deviations <= SIGMAS):.1%} of the pixels; {factor:.2f} times as wide it would hold {HELD:.0%}"
         )
-    return found or ["spread over restarts: no case has one"]
+    return found or ["no result with a spread over restarts was called improved"]
 
 
 def _result(case: Case, place: Path | None) -> DeblurResult:
@@ -159,18 +175,6 @@ def _result(case: Case, place: Path | None) -> DeblurResult:
 
 def _score(case: Case, picture: np.ndarray) -> float:
     return psnr(np.clip(picture, 0, 1), case.truth, align=True, peak=1, crop=case.reach, max_shift=case.reach)
-
-
-def _deviations(case: Case, result: DeblurResult) -> np.ndarray | None:
-    if SPREAD not in result.layers:
-        return None
-    aligned, shift = align(result.found, case.truth, case.reach, case.reach)
-    error = np.abs(aligned - case.truth)
-    if error.ndim == 3:
-        error = np.sqrt(np.mean(error**2, -1))
-    spread = np.roll(result.layers[SPREAD], [-round(s) for s in shift], (0, 1))
-    inside = (slice(case.reach, -case.reach),) * 2
-    return error[inside] / np.maximum(spread[inside], 1e-6)
 
 
 def _write(path: Path, judged: list[Judged]) -> None:

@@ -87,7 +87,8 @@ def figures_of(
         "noise_gain": _white(image) / _white(calm),
         "overshoot": _overshoot(image, calm, kernel) / contrast,
         "change": float((image - calm).square().mean().sqrt()) / contrast,
-        "likelihood_gain": _likelihood(blurred, kernel, noise) - _likelihood(blurred, no_blur, noise),
+        "likelihood_gain": _likelihood(blurred, kernel, noise, circular)
+        - _likelihood(blurred, no_blur, noise, circular),
         **kernel_figures(kernel),
     }
     others = [k for k in rivals if k.shape != kernel.shape or float((k - kernel).abs().max()) > DIFFERENT][:RIVALS]
@@ -161,7 +162,7 @@ def _disagreement(blurred: Tensor, image: Tensor, others: Sequence[Tensor], nois
     return float(np.mean(differences))
 
 
-def _likelihood(blurred: Tensor, kernel: Tensor, noise: float) -> float:
+def _likelihood(blurred: Tensor, kernel: Tensor, noise: float, circular: bool) -> float:
     """Log likelihood of the power spectrum, nats for each thousand pixels (Whittle's approximation).
 
     A sharp picture is taken for a stationary Gaussian field whose power falls as ``|f|^-slope``; slope and height are
@@ -173,14 +174,18 @@ def _likelihood(blurred: Tensor, kernel: Tensor, noise: float) -> float:
     """
     grey = blurred.mean(1)[0].double()
     shape = (grey.shape[-2], grey.shape[-1])
-    window = torch.outer(*(torch.hann_window(n, periodic=False, device=grey.device, dtype=grey.dtype) for n in shape))
+    window = torch.ones_like(grey)
+    if not circular:
+        hann = (torch.hann_window(n, periodic=False, device=grey.device, dtype=grey.dtype) for n in shape)
+        window = torch.outer(*hann)
     window = window / window.square().mean().sqrt()
     power = torch.fft.rfft2((grey - (grey * window.square()).mean()) * window, norm="ortho").abs().square()
     fy = torch.fft.fftfreq(shape[0], device=grey.device)[:, None]
     fx = torch.fft.rfftfreq(shape[1], device=grey.device)
     frequency = (torch.sin(torch.pi * fy).square() + torch.sin(torch.pi * fx).square()).double() * 4
     counted = half_spectrum_weights(shape[1], grey.device).double().expand(power.shape).clone()
-    counted[frequency < (4 * math.pi / min(shape)) ** 2] = 0  # what the window smears
+    smeared = 0.5 if circular else 2.0  # periods over the picture; without a window only the mean is left out
+    counted[frequency < (2 * math.pi * smeared / min(shape)) ** 2] = 0
     transfer = transfer_function(kernel.to(blurred), shape)[0, 0].abs().square().double()
     floor = max(noise, LEAST_NOISE) ** 2
     total = counted.sum()

@@ -64,16 +64,16 @@ class Clue:
 
 
 CLUES = (
-    Clue("likelihood_gain", 0.608, 3.498, -4.263, 5.223),
-    Clue("noise_gain", -0.707, -1.491, -2.894, 1.031),
-    Clue("disagreement", -0.658, -1.877, -3.390, 0.942),
-    Clue("unexplained", -0.693, -0.045, -0.434, 2.271),
-    Clue("residual_correlation", -1.994, 0.068, 0.015, 0.822),
-    Clue("overshoot", -0.442, -2.495, -4.605, 0.734),
-    Clue("kernel_scattered_mass", -1.341, 0.013, 0.000, 0.649),
-    Clue("generator_residual", -1.754, 0.010, -0.617, 0.918),
+    Clue("likelihood_gain", 0.792, 3.498, -4.345, 5.491),
+    Clue("noise_gain", -0.928, -1.680, -2.891, 1.338),
+    Clue("disagreement", -0.467, -1.877, -3.578, 1.840),
+    Clue("unexplained", -1.072, -0.045, -0.654, 2.281),
+    Clue("residual_correlation", -2.636, 0.068, 0.014, 0.821),
+    Clue("overshoot", -0.595, -2.473, -4.605, 1.678),
+    Clue("kernel_scattered_mass", -1.960, 0.014, 0.000, 0.702),
+    Clue("generator_residual", -0.788, 0.010, -0.629, 0.892),
 )
-INTERCEPT = 1.934  # of a result all of whose figures are usual
+INTERCEPT = 2.044  # of a result all of whose figures are usual
 
 PRAISE = (
     "The kernel ({kernel_width_px:.1f} px wide) explains the picture to {residual:.4f} of the range (noise "
