@@ -115,9 +115,10 @@ def check_wish(
     if budget_s is not None and not (isinstance(budget_s, int | float) and 0 < budget_s < float("inf")):
         raise InputError(f"budget_s must be a number of seconds > 0, or None for no limit; got {shown(budget_s)}.")
     checked = chosen.settings.checked(values)
-    if size is not None and getattr(checked, "kernel_prior", None):
+    prior = getattr(checked, "kernel_prior", None)
+    if size is not None and prior:
         raise InputError(
-            f"The kernel prior {checked.kernel_prior} has kernels of one size; got kernel_size={kernel_size}. "
+            f"The kernel prior {prior} has kernels of one size; got kernel_size={kernel_size}. "
             "Leave it 'auto', or choose a kernel prior of another size."
         )
     return Wish(

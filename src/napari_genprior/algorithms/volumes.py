@@ -121,7 +121,7 @@ def blind(problem: Problem, weights: Weights) -> Recipe:
     s, prior = problem.settings, problem.kernel_prior
     assert isinstance(s, VolumeSettings)
     assert prior is not None
-    depth, height, width = prior.card.size
+    depth, height, width = _sides(prior)
     part = busiest(problem.blurred, REGION)
     scene = scene_of(part, weights, (depth - 1, height - 1, width - 1), s.smoothing)
     rng = np.random.default_rng(problem.seed)
@@ -162,7 +162,7 @@ def drawn(
 
     Without ``psfmodels`` it is a random latent's kernel.
     """
-    depth, height, width = prior.card.size
+    depth, height, width = _sides(prior)
     device = device_of(prior.net)
     if find_spec("psfmodels") is None:
         z = 0.5 * rng.standard_normal((1, prior.card.latent))
@@ -200,7 +200,13 @@ def busiest(volume: Tensor, region: Sides) -> Tensor:
     sums = avg_pool3d(slopes, sides, strides)[0, 0]
     place = np.unravel_index(int(sums.argmax()), sums.shape)
     cut = [slice(int(p) * step, int(p) * step + side) for p, step, side in zip(place, strides, sides, strict=True)]
-    return volume[(..., *cut)]
+    return volume[:, :, cut[0], cut[1], cut[2]]
+
+
+def _sides(prior: Generator) -> Sides:
+    """Depth, height and width of the kernels; that they are volumes was seen to by the plan."""
+    size = prior.card.size
+    return (size[0], size[1], size[-1])
 
 
 def _trial(scene: Scene, kernel: Tensor, steps: int = TRIAL_STEPS) -> Tensor:

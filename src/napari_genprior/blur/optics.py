@@ -12,8 +12,9 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from scipy.signal import fftconvolve
@@ -27,6 +28,8 @@ FEWEST_PER_PIXEL = 3
 FOCUS_STEPS = 201  # planes among which the best focus is looked for
 EXCITATION = 0.92  # wavelength of the exciting light over that of the emitted (a usual Stokes shift)
 LARGEST_SIDE = 257  # px
+OBJECTIVES = ((1.0, 0.3, 0.95), (1.333, 0.8, 1.2), (1.515, 1.0, 1.45))  # index, least and largest aperture
+DRAWS, TRIES = 60, 5  # microscopes among which the nearest to a known one is taken; how often, until its blur fits
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,9 @@ def microscope_psf_3d(
     return _volume(_microscope(kind, parameters), shape, step_z_nm)
 
 
-def random_microscope(rng: np.random.Generator, size: int = 33, *, inside: float = 0.8) -> Microscope:
+def random_microscope(
+    rng: np.random.Generator, size: int = 33, *, inside: float = 0.8, known: Mapping[str, Any] | None = None
+) -> Microscope:
     """Draw a plausible microscope whose blur fits into ``size`` pixels.
 
     Air, water or oil objectives with NA 0.3 to 1.45; emission 450 to 700 nm; pixels of 50 to 400 nm, 0.6 to 1.8 times
@@ -158,6 +163,8 @@ def random_microscope(rng: np.random.Generator, size: int = 33, *, inside: float
     size : int
     inside : float
         Drawn again until this part of the light (of that within three times the size) falls inside.
+    known : mapping, optional
+        Fields of :class:`Microscope` that are given; the rest is drawn as goes with them.
 
     Returns
     -------
@@ -166,10 +173,16 @@ def random_microscope(rng: np.random.Generator, size: int = 33, *, inside: float
     """
     if size < 5:
         raise InputError(f"A microscope's blur needs a kernel of 5 px or more; got {size}.")
-    while True:
+    while not known:
         drawn = _draw(rng)
         if _inside(drawn, size) >= inside:
             return drawn
+    # what is known may leave no microscope whose blur fits: then the best of a few
+    drawn_ones = [_draw_near(rng, known) for _ in range(TRIES)]
+    for drawn in drawn_ones:
+        if _inside(drawn, size) >= inside:
+            return drawn
+    return max(drawn_ones, key=lambda each: _inside(each, size))
 
 
 def random_step_nm(rng: np.random.Generator, microscope: Microscope) -> float:
@@ -180,7 +193,7 @@ def random_step_nm(rng: np.random.Generator, microscope: Microscope) -> float:
 
 
 def _draw(rng: np.random.Generator) -> Microscope:
-    index, low, high = ((1.0, 0.3, 0.95), (1.333, 0.8, 1.2), (1.515, 1.0, 1.45))[rng.choice(3, p=(0.4, 0.2, 0.4))]
+    index, low, high = OBJECTIVES[rng.choice(3, p=(0.4, 0.2, 0.4))]
     na, wavelength = rng.uniform(low, high), rng.uniform(450, 700)
     confocal = rng.random() < 0.4
     microscope = Microscope(
@@ -195,6 +208,30 @@ def _draw(rng: np.random.Generator) -> Microscope:
     )
     reach = 0 if rng.random() < 1 / 3 else rng.uniform(-1, 1) * (1 if confocal else 3)
     return replace(microscope, defocus_um=reach * microscope.depth_of_field_um)
+
+
+def _draw_near(rng: np.random.Generator, known: Mapping[str, Any]) -> Microscope:
+    """The one of :data:`DRAWS` that is nearest to what is known, then with just that."""
+    drawn = []
+    for _ in range(DRAWS):
+        one = _draw(rng)
+        away = sum(
+            float(getattr(one, name) != value) if isinstance(value, str) else abs(np.log(getattr(one, name) / value))
+            for name, value in known.items()
+        )
+        drawn.append((away, one))
+    return with_known(min(drawn, key=lambda each: each[0])[1], known)
+
+
+def with_known(microscope: Microscope, known: Mapping[str, Any]) -> Microscope:
+    """A microscope with fields put to what is known of it; of aperture and immersion the unknown one makes way."""
+    values = {**vars(microscope), **known}
+    if values["na"] >= values["immersion_index"]:
+        if "na" in known and "immersion_index" not in known:
+            values["immersion_index"] = next((i for i, _, _ in OBJECTIVES if i > 1.02 * values["na"]), 2.0)
+        elif "na" not in known:
+            values["na"] = 0.95 * values["immersion_index"]
+    return Microscope(**values)
 
 
 def _inside(m: Microscope, size: int) -> float:

@@ -61,7 +61,7 @@ def repeat(report_file: Path) -> dict[str, Any]:
         provenance = report["provenance"]
         size = provenance["arguments"]["kernel_size"]
         if "tile_px" in provenance["arguments"] or "tiles" in provenance["arguments"]:
-            raise InputError(f"{report_file} is of a run in tiles; such runs are repeated by giving their options again.")
+            raise InputError(f"{report_file} is of a run in tiles; to repeat it, give its options again.")
         return {
             "source": Path(report["files"]["input"]),
             "kernel_file": Path(report["files"]["kernel"]) if report["files"]["kernel"] else None,

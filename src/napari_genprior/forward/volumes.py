@@ -111,7 +111,7 @@ def transfer_function(kernel: Tensor, sides: Sides) -> Tensor:
         slice(c - min(c, side // 2), c + min(n - c, (side + 1) // 2))
         for c, n, side in zip(centres, sides_of(kernel), sides, strict=True)
     ]
-    inner = kernel[(..., *cuts)]
+    inner = kernel[:, :, cuts[0], cuts[1], cuts[2]]
     inner = inner * (kernel.sum(SPACE, keepdim=True) / inner.sum(SPACE, keepdim=True))
     back = tuple(cut.start - c for cut, c in zip(cuts, centres, strict=True))
     return torch.fft.rfftn(_padded(inner, sides).roll(back, SPACE), dim=SPACE)

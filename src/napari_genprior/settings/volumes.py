@@ -40,6 +40,33 @@ class VolumeSettings(Settings):
         title="Starts",
         description="Simulated microscopes that the search for an unknown kernel begins at.",
     )
+    microscope: Literal["unknown", "widefield", "confocal"] = Field(
+        "unknown",
+        title="Microscope",
+        description="What blurred the volume; of an unknown kernel, what is known here is not searched for.",
+    )
+    na: float | None = Field(
+        None,
+        ge=0.1,
+        le=1.7,
+        title="Numerical aperture",
+        description="Of the objective, where it is known.",
+    )
+    wavelength_nm: float | None = Field(
+        None,
+        ge=200,
+        le=2000,
+        title="Wavelength",
+        description="Of the emitted light, where it is known.",
+        json_schema_extra=unit("nm"),
+    )
+    immersion_index: float | None = Field(
+        None,
+        ge=1,
+        le=2,
+        title="Immersion index",
+        description="Refractive index the objective is made for, where it is known: air 1, water 1.33, oil 1.515.",
+    )
     kernel_prior: str = Field(
         "microscope-3d",
         title="Kernel prior",
