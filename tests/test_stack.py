@@ -5,12 +5,14 @@ import json
 import numpy as np
 import pytest
 import tifffile
+from scipy import ndimage
 
 import napari_genprior as gp
 from napari_genprior.cli import main
 from napari_genprior.stacks import shared, stack
 from napari_genprior.stacks.axes import lay_out
 from napari_genprior.stacks.plan import plan_stack
+from napari_genprior.stacks.volumes import deblur_volume
 from pictures import blocks
 
 KERNELS = [gp.blur.motion(length=7, angle_deg=angle) for angle in (20, 110)]
@@ -259,6 +261,31 @@ def test_a_run_on_a_stack_is_repeated_from_its_report_and_only_on_its_input(file
     assert main(["deblur", "--from", str(report), "-o", str(again), "--quiet"]) == 2
     assert "SHA-256" in capsys.readouterr().err
     assert not again.exists()
+
+
+def test_a_volume_goes_from_file_to_file_with_its_kernel_and_is_repeated_from_its_report(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    volume = ndimage.gaussian_filter(rng.random((6, 24, 26)), 1)
+    whole = (volume * 4000).astype(np.uint16)
+    kernel = np.zeros((3, 3, 3), np.float32)
+    kernel[:, 1, 1] = 0.25, 0.5, 0.25
+    place = {"axes": "ZYX", "unit": "um", "spacing": 0.3}
+    tifffile.imwrite(tmp_path / "v.tif", whole, imagej=True, metadata=place, resolution=(10, 10))
+    tifffile.imwrite(tmp_path / "k3.tif", kernel, photometric="minisblack")
+    first, again, report = tmp_path / "a.tif", tmp_path / "b.tif", tmp_path / "r.json"
+    options = ["--depth", "volume", "--kernel", str(tmp_path / "k3.tif"), "--report", str(report), "--quiet"]
+    assert main(["deblur", str(tmp_path / "v.tif"), "-o", str(first), *options]) == 0
+    expected = deblur_volume(whole, kernel, voxel_um=(0.3, 0.1, 0.1)).image
+    np.testing.assert_allclose(tifffile.imread(first), expected.clip(0), atol=1)
+    with tifffile.TiffFile(first) as file:
+        assert file.series[0].axes == "ZYX"
+    assert json.loads(report.read_text())["provenance"]["arguments"]["voxel_um"] == pytest.approx([0.3, 0.1, 0.1])
+    assert main(["deblur", "--from", str(report), "-o", str(again), "--quiet"]) == 0
+    np.testing.assert_array_equal(tifffile.imread(again), tifffile.imread(first))
+    np.save(tmp_path / "k2.npy", np.ones((3, 3)))
+    options[3] = str(tmp_path / "k2.npy")
+    assert main(["deblur", str(tmp_path / "v.tif"), "-o", str(again), *options]) == 2
+    assert "['z', 'y', 'x']" in capsys.readouterr().err
 
 
 def test_volumes_of_a_movie_are_solved_one_by_one_and_take_their_own_arguments():

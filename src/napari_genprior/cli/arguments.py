@@ -67,14 +67,14 @@ def repeat(report_file: Path) -> dict[str, Any]:
             "kernel_file": Path(report["files"]["kernel"]) if report["files"]["kernel"] else None,
             "method": provenance["method"],
             "settings": provenance["settings"],
-            "kernel_size": size if size == "auto" else tuple(size),
+            "kernel_size": None if size == "auto" else tuple(size),  # volumes take none
             "seed": provenance["seed"],
             "device": provenance["device"],
             "budget_s": provenance["arguments"].get("budget_s"),
             "threads": provenance["threads"],
             "input_sha256": provenance["input_sha256"],
             "kernel_sha256": provenance["arguments"]["kernel_sha256"],
-            "stack": {name: provenance["arguments"].get(name) for name in ("axes", "kernels", "depth")},
+            "stack": {name: provenance["arguments"].get(name) for name in ("axes", "kernels", "depth", "voxel_um")},
         }
     except OSError as error:
         raise FileError(f"The report {report_file} cannot be read: {error.strerror or error}.") from error

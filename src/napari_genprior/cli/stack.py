@@ -86,7 +86,7 @@ def deblur_stack(
             kernel = np.asarray(file.data[...])
     with opened(source) as file:
         axes = arguments.pop("axes", None) or file.axes
-        if arguments.get("depth") == "volume" and all(axis in file.pixel_size for axis in "ZYX"):
+        if arguments.get("depth") == "volume" and not earlier and all(axis in file.pixel_size for axis in "ZYX"):
             arguments["voxel_um"] = tuple(file.pixel_size[axis] for axis in "ZYX")
         plan = plan_stack(file.data, axes, kernel=kernel, **arguments)
         if earlier:
