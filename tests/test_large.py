@@ -13,7 +13,7 @@ import zarr
 import napari_genprior as gp
 from napari_genprior.cli import main
 from napari_genprior.errors import FileError, InputError
-from napari_genprior.stacks import large, lazy, survey
+from napari_genprior.stacks import large, lazy, survey, writing
 from napari_genprior.stacks.survey import Survey
 from pictures import blocks
 
@@ -79,7 +79,7 @@ def test_a_blind_run_finds_the_kernel_of_the_sharpest_part(tmp_path, blurred, mo
 def test_ome_zarr_keeps_axes_and_pixel_size(tmp_path, blurred, version):
     planes = as_16_bit(np.stack([blurred[:100, :130], blurred[100:200, :130]]))[:, None]
     like = lazy.Lazy(planes, "TCYX", {"T": 2.0, "Y": 0.25, "X": 0.5}, {"Y": "micrometer", "X": "micrometer"}, version)
-    with lazy.written(tmp_path / "in.zarr", planes.shape, planes.dtype, like, "TCYX") as write:
+    with writing.written(tmp_path / "in.zarr", planes.shape, planes.dtype, like, "TCYX") as write:
         for t in range(2):
             write((t, 0), 0, planes[t, 0, :60])
             write((t, 0), 60, planes[t, 0, 60:])

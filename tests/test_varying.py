@@ -7,9 +7,9 @@ from scipy import ndimage
 import napari_genprior as gp
 from napari_genprior.cli import main
 from napari_genprior.errors import InputError
-from napari_genprior.stacks import varying
 from napari_genprior.stacks.by_tiles import kernel_at
 from napari_genprior.stacks.shared import within
+from napari_genprior.stacks.varying_kernels import kernel_map
 from pictures import blocks
 
 SIDE, TURN, SAMPLES = 240, 2.0, 31  # px, degrees to both sides, poses
@@ -123,11 +123,11 @@ def test_the_map_draws_kernels_at_their_places():
     kernels = np.zeros((2, 3, 5, 5), np.float32)
     kernels[..., 2, 2] = 0.7
     kernels[..., 2, 3] = 0.35
-    drawn = varying.kernel_map(kernels, (40, 60))
+    drawn = kernel_map(kernels, (40, 60))
     assert drawn.shape == (40, 60)
     assert sorted(map(tuple, np.argwhere(drawn == 1))) == [(y, x) for y in (10, 30) for x in (10, 30, 50)]
     assert (drawn == 0.5).sum() == 6
-    small = varying.kernel_map(np.ones((2, 2, 31, 31), np.float32), (40, 60))  # kernels larger than their tiles
+    small = kernel_map(np.ones((2, 2, 31, 31), np.float32), (40, 60))  # kernels larger than their tiles
     assert small.max() == 1
 
 

@@ -17,7 +17,8 @@ import numpy as np
 from .. import blur
 from ..metrics import psnr
 from ..simulation import simulate
-from ..stacks.lazy import Lazy, opened, written
+from ..stacks.lazy import Lazy, opened
+from ..stacks.writing import written
 
 PERIOD = 1024  # px; the picture repeats itself, so that its truth need not be kept
 RECTANGLES = 600

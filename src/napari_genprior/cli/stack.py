@@ -71,9 +71,10 @@ def deblur_stack(
 
     from ..deblurring import array_hash
     from ..io import as_type, check_place, write_json
-    from ..stacks.lazy import Lazy, check_destination, opened, written
+    from ..stacks.lazy import Lazy, opened
     from ..stacks.plan import plan_stack
     from ..stacks.stack import run_stack
+    from ..stacks.writing import check_destination, written
 
     arguments = {name: value for name, value in arguments.items() if value is not None}
     for path in filter(None, (output, kernel_out)):

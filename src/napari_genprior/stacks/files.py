@@ -18,9 +18,10 @@ from ..io import as_type, read_image, write_image
 from ..result import Progress
 from .axes import COLOURS
 from .large import LARGE, iter_deblur_large
-from .lazy import TIFFS, Lazy, is_zarr, opened, written
+from .lazy import TIFFS, Lazy, is_zarr, opened
 from .manifest import PARTS, Entry, size_of
 from .stack import iter_deblur_stack
+from .writing import written
 
 OF_STACKS = ("axes", "kernels", "depth")  # arguments that only stacks have
 

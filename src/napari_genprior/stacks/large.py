@@ -27,10 +27,11 @@ from ..result import Progress, Provenance, Status, StatusCode, Verdict
 from ..settings import KnownKernelSettings
 from .axes import Layout, lay_out
 from .by_tiles import Step, cut, restored_by_tiles, side_for
-from .lazy import Lazy, check_destination, opened, written
+from .lazy import Lazy, opened
 from .memory import Solves
 from .survey import Survey
 from .tiling import Span
+from .writing import check_destination, written
 
 logger = logging.getLogger(__name__)
 

@@ -1,28 +1,23 @@
-"""Large picture files, a piece at a time: TIFF and (OME-)Zarr opened lazily, and written row by row. Imports no torch.
+"""Large picture files, a piece at a time: TIFF and (OME-)Zarr opened, not read. Imports no torch.
 
 Zarr needs the optional packages of ``pip install "napari-genprior[zarr]"``, and so do TIFF files that are compressed.
 """
 
 from __future__ import annotations
 
-import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from ..errors import FileError, InputError
-from ..io import check_place, written_whole
 
-CHUNK = 512  # px, sides of the chunks that are written
 TIFFS = (".tif", ".tiff")
 OME_VERSION = "0.5"  # what is written where the input says no other
 SPACES = "ZYX"
-KINDS = {"T": "time", "C": "channel"}  # of axes, in OME-Zarr; others are space
 
 
 @dataclass(frozen=True)
@@ -48,13 +43,6 @@ class Lazy:
     pixel_size: dict[str, float] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
     ome_version: str = OME_VERSION
-
-
-class Rows(Protocol):
-    """Where rows are written to."""
-
-    def __call__(self, index: tuple[int, ...], first: int, rows: np.ndarray) -> None:
-        """Write ``rows`` [n, X(, S)] of the plane at ``index`` (all axes before Y), from row ``first`` on."""
 
 
 @contextmanager
@@ -196,136 +184,3 @@ def _tiff_pixel_size(tiff: Any) -> tuple[dict[str, float], dict[str, str]]:
         )
         return (pixel_size, dict.fromkeys(pixel_size, name)) if name else ({}, {})
     return {}, {}
-
-
-def check_destination(path: str | Path) -> Path:
-    """Raise where a large picture cannot be written at ``path``: ask before a long run, not after.
-
-    Raises
-    ------
-    InputError
-        Neither .zarr nor TIFF.
-    FileError
-        The place cannot be written to, or holds something that is not to be replaced.
-    """
-    path = Path(path)
-    if path.suffix.lower() == ".zarr":
-        need_zarr(f"Writing {path}")
-        if path.exists() and not (path.is_dir() and is_zarr(path) and _known_zarr(path)):
-            raise FileError(f"{path} exists and is no Zarr folder; it is not replaced. Give another name.")
-        check_place(path.with_name(f"{path.name}.part"))
-    elif path.suffix.lower() in TIFFS:
-        check_place(path)
-    else:
-        raise InputError(f"{path} has type {path.suffix or '(none)'!r}; large pictures are written as .zarr or .tif.")
-    return path
-
-
-def _known_zarr(path: Path) -> bool:
-    return any((path / name).is_file() for name in ("zarr.json", ".zarray", ".zgroup"))
-
-
-@contextmanager
-def written(path: str | Path, shape: tuple[int, ...], dtype: np.dtype, like: Lazy, axes: str) -> Iterator[Rows]:
-    """Hand out a function that writes rows; the file is there only once all went well.
-
-    Parameters
-    ----------
-    path : path
-        ``.zarr`` is written as OME-Zarr, ``.tif`` and ``.tiff`` as BigTIFF (OME-TIFF, but for colour), uncompressed.
-    shape, dtype
-        Of the whole.
-    like : Lazy
-        Where pixel sizes, units and the version of OME-Zarr come from.
-    axes : str
-        A letter per axis of ``shape``, the last of them "YX" or "YXS".
-
-    Raises
-    ------
-    InputError, FileError
-        As :func:`check_destination`; the disk is full.
-    """
-    path = check_destination(path)
-    if path.suffix.lower() == ".zarr":
-        with _whole_folder(path) as beside:
-            array = _create_zarr(beside, shape, dtype, like, axes)
-
-            def write(index: tuple[int, ...], first: int, rows: np.ndarray) -> None:
-                array[(*index, slice(first, first + len(rows)))] = rows
-
-            yield write
-        return
-    with written_whole(path) as beside:
-        offset, kept = _create_tiff(beside, shape, dtype, like, axes)
-
-        def write(index: tuple[int, ...], first: int, rows: np.ndarray) -> None:
-            mapped = np.memmap(beside, kept, "r+", offset, shape)  # anew each time: what was written does not pile up
-            mapped[index][first : first + len(rows)] = rows
-            mapped.flush()
-
-        yield write
-
-
-@contextmanager
-def _whole_folder(path: Path) -> Iterator[Path]:
-    """As :func:`..io.written_whole`, for a folder."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        yield beside
-        if path.exists():  # two renames: a folder cannot be replaced in one
-            old = path.with_name(f".{path.name}.{secrets.token_hex(4)}.old")
-            path.rename(old)
-            beside.rename(path)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            beside.rename(path)
-    except OSError as error:
-        raise FileError(f"Cannot write {path}: {error.strerror or error}. Nothing was written there.") from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-
-
-def _create_zarr(path: Path, shape: tuple[int, ...], dtype: np.dtype, like: Lazy, axes: str) -> Any:
-    import zarr
-
-    old = like.ome_version in ("0.1", "0.2", "0.3", "0.4")
-    version = "0.4" if old else OME_VERSION
-    described = []
-    for axis in axes:
-        entry = {"name": axis.lower(), "type": KINDS.get(axis, "space" if axis in SPACES else "channel")}
-        described.append(entry | ({"unit": like.units[axis]} if axis in like.units else {}))
-    scale = {"type": "scale", "scale": [like.pixel_size.get(axis, 1.0) for axis in axes]}
-    multiscales: dict[str, Any] = {
-        "axes": described,
-        "datasets": [{"path": "0", "coordinateTransformations": [scale]}],
-        "name": "deblurred",
-    }
-    if old:
-        attributes: dict[str, Any] = {"multiscales": [{**multiscales, "version": version}]}
-    else:
-        attributes = {"ome": {"version": version, "multiscales": [multiscales]}}
-    group = zarr.create_group(path, zarr_format=2 if old else 3, attributes=attributes)
-    chunks = tuple(
-        min(CHUNK, n) if axis in "YX" else n if axis == "S" else 1 for axis, n in zip(axes, shape, strict=True)
-    )
-    names = None if old else [axis.lower() for axis in axes]
-    return group.create_array("0", shape=shape, dtype=dtype, chunks=chunks, dimension_names=names)
-
-
-def _create_tiff(path: Path, shape: tuple[int, ...], dtype: np.dtype, like: Lazy, axes: str) -> tuple[int, np.dtype]:
-    """An empty file; where its values begin, and their type."""
-    import tifffile
-
-    metadata: dict[str, Any] = {"axes": axes}
-    for axis, size in like.pixel_size.items():
-        symbol = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm", "meter": "m"}.get(like.units.get(axis, ""))
-        if axis in SPACES and symbol:
-            metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": symbol}
-    with tifffile.TiffWriter(path, bigtiff=True, ome=True) as writer:
-        writer.write(
-            shape=shape, dtype=dtype, metadata=metadata, photometric="rgb" if axes[-1] == "S" else "minisblack"
-        )
-    with tifffile.TiffFile(path) as made:
-        offset = made.series[0].dataoffset
-        assert offset is not None  # uncompressed, in one piece
-        return offset, np.dtype(dtype).newbyteorder(made.byteorder)
