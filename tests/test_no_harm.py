@@ -4,11 +4,14 @@ import os
 
 import numpy as np
 import pytest
+import tifffile
 
 import napari_genprior as gp
 from napari_genprior import io
 from napari_genprior.cli import main
 from napari_genprior.result import SET_ASIDE, Word
+from napari_genprior.stacks.lazy import scale_of
+from napari_genprior.stacks.writing import write_picture
 from pictures import blocks
 
 KERNEL = gp.blur.motion(7, 30)
@@ -121,3 +124,45 @@ def test_a_file_comes_back_in_its_type_and_shape(files, monkeypatch):
     given, result = io.read_image("in.tif"), io.read_image("result.tif")
     assert (result.dtype, result.shape) == (given.dtype, given.shape)
     assert result.mean() == pytest.approx(given.mean(), rel=1e-3)
+
+
+def with_scale(path, picture, kind):
+    """A TIFF as ImageJ, or a microscope (OME), writes it: 0.1 x 0.2 um."""
+    if kind == "ImageJ":
+        scale = {"resolution": (1 / 0.2, 1 / 0.1), "metadata": {"unit": "um"}, "imagej": True}
+    else:
+        told = {f"PhysicalSize{axis}": size for axis, size in (("X", 0.2), ("Y", 0.1))}
+        scale = {"metadata": told | {"axes": "YXS"[: picture.ndim]}, "ome": True}
+    tifffile.imwrite(path, picture, photometric="minisblack" if picture.ndim == 2 else "rgb", **scale)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("kind", ["ImageJ", "OME"])
+def test_pixel_size_and_unit_go_from_file_to_file(tmp_path, kind, dtype):
+    given = blurred_as(dtype, *{"u": (200, 20), "f": (1e-3, 0)}[np.dtype(dtype).kind])
+    with_scale(tmp_path / "in.tif", given, kind)
+    io.write_image(tmp_path / "k.tif", KERNEL)
+    outputs = f"-o {tmp_path}/out.tif --kernel-out {tmp_path}/found.tif"
+    assert main(["deblur", f"{tmp_path}/in.tif", "--kernel", f"{tmp_path}/k.tif", "--quiet", *outputs.split()]) == 0
+    assert main(["batch", f"{tmp_path}/in.tif", "-o", f"{tmp_path}/many", "--kernel", f"{tmp_path}/k.tif"]) == 0
+    (batched,) = (tmp_path / "many").glob("in*.tif")
+    for path in (tmp_path / "out.tif", batched):
+        result = io.read_image(path)
+        assert (result.dtype, result.shape) == (given.dtype, given.shape)
+        assert result.mean() == pytest.approx(given.mean(), rel=1e-3)
+        assert scale_of(path).pixel_size == pytest.approx({"Y": 0.1, "X": 0.2})
+        assert set(scale_of(path).units.values()) == {"micrometer"}
+    assert scale_of(tmp_path / "found.tif").pixel_size == pytest.approx({"Y": 0.1, "X": 0.2})
+    np.testing.assert_allclose(io.read_image(tmp_path / "found.tif"), KERNEL, atol=1e-7)
+
+
+def test_pixel_size_of_colour_and_none_where_none_is_known(tmp_path):
+    colour = np.stack([blurred_as(np.uint8, 200, 20)] * 3, -1)
+    with_scale(tmp_path / "in.tif", colour, "OME")
+    write_picture(tmp_path / "out.tif", colour, scale_of(tmp_path / "in.tif"))
+    np.testing.assert_array_equal(io.read_image(tmp_path / "out.tif"), colour)
+    assert scale_of(tmp_path / "out.tif").pixel_size == pytest.approx({"Y": 0.1, "X": 0.2})
+    write_picture(tmp_path / "out.png", colour, scale_of(tmp_path / "in.tif"))
+    (tmp_path / "broken.tif").write_bytes(b"II*\0broken")
+    for unknown in ("out.png", "broken.tif", "missing.tif"):
+        assert scale_of(tmp_path / unknown).pixel_size == {}

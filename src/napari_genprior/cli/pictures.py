@@ -112,7 +112,7 @@ def deblur(
     if any(stack.values()) or is_stack(source):
         deblur_stack(*outer, {**arguments, **stack}, earlier)
         return
-    from ..io import as_type, check_place, check_writable, read_image, write_image, write_json
+    from ..io import as_type, check_place, check_writable, read_image, write_json
 
     image = read_image(source)
     check_writable(output, image.dtype)
@@ -123,6 +123,8 @@ def deblur(
     import torch
 
     from .. import deblurring, planning
+    from ..stacks.lazy import scale_of
+    from ..stacks.writing import write_picture
 
     if earlier:
         torch.set_num_threads(earlier["threads"])
@@ -131,9 +133,10 @@ def deblur(
     if earlier:
         same_input(plan, earlier, source)
     result = follow(deblurring.run(plan), plan.sentence, quiet)
-    write_image(output, as_type(result.image, image.dtype))
+    scale = scale_of(source)
+    write_picture(output, as_type(result.image, image.dtype), scale)
     if kernel_out:
-        write_image(kernel_out, result.kernel)
+        write_picture(kernel_out, result.kernel, scale)
     if report:
         files = {"input": str(source), "kernel": str(kernel_file) if kernel_file else None, "output": str(output)}
         write_json(report, {**result.report(), "files": files})

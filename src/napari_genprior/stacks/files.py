@@ -18,10 +18,10 @@ from ..io import as_type, read_image, write_image
 from ..result import Progress
 from .axes import COLOURS
 from .large import LARGE, iter_deblur_large
-from .lazy import TIFFS, Lazy, is_zarr, opened
+from .lazy import TIFFS, Lazy, is_zarr, opened, scale_of
 from .manifest import PARTS, Entry, size_of
 from .stack import iter_deblur_stack
-from .writing import written
+from .writing import write_picture, written
 
 OF_STACKS = ("axes", "kernels", "depth")  # arguments that only stacks have
 
@@ -164,7 +164,7 @@ def store(task: Task, loaded: Loaded, solved: Solved, seconds: float) -> Entry:
     parts = _parts(task)
     arrays = {"image": (solved.image, solved.image_axes), "kernel": (solved.kernel, solved.kernel_axes)}
     for role, part in parts.items():
-        _write(task.folder / part, *arrays[role], loaded.stack)
+        _write(task.folder / part, *arrays[role], loaded.stack or scale_of(task.input))
     return _entry(task, loaded.look, parts, solved.improved, solved.reason, solved.report, seconds)
 
 
@@ -173,9 +173,9 @@ def _parts(task: Task) -> dict[str, str]:
     return {role: f"{PARTS}/{token}-{role}{Path(name).suffix}" for role, name in task.outputs.items()}
 
 
-def _write(path: Path, array: np.ndarray, axes: str | None, like: Lazy | None) -> None:
-    if axes is None or like is None or path.suffix.lower() not in TIFFS or not axes.endswith(("YX", "YXS")):
-        write_image(path, array)
+def _write(path: Path, array: np.ndarray, axes: str | None, like: Lazy) -> None:
+    if axes is None or path.suffix.lower() not in TIFFS or not axes.endswith(("YX", "YXS")):
+        write_picture(path, array, like)
         return
     with written(path, array.shape, array.dtype.newbyteorder("="), like, axes) as write:
         for index in np.ndindex(array.shape[: axes.index("Y")]):

@@ -79,6 +79,21 @@ def opened(source: Any) -> Iterator[Lazy]:
         yield Lazy(read_image(path))
 
 
+def scale_of(path: str | Path) -> Lazy:
+    """What a file tells of its pixels' size, without data; whoever reads its picture says where it is damaged."""
+    if Path(path).suffix.lower() not in TIFFS:
+        return Lazy(None)
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            pixel_size, units = _tiff_pixel_size(tiff)
+    except Exception:
+        return Lazy(None)
+    known = {axis: size for axis, size in pixel_size.items() if 0 < size < float("inf")}
+    return Lazy(None, None, known, units)
+
+
 def is_zarr(path: str | Path) -> bool:
     """Whether a path is, or is to be, a Zarr folder."""
     return Path(path).suffix.lower() == ".zarr" or any(

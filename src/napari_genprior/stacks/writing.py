@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..errors import FileError, InputError
-from ..io import check_place, written_whole
+from ..io import check_place, write_image, written_whole
 from .lazy import OME_VERSION, SPACES, TIFFS, Lazy, is_zarr, need_zarr
 
 CHUNK = 512  # px, sides of the chunks that are written
@@ -92,6 +92,16 @@ def written(path: str | Path, shape: tuple[int, ...], dtype: np.dtype, like: Laz
             mapped.flush()
 
         yield write
+
+
+def write_picture(path: str | Path, image: np.ndarray, like: Lazy) -> None:
+    """As :func:`..io.write_image`, with the pixel size of ``like`` where that is known and the file type holds it."""
+    colour = image.ndim == 3 and image.shape[-1] in (3, 4)
+    if not like.pixel_size or Path(path).suffix.lower() not in TIFFS or not (image.ndim == 2 or colour):
+        write_image(path, image)
+        return
+    with written(path, image.shape, image.dtype.newbyteorder("="), like, "YXS" if colour else "YX") as write:
+        write((), 0, image)
 
 
 @contextmanager
