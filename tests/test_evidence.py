@@ -8,6 +8,7 @@ import napari_genprior as gp
 from napari_genprior._generators import drain
 from napari_genprior._tensors import seeded
 from napari_genprior.algorithms.evidence import noise_level
+from napari_genprior.classical.kernel_shape import off_centre
 from napari_genprior.evidence import guided, search, sparse
 from napari_genprior.evidence.linear import LinearEvidence, View
 from napari_genprior.evidence.search import find_kernels
@@ -220,10 +221,24 @@ def test_the_search_begins_among_the_kernels_a_network_thinks_likely(scene, monk
 
 def test_what_a_network_thinks_impossible_costs_nothing():
     z = torch.randn(9, 3, generator=seeded(0))
-    normal = z.square().sum(1) / 2
+    kernels, normal = torch.rand(9, 1, 4, 4, generator=seeded(1)), z.square().sum(1) / 2
     wrong = Mixture(torch.full((1, 1, 3), 50.0), torch.full((1, 1, 3), -3.0), torch.zeros(1, 1))
-    torch.testing.assert_close(search._unlikeliness(z, wrong), normal)
-    assert (search._unlikeliness(z, narrow(z[:1]))[0] < normal[0]).all()
+    torch.testing.assert_close(search._Prior(wrong, centred=False)(z, kernels), normal)
+    assert (search._Prior(narrow(z[:1]), centred=False)(z, kernels)[0] < normal[0]).all()
+
+
+def test_a_generator_of_centred_kernels_is_held_to_them(scene, monkeypatch):
+    monkeypatch.setattr(search, "levels_for", lambda side: (search.Level(12, 0.017, 8, 1),))
+    monkeypatch.setattr(search, "BANK", 50)
+    net, prior = gp.load_prior(PRIORS["image_prior"]).net, gp.load_prior("motion-28")
+    assert prior.card.centred
+    blurred = torch.from_numpy(scene[0]).permute(2, 0, 1)[None].float() / 255
+    off = [
+        off_centre(drain(find_kernels(net, prior.decode, 50, blurred, 0.01, 0.06, seeded(0), None, held)).kernels)
+        for held in (True, False)
+    ]
+    assert off[0].max() < 0.5**2
+    assert off[1].max() > 0.7**2
 
 
 def test_short_middling_and_long_blurs_take_turns():

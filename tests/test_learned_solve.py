@@ -10,6 +10,7 @@ import torch
 
 import napari_genprior as gp
 from napari_genprior import blur, metrics, samples
+from napari_genprior.algorithms.final import final_picture
 from napari_genprior.classical import learned_solve
 from napari_genprior.classical.known_kernel import deconvolve, strength_for
 from napari_genprior.classical.learned_solve import restore, rounds
@@ -17,7 +18,7 @@ from napari_genprior.classical.seen import BLOCK, on_canvas
 from napari_genprior.errors import ModelError
 from napari_genprior.forward.convolve import convolve
 from napari_genprior.nets.restorer import FITS, Restorer
-from napari_genprior.settings import TrainingSettings
+from napari_genprior.settings import KnownKernelSettings, TrainingSettings
 from napari_genprior.simulation import simulate
 from napari_genprior.training import data, restorers
 from napari_genprior.training.loop import run
@@ -55,6 +56,27 @@ def test_a_canvas_leaves_room_and_has_whole_blocks():
     assert width >= 61 + 5
     assert height % BLOCK == width % BLOCK == 0
     assert seen.inside.sum() == 50 * 61
+
+
+def test_a_picture_that_goes_round_is_its_own_canvas():
+    picture = torch.rand(1, 3, 32, 48)
+    seen = on_canvas(picture, (28, 28), circular=True)
+    assert torch.equal(seen.canvas, picture)
+    assert seen.inside.all()
+    assert on_canvas(picture, (33, 5), circular=True).canvas.shape[-2] > 33  # a larger kernel goes round more than once
+    assert on_canvas(picture[..., :31, :], (5, 5), circular=True).canvas.shape[-2] % BLOCK == 0
+
+
+@pytest.mark.parametrize("final", ["tv", "learned"])
+def test_a_circular_border_is_no_unknown(final):
+    sharp = torch.from_numpy(blocks(64, 64, seed=3))[None, None]
+    kernel = tensor(KERNEL)
+    blurred = convolve(sharp, kernel)
+    settings = KnownKernelSettings.checked({"final": final})
+    error = [
+        (final_picture(blurred, kernel, 0.003, settings, known) - sharp).square().mean() for known in (False, True)
+    ]
+    assert error[1] < error[0] / 2
 
 
 def test_pixels_at_the_ends_of_the_range_tell_one_side_only():

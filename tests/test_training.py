@@ -122,6 +122,7 @@ def test_without_encoder_only_the_decoder_is_stored(tmp_path):
     assert all(key.startswith("decoder") for key in load_file(tmp_path / "m.safetensors"))
     assert gp.load_prior(trained.path).net.encoder is None
     assert list(trained.card.metrics) == ["relative_range_error"]
+    assert trained.card.centred is None or trained.card.centred
 
 
 def test_torchs_own_random_numbers_are_left_alone(tmp_path):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 
+import torch
 from torch.nn.functional import interpolate
 
 from .._generators import relay
+from ..classical.borders import wraps_around
 from ..classical.kernel_l0 import Level
 from ..classical.known_kernel import noise_std
 from ..classical.plausible import is_sharp
@@ -42,15 +44,16 @@ def classical(problem: Problem) -> Recipe:
     def snapshot(level: Level) -> Snapshot:
         preview = blurred  # of a large picture only a part is searched in
         if max(blurred.shape[-2:]) <= REGION:
-            preview = interpolate(level.image, size=blurred.shape[-2:], mode="bilinear").expand_as(blurred)
+            preview = interpolate(level.image[:1], size=blurred.shape[-2:], mode="bilinear").expand_as(blurred)
         return Snapshot(
             level.index, level.total, f"kernel, search {level.index + 1} of {level.total}", preview, level.kernel
         )
 
-    found = yield from relay(search_by_rivals(blurred, problem.kernel_size, noise, late), snapshot)
+    told = blurred if problem.beside is None else torch.cat([blurred, problem.beside])
+    found = yield from relay(search_by_rivals(told, problem.kernel_size, float(noise_std(told).mean()), late), snapshot)
     best = pick(found)
     kernel = found[best].kernel
-    image = final_picture(blurred, kernel, max(noise, KERNEL_NOISE), s)
+    image = final_picture(blurred, kernel, max(noise, KERNEL_NOISE), s, wraps_around(blurred, noise))
     return Solution(image, kernel, chosen=best, rivals=[(each.kernel, each.against) for each in found])
 
 
@@ -61,4 +64,5 @@ def known_kernel(problem: Problem, least_noise: float = LEAST_NOISE) -> Recipe:
     assert problem.kernel is not None
     yield Snapshot(0, 1, "picture", blurred, problem.kernel)
     noise = max(float(noise_std(blurred).mean()), least_noise)
-    return Solution(final_picture(blurred, problem.kernel, noise, s), problem.kernel)
+    image = final_picture(blurred, problem.kernel, noise, s, wraps_around(blurred, noise))
+    return Solution(image, problem.kernel)

@@ -99,7 +99,7 @@ def _linear_search(problem: Problem, noise: float) -> Search:
     assert isinstance(image.net, LinearGenerator)
     found = yield from find_kernels(
         image.net, kernel.decode, kernel.card.latent, problem.blurred, noise, image.card.edges, seeded(problem.seed),
-        _likely(problem, noise),
+        _likely(problem, noise), bool(kernel.card.centred),
     )  # fmt: skip
     return found, image.net
 

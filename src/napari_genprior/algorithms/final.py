@@ -19,7 +19,9 @@ FLUX_ROUNDS = 3  # to scale a picture may cut more of it off
 MOST_FLUX = 1.25  # a picture whose mean is further off than this is wrong in other ways
 
 
-def final_picture(blurred: Tensor, kernel: Tensor, noise: float, settings: KnownKernelSettings) -> Tensor:
+def final_picture(
+    blurred: Tensor, kernel: Tensor, noise: float, settings: KnownKernelSettings, circular: bool = False
+) -> Tensor:
     """The restored picture ``[1, C, Y, X]``, by the installed restorer or by total variation.
 
     Parameters
@@ -29,12 +31,15 @@ def final_picture(blurred: Tensor, kernel: Tensor, noise: float, settings: Known
     noise : float
         Standard deviation, intensities in [0, 1]; of an estimated kernel, what it errs like.
     settings : KnownKernelSettings
+    circular : bool
+        The picture goes on at its other side (:func:`~..classical.borders.wraps_around`).
     """
     net = find_restorer(blurred.device) if settings.final == "learned" else None
     if net is None:
         strength = settings.smoothing * strength_for(noise)
-        return deconvolve(blurred, kernel, strength, FEWER_STEPS if strength >= REFERENCE[1] else STEPS)
-    return restore(blurred, kernel, settings.smoothing * noise, net)
+        steps = FEWER_STEPS if strength >= REFERENCE[1] else STEPS
+        return deconvolve(blurred, kernel, strength, steps, circular)
+    return restore(blurred, kernel, settings.smoothing * noise, net, circular)
 
 
 def with_flux_of(blurred: Tensor, image: Tensor, intensity: Intensity) -> Tensor:

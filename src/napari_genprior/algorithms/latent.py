@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .._generators import relay
 from .._tensors import seeded
+from ..classical.borders import wraps_around
 from ..classical.kernel_latent import ROUNDS, WINDOW, Found, search_latents
 from ..classical.known_kernel import deconvolve, noise_std, strength_for
 from ..classical.plausible import sparseness
@@ -26,7 +27,8 @@ def kernel_in_range(problem: Problem) -> Recipe:
     kernels = yield from class_free_kernels(problem)
     kernel = kernels[int(ringing(problem.blurred, kernels).argmin()), None]
     noise = max(float(noise_std(problem.blurred).mean()), KERNEL_NOISE)
-    return Solution(final_picture(problem.blurred, kernel, noise, problem.settings), kernel)
+    circular = wraps_around(problem.blurred, noise)
+    return Solution(final_picture(problem.blurred, kernel, noise, problem.settings, circular), kernel)
 
 
 def class_free_kernels(problem: Problem) -> Generator[Snapshot, None, Tensor]:
@@ -41,7 +43,8 @@ def class_free_kernels(problem: Problem) -> Generator[Snapshot, None, Tensor]:
             image = deconvolve(blurred, kernel, strength, PREVIEW_STEPS)
         return Snapshot(found.step, found.total, "kernel", image, kernel, {"misfit": found.values})
 
-    search = search_latents(blurred, prior.decode, prior.card.latent, seeded(problem.seed))
+    centred = bool(prior.card.centred)
+    search = search_latents(blurred, prior.decode, prior.card.latent, seeded(problem.seed), centred)
     return (yield from relay(search, snapshot)).kernels
 
 

@@ -6,9 +6,9 @@ by side, of which the better ones reach the finer levels:
     x = argmin_x |k * x - y|^2 + lam |grad x|_0,
     z = argmin_z FIT |w (k(z) * grad x - grad y)|^2 / |w grad y|^2 + |z|^2 / 2 + |c(z) - c|^2 / (2 CENTRED^2).
 
-c(z) is the kernel's centre of mass, c the generator's usual one: kernel and picture could move against each other. The
-misfit is a quadratic form of the kernel, whose matrix holds auto-correlations at lags shorter than the kernel: a step
-in z costs the same for any picture.
+c(z) is the kernel's centre of mass, c the middle of the grid, if the generator knows centred kernels only: else kernel
+and picture could move against each other. The misfit is a quadratic form of the kernel, whose matrix holds
+auto-correlations at lags shorter than the kernel: a step in z costs the same for any picture.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from .._generators import drain
 from ..solvers.lbfgs import Objective, lbfgs
 from .borders import smooth_wrap, wraps_around
 from .kernel_l0 import NOISE_LAM, PYRAMID_STEP, TAPER, gradients, normal_equations, sharp_edges, trusted
+from .kernel_shape import CENTRED, off_centre
 from .known_kernel import noise_std
 from .rivals import busiest
 
@@ -36,7 +37,6 @@ ROUNDS, LAST_ROUNDS = 8, 20  # of both steps, at each level and at the last
 LATENT_STEPS = 3  # of L-BFGS in a round: few, as the picture is still wrong
 LAM = (2e-2, 5e-4)  # weight of the edges in the first and the last round, between them geometric
 FIT = 600.0
-CENTRED = 0.1  # px
 SMALLEST = 3  # px, side of a kernel at the coarsest level
 
 
@@ -51,7 +51,7 @@ class Found:
 
 
 def search_latents(
-    blurred: Tensor, decode: Callable[[Tensor], Tensor], latent: int, random: torch.Generator
+    blurred: Tensor, decode: Callable[[Tensor], Tensor], latent: int, random: torch.Generator, centred: bool = False
 ) -> Generator[Found, None, Found]:
     """Search for the kernel of a picture of any size and colour, its border unknown.
 
@@ -63,6 +63,8 @@ def search_latents(
         Latents ``[R, latent]``, standard normal, to kernels ``[R, 1, kh, kw]``.
     random : torch.Generator
         Source of the starts.
+    centred : bool
+        The generator knows centred kernels only.
 
     Yields
     ------
@@ -74,7 +76,9 @@ def search_latents(
     factors = [PYRAMID_STEP**-level for level in range(LEVELS, -1, -1)]
     total, done = ROUNDS * LEVELS + LAST_ROUNDS, 0
     z = torch.randn(BANK, latent, generator=random).to(blurred)
-    kernels = _Kernels(decode, z)
+    with torch.no_grad():
+        height, width = decode(z[:1]).shape[-2:]
+    kernels = _Kernels(decode, (height, width), centred)
     found = None
     for factor in factors:
         level = _Level(part, kernels, factor, noise)
@@ -94,15 +98,13 @@ def search_latents(
     return found
 
 
+@dataclass(frozen=True)
 class _Kernels:
-    """A generator's kernels at any scale, with how far their centre of mass is off its usual place."""
+    """A generator's kernels of ``size`` at any scale, with how far they are off their centre."""
 
-    def __init__(self, decode: Callable[[Tensor], Tensor], drawn: Tensor) -> None:
-        self.decode = decode
-        with torch.no_grad():
-            kernels = decode(drawn)
-        self.size = kernels.shape[-2:]
-        self.centre = (2 * _centres(kernels).mean(0)).round() / 2  # a pixel, or between two; a mean of so few is off
+    decode: Callable[[Tensor], Tensor]
+    size: tuple[int, int]
+    centred: bool
 
     def support(self, factor: float) -> tuple[int, int]:
         height, width = (max(SMALLEST, round(side * factor)) for side in self.size)
@@ -111,7 +113,7 @@ class _Kernels:
     def __call__(self, z: Tensor, factor: float) -> tuple[Tensor, Tensor]:
         """``[R, 1, kh, kw]``, and the squared distance ``[R]`` in full pixels."""
         kernels = self.decode(z)
-        off = (_centres(kernels) - self.centre).square().sum(1)
+        off = off_centre(kernels) if self.centred else kernels.new_zeros(len(kernels))
         if factor < 1:
             kernels = interpolate(kernels, size=self.support(factor), mode="bilinear", antialias=True)
             kernels = kernels / kernels.sum((2, 3), keepdim=True)
@@ -133,7 +135,7 @@ class _Level:
         self.starts = max(round(LEAST_STARTS / factor**2), PIXELS // (height * width))
         self.least_lam = NOISE_LAM * (noise * factor) ** 2
         kh, kw = self.support = kernels.support(factor)
-        if height >= 2 * kh and width >= 2 * kw and wraps_around(part):
+        if height >= 2 * kh and width >= 2 * kw and wraps_around(part, noise * factor):
             self.canvas, self.trust = part, torch.ones_like(part[:, :1])
         else:
             self.canvas = smooth_wrap(part, (2 * kh, 2 * kw))
@@ -164,9 +166,3 @@ class _Level:
             return FIT * misfit / self.power + z.square().sum(1) / 2 + off_centre / (2 * CENTRED**2)
 
         return cost
-
-
-def _centres(kernels: Tensor) -> Tensor:
-    """Centres of mass ``[R, 2]`` of ``[R, 1, kh, kw]`` of sum 1."""
-    rows, columns = (torch.arange(side, device=kernels.device) for side in kernels.shape[-2:])
-    return torch.stack([(kernels.sum((1, 3)) * rows).sum(1), (kernels.sum((1, 2)) * columns).sum(1)], 1)

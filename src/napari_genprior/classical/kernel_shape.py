@@ -8,6 +8,10 @@ import numpy as np
 import torch
 from scipy import ndimage
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+LESS_MASS = 1e-3  # that a window may hold to be nearer to the centre by a pixel
+CENTRED = 0.1  # px: how far the centre of mass of a kernel that is said to be centred may usually be off
 
 
 def odd(side: float) -> int:
@@ -25,6 +29,15 @@ def cleaned(kernel: Tensor, clip: float, least_mass: float) -> Tensor:
     if not k.sum() > 0:  # nothing was found
         k[k.shape[0] // 2, k.shape[1] // 2] = 1
     return torch.from_numpy(k / k.sum())[None, None].to(kernel)
+
+
+def off_centre(kernels: Tensor) -> Tensor:
+    """Squared distance ``[R]`` of the centres of mass of ``[R, 1, kh, kw]`` of sum 1 from the middle of the grid, px^2.
+
+    A kernel generator that saw centred ones only may yet make others: then picture and kernel move against each other.
+    """
+    rows, columns = (torch.arange(n, device=kernels.device) - (n - 1) / 2 for n in kernels.shape[-2:])
+    return (kernels.sum((1, 3)) @ rows).square() + (kernels.sum((1, 2)) @ columns).square()
 
 
 def centred(kernel: Tensor) -> Tensor:
@@ -57,6 +70,21 @@ def fitted(kernel: Tensor, support: tuple[int, int]) -> Tensor:
     dy, dx = th // 2 - kh // 2, tw // 2 - kw // 2
     out = torch.nn.functional.pad(kernel, (dx, dx, dy, dy))
     return out / out.sum()
+
+
+def windowed(kernel: Tensor, support: tuple[int, int]) -> Tensor:
+    """Crop a kernel of odd sides to the window that holds most of it, or zero-pad it; the sum stays 1.
+
+    A kernel whose mass lies to one side does not fit into a support as small as itself about its centre of mass. Of
+    windows that hold as much the one nearest to the centre is taken.
+    """
+    kernel = fitted(kernel, (max(support[0], kernel.shape[-2]), max(support[1], kernel.shape[-1])))
+    mass = avg_pool2d(kernel.double(), support, 1)[0, 0] * support[0] * support[1]
+    rows, columns = (torch.arange(n, device=kernel.device).sub(n // 2).abs() for n in mass.shape)
+    away = rows[:, None] + columns
+    top, left = divmod(int((mass - LESS_MASS * away).argmax()), mass.shape[1])
+    inside = kernel[..., top : top + support[0], left : left + support[1]]
+    return inside / inside.sum()
 
 
 def trimmed(kernel: Tensor) -> Tensor:

@@ -46,7 +46,7 @@ def strength_for(noise: float) -> float:
     return REFERENCE[1] * (noise / REFERENCE[0]) ** POWER
 
 
-def deconvolve(blurred: Tensor, kernel: Tensor, strength: float, steps: int = STEPS) -> Tensor:
+def deconvolve(blurred: Tensor, kernel: Tensor, strength: float, steps: int = STEPS, circular: bool = False) -> Tensor:
     """Known-kernel solve: ``min_x |m (k * x - y)|^2 / 2 + strength (|D x|_1 + SECOND |D^2 x|_1)``.
 
     Parameters
@@ -59,6 +59,8 @@ def deconvolve(blurred: Tensor, kernel: Tensor, strength: float, steps: int = ST
         Total-variation weight, intensities in [0, 1]; see :func:`strength_for`.
     steps : int
         Of ADMM.
+    circular : bool
+        The picture goes on at its other side: nothing is unknown.
 
     Returns
     -------
@@ -69,7 +71,7 @@ def deconvolve(blurred: Tensor, kernel: Tensor, strength: float, steps: int = ST
     M. Almeida, M. Figueiredo, "Deconvolving images with unknown boundaries using the alternating direction method
     of multipliers", IEEE Trans. Image Processing 22(8), 2013.
     """
-    seen = on_canvas(blurred, (kernel.shape[-2], kernel.shape[-1]))
+    seen = on_canvas(blurred, (kernel.shape[-2], kernel.shape[-1]), circular)
     return least_variation(seen, kernel, strength, steps)[..., : blurred.shape[-2], : blurred.shape[-1]]
 
 

@@ -76,7 +76,7 @@ class Averaged:
 
 
 @torch.no_grad()
-def restore(blurred: Tensor, kernel: Tensor, noise: float, net: Network) -> Tensor:
+def restore(blurred: Tensor, kernel: Tensor, noise: float, net: Network, circular: bool = False) -> Tensor:
     """Known-kernel solve with a network.
 
     Parameters
@@ -89,12 +89,14 @@ def restore(blurred: Tensor, kernel: Tensor, noise: float, net: Network) -> Tens
         Standard deviation of the noise; of a kernel that was estimated, what it errs like.
     net : Network
         A trained one.
+    circular : bool
+        As for :func:`~.known_kernel.deconvolve`.
 
     Returns
     -------
     Tensor [R, C, Y, X]
     """
-    seen = on_canvas(blurred, (kernel.shape[-2], kernel.shape[-1]))
+    seen = on_canvas(blurred, (kernel.shape[-2], kernel.shape[-1]), circular)
     start = least_variation(seen, kernel, strength_for(noise))
     *_, last = rounds(seen, kernel, start, torch.tensor([noise], device=blurred.device), Averaged(net))
     return last[..., : blurred.shape[-2], : blurred.shape[-1]]

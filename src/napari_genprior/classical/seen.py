@@ -50,9 +50,14 @@ class Seen:
         return low, high
 
 
-def on_canvas(blurred: Tensor, kernel_shape: tuple[int, int]) -> Seen:
-    """Room beyond the border ``[R, C, Y, X]`` for all that a kernel of this shape brings into the picture."""
+def on_canvas(blurred: Tensor, kernel_shape: tuple[int, int], circular: bool = False) -> Seen:
+    """Room beyond the border ``[R, C, Y, X]`` for all that a kernel of this shape brings into the picture.
+
+    A picture that goes on at its other side (``circular``) needs none, if its sides are a canvas's.
+    """
     height, width = blurred.shape[-2:]
+    if circular and height % BLOCK == width % BLOCK == 0 and height >= kernel_shape[0] and width >= kernel_shape[1]:
+        return Seen(blurred, torch.ones((1, 1, height, width), dtype=torch.bool, device=blurred.device))
     canvas = smooth_wrap(blurred, (_margin(height, kernel_shape[0] + 1), _margin(width, kernel_shape[1] + 1)))
     inside = torch.ones((1, 1, height, width), dtype=torch.bool, device=blurred.device)
     return Seen(canvas, pad(inside, (0, canvas.shape[-1] - width, 0, canvas.shape[-2] - height)))

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from .._generators import drain
+from ..classical.kernel_shape import CENTRED, off_centre
 from ..nets.linear import LinearGenerator
 from ..nets.proposal import Mixture
 from ..solvers.lbfgs import lbfgs
@@ -69,7 +70,7 @@ class Candidates:
 
 def find_kernels(
     net: LinearGenerator, decode: Decode, latent: int, blurred: Tensor, noise: float, edges: float,
-    random: torch.Generator, likely: Mixture | None = None,
+    random: torch.Generator, likely: Mixture | None = None, centred: bool = False,
 ) -> Generator[Candidates, None, Candidates]:  # fmt: skip
     """Search for the kernel of a picture.
 
@@ -89,12 +90,15 @@ def find_kernels(
         Source of the bank.
     likely : Mixture, optional
         What a network thinks of the kernel's latents.
+    centred : bool
+        All kernels that the generator knows are centred.
 
     Yields
     ------
     Candidates
         After each round.
     """
+    against = _Prior(likely, centred)
     side = min(blurred.shape[-2:]) // 2 * 2
     z = torch.randn(BANK, latent, generator=random).to(blurred)
     with torch.no_grad():
@@ -107,7 +111,7 @@ def find_kernels(
         seen = max(level.noise, low_noise(blurred, level.side, noise))
         evidence = SparseEvidence(net, blurred, level.side, seen, edges)
         if number == 0:
-            z = _ranked(evidence, decode, z, likely)
+            z = _ranked(evidence, decode, z, against)
         z = _distinct(decode, z)
         z = (_varied(decode, z, lengths) if level.kept >= VARIED else z)[: level.kept]
         weights = evidence.start(len(z))
@@ -116,7 +120,8 @@ def find_kernels(
                 weights = evidence.improved(decode(z), weights)
 
             def cost(z: Tensor, rows: Tensor, evidence=evidence, weights=weights) -> Tensor:
-                return _unlikeliness(z, likely) - evidence(decode(z), weights[rows])
+                kernels = decode(z)
+                return against(z, kernels) - evidence(kernels, weights[rows])
 
             found = drain(lbfgs(cost, z, steps=STEPS))
             order = found.values.argsort()
@@ -125,27 +130,35 @@ def find_kernels(
             with torch.no_grad():
                 yield Candidates(z, decode(z), values, done / rounds)
     if side > FINE_ABOVE:
-        z = _fine(net, decode, z, blurred, noise)
+        z = _fine(net, decode, z, blurred, noise, _Prior(None, centred))
     with torch.no_grad():
         return Candidates(z, decode(z), values, 1.0)
 
 
-def _unlikeliness(z: Tensor, likely: Mixture | None) -> Tensor:
+@dataclass(frozen=True)
+class _Prior:
     """Minus the log density of kernel latents ``[R]``: standard normal, and more where the network says so.
 
     Where the network is wrong it says that the true kernel is impossible: its word only ever adds.
     """
-    normal = z.square().sum(1) / 2
-    return normal if likely is None else normal - softplus(TRUST * (likely.log_density(z) + normal))
+
+    likely: Mixture | None
+    centred: bool
+
+    def __call__(self, z: Tensor, kernels: Tensor) -> Tensor:
+        value = z.square().sum(1) / 2
+        if self.likely is not None:
+            value = value - softplus(TRUST * (self.likely.log_density(z) + value))
+        return value + off_centre(kernels) / (2 * CENTRED**2) if self.centred else value
 
 
 @torch.no_grad()
-def _ranked(evidence: SparseEvidence, decode: Decode, bank: Tensor, likely: Mixture | None) -> Tensor:
+def _ranked(evidence: SparseEvidence, decode: Decode, bank: Tensor, against: _Prior) -> Tensor:
     values = []
     for part in bank.split(PART):
         kernels = decode(part)
         weights = evidence.improved(kernels, evidence.start(len(part)))
-        values.append(evidence(kernels, weights) - _unlikeliness(part, likely))
+        values.append(evidence(kernels, weights) - against(part, kernels))
     return bank[torch.cat(values).argsort(descending=True)]
 
 
@@ -176,14 +189,15 @@ def _compactness(kernels: Tensor) -> Tensor:
     return kernels.flatten(1).square().sum(1)
 
 
-def _fine(net: LinearGenerator, decode: Decode, z: Tensor, blurred: Tensor, noise: float) -> Tensor:
+def _fine(net: LinearGenerator, decode: Decode, z: Tensor, blurred: Tensor, noise: float, against: _Prior) -> Tensor:
     """A few steps on all frequencies, contrast found along the way."""
     evidence = LinearEvidence(net, blurred, View(FINE_LATENT))
     latent = z.shape[1]
 
     def cost(v: Tensor, rows: Tensor) -> Tensor:
-        scales = CONTRAST_SPREAD * v[:, latent:]
-        return v.square().sum(1) / 2 - evidence(decode(v[:, :latent]), noise, scales)
+        kernels, contrasts = decode(v[:, :latent]), v[:, latent:]
+        unlikely = against(v[:, :latent], kernels) + contrasts.square().sum(1) / 2
+        return unlikely - evidence(kernels, noise, CONTRAST_SPREAD * contrasts)
 
     start = torch.cat([z, torch.full((len(z), 2), -0.5, device=z.device)], 1)
     return drain(lbfgs(cost, start, steps=FINE_STEPS)).x[:, :latent]

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..classical.kernel_shape import CENTRED, off_centre
 from ..settings import TrainingSettings
 from ..zoo.precision import NEVER_BYTES
 from ..zoo.registry import build
@@ -84,6 +85,7 @@ class GeneratorTask(Task):
         self.about = {
             "kind": pictures.kind, "arch": settings.arch, "arguments": arguments, "latent": arguments["latent"],
             "channels": pictures.train.shape[1], "size": (self.size, self.size), "data": pictures.about,
+            "centred": (self.kernel and bool((off_centre(pictures.held_out) < CENTRED**2).all())) or None,
         }  # fmt: skip
 
     def fingerprint(self) -> str:

@@ -71,6 +71,9 @@ class Card(BaseModel):
     edges: float = Field(
         0.06, gt=0, le=10, description="Linear pictures: weight of sparse edges that method evidence does best with."
     )
+    centred: bool | None = Field(
+        None, description="Kernels: the centres of mass of all it was trained on lie in the middle of the grid."
+    )
 
     @model_validator(mode="after")
     def _kind_has_its_own(self) -> Self:
