@@ -10,6 +10,7 @@ from napari_genprior.algorithms import Problem
 from napari_genprior.algorithms.classical import classical
 from napari_genprior.classical import kernel_l0, kernel_shape
 from napari_genprior.classical.borders import fast_side, smooth_wrap
+from napari_genprior.classical.kernel_shape import windowed
 from napari_genprior.classical.known_kernel import (
     _add_differences,
     _adjoint,
@@ -252,6 +253,18 @@ def test_small_and_narrow_pictures_work(shape):
     picture = tensor(np.random.default_rng(0).random(shape))
     _, kernel = drained(kernel_l0.estimate_kernel(picture, largest_kernel(shape), lam=8e-3))
     assert kernel.sum().item() == pytest.approx(1, abs=1e-5)
+
+
+def test_a_kernel_of_uneven_mass_is_not_cut_off_by_a_support_as_large_as_itself():
+    kernel = torch.zeros(1, 1, 13, 13)
+    kernel[..., 6, 2:9] = torch.tensor([0.02, 0.02, 0.02, 0.02, 0.92, 0.5, 0.5])  # 7 px long, its mass at one end
+    inside = windowed(kernel, (3, 7))
+    assert inside.shape == (1, 1, 3, 7)
+    torch.testing.assert_close(inside[0, 0, 1], kernel[0, 0, 6, 2:9] / 2)
+    point = torch.zeros(1, 1, 13, 13)
+    point[..., 6, 6] = 1
+    assert windowed(point, (5, 7))[0, 0, 2, 3] == 1  # in the middle, though every window holds it
+    assert windowed(point, (15, 21))[0, 0, 7, 10] == 1
 
 
 def test_colour_is_estimated_on_its_mean(blurred):

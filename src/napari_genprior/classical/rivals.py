@@ -14,7 +14,7 @@ from torch.nn.functional import avg_pool2d
 
 from .._generators import drain, relay
 from .kernel_l0 import FREE, NON_NEGATIVE, KernelRule, Level, estimate_kernel, gradients
-from .kernel_shape import centred, fitted, odd, trimmed
+from .kernel_shape import odd, trimmed, windowed
 from .known_kernel import deconvolve, strength_for
 from .plausible import implausibility
 from .seen import cut_off
@@ -99,7 +99,7 @@ def search_by_rivals(
         kernel = yield from relay(
             estimate_kernel(grey, (kh, kw), start.lam, noise, start.rule, None if start.lights else lights), counted
         )
-        kernel = trimmed(kernel) if size is None else centred(fitted(kernel, size))
+        kernel = trimmed(kernel) if size is None else windowed(kernel, size)
         image = deconvolve(grey, kernel, strength_for(max(noise, KERNEL_NOISE)))
         found.append(Candidate(kernel, image, implausibility(grey, image, kernel)))
 
