@@ -275,6 +275,7 @@ def start(arguments: list[str]) -> multiprocessing.Process:
 def run_command(arguments: list[str]) -> None:
     import torch
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests that run in the background ignore it otherwise
     torch.set_num_threads(1)
     raise SystemExit(main(arguments))
 

@@ -265,16 +265,16 @@ class TestErrors:
         slow.step(100)
         widget.run_or_cancel()
         finish(widget)
-        assert "Out of memory" in widget.verdict.text()
+        assert "out of memory" in widget.verdict.text()
         assert "was kept" in widget.verdict.text()
         assert widget.verdict.kind == "bad"
-        assert any("Out of memory" in note.message for note in told)
+        assert any("out of memory" in note.message for note in told)
         assert "CUDA out of memory" in caplog.text  # with its traceback, for the report
         assert viewer.layers["b deblurred"].metadata["genprior"]["status"]["code"] == "stopped"
         slow.fail_at = None
         widget.run_or_cancel()
         finish(widget)
-        assert "Out of memory" not in widget.verdict.text()
+        assert "out of memory" not in widget.verdict.text()
 
     def test_an_error_at_the_start_leaves_the_layers_untouched(self, widget, viewer, slow, blurred, finish):
         slow.fail_at = 1
@@ -374,6 +374,8 @@ def test_every_method_runs_from_the_widget(qtbot, viewer, sharp, finish, name):
     widget = (UntrainedWidget if METHODS[name].untrained else DeblurWidget)(viewer)
     qtbot.addWidget(widget)
     widget.method.setCurrentText(name)
+    usual = METHODS[name].settings.model_fields.get("kernel_prior")
+    assert usual is None or widget.kernel_prior.currentData() == usual.default
     widget.kernel_size.auto.setChecked(False)
     widget.kernel_size.editor.setValue(9)
     for form in widget._method_forms(name):
@@ -427,7 +429,7 @@ class TestNothingStaysRunning:
         slow.step(100)
         finish(widget)
         assert self.status(viewer)["code"] == "stopped"
-        assert "Out of memory" in widget.verdict.text()
+        assert "out of memory" in widget.verdict.text()
 
     def test_the_button_comes_back_when_the_layers_refuse(
         self, widget, viewer, slow, blurred, wait_until, finish, monkeypatch, qtbot

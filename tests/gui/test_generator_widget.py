@@ -137,12 +137,11 @@ class TestNothingFits:
         assert "kernel_prior" in widget.sentence.text()
         assert not widget.run_button.isEnabled()
 
-    def test_a_broken_card_is_named(self, widget, blurred, install):
+    def test_a_broken_card_is_named_in_the_log_and_spoils_no_other(self, widget, blurred, install, caplog):
         (install.folder / "broken.json").write_text("{")
         widget.refresh()
-        assert "broken.json" in widget.sentence.text()
-        assert widget.sentence.kind == "doubt"
-        assert not widget.run_button.isEnabled()
+        assert "broken.json" in caplog.text
+        assert widget.run_button.isEnabled()
 
     def test_broken_weights_are_named(self, widget, blurred, install, wait_until):
         (install.folder / "lines-40.safetensors").write_bytes(b"nonsense")
@@ -250,7 +249,7 @@ class TestRun:
         slow.step(100)
         widget.run_button.click()
         finish(widget)
-        assert "Out of memory" in widget.verdict.text()
+        assert "out of memory" in widget.verdict.text()
         assert viewer.layers["b deblurred"].metadata["genprior"]["status"]["code"] == "stopped"
         assert widget.run_button.isEnabled()
 

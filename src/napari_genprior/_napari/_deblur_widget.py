@@ -34,14 +34,23 @@ class DeblurWidget(DeblurFrame):
         return not uses_image_prior(method) and not method.untrained
 
     def add_choices(self, column: QVBoxLayout) -> None:
-        self.kernel = LayerCombo(self._viewer, _layers.is_kernel, _layers.looks_like_kernel)
+        self.kernel = LayerCombo(
+            self._viewer, lambda layer: _layers.is_kernel(layer, self.kernel_axes), _layers.looks_like_kernel
+        )
+        self.scope.currentIndexChanged.connect(self.kernel.refresh)
         side = QSpinBox()
         side.setRange(1, 999)
         side.setSingleStep(2)
         side.setSuffix(" px")
         side.setValue(KERNEL_SIZE)
         self.kernel_size = Optional(side)
-        self.form.add("kernel", "Kernel", self.kernel, "The layer with the blur kernel, of values >= 0.")
+        self.form.add(
+            "kernel",
+            "Kernel",
+            self.kernel,
+            "The layer with the blur kernel, values >= 0: [y, x]; of volumes [z, y, x]; of tiles, one for each of them, "
+            "[rows, columns, y, x].",
+        )
         self.form.add(
             "kernel_size",
             "Kernel size",
@@ -49,9 +58,7 @@ class DeblurWidget(DeblurFrame):
             "Side of the unknown kernel: at least the length of the blur in pixels. Raised to an odd number.",
         )
         self.kernel_prior = QComboBox()
-        self.kernel_prior.addItem("none", None)
-        for card in kernel_priors():
-            self.kernel_prior.addItem(card.name, card.name)
+        self._priors_of: str | None = None  # the method that the list is for
         tip = ClassicalSettings.model_fields["kernel_prior"]
         self.form.add("kernel_prior", tip.title or "", self.kernel_prior, help_text(tip))
         self.kernel_prior.currentIndexChanged.connect(self._prior_chosen)
@@ -61,7 +68,7 @@ class DeblurWidget(DeblurFrame):
     def own_arguments(self) -> dict[str, Any]:
         if self.chosen.needs_kernel:
             given = self.kernel.layer
-            return {"kernel": None if given is None else _layers.pick(given).image}
+            return {"kernel": None if given is None else _layers.pick_all(given).image}
         if self._takes_prior() and get_value(self.kernel_prior):
             return {"kernel_prior": get_value(self.kernel_prior)}
         return {"kernel_size": get_value(self.kernel_size) or "auto"}
@@ -76,6 +83,7 @@ class DeblurWidget(DeblurFrame):
         self.kernel_prior.setCurrentIndex(max(0, self.kernel_prior.findData(wish.get("kernel_prior"))))
 
     def show_choices(self, method: Method) -> None:
+        self._offer_priors(method)
         self.form.show_row("kernel", method.needs_kernel)
         self.form.show_row("kernel_prior", self._takes_prior())
         self.form.show_row(
@@ -87,6 +95,21 @@ class DeblurWidget(DeblurFrame):
 
     def _takes_prior(self) -> bool:
         return "kernel_prior" in self.chosen.settings.model_fields
+
+    def _offer_priors(self, method: Method) -> None:
+        """Fill the list of kernel priors: with "none" only where the method can do without."""
+        if self._priors_of == method.name or not self._takes_prior():
+            return
+        self._priors_of = method.name
+        usual = method.settings.model_fields["kernel_prior"].default
+        self.kernel_prior.blockSignals(True)
+        self.kernel_prior.clear()
+        if usual is None:
+            self.kernel_prior.addItem("none", None)
+        for card in kernel_priors():
+            self.kernel_prior.addItem(card.name, card.name)
+        self.kernel_prior.setCurrentIndex(max(0, self.kernel_prior.findData(usual)))
+        self.kernel_prior.blockSignals(False)
 
     def _prior_chosen(self, *_: Any) -> None:
         self.show_choices(self.chosen)  # a prior has a size of its own
