@@ -258,7 +258,7 @@ class TestErrors:
         assert says in widget.sentence.text()
         assert not widget.run_button.isEnabled()
 
-    def test_an_error_on_the_way_is_told_and_the_picture_kept(self, widget, viewer, slow, blurred, finish, caplog):
+    def test_an_error_on_the_way_is_told_and_the_picture_kept(self, widget, viewer, slow, blurred, finish):
         told = []
         notification_manager.notification_ready.connect(told.append)
         slow.fail_at = 3
@@ -269,7 +269,6 @@ class TestErrors:
         assert "was kept" in widget.verdict.text()
         assert widget.verdict.kind == "bad"
         assert any("out of memory" in note.message for note in told)
-        assert "CUDA out of memory" in caplog.text  # with its traceback, for the report
         assert viewer.layers["b deblurred"].metadata["genprior"]["status"]["code"] == "stopped"
         slow.fail_at = None
         widget.run_or_cancel()
@@ -367,7 +366,8 @@ class TestLayers:
 
 
 @pytest.mark.parametrize("name", [name for name, method in METHODS.items() if not uses_image_prior(method)])
-def test_every_method_runs_from_the_widget(qtbot, viewer, sharp, finish, name):
+def test_every_method_runs_from_the_widget(qtbot, viewer, sharp, finish, monkeypatch, name):
+    monkeypatch.setattr("napari_genprior.algorithms.untrained.constants.FIRST_FIT_STEPS", 10)  # of 400
     made = simulate(sharp, motion(7, 30), noise=0.01)
     viewer.add_image(made.kernel, name="true kernel")
     viewer.add_image(made.blurred, name="b")
