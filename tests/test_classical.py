@@ -19,7 +19,16 @@ from napari_genprior.classical.known_kernel import (
     strength_for,
 )
 from napari_genprior.classical.plausible import finest_detail, implausibility, is_sharp
-from napari_genprior.classical.rivals import OTHERS, busiest, find_size, ladder, largest_kernel, pick, search_by_rivals
+from napari_genprior.classical.rivals import (
+    KERNEL_NOISE,
+    OTHERS,
+    busiest,
+    find_size,
+    ladder,
+    largest_kernel,
+    pick,
+    search_by_rivals,
+)
 from napari_genprior.forward.convolve import convolve
 from napari_genprior.forward.differences import differences, differences_adjoint
 from napari_genprior.settings import ClassicalSettings
@@ -253,6 +262,24 @@ def test_small_and_narrow_pictures_work(shape):
     picture = tensor(np.random.default_rng(0).random(shape))
     _, kernel = drained(kernel_l0.estimate_kernel(picture, largest_kernel(shape), lam=8e-3))
     assert kernel.sum().item() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("rule", [kernel_l0.FREE, kernel_l0.NON_NEGATIVE])
+def test_the_same_picture_twice_tells_what_it_tells_once(blurred, rule):
+    once, twice = (
+        drained(kernel_l0.estimate_kernel(x, (17, 17), lam=8e-3, rule=rule))
+        for x in (blurred, blurred.repeat(2, 1, 1, 1))
+    )
+    torch.testing.assert_close(once[1], twice[1], atol=0.01, rtol=0)  # rounding decides where edges are just cut
+    assert twice[0][-1].image.shape == (2, *blurred.shape[1:])
+
+
+def test_what_speaks_against_a_kernel_is_summed_over_the_pictures_that_share_it(blurred):
+    _, found = drained(search_by_rivals(blurred.repeat(2, 1, 1, 1), (17, 17), 0.005, late=lambda: True))
+    kernel = found[0].kernel
+    assert found[0].image.shape == (2, *blurred.shape[1:])
+    alone = implausibility(blurred, deconvolve(blurred, kernel, strength_for(KERNEL_NOISE)), kernel)
+    assert found[0].against == pytest.approx(2 * alone, abs=1e-3)
 
 
 def test_a_kernel_of_uneven_mass_is_not_cut_off_by_a_support_as_large_as_itself():

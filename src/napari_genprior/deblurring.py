@@ -16,7 +16,7 @@ import torch
 
 from . import __version__
 from ._generators import drain
-from ._tensors import out_of_memory, to_image, to_tensor
+from ._tensors import Intensity, out_of_memory, to_image, to_tensor
 from .algorithms import Problem, Snapshot, Solution
 from .algorithms.final import with_flux_of
 from .errors import LONGEST, DeviceError
@@ -119,7 +119,17 @@ def _run(plan: Plan) -> Yields[Progress, None, DeblurResult]:
     blurred = to_tensor(plan.image, plan.intensity, device)
     kernel = None if plan.kernel is None else torch.from_numpy(plan.kernel)[None, None].to(device)
     priors = {field: Generator(prior.card, prior.net.to(device)) for field, prior in plan.priors.items()}
-    problem = Problem(blurred, plan.settings, kernel, plan.kernel_size, plan.seed, budget_s=plan.budget_s, **priors)
+    more = [to_tensor(each, Intensity.of(each[..., :3] if each.ndim == 3 else each), device) for each in plan.beside]
+    problem = Problem(
+        blurred,
+        plan.settings,
+        kernel,
+        plan.kernel_size,
+        plan.seed,
+        budget_s=plan.budget_s,
+        beside=torch.cat(more) if more else None,
+        **priors,
+    )
     recipe = plan.method.recipe(problem)
     snapshots: list[Progress] = []
     while True:

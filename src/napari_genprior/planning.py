@@ -35,11 +35,20 @@ class Wish:
 
 @dataclass(frozen=True)
 class Plan(Wish):
-    """A checked wish and its picture: everything a run needs, nothing computed yet."""
+    """A checked wish and its picture: everything a run needs, nothing computed yet.
+
+    Parameters
+    ----------
+    priors : dict
+        "image_prior", "kernel_prior": what the method's settings name.
+    beside : sequence of array
+        More pictures, of the same shape, that the same kernel blurred: they help to find it (stacks).
+    """
 
     image: np.ndarray
     intensity: Intensity
-    priors: dict[str, Generator]  # "image_prior", "kernel_prior": what the method's settings name
+    priors: dict[str, Generator]
+    beside: Sequence[np.ndarray] = ()
 
     @property
     def sentence(self) -> str:

@@ -19,6 +19,8 @@ class Problem:
     ----------
     blurred : Tensor [1, C, Y, X]
         Working units (usable range about [0, 1]), on the device to use.
+    beside : Tensor [P, C, Y, X] or None
+        More pictures that the same kernel blurred, each in its own working units; recipes may take them into account.
     kernel : Tensor [1, 1, kh, kw] or None
         Given kernel, >= 0, sum 1.
     kernel_size : (int, int) or None
@@ -37,6 +39,7 @@ class Problem:
     budget_s: float | None = None
     image_prior: Pretrained | None = None
     kernel_prior: Pretrained | None = None
+    beside: Tensor | None = None
 
 
 @dataclass(frozen=True)

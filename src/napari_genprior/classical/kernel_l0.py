@@ -72,7 +72,7 @@ FREE = KernelRule(free=True, ridge=7.7e-5, clip=0.05)
 
 @dataclass(frozen=True)
 class Level:
-    """After one level of the pyramid: ``image`` [1, 1, Y, X] in that level's size, ``kernel`` [1, 1, kh, kw]."""
+    """After one level of the pyramid: ``image`` [P, 1, Y, X] in that level's size, ``kernel`` [1, 1, kh, kw]."""
 
     index: int
     total: int
@@ -88,12 +88,12 @@ def estimate_kernel(
     rule: KernelRule = NON_NEGATIVE,
     untold: Tensor | None = None,
 ) -> Generator[Level, None, Tensor]:
-    """Estimate the kernel of a blurred picture.
+    """Estimate the kernel of a blurred picture, or of several that share it.
 
     Parameters
     ----------
-    blurred : Tensor [1, C, Y, X]
-        Working units; channels are averaged.
+    blurred : Tensor [P, C, Y, X]
+        Working units; channels are averaged. Each of the P pictures has its own edges, all tell of the kernel.
     size : (int, int)
         Support, odd sides in pixels.
     lam : float
@@ -101,7 +101,7 @@ def estimate_kernel(
     noise : float
         Standard deviation of the picture's noise.
     rule : KernelRule
-    untold : bool Tensor [1, 1, Y, X], optional
+    untold : bool Tensor [P, 1, Y, X], optional
         Pixels that are not what the kernel made of the picture, as light that was cut off; the kernel is fitted
         to the others.
 
@@ -148,15 +148,20 @@ def _alternate(
     if told is not None:
         less = trust * pad(told, (0, y.shape[-1] - width, 0, y.shape[-2] - height))
         trust = less if less.sum() > LEAST_TRUST * trust.sum() else trust
-    target = torch.fft.rfft2(trust * gradients(y))
+    target = torch.fft.rfft2(_together(trust * gradients(y)))
     fit = fit_free if rule.free else fit_kernel
     image = y
     for _ in range(ITERATIONS):
         image = sharp_edges(y, kernel, max(lam, NOISE_LAM * noise**2))
-        estimate = fit(trust * gradients(image), target, kernel, rule.ridge * height * width)
+        estimate = fit(_together(trust * gradients(image)), target, kernel, rule.ridge * len(y) * height * width)
         kernel = centred(cleaned(estimate, rule.clip, LEAST_MASS))
         lam = max(lam / LAM_DECAY, LAM_END)
     return image[..., :height, :width], kernel, lam
+
+
+def _together(edges: Tensor) -> Tensor:
+    """Gradients of several pictures as those of one, for the one kernel they share: [1, 2 P, Y, X]."""
+    return edges.flatten(0, 1)[None]
 
 
 def trusted(inside: Tensor, shape: tuple[int, int], taper_y: float, taper_x: float) -> Tensor:
@@ -208,10 +213,10 @@ def fit_kernel(edges: Tensor, target: Tensor, start: Tensor, ridge: float, steps
 
     Parameters
     ----------
-    edges : Tensor [1, 2, Y, X]
-        Gradients of the sharp picture.
-    target : Tensor [1, 2, Y, X // 2 + 1]
-        Spectrum of the gradients of the blurred one.
+    edges : Tensor [1, 2 P, Y, X]
+        Gradients of the sharp picture, or of all that share the kernel.
+    target : Tensor [1, 2 P, Y, X // 2 + 1]
+        Spectrum of the gradients of the blurred ones.
     start : Tensor [1, 1, kh, kw]
     ridge : float
         gamma.

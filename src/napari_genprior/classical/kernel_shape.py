@@ -87,21 +87,6 @@ def windowed(kernel: Tensor, support: tuple[int, int]) -> Tensor:
     return inside / inside.sum()
 
 
-def windowed(kernel: Tensor, support: tuple[int, int]) -> Tensor:
-    """Crop a kernel of odd sides to the window that holds most of it, or zero-pad it; the sum stays 1.
-
-    A kernel whose mass lies to one side does not fit into a support as small as itself about its centre of mass. Of
-    windows that hold as much the one nearest to the centre is taken.
-    """
-    kernel = fitted(kernel, (max(support[0], kernel.shape[-2]), max(support[1], kernel.shape[-1])))
-    mass = avg_pool2d(kernel.double(), support, 1)[0, 0] * support[0] * support[1]
-    rows, columns = (torch.arange(n, device=kernel.device).sub(n // 2).abs() for n in mass.shape)
-    away = rows[:, None] + columns
-    top, left = divmod(int((mass - LESS_MASS * away).argmax()), mass.shape[1])
-    inside = kernel[..., top : top + support[0], left : left + support[1]]
-    return inside / inside.sum()
-
-
 def trimmed(kernel: Tensor) -> Tensor:
     """Cut off empty rows and columns, equally on both sides of the centre pixel."""
     kh, kw = kernel.shape[-2:]

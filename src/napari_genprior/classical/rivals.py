@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
@@ -45,7 +46,7 @@ STRIDE = 16  # px, between the places for it
 
 @dataclass(frozen=True)
 class Candidate:
-    """``kernel`` [1, 1, kh, kw], ``image`` [1, 1, Y, X] restored with it, and what speaks ``against`` it."""
+    """``kernel`` [1, 1, kh, kw], ``image`` [P, 1, Y, X] restored with it, and what speaks ``against`` it."""
 
     kernel: Tensor
     image: Tensor
@@ -63,8 +64,9 @@ def search_by_rivals(
 
     Parameters
     ----------
-    blurred : Tensor [1, C, Y, X]
-        Working units; channels are averaged. Of large pictures, only the busiest part is looked at.
+    blurred : Tensor [P, C, Y, X]
+        Working units; channels are averaged. Of large pictures, only the busiest part is looked at. Several pictures
+        share a kernel: it is fitted to all of them, and what speaks against it is summed.
     size : (int, int) or None
         Support, odd sides in pixels. None: a ladder of sizes is tried, and the others go on from the best.
     noise : float
@@ -80,7 +82,7 @@ def search_by_rivals(
     list of Candidate
         As they were found, one at least.
     """
-    part = busiest(blurred, REGION)
+    part = torch.cat([busiest(picture[None], REGION) for picture in blurred])
     grey, lights = part.mean(dim=1, keepdim=True), cut_off(part)
     lit = bool(lights.float().mean() > LEAST_LIGHTS)
     limits = largest_kernel((grey.shape[-2], grey.shape[-1]))
@@ -101,7 +103,8 @@ def search_by_rivals(
         )
         kernel = trimmed(kernel) if size is None else windowed(kernel, size)
         image = deconvolve(grey, kernel, strength_for(max(noise, KERNEL_NOISE)))
-        found.append(Candidate(kernel, image, implausibility(grey, image, kernel)))
+        against = (implausibility(*pair, kernel) for pair in zip(grey.split(1), image.split(1), strict=True))
+        found.append(Candidate(kernel, image, sum(against)))
 
     for support in sizes:
         for start in firsts:
