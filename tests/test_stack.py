@@ -1,6 +1,7 @@
 """Stacks, from Python and from the command line: shared kernels are found once, what cannot be done is refused."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,8 +9,10 @@ import tifffile
 from scipy import ndimage
 
 import napari_genprior as gp
+from napari_genprior import deblurring
+from napari_genprior._generators import drain
 from napari_genprior.cli import main
-from napari_genprior.stacks import shared, stack
+from napari_genprior.stacks import search, shared
 from napari_genprior.stacks.axes import lay_out
 from napari_genprior.stacks.plan import plan_stack
 from napari_genprior.stacks.volumes import deblur_volume
@@ -152,19 +155,37 @@ def test_stacks_that_hold_nothing_are_refused(movie):
         gp.deblur_stack(bad, "TYX", kernel=KERNELS[0])
 
 
-def test_the_search_looks_where_there_is_most_detail(movie):
-    dull = np.stack([movie[0, 0] * 0.1 + 0.4, movie[0, 0], np.full_like(movie[0, 0], 0.5)])
-    assert [shared.detail(plane) for plane in dull][2] < 0
-    search = stack._Search(plan_stack(dull, "TYX", kernel_size=SIZE), [(0,), (1,), (2,)])
-    next(steps := search.run())
-    for progress in steps:
-        if "looking" not in progress.stage:
-            break
-    steps.close()
-    assert search.telling == (1,)
+def test_the_search_looks_where_there_is_most_detail(movie, monkeypatch):
+    dull = np.stack([movie[0, 0] * 0.5 + 0.2, movie[0, 0], np.full_like(movie[0, 0], 0.5), movie[0, 0] * 0.01 + 0.5])
+    looked_at = []
+
+    def run(plan):
+        looked_at.extend([plan.image, *plan.beside])
+        return (yield from deblurring.run(replace(plan, beside=())))
+
+    monkeypatch.setattr(search, "run", run)
+    stack = plan_stack(dull, "TYX", kernel_size=SIZE)
+    kernel, verdict = drain(search.sought(stack, list(stack.layout.members(()))))
+    np.testing.assert_array_equal(looked_at, dull[[1, 0]])  # neither the blank one nor the faint one
+    alone = gp.deblur(movie[0, 0], kernel_size=SIZE)
+    np.testing.assert_array_equal(kernel, alone.kernel)
+    assert verdict == alone.verdict
     # noise is no detail
     rng = np.random.default_rng(0)
     assert shared.detail(0.1 * rng.standard_normal((96, 112))) < shared.detail(movie[0, 0]) / 10
+    assert search.most_telling({(i,): 10.0 + i for i in range(9)}) == [(8,), (7,), (6,), (5,)]
+
+
+def test_planes_that_share_a_kernel_find_it_together():
+    kernel = gp.blur.motion(length=9, angle_deg=90)
+    rng = np.random.default_rng(0)
+    bars = np.tile(np.repeat(rng.random(28), 4), (96, 1))  # a motion along them leaves no trace
+    planes = [gp.simulate(sharp, kernel, noise=0.005, seed=0).blurred for sharp in (bars, blocks(96, 112, 0))]
+    assert shared.detail(planes[0]) > shared.detail(planes[1])
+    together = gp.deblur_stack(np.stack(planes), "TYX", kernel_size=SIZE)
+    alone = gp.deblur_stack(planes[0][None], "TYX", kernel_size=SIZE)
+    errors = [gp.metrics.kernel_error(result.kernels, kernel) for result in (together, alone)]
+    assert errors[0] < 0.7 * errors[1]
 
 
 def test_kernels_of_frames_are_smoothed_where_they_are_alike():
@@ -177,6 +198,13 @@ def test_kernels_of_frames_are_smoothed_where_they_are_alike():
     assert np.mean(errors[1]) < 0.8 * np.mean(errors[0])
     jump = shared.smooth_over_time([steady, other, steady])
     np.testing.assert_allclose(jump[1], other, atol=0.02 * other.max())
+
+
+def test_points_and_even_kernels_are_smoothed_too():
+    point, even = np.ones((1, 1), np.float32), np.full((3, 3), 1 / 9, np.float32)
+    np.testing.assert_array_equal(shared.smooth_over_time([point] * 3), [point] * 3)
+    np.testing.assert_allclose(shared.smooth_over_time([even, even])[0], even, rtol=1e-6)
+    assert np.isfinite(shared.smooth_over_time([point, even, point])).all()
 
 
 def test_a_sentence_says_what_will_be_done(movie):

@@ -104,6 +104,20 @@ def test_a_blank_tile_takes_the_kernel_of_all(turned):
     assert gp.blur.measure(result.kernels[0, 0]).fwhm_long < 13
 
 
+def test_pictures_without_blur_or_without_anything_but_noise_come_through():
+    sharp = blocks(100, 100, seed=1)
+    result = gp.deblur_varying(sharp, (2, 2))
+    assert result.kernels.shape == (2, 2, 1, 1)
+    np.testing.assert_allclose(result.image, sharp, atol=0.1)
+    noise = np.random.default_rng(0).standard_normal((100, 100))
+    assert np.isfinite(gp.deblur_varying(noise, (2, 1), kernel_size=5).image).all()
+
+
+def test_a_picture_with_a_prior_of_its_size_has_no_tiles(turned):
+    with pytest.raises(InputError, match="tiles are smaller"):
+        gp.iter_deblur_varying(turned[1][:64, :64], (1, 1), method="evidence", image_prior="nuclei-64-linear")
+
+
 def test_one_tile_is_one_kernel(turned):
     _, blurred = turned
     kernel = gp.blur.motion(5, 20)

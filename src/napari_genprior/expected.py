@@ -60,8 +60,12 @@ def expected_s(plan: Plan) -> float | None:
 
 
 def sentence(plan: Plan) -> str:
-    """``expected_s`` for a person, to two digits at most: "about 12 s"; empty where it is not known."""
-    seconds = expected_s(plan)
+    """``expected_s`` for a person."""
+    return in_words(expected_s(plan))
+
+
+def in_words(seconds: float | None) -> str:
+    """Seconds for a person, to two digits at most: "about 12 s"; empty where they are not known."""
     if seconds is None:
         return ""
     for length, unit in ((3600.0, "h"), (60.0, "min")):
@@ -73,10 +77,16 @@ def sentence(plan: Plan) -> str:
 def learn(plan: Plan, seconds: float) -> None:
     """Remember how long a run took that went through to its end; nothing is said where that cannot be written."""
     guess = _guess(plan)
-    if guess is None or plan.budget_s is not None or seconds < LEAST:
+    if guess is not None and plan.budget_s is None:
+        remember(_key(plan), seconds / guess, seconds)
+
+
+def remember(key: str, ratio: float, seconds: float) -> None:
+    """Remember that a run of ``seconds`` took so many times the first guess, under ``key``."""
+    if seconds < LEAST:
         return
-    ratio = min(max(seconds / guess, 1 / FURTHEST), FURTHEST)
-    known, key = learnt(), _key(plan)
+    ratio = min(max(ratio, 1 / FURTHEST), FURTHEST)
+    known = learnt()
     # half the old, half the new, as one run may have shared the machine with another
     known[key] = round(exp((log(known.get(key, ratio)) + log(ratio)) / 2), 4)
     path = file()

@@ -8,6 +8,7 @@ import pytest
 from napari_genprior._napari import _stack
 from napari_genprior._napari._deblur_widget import DeblurWidget
 from napari_genprior.stacks.axes import lay_out
+from napari_genprior.stacks.volumes import deblur_volume
 
 ONE, CHANNEL, FRAME, VOLUME = _stack.WISHES
 
@@ -68,6 +69,32 @@ def test_a_stack_becomes_one_layer_and_its_kernels_another(widget, viewer, slow,
     assert kernels.data.shape[:2] == (3, 2)
     np.testing.assert_allclose(kernels.data.sum((2, 3)), 1, atol=1e-5)
     assert widget.run_button.text() == "Run"
+
+
+def test_a_volume_takes_a_kernel_in_three_dimensions(widget, viewer, finish, wait_until):
+    rng = np.random.default_rng(0)
+    labels = ("z", "y", "x")
+    volume = viewer.add_image(
+        rng.integers(0, 200, (5, 16, 18), dtype=np.uint8), name="v", scale=(3, 1, 1), axis_labels=labels
+    )
+    kernel = np.zeros((3, 3, 3), np.float32)
+    kernel[:, 1, 1] = 0.25, 0.5, 0.25
+    viewer.add_image(kernel, name="psf")
+    viewer.add_image(kernel[1], name="flat kernel")
+    widget.picture.choose(volume)
+    widget.method.setCurrentIndex(widget.method.findData("known-kernel"))
+    assert widget.kernel.layer.name == "flat kernel"
+    widget.scope.setCurrentText(VOLUME)
+    assert widget.kernel.layer.name == "psf"
+    wait_until(lambda: "given kernel" in widget.sentence.text())
+    assert "about" in widget.sentence.text()  # how long it will take
+    widget.run_or_cancel()
+    finish(widget)
+    expected = deblur_volume(volume.data, kernel, voxel_um=(3, 1, 1)).image
+    np.testing.assert_allclose(viewer.layers["v deblurred"].data, expected.clip(0, 255), atol=1)
+    np.testing.assert_allclose(viewer.layers["v kernel"].data, kernel, atol=1e-6)
+    widget.scope.setCurrentIndex(0)
+    assert widget.kernel.layer.name == "flat kernel"
 
 
 def test_cancel_keeps_what_is_done(widget, viewer, slow, stack, finish, wait_until, monkeypatch):

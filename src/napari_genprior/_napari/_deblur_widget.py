@@ -48,7 +48,7 @@ class DeblurWidget(DeblurFrame):
             "kernel",
             "Kernel",
             self.kernel,
-            "The layer with the blur kernel, values >= 0: [y, x]; of volumes [z, y, x]; of tiles, one for each of them, "
+            "The layer with the blur kernel, values >= 0: [y, x]; of volumes [z, y, x]; of tiles, one for each, "
             "[rows, columns, y, x].",
         )
         self.form.add(

@@ -14,7 +14,9 @@ from .. import expected
 from ..errors import GenPriorError
 from ..planning import Plan, plan
 from ..result import Word
+from ..stacks import forecast
 from ..stacks.plan import plan_stack
+from ..stacks.varying import plan_varying
 from ._batch import PLANES, THIS, Job, StackOutput
 from ._drawings import KernelChoice, KernelView, LossPlot
 from ._editors import get_value
@@ -22,6 +24,7 @@ from ._output import Outcome, Output
 from ._parts import NO_PICTURE, Message, debounced, remaining, scrolled, side_by_side, size_text, stretched
 from ._preferences import use_threads
 from ._stack import SharedOutput, deblurring_stack
+from ._varying import VaryingOutput, deblurring_varying
 from ._wish_frame import WishFrame
 from ._wish_menu import WishMenu
 from ._worker import Done, Failed, Live, deblurring
@@ -29,6 +32,10 @@ from ._worker import Done, Failed, Live, deblurring
 CLOSED = "The widget was closed during the run; this is the last picture it showed."
 KINDS = {Word.IMPROVED: "good", Word.DOUBTFUL: "doubt", Word.KEPT: "bad"}  # of message
 ENDED = "The run ended before it had a result; this is the last picture it showed."
+
+
+def _with_time(sentence: str, seconds: float | None) -> str:
+    return ", ".join(filter(None, (sentence, expected.in_words(seconds))))
 
 
 class DeblurFrame(WishFrame):
@@ -48,6 +55,7 @@ class DeblurFrame(WishFrame):
         self.picture.changed.connect(self.soon)
         self.scope.currentIndexChanged.connect(self.soon)
         self.axes.currentIndexChanged.connect(self.soon)
+        self.tiles.valueChanged.connect(self.soon)
         self.device.currentIndexChanged.connect(self.soon)
         self.budget.changed.connect(self.soon)
         self.method.currentIndexChanged.connect(self._method_changed)
@@ -100,13 +108,18 @@ class DeblurFrame(WishFrame):
                 usable = not text
                 if usable and self.whole:
                     data, arguments = self.stack_wish()
-                    text = plan_stack(data, **arguments).sentence
+                    stack = plan_stack(data, **arguments)
+                    text = _with_time(stack.sentence, forecast.of_stack(stack))
+                elif usable and self.changing and picked.cheap:
+                    varying = plan_varying(picked.image, **self.varying_wish())
+                    text = _with_time(varying.sentence, forecast.of_varying(varying))
                 elif usable and picked.cheap:
                     text = self._forecast(plan(picked.image, **self.arguments()))
             except GenPriorError as error:
                 text, usable, kind = str(error), False, "doubt"
             text = text or f"{size_text(picked.image.shape)}, large or not in memory: looked at when the run starts"
-            note = picked.note if self.scope.currentText() == THIS else f"{self.count()} pictures, one by one."
+            alone = self.changing or self.scope.currentText() == THIS
+            note = picked.note if alone else f"{self.count()} pictures, one by one."
             note = "" if self.whole else note
             text = f"{text.removesuffix('.')}. {note}".strip()
         self.sentence.say(text, kind)
@@ -144,6 +157,8 @@ class DeblurFrame(WishFrame):
     def _new_output(self, job: Job) -> Output:
         if self.whole:
             return SharedOutput(self._viewer, job.layer)
+        if self.changing:
+            return VaryingOutput(self._viewer)
         stack = self.scope.currentText() == PLANES
         return StackOutput(self._viewer, job.layer) if stack else Output(self._viewer)
 
@@ -175,6 +190,8 @@ class DeblurFrame(WishFrame):
         if isinstance(self._out, SharedOutput):
             data, arguments = self.stack_wish()
             self.begin(deblurring_stack, data, arguments, job.picked.dtype)
+        elif isinstance(self._out, VaryingOutput):
+            self.begin(deblurring_varying, job.picked.image, self.varying_wish(), job.picked.dtype)
         else:
             self.begin(deblurring, job.picked.image, self._wish, job.picked.dtype)
 

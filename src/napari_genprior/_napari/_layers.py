@@ -62,14 +62,14 @@ def is_picture(layer: Any) -> bool:
     return isinstance(layer, Image)
 
 
-def is_kernel(layer: Any) -> bool:
-    """Whether a layer may be offered as a kernel: a single plane of grey values."""
-    return isinstance(layer, Image) and not layer.rgb and layer.ndim == 2
+def is_kernel(layer: Any, axes: int = 2) -> bool:
+    """Whether a layer may be offered as a kernel: grey values, a single plane or with more ``axes``."""
+    return isinstance(layer, Image) and not layer.rgb and layer.ndim == axes
 
 
 def looks_like_kernel(layer: Image) -> bool:
     """Whether a layer's name says that it is a kernel: a first guess for the choices, no more."""
-    return is_kernel(layer) and any(word in layer.name.lower() for word in ("kernel", "psf"))
+    return not layer.rgb and any(word in layer.name.lower() for word in ("kernel", "psf"))
 
 
 def looks_like_picture(layer: Image) -> bool:

@@ -55,10 +55,10 @@ class LayerCombo(QComboBox):
         self.setMinimumContentsLength(8)  # a long layer name must not widen the dock
         events = viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered, events.renamed):
-            event.connect(self._refresh)
+            event.connect(self.refresh)
         self.currentIndexChanged.connect(self._chosen)
         self.setPlaceholderText("choose a layer")
-        self._refresh()
+        self.refresh()
 
     @property
     def layer(self) -> Image | None:
@@ -69,7 +69,8 @@ class LayerCombo(QComboBox):
         """Choose a layer from the program's side."""
         self.setCurrentIndex(self._index(layer))
 
-    def _refresh(self, event: Any = None) -> None:
+    def refresh(self, event: Any = None) -> None:
+        """Offer the layers anew: the list has changed, or what is accepted."""
         offered = [layer for layer in reversed(self._viewer.layers) if self._accepts(layer)]
         before = kept = self.layer
         if not any(layer is kept for layer in offered):

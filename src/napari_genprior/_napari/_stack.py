@@ -13,6 +13,7 @@ from napari.layers import Image
 
 from ..io import as_type
 from ..result import DeblurResult, History, Provenance, Status, StatusCode, Verdict
+from ..stacks import forecast
 from ..stacks.axes import Layout, readings, told
 from ..stacks.plan import StackPlan, plan_stack
 from ..stacks.result import StackProgress, StackResult
@@ -96,6 +97,7 @@ def deblurring_stack(source: Any, arguments: Mapping[str, Any], dtype: np.dtype,
         try:
             progress: StackProgress | None = snapshots.take(LOOK_EVERY)
         except StopIteration as end:
+            forecast.learn(made, end.value.provenance.seconds)
             yield Done(_finished(end.value, image))
             return
         except Exception as error:

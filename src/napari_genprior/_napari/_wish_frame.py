@@ -8,11 +8,12 @@ from typing import Any
 from napari.components import ViewerModel
 from napari.layers import Image
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QSpinBox, QVBoxLayout, QWidget
 
 from .._tensors import available_devices
 from ..errors import InputError
 from ..methods import METHODS, Method
+from ..stacks.varying import MOST_TILES
 from ..wishes import DEFAULTS
 from . import _layers
 from ._batch import PLANES, SELECTED, THIS, Job, count_for, jobs_for
@@ -22,6 +23,7 @@ from ._layers import Picked
 from ._parts import Advanced, LayerCombo, budget_slider, seed_box
 from ._preferences import preferences
 from ._stack import WISHES, arguments_for, axes_of, data_of, told_of
+from ._varying import CHANGING, TILES
 from ._worker import Running
 
 
@@ -81,12 +83,16 @@ class WishFrame(Running):
         self.form = Rows()
         self.form.add("picture", "Picture", self.picture, "The blurred layer. Of a stack the displayed plane is used.")
         self.scope = QComboBox()
-        self.scope.addItems([THIS, SELECTED, PLANES, *WISHES])
+        self.scope.addItems([THIS, SELECTED, PLANES, *WISHES, CHANGING])
+        self.tiles = QSpinBox()
+        self.tiles.setRange(1, MOST_TILES)
+        self.tiles.setValue(TILES)
         self.axes = QComboBox()
         for combo in (self.scope, self.method, self.axes):  # long names must not widen the dock
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.form.add("scope", "Apply to", self.scope, "Several pictures are done one by one, all with this wish.")
         self.form.add("axes", "Axes", self.axes, "What the layer's axes mean, where its labels do not say so.")
+        self.form.add("tiles", "Tiles", self.tiles, "Along each side of the picture: as few as the blur allows.")
         self.form.add("method", "Method", self.method, "")
         wish.addWidget(self.form)
         self.add_choices(wish)
@@ -143,6 +149,21 @@ class WishFrame(Running):
         """Whether a stack is to be done in one run: planes that share kernels, or volumes."""
         return self.scope.currentText() in WISHES
 
+    @property
+    def changing(self) -> bool:
+        """Whether the blur changes over the picture: a kernel for each of its tiles."""
+        return self.scope.currentText() == CHANGING
+
+    @property
+    def kernel_axes(self) -> int:
+        """How many axes a kernel layer has: a plane, a volume, or planes for rows and columns of tiles."""
+        volume = WISHES.get(self.scope.currentText(), {}).get("depth") == "volume"
+        return 4 if self.changing else 3 if volume else 2
+
+    def varying_wish(self) -> dict[str, Any]:
+        """Arguments of ``plan_varying`` but the picture."""
+        return {**self.arguments(), "tiles": (self.tiles.value(), self.tiles.value())}
+
     def stack_wish(self) -> tuple[Any, dict[str, Any]]:
         """Data and other arguments of ``plan_stack`` for the chosen layer; axes that are not told are None."""
         layer = self.picture.layer
@@ -153,6 +174,7 @@ class WishFrame(Running):
         """Offer what the chosen layer's axes may mean; more than one reading, and none is chosen."""
         layer = self.picture.layer
         self.form.show_row("axes", self.whole and layer is not None)
+        self.form.show_row("tiles", self.changing and not self.chosen.needs_kernel)
         offered = [] if layer is None or not self.whole else axes_of(layer)
         if [self.axes.itemData(i) for i in range(self.axes.count())] == offered:
             return

@@ -91,7 +91,7 @@ def smooth_over_time(kernels: list[np.ndarray]) -> list[np.ndarray]:
     """Kernels of successive frames, each averaged with its neighbours as far as they are alike.
 
     A search errs anew in each frame, while most blurs change slowly: the mean errs less. The weight of a neighbour is
-    ``max(0, r)^ALIKE / 2``, r its correlation with the frame's own kernel: a blur that jumps stays as it was found.
+    half of :func:`likeness` with the frame's own kernel: a blur that jumps stays as it was found.
     """
     sides = [max(k.shape[axis] for k in kernels) for axis in (0, 1)]
     same = [within(kernel, sides) for kernel in kernels]
@@ -99,10 +99,18 @@ def smooth_over_time(kernels: list[np.ndarray]) -> list[np.ndarray]:
     for t, own in enumerate(same):
         total, weight = own.astype(np.float64), 1.0
         for other in same[max(0, t - 1) : t] + same[t + 1 : t + 2]:
-            alike = max(0.0, float(np.corrcoef(own.ravel(), other.ravel())[0, 1])) ** ALIKE / 2
+            alike = likeness(own, other) / 2
             total, weight = total + alike * other, weight + alike
         smooth.append((total / weight).astype(np.float32))
     return smooth
+
+
+def likeness(one: np.ndarray, other: np.ndarray) -> float:
+    """How alike two kernels of one size are: ``max(0, r)^ALIKE``, r their correlation; 1 for the same."""
+    if np.array_equal(one, other):  # also points and even kernels, which have no correlation
+        return 1.0
+    spread = float(one.std() * other.std())
+    return max(0.0, float(((one - one.mean()) * (other - other.mean())).mean()) / spread) ** ALIKE if spread else 0.0
 
 
 def within(kernel: np.ndarray, sides: Sequence[int]) -> np.ndarray:

@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from .._generators import drain
-from ..deblurring import array_hash, iter_deblur, versions
-from ..errors import InputError
-from ..result import DeblurResult, Progress, Provenance, Status, StatusCode, Verdict
+from .._generators import drain, relay
+from ..deblurring import array_hash, versions
+from ..result import DeblurResult, Provenance, Status, StatusCode, Verdict
 from ..settings import KnownKernelSettings, Settings
 from .axes import Layout
 from .plan import StackPlan, plan_stack
 from .result import StackProgress, StackResult
-from .shared import busiest_part, detail, in_middle, judged, restored, smooth_over_time, within
+from .search import sought
+from .shared import detail, in_middle, judged, restored, smooth_over_time, within
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,8 @@ Index = tuple[int, ...]
 def deblur_stack(data: Any, axes: str | Sequence[str] | None = None, **arguments: Any) -> StackResult:
     """Make a stack sharp: planes or volumes that may share blur kernels, which are found unless they are given.
 
-    The kernel of a group of pieces is searched where there is most detail; then each piece is solved for it.
+    The kernel of a group of pieces is searched where there is most detail, in up to four planes together (methods
+    "auto" and "classical" without a kernel prior; else, and of volumes, in one); then each piece is solved for it.
 
     Parameters
     ----------
@@ -109,10 +110,12 @@ def run_stack(plan: StackPlan, out: Any = None) -> Yields[StackProgress, None, S
             if plan.given is not None:
                 kernels[group] = plan.given[group]
                 continue
-            search = _Search(plan, list(layout.members(group)))
-            for progress in search.run():
-                yield replace(progress, step=done + round(SEARCH * progress.fraction), total=total, group=group)
-            kernels[group], found[group] = in_middle(search.kernel), search.verdict
+
+            def of_search(p: StackProgress, done: int = done, group: Index = group) -> StackProgress:
+                return replace(p, step=done + round(SEARCH * p.fraction), total=total, group=group)
+
+            kernel, found[group] = yield from relay(sought(plan, list(layout.members(group))), of_search)
+            kernels[group] = in_middle(kernel)
             done += SEARCH
         if plan.given is None and layout.kernels == "frame":
             kernels = dict(zip(together, smooth_over_time([kernels[group] for group in together]), strict=True))
@@ -139,44 +142,6 @@ def run_stack(plan: StackPlan, out: Any = None) -> Yields[StackProgress, None, S
     status = Status(StatusCode.DONE, "The run went through to its end.")
     logger.info("%s (%.1f s)", plan.sentence, provenance.seconds)
     return StackResult(image, _together(kernels, layout.groups), verdicts, layout, status, provenance, tuple(blank))
-
-
-class _Search:
-    """The kernel of a group, searched in its piece with the most detail."""
-
-    def __init__(self, plan: StackPlan, members: list[Index]) -> None:
-        self.plan, self.members = plan, members
-        self.telling = members[0]
-        self.kernel = np.ones((1, 1), np.float32)
-        self.verdict: Verdict | None = None
-
-    def run(self) -> Yields[StackProgress, None, None]:
-        take, data = self.plan.layout.take, self.plan.data
-        most = -1.0
-        for index in self.members:
-            if (found := detail(take(data, index))) > most:
-                self.telling, most = index, found
-            yield StackProgress(0, 1, f"looking for detail, {list(index)}")
-        if most < 0:
-            raise InputError("All pictures of the stack are constant; there is nothing to restore.")
-        search = _blind(self.plan, take(data, self.telling))
-        try:
-            while True:
-                p = next(search)
-                yield StackProgress(p.step, p.total, p.stage, None, p.kernel, p.losses)
-        except StopIteration as end:
-            self.kernel, self.verdict = end.value.kernel, end.value.verdict
-        finally:
-            search.close()
-
-
-def _blind(plan: StackPlan, piece: np.ndarray) -> Yields[Progress, None, DeblurResult]:
-    """The search for the kernel of a piece."""
-    if plan.layout.depth == "volume":
-        from .volumes import iter_deblur_volume
-
-        return iter_deblur_volume(piece, **plan.arguments)
-    return iter_deblur(busiest_part(piece), **plan.arguments)
 
 
 def _first(plan: StackPlan, piece: np.ndarray, kernel: np.ndarray) -> tuple[np.ndarray, Verdict]:

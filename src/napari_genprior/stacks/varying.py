@@ -161,6 +161,11 @@ def plan_varying(image: Any, tiles: tuple[int, int] = (3, 3), *, kernel: Any = N
         check_fit(array.shape[-2:], np.shape(image))
         arguments = {"method": "auto", "kernel": given[0, 0], **arguments}
     whole = planning.plan(image, **arguments)
+    if "image_prior" in whole.priors:
+        raise InputError(
+            f"{whole.method.name!r} needs a picture of the size of its image prior, and tiles are smaller; "
+            "choose a method without one, such as 'auto'."
+        )
     _check_tiles(tiles, whole.image.shape)
     return VaryingPlan(whole, (int(tiles[0]), int(tiles[1])), given, arguments)
 

@@ -22,12 +22,11 @@ from ..classical.known_kernel import deconvolve, strength_for
 from ..classical.plausible import implausibility
 from ..deblurring import iter_deblur
 from ..result import Progress
-from .shared import busiest_part, detail, in_middle, within
+from .shared import busiest_part, detail, in_middle, likeness, within
 
 FOREIGN = 0.5  # so much less must speak against another kernel than against a tile's own
 ROOM = 1.4  # size of the tiles' kernels over that of the busiest part
 SMOOTH = 0.5  # weight of all neighbours together over that of the tile's own kernel, where both have as much detail
-ALIKE = 4  # power of their correlation: kernels that differ are left apart
 TOTAL = 1000  # of the progress bar
 OF_ALL = 0.2  # of it, for the kernel of all; the rest is for those of the tiles
 
@@ -123,14 +122,14 @@ def _smoothed(kernels: dict[Place, np.ndarray], details: dict[Place, float]) -> 
     sides = next(iter(kernels.values())).shape
     last = max(kernels)  # the place at the lower right
     made = np.zeros((last[0] + 1, last[1] + 1, *sides), np.float32)
-    most = max(details.values())
+    most = max(details.values()) or 1.0  # a picture of noise has none
     for place, kernel in kernels.items():
         near = [other for other in _neighbours(place) if other in kernels]
         weight = max(details[place], 1e-3 * most)
         total = weight * kernel.astype(np.float64)
         for other in near:
-            alike = max(0.0, float(np.corrcoef(kernel.ravel(), kernels[other].ravel())[0, 1])) ** ALIKE
-            total += SMOOTH / len(near) * alike * max(details[other], 0.0) * kernels[other]
+            share = SMOOTH / len(near) * likeness(kernel, kernels[other])
+            total += share * max(details[other], 0.0) * kernels[other]
         made[place] = in_middle(total / total.sum())
     return made
 
