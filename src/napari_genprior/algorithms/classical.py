@@ -50,7 +50,7 @@ def classical(problem: Problem) -> Recipe:
         )
 
     told = blurred if problem.beside is None else torch.cat([blurred, problem.beside])
-    found = yield from relay(search_by_rivals(told, problem.kernel_size, float(noise_std(told).mean()), late), snapshot)
+    found = yield from relay(search_by_rivals(told, problem.kernel_size, noise, late), snapshot)
     best = pick(found)
     kernel = found[best].kernel
     image = final_picture(blurred, kernel, max(noise, KERNEL_NOISE), s, wraps_around(blurred, noise))

@@ -46,7 +46,7 @@ STRIDE = 16  # px, between the places for it
 
 @dataclass(frozen=True)
 class Candidate:
-    """``kernel`` [1, 1, kh, kw], ``image`` [P, 1, Y, X] restored with it, and what speaks ``against`` it."""
+    """``kernel`` [1, 1, kh, kw], ``image`` [1, 1, Y, X] restored with it, and what speaks ``against`` it."""
 
     kernel: Tensor
     image: Tensor
@@ -66,7 +66,7 @@ def search_by_rivals(
     ----------
     blurred : Tensor [P, C, Y, X]
         Working units; channels are averaged. Of large pictures, only the busiest part is looked at. Several pictures
-        share a kernel: it is fitted to all of them, and what speaks against it is summed.
+        share a kernel: it is fitted to all of them, and judged by the first, which should be the one with most detail.
     size : (int, int) or None
         Support, odd sides in pixels. None: a ladder of sizes is tried, and the others go on from the best.
     noise : float
@@ -102,9 +102,8 @@ def search_by_rivals(
             estimate_kernel(grey, (kh, kw), start.lam, noise, start.rule, None if start.lights else lights), counted
         )
         kernel = trimmed(kernel) if size is None else windowed(kernel, size)
-        image = deconvolve(grey, kernel, strength_for(max(noise, KERNEL_NOISE)))
-        against = (implausibility(*pair, kernel) for pair in zip(grey.split(1), image.split(1), strict=True))
-        found.append(Candidate(kernel, image, sum(against)))
+        image = deconvolve(grey[:1], kernel, strength_for(max(noise, KERNEL_NOISE)))
+        found.append(Candidate(kernel, image, implausibility(grey[:1], image, kernel)))
 
     for support in sizes:
         for start in firsts:
