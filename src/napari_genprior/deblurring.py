@@ -9,6 +9,7 @@ import time
 from collections.abc import Generator as Yields
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,10 @@ from . import __version__
 from ._generators import drain
 from ._tensors import Intensity, out_of_memory, to_image, to_tensor
 from .algorithms import Problem, Snapshot, Solution
+from .algorithms.checkpoint import Checkpoint
 from .algorithms.final import with_flux_of
-from .errors import LONGEST, DeviceError
+from .errors import LONGEST, DeviceError, InputError
+from .io import check_place
 from .planning import Plan, plan
 from .result import (
     GENERATED,
@@ -40,7 +43,9 @@ from .zoo.store import Generator
 logger = logging.getLogger(__name__)
 
 
-def iter_deblur(image: Any, method: str = "auto", **arguments: Any) -> Yields[Progress, None, DeblurResult]:
+def iter_deblur(
+    image: Any, method: str = "auto", *, checkpoint: str | Path | None = None, **arguments: Any
+) -> Yields[Progress, None, DeblurResult]:
     """As :func:`deblur`, handing out snapshots on the way; the generator's return value is the result.
 
     Arguments are checked at the call, before the first snapshot. Closing the generator stops the run.
@@ -49,7 +54,7 @@ def iter_deblur(image: Any, method: str = "auto", **arguments: Any) -> Yields[Pr
     ------
     Progress
     """
-    return run(plan(image, method, **arguments))
+    return run(plan(image, method, **arguments), checkpoint)
 
 
 def deblur(image: Any, method: str = "auto", **arguments: Any) -> DeblurResult:
@@ -77,6 +82,9 @@ def deblur(image: Any, method: str = "auto", **arguments: Any) -> DeblurResult:
         Seconds after which the best so far is the result; > 0. A step that is under way is not broken off.
     settings : Settings or mapping, optional
         The method's own settings, see :mod:`napari_genprior.settings`.
+    checkpoint : path, optional
+        Of methods with untrained networks: a file that is written every minute and deleted at the end. If the run is
+        killed, the same call goes on from there and ends in the same result.
 
     Returns
     -------
@@ -88,6 +96,8 @@ def deblur(image: Any, method: str = "auto", **arguments: Any) -> DeblurResult:
         Picture, kernel or arguments cannot be used; the message says what is allowed.
     DeviceError
         No such device.
+    FileError
+        The checkpoint cannot be written, or is that of another run.
     """
     return drain(iter_deblur(image, method, **arguments))
 
@@ -97,10 +107,27 @@ def known_kernel(image: Any, kernel: Any, **arguments: Any) -> DeblurResult:
     return deblur(image, "known-kernel", kernel=kernel, **arguments)
 
 
-def run(plan: Plan) -> Yields[Progress, None, DeblurResult]:
+def run(plan: Plan, checkpoint: str | Path | None = None) -> Yields[Progress, None, DeblurResult]:
     """Run a plan: yields snapshots, returns the result. Raises DeviceError where memory runs out."""
+    kept = None if checkpoint is None else _checkpoint(plan, Path(checkpoint))
+    return _watched(plan, kept)
+
+
+def _checkpoint(plan: Plan, path: Path) -> Checkpoint:
+    if not plan.method.untrained:
+        raise InputError(
+            f"Method {plan.method.name!r} is over too soon for checkpoints; those with networks take them."
+        )
+    check_place(path)
+    parts = [plan.method.name, plan.settings.model_dump_json(), plan.kernel_size, plan.seed, array_hash(plan.image)]
+    parts += [prior.card.sha256 for prior in plan.priors.values()]
+    parts += ["" if plan.kernel is None else array_hash(plan.kernel), __version__]
+    return Checkpoint(path, hashlib.sha256(repr(parts).encode()).hexdigest())
+
+
+def _watched(plan: Plan, kept: Checkpoint | None) -> Yields[Progress, None, DeblurResult]:
     try:
-        return (yield from _run(plan))
+        return (yield from _run(plan, kept))
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise
@@ -113,7 +140,7 @@ def run(plan: Plan) -> Yields[Progress, None, DeblurResult]:
     )
 
 
-def _run(plan: Plan) -> Yields[Progress, None, DeblurResult]:
+def _run(plan: Plan, kept: Checkpoint | None) -> Yields[Progress, None, DeblurResult]:
     started, clock = datetime.now(UTC), time.perf_counter()
     device = plan.device
     blurred = to_tensor(plan.image, plan.intensity, device)
@@ -128,6 +155,7 @@ def _run(plan: Plan) -> Yields[Progress, None, DeblurResult]:
         plan.seed,
         budget_s=plan.budget_s,
         beside=torch.cat(more) if more else None,
+        checkpoint=kept,
         **priors,
     )
     recipe = plan.method.recipe(problem)
@@ -137,6 +165,8 @@ def _run(plan: Plan) -> Yields[Progress, None, DeblurResult]:
             progress = _to_progress(next(recipe), plan)
         except StopIteration as end:
             solution: Solution = end.value
+            if kept is not None:
+                kept.delete()
             break
         # only figures are kept: a preview per step of a large picture would fill the memory
         snapshots.append(Progress(progress.step, progress.total, progress.stage, losses=progress.losses))

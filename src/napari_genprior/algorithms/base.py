@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..settings import Settings
 from ..zoo.store import Generator as Pretrained
+from .checkpoint import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Problem:
         Seconds after which a recipe whose method says ``keeps_budget`` must come to its end; others are stopped.
     image_prior, kernel_prior : Generator or None
         Pretrained ones, for the methods whose settings name them, on the device to use.
+    checkpoint : Checkpoint or None
+        Where recipes that take long keep how far they are.
     """
 
     blurred: Tensor
@@ -40,6 +43,7 @@ class Problem:
     image_prior: Pretrained | None = None
     kernel_prior: Pretrained | None = None
     beside: Tensor | None = None
+    checkpoint: Checkpoint | None = None
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,10 +22,11 @@ from ..forward.fidelity import squared_error
 from ..objective import Objective, Term
 from ..priors.base import Prior, trainable
 from ..priors.untrained import CODE
-from ..result import SPREAD, StatusCode
+from ..result import SPREAD, Status, StatusCode
 from ..settings import UntrainedSettings
-from ..solvers.loop import minimise
+from ..solvers.loop import LoopState, minimise
 from .base import Problem, Recipe, Snapshot, Solution
+from .checkpoint import Checkpoint
 from .final import final_picture
 
 CLIP, LEAST_MASS = 0.05, 0.1  # of a kernel's maximum and mass: what less is noise to a final solve
@@ -48,6 +50,7 @@ class Part:
     report_every: int
     shape: tuple[int, int]
     end: float
+    checkpoint: Checkpoint | None = None
 
     @property
     def late(self) -> bool:
@@ -123,7 +126,7 @@ class DeepSearch:
         tolerance: float,
     ) -> Search:
         """Adam on the squared error, until its root is within ``tolerance``."""
-        search = minimise(
+        search = self._minimised(
             lambda step: {"total": squared_error(decode(), target)},
             torch.optim.Adam(free, lr=rate),
             steps=steps,
@@ -151,7 +154,7 @@ class DeepSearch:
         milestones : sequence of float
             After these fractions of the steps all rates are multiplied by ``decay``.
         """
-        search = minimise(
+        search = self._minimised(
             self.objective,
             torch.optim.Adam([{"params": tensors, "lr": rate} for tensors, rate in rates if tensors]),
             steps=steps,
@@ -171,6 +174,27 @@ class DeepSearch:
                 yield self._snapshot(state.step, self.part.name, losses)
                 if self.part.late:
                     return
+
+    def _minimised(
+        self,
+        objective: Callable[[int], dict[str, Tensor]],
+        optimiser: torch.optim.Optimizer,
+        *,
+        steps: int,
+        **options: Any,
+    ) -> Generator[LoopState, None, Status]:
+        """The one loop, from the checkpoint on."""
+        kept, whole = self.part.checkpoint, self.objective
+        if kept is None:
+            return (yield from minimise(objective, optimiser, steps=steps, **options))
+        first = kept.enter(whole, optimiser)
+        if first is None:
+            return Status(StatusCode.DONE, "It was over before.")
+
+        def save(step: int) -> None:
+            kept.save(step, whole, optimiser, last=step == steps)
+
+        return (yield from minimise(objective, optimiser, steps=steps, first=first, before=save, **options))
 
     def _snapshot(self, step: int, name: str, losses: dict[str, Tensor] | None = None) -> Snapshot:
         now = self.objective.estimate()
@@ -210,7 +234,8 @@ def ensemble(problem: Problem, once: Callable[[Problem, float], Generator[Snapsh
             step, total = number * snapshot.total + snapshot.step, runs * snapshot.total
             return replace(snapshot, step=step, total=total, stage=f"run {number + 1} of {runs}, {snapshot.stage}")
 
-        outcome = yield from relay(once(replace(problem, seed=problem.seed + number), end), counted)
+        kept = None if problem.checkpoint is None else problem.checkpoint.part(number)
+        outcome = yield from relay(once(replace(problem, seed=problem.seed + number, checkpoint=kept), end), counted)
         if not found or time.monotonic() <= end:
             found.append(outcome)
         if time.monotonic() > end:

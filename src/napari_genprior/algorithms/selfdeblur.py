@@ -88,7 +88,7 @@ def _coarse_to_fine(problem: Problem, c: DeepSchedule, end: float) -> Generator[
         else:
             start = fitted(resized(search.kernel(), constants.SCALE_STEP), support)
         name = f"scale {scale} of {scales}" if scales > 1 else "picture and kernel"
-        part = Part(name, before, sum(plan), s.report_every, sides, end)
+        part = Part(name, before, sum(plan), s.report_every, sides, end, problem.checkpoint)
         smaller, terms = search, _terms(c, steps, last=scale == scales)
         kernel = _kernel_prior(problem, c, support, start)
         search = DeepSearch(blurred, _Picture(blurred, c.channels), kernel, support, terms, random, part)

@@ -72,7 +72,7 @@ def _run(problem: Problem, c: DecoderSchedule, end: float) -> Generator[Snapshot
             lambda e: e.image[0].numel() * total_variation(e.image, isotropic=False), constants.TOTAL_VARIATION
         ),
     }
-    part = Part("picture and kernel", 0, c.steps, s.report_every, (height, width), end)
+    part = Part("picture and kernel", 0, c.steps, s.report_every, (height, width), end, problem.checkpoint)
     search = DeepSearch(blurred, picture, kernel, support, terms, seeded(problem.seed), part)
     yield from search.fit_picture(blurred, constants.FIRST_FIT_RATE, constants.FIRST_FIT_STEPS)  # eq. 12
     block = search.objective.image_block

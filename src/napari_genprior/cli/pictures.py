@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,11 @@ def simulate(
 @click.option(
     "--from", "report_file", type=click.Path(path_type=Path), help="Repeat the run of this report; IN may be left out."
 )
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    help="Untrained networks: keep here how far the run is; killed, the same command goes on from there.",
+)
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def deblur(
     source: Path | None,
@@ -80,6 +86,7 @@ def deblur(
     report: Path | None,
     kernel_out: Path | None,
     report_file: Path | None,
+    checkpoint: Path | None,
     quiet: bool,
     **given: Any,
 ) -> None:
@@ -101,16 +108,19 @@ def deblur(
     if source is None:
         raise click.UsageError("Missing argument IN (the blurred picture), or --from with a report.")
     arguments = chosen(arguments, settings_file, values)
-    not_onto_input(source, output, report, kernel_out, others=(kernel_file, settings_file, report_file))
+    not_onto_input(source, output, report, kernel_out, checkpoint, others=(kernel_file, settings_file, report_file))
     outer = (source, output, kernel_file, kernel_out, report, quiet)
+    otherwise = None
     if "tiles" in arguments:
-        deblur_varying(*outer, arguments)
-        return
-    if not any(stack.values()) and not earlier and is_large(source):
-        deblur_large(*outer, arguments)
-        return
-    if any(stack.values()) or is_stack(source):
-        deblur_stack(*outer, {**arguments, **stack}, earlier)
+        otherwise = partial(deblur_varying, *outer, arguments)
+    elif not any(stack.values()) and not earlier and is_large(source):
+        otherwise = partial(deblur_large, *outer, arguments)
+    elif any(stack.values()) or is_stack(source):
+        otherwise = partial(deblur_stack, *outer, {**arguments, **stack}, earlier)
+    if otherwise:
+        if checkpoint:
+            raise InputError("--checkpoint is for single pictures that are not in tiles; leave it out.")
+        otherwise()
         return
     from ..io import as_type, check_place, check_writable, read_image, write_json
 
@@ -132,7 +142,7 @@ def deblur(
     plan = planning.plan(image, kernel=kernel, **arguments)
     if earlier:
         same_input(plan, earlier, source)
-    result = follow(deblurring.run(plan), plan.sentence, quiet)
+    result = follow(deblurring.run(plan, checkpoint), plan.sentence, quiet)
     scale = scale_of(source)
     write_picture(output, as_type(result.image, image.dtype), scale)
     if kernel_out:

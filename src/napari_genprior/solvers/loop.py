@@ -37,6 +37,8 @@ def minimise(
     milestones: Collection[int] = (),
     decay: float = 0.5,
     report_every: int = 10,
+    first: int = 0,
+    before: Callable[[int], None] | None = None,
 ) -> Generator[LoopState, None, Status]:
     """Minimise ``objective(step)["total"]``.
 
@@ -54,6 +56,10 @@ def minimise(
         After this many updates every learning rate is multiplied by ``decay``.
     report_every : int
         Yield at step 0, every so many steps, and at the last one.
+    first : int
+        Go on at this step: so many updates were made before.
+    before : callable, optional
+        Called before each step, as ``objective`` is.
 
     Yields
     ------
@@ -69,7 +75,9 @@ def minimise(
     """
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
     kept = [p.detach().clone() for p in parameters]
-    for step in range(steps + 1):
+    for step in range(first, steps + 1):
+        if before is not None:
+            before(step)
         with torch.enable_grad():  # whoever drives the generator may be inside no_grad
             losses = objective(step)
             total = losses["total"]

@@ -23,6 +23,7 @@ from .._tensors import resolve_device
 from ..errors import InputError
 from ..io import check_place, write_image
 from ..settings import TrainingSettings
+from ..solvers.state import read_state
 from ..zoo.card import Card
 from ..zoo.write import checked_card, write_prior
 from . import checkpoint, data, learners
@@ -231,7 +232,7 @@ def _resumed(place: Path, learner: learners.Learner, task: Task) -> tuple[_State
     """Where an earlier, interrupted call stood, or a fresh start."""
     chosen = task.settings.model_dump(mode="json", exclude=set(FREE))
     run: dict[str, Any] = {"settings": chosen, "data": task.fingerprint()}
-    found = checkpoint.read_state(place)
+    found = read_state(place)
     if found is None:
         return _State(run=run), {}
     if found["run"] != run:

@@ -1,0 +1,120 @@
+"""A long run that was killed goes on and ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import napari_genprior as gp
+from napari_genprior import io
+from napari_genprior.algorithms import checkpoint as room
+from napari_genprior.cli import main
+from napari_genprior.errors import FileError, InputError
+from napari_genprior.methods import METHODS
+from pictures import blocks
+
+RUNS = {
+    "selfdeblur": {"kernel_size": 5, "steps": 12, "settings": {"channels": 4}},
+    "selfdeblur-multiscale": {"kernel_size": 5, "steps": 12, "settings": {"channels": 4}},
+    "untrained": {"steps": 6},
+    "of three runs": {"kernel_size": 5, "steps": 5, "settings": {"channels": 4, "ensemble": 3}},
+}
+
+
+@pytest.fixture
+def blurred():
+    return gp.simulate(blocks(40, 36), kernel=gp.blur.motion(5, 30), noise=0.01, seed=1).blurred
+
+
+@pytest.fixture(autouse=True)
+def at_every_step(monkeypatch):
+    monkeypatch.setattr(room, "EVERY", 0.0)
+    monkeypatch.setattr("napari_genprior.settings.untrained.FIRST_FIT_STEPS", 15)
+    monkeypatch.setattr("napari_genprior.settings.untrained.FIT_STEPS", 15)
+
+
+def steps_of(run, most=None):
+    """Snapshots of a run until it is broken off, and its result."""
+    seen = []
+    try:
+        while most is None or len(seen) < most:
+            seen.append(next(run))
+    except StopIteration as end:
+        return seen, end.value
+    run.close()
+    return seen, None
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_broken_off_again_and_again_it_ends_bit_for_bit_as_undisturbed(name, blurred, tmp_path):
+    method = name if name in METHODS else "selfdeblur"
+    arguments = RUNS[name]
+    arguments = arguments | {"settings": arguments.get("settings", {}) | {"report_every": 1}}
+    whole, wanted = steps_of(gp.iter_deblur(blurred, method, **arguments))
+    path = tmp_path / "run.checkpoint"
+    result, seen = None, []
+    for _ in range(40):
+        part, result = steps_of(gp.iter_deblur(blurred, method, checkpoint=path, **arguments), most=len(whole) // 4)
+        seen.append([snapshot.step for snapshot in part])
+        if result is not None:
+            break
+        assert path.exists()
+    assert len(seen) > 2
+    assert seen[-1][0] > 0  # the last part did not begin anew
+    np.testing.assert_array_equal(result.image, wanted.image)
+    np.testing.assert_array_equal(result.kernel, wanted.kernel)
+    assert result.layers.keys() == wanted.layers.keys()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_that_of_another_run_is_refused_and_left_alone(blurred, tmp_path):
+    path = tmp_path / "run.checkpoint"
+    arguments = RUNS["selfdeblur"]
+    steps_of(gp.iter_deblur(blurred, "selfdeblur", checkpoint=path, **arguments), most=1)
+    before = path.read_bytes()
+    for other in ({"seed": 1}, {"steps": 13}):
+        with pytest.raises(FileError, match="another run"):
+            steps_of(gp.iter_deblur(blurred, "selfdeblur", checkpoint=path, **(arguments | other)))
+    with pytest.raises(FileError, match="another run"):
+        steps_of(gp.iter_deblur(blurred[:-1], "selfdeblur", checkpoint=path, **arguments))
+    assert path.read_bytes() == before
+
+
+def test_what_is_no_checkpoint_is_refused(blurred, tmp_path):
+    path = tmp_path / "run.checkpoint"
+    path.write_text("a letter")
+    with pytest.raises(FileError, match="not a readable checkpoint"):
+        steps_of(gp.iter_deblur(blurred, "selfdeblur", checkpoint=path, **RUNS["selfdeblur"]))
+    assert path.read_text() == "a letter"
+
+
+def test_methods_that_take_seconds_and_folders_that_are_not_there(blurred, tmp_path):
+    with pytest.raises(InputError, match="classical"):
+        gp.deblur(blurred, "classical", checkpoint=tmp_path / "run.checkpoint")
+    with pytest.raises(FileError, match="nowhere"):
+        gp.deblur(blurred, "selfdeblur", checkpoint=tmp_path / "nowhere" / "run.checkpoint")
+
+
+def test_on_the_command_line(blurred, tmp_path, capsys):
+    io.write_image(tmp_path / "in.tif", blurred.astype(np.float32))
+    options = ["deblur", str(tmp_path / "in.tif"), "--method", "selfdeblur", "--kernel-size", "5", "--steps", "8"]
+    options += ["--set", "channels=4", "--quiet"]
+    assert main([*options, "-o", str(tmp_path / "whole.tif")]) == 0
+    kept = tmp_path / "run.checkpoint"
+    again = [*options, "-o", str(tmp_path / "again.tif"), "--checkpoint", str(kept)]
+    run = gp.iter_deblur(
+        io.read_image(tmp_path / "in.tif"),
+        "selfdeblur",
+        checkpoint=kept,
+        kernel_size=5,
+        steps=8,
+        settings={"channels": 4},
+    )
+    steps_of(run, most=1)
+    assert kept.exists()
+    assert main(again) == 0
+    assert not kept.exists()
+    pictures = [io.read_image(tmp_path / f"{name}.tif") for name in ("whole", "again")]
+    np.testing.assert_array_equal(*pictures)
+    assert main([*options, "-o", str(tmp_path / "x.tif"), "--checkpoint", str(tmp_path / "in.tif")]) == 2
+    assert "never overwritten" in capsys.readouterr().err
