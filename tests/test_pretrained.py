@@ -247,7 +247,7 @@ def test_finalists_are_ranked_by_their_evidence_not_by_their_loss(priors, scene)
     card, net = asked.image_prior.card, asked.image_prior.net
     exact = LinearEvidence(local_generator(net, torch.zeros(1, 8), range_error(card)), y, View(8, grey=False))
     decoded = asked.kernel_prior.decode(kernels)
-    points = torch.cat([exact.posterior(decoded, noise), kernels], 1)
+    points = torch.cat([exact.posterior(decoded, noise)[1], kernels], 1)
     moving = torch.zeros(3, dtype=torch.bool)
     ranked = by_evidence(LbfgsState(9, points, torch.arange(3.0), moving), asked, Pair(asked))
     expected = kernels.square().sum(1) / 2 - exact(decoded, noise, torch.zeros(3, 2))

@@ -1,6 +1,5 @@
 """A kernel found without a picture prior against the one of the best evidence."""
 
-import numpy as np
 import pytest
 import torch
 
@@ -30,33 +29,38 @@ def contest(net, monkeypatch, sharp, kernel, challenger):
     monkeypatch.setattr(rival, "class_free_kernels", found)
     blurred = convolve(sharp, TRUE) + 0.01 * torch.randn(sharp.shape, generator=seeded(12))
     problem = Problem(blurred.clamp(0, 1), EvidenceSettings.checked({}))
-    return drain(rival.rival_kernel(problem, net, kernel, 0.01))
+    return drain(rival.contest(problem, net, kernel, 0.01))
 
 
 def number(net):
     return net.linear(0.6 * torch.randn(1, net.latent, generator=seeded(11))).clamp(0, 1)
 
 
+def winner(found):
+    return found.kernels[found.against.argmin(), None]
+
+
 def test_the_right_kernel_wins_against_a_wrong_one_of_the_search_by_evidence(net, monkeypatch):
     zero = torch.full((1, 3, 32, 32), 0.3)
     zero[..., 6:26, 12:20] = 0.8
     zero[..., 10:22, 15:17] = 0.3
-    kernel, fits = contest(net, monkeypatch, zero, OTHER, TRUE)
-    assert torch.equal(kernel, TRUE)
-    assert fits
+    assert torch.equal(winner(contest(net, monkeypatch, zero, OTHER, TRUE)), TRUE)
 
 
 @pytest.mark.parametrize("wrong", [OTHER, NONE])
 def test_a_wrong_kernel_does_not_win_against_the_right_one(net, monkeypatch, wrong):
-    assert contest(net, monkeypatch, number(net), TRUE, wrong) is None
+    found = contest(net, monkeypatch, number(net), TRUE, wrong)
+    assert torch.equal(winner(found), TRUE)
+    assert found.fits[0]
 
 
 def test_a_prior_of_another_class_is_known_by_its_latents(net, monkeypatch):
     planes = [torch.from_numpy(blocks(32, 32, seed=seed)) for seed in range(3)]
-    won = contest(net, monkeypatch, torch.stack(planes)[None], NONE, TRUE)
-    assert won is None or not won[1]
+    assert not contest(net, monkeypatch, torch.stack(planes)[None], NONE, TRUE).fits.any()
 
 
-def test_the_same_kernel_is_no_rival(net, monkeypatch):
-    assert contest(net, monkeypatch, number(net), TRUE, TRUE) is None
-    assert np.isfinite(float(rival.ringing(number(net), TRUE)))
+def test_of_many_rivals_those_compete_whose_pictures_ring_least(net, monkeypatch):
+    many = torch.cat([OTHER, NONE, NONE, NONE, TRUE])
+    found = contest(net, monkeypatch, number(net), OTHER, many)
+    assert len(found.kernels) == 1 + rival.RIVALS
+    assert torch.equal(winner(found), TRUE)

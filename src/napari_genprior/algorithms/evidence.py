@@ -24,7 +24,7 @@ from ..zoo.proposals import LARGEST_NOISE, find_for, likely_kernels, propose
 from .base import Problem, Recipe, Snapshot, Solution
 from .final import final_picture
 from .latent import PREVIEW_STEPS
-from .rival import rival_kernel
+from .rival import contest
 from .starts import PICTURE_SPREAD
 
 LEAST_NOISE = 0.005  # of a blurred picture: rounding to 8 bits, and pixels at the end of the range that show none
@@ -44,9 +44,10 @@ def evidence(problem: Problem) -> Recipe:
     Under a linear generator with sparse edges (:mod:`..evidence.search`), or under any other generator by Laplace's
     approximation (:mod:`..evidence.laplace`).
 
-    Among candidates of equal evidence the one whose picture has the least total variation wins: ringing of a wrong
-    kernel adds to it. The picture comes from a solve with the generator's posterior mean as its guide. Against a
-    linear generator a search without picture prior competes (:mod:`.rival`): the prior may be of the wrong class.
+    Against a linear generator's kernels those of a search without picture prior compete (:mod:`.rival`): the prior may
+    be of the wrong class. Otherwise among candidates of equal evidence the one whose picture has the least total
+    variation wins: ringing of a wrong kernel adds to it. The picture comes from a solve with the generator's posterior
+    mean as its guide, or without one where the picture is too unlike the generator's.
     ``problem.settings`` is an :class:`EvidenceSettings`.
     """
     s, blurred = problem.settings, problem.blurred
@@ -64,7 +65,7 @@ def evidence(problem: Problem) -> Recipe:
 
     def snapshot(found: Candidates) -> Snapshot:
         kernel = found.kernels[:1]
-        preview = deconvolve(blurred, kernel, strength_for(max(noise, KERNEL_NOISE)), PREVIEW_STEPS)
+        preview = deconvolve(blurred, kernel, strength_for(max(noise, KERNEL_NOISE)), PREVIEW_STEPS, circular=True)
         step = round(ROUNDS * SHARE * found.part_done)
         return Snapshot(step, ROUNDS, "kernel", preview, kernel, {"log posterior": found.values})
 
@@ -73,23 +74,26 @@ def evidence(problem: Problem) -> Recipe:
         return replace(rival, step=round(ROUNDS * done), total=ROUNDS, stage="kernel, without the picture prior")
 
     found, gaussian = yield from relay(search(problem, noise), snapshot)
-    images, guides = restore(gaussian, blurred, found.kernels, max(noise, KERNEL_NOISE), s.smoothing)
-    # a network's word settles it: there the least variation loses 0.9 dB on held-out house numbers
-    equal = found.values >= found.values[0] - (EQUAL if _likely(problem, noise) is None else 0.0)
-    best = int(_variation(images).masked_fill(~equal, float("inf")).argmin())
-    kept = slice(best, best + 1)
+    noise = max(noise, KERNEL_NOISE)
     if isinstance(net, LinearGenerator):
-        won = yield from relay(rival_kernel(problem, net, found.kernels[kept], noise), later)
-        if won is not None:
-            kernel, fits = won
-            guided, guide = restore(net, blurred, kernel, max(noise, KERNEL_NOISE), s.smoothing)
+        # a network's word settles it among them: there other picks lose 0.9 dB on held-out house numbers
+        among = found.kernels if _likely(problem, noise) is None else found.kernels[:1]
+        tried = yield from relay(contest(problem, net, among, noise), later)
+        best = int(tried.against.argmin())
+        kernel = tried.kernels[best, None]
+        image, guide = restore(net, blurred, kernel, noise, s.smoothing)
+        if not tried.fits[best]:
             plain = KnownKernelSettings.checked({"smoothing": s.smoothing})
-            image = guided if fits else final_picture(blurred, kernel, max(noise, KERNEL_NOISE), plain)
-            return Solution(image, kernel, extras={"generator picture": guide})
-    rivals = [(each[None], -float(value)) for each, value in zip(found.kernels, found.values, strict=True)]
-    return Solution(
-        images[kept], found.kernels[kept], chosen=best, rivals=rivals, extras={"generator picture": guides[kept]}
-    )
+            image = final_picture(blurred, kernel, noise, plain, circular=True)
+        kernels, against = tried.kernels, tried.against
+    else:
+        images, guides = restore(gaussian, blurred, found.kernels, noise, s.smoothing)
+        equal = found.values >= found.values[0] - EQUAL
+        best = int(_variation(images).masked_fill(~equal, float("inf")).argmin())
+        image, guide = images[best, None], guides[best, None]
+        kernels, against = found.kernels, -found.values
+    rivals = [(each[None], float(value)) for each, value in zip(kernels, against, strict=True)]
+    return Solution(image, kernels[best, None], chosen=best, rivals=rivals, extras={"generator picture": guide})
 
 
 def _linear_search(problem: Problem, noise: float) -> Search:

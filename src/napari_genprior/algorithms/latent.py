@@ -49,13 +49,15 @@ def class_free_kernels(problem: Problem) -> Generator[Snapshot, None, Tensor]:
 
 
 @torch.no_grad()
-def ringing(blurred: Tensor, kernels: Tensor) -> Tensor:
-    """What tells kernels apart without the truth, ``[R]``, less is better.
+def ringing(blurred: Tensor, kernels: Tensor, circular: bool = False) -> Tensor:
+    """What tells kernels apart without the truth, ``[R]``, less is better; ``circular``: it is known to be.
 
     :func:`~..classical.plausible.sparseness` of the pictures they lead to, all by the same plain solve: wrong
     kernels leave ringing, or blur. On shoes and photographs it is the better pick than the residual.
     """
     part = busiest(blurred, WINDOW)
-    strength = strength_for(max(float(noise_std(part).mean()), KERNEL_NOISE))
-    images = [deconvolve(part, kernel[None], strength).clamp(0, 1) for kernel in kernels]
+    noise = float(noise_std(part).mean())
+    circular = circular or wraps_around(part, noise)
+    strength = strength_for(max(noise, KERNEL_NOISE))
+    images = [deconvolve(part, kernel[None], strength, circular=circular).clamp(0, 1) for kernel in kernels]
     return sparseness(torch.cat(images))

@@ -1,8 +1,9 @@
-"""A kernel found without a picture prior against the one of the best evidence: is the prior the right one at all?"""
+"""Kernels found without a picture prior against those of the best evidence: is the prior the right one at all?"""
 
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -12,27 +13,38 @@ from ..nets.linear import LinearGenerator
 from .base import Problem, Snapshot
 from .latent import class_free_kernels, ringing
 
-BEHIND = 0.025  # log evidence for each value of the picture that a rival may lack. On held-out training pictures rivals
-# that were right lacked at most 0.015, wrong ones of less ringing 0.04 and more
-UNUSUAL = 2.0  # mean square of the latents, 1 for pictures of the prior: beyond, its picture is no guide
+RIVALS = 3  # class-free kernels that compete: those whose pictures ring least
+LATENT = 256  # principal components that the evidence counts here; the others go into the spectrum of what they leave
+SPARSER = 0.15  # worth, in nats a value, of a picture whose gradients' l1/l2 is less by a factor e; .1 to .3 do as well
+UNUSUAL = 1.5  # mean square of the latents, 1 for pictures of the prior: beyond, its picture is no guide
 
 
-def rival_kernel(
-    problem: Problem, net: LinearGenerator, kernel: Tensor, noise: float
-) -> Generator[Snapshot, None, tuple[Tensor, bool] | None]:
-    """The better kernel ``[1, 1, kh, kw]``, and whether the picture prior still fits; None if ``kernel`` is to stay.
+@dataclass(frozen=True)
+class Contest:
+    """Kernels ``[R, 1, kh, kw]``, what speaks against each ``[R]`` (nats), and whether the prior fits its picture."""
 
-    The rival wins if its picture rings less (:func:`~.latent.ringing`), unless its evidence is clearly less. A prior
-    that does not fit exaggerates such differences: they are divided by the mean square of the latents.
+    kernels: Tensor
+    against: Tensor
+    fits: Tensor
+
+
+def contest(
+    problem: Problem, net: LinearGenerator, kernels: Tensor, noise: float
+) -> Generator[Snapshot, None, Contest]:
+    """Let class-free kernels compete with ``kernels [R, 1, kh, kw]``, the border circular.
+
+    By evidence, and by the sparsity of the restored picture (:func:`~.latent.ringing`), which knows nothing of the
+    class. A prior that does not fit exaggerates differences of evidence: they are divided by the latents' mean square.
     """
     found = yield from class_free_kernels(problem)
-    rival = found[int(ringing(problem.blurred, found).argmin()), None]
+    rings = ringing(problem.blurred, found, circular=True)
+    order = rings.argsort()[:RIVALS]
+    everyone = torch.cat([kernels, found[order]])
+    rings = torch.cat([ringing(problem.blurred, kernels, circular=True), rings[order]])
     with torch.no_grad():
-        pair = torch.cat([kernel, rival])
-        evidence = LinearEvidence(net, problem.blurred, View(net.latent, grey=False))
-        kept, new = (float(value) for value in evidence(pair, noise, pair.new_zeros(2, 2)))
-        size_kept, size_new = (float(z.square().mean()) for z in evidence.posterior(pair, noise))
-    behind = (kept - new) / problem.blurred.numel() / max(1.0, size_kept)
-    if behind > BEHIND or ringing(problem.blurred, pair).argmin() == 0:
-        return None
-    return rival, size_new < UNUSUAL
+        evidence = LinearEvidence(net, problem.blurred, View(LATENT, grey=False))
+        values, latents = evidence.posterior(everyone, noise)
+    unusual = latents.square().mean(1)
+    best = values.argmax()
+    behind = (values[best] - values) / unusual[best].clamp(min=1)
+    return Contest(everyone, behind + SPARSER * problem.blurred.numel() * rings.log(), unusual < UNUSUAL)

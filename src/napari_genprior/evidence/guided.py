@@ -40,7 +40,7 @@ def restore(net: Gaussian, blurred: Tensor, kernels: Tensor, noise: float, smoot
         Strength of the total variation, as a multiple of what the noise asks for; 0: none.
     """
     evidence = LinearEvidence(net, blurred, View(net.latent, grey=False))
-    z = evidence.posterior(kernels, noise)
+    _, z = evidence.posterior(kernels, noise)
     guide = net.linear(z)
     size = (blurred.shape[-2], blurred.shape[-1])
     transfer = transfer_function(kernels, size)

@@ -115,9 +115,9 @@ class LinearEvidence:
         """
         return self._solve(kernels, noise, scales)[0]
 
-    def posterior(self, kernels: Tensor, noise: float) -> Tensor:
-        """Mean of the latents given y and k, ``[R, latent]``."""
-        return self._solve(kernels, noise, kernels.new_zeros(1, 2))[1]
+    def posterior(self, kernels: Tensor, noise: float) -> tuple[Tensor, Tensor]:
+        """``log p(y | k)`` up to a constant, ``[R]``, and the mean of the latents given y and k, ``[R, latent]``."""
+        return self._solve(kernels, noise, kernels.new_zeros(1, 2))
 
     def joint(self, pictures: Tensor, kernels: Tensor, noise: float) -> Tensor:
         """Laplace's approximation of ``log p(y | k)``, ``[R]``, less ``|z|^2 / 2``, about the latents z of pictures.

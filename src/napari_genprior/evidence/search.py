@@ -30,6 +30,7 @@ PART = 50  # of the bank at a time
 STEPS = 6  # second-order steps between two updates of the weights
 DIFFERENT = 0.3  # kernels this far apart (relative norm) are two candidates
 VARIED = 6  # this many candidates and more are of all lengths of blur
+HOPELESS = 60.0  # nats behind the best; of few candidates such are given up
 FINE_ABOVE = 32  # px; larger pictures are looked at as they are too, by the Gaussian alone
 FINE_LATENT = 150  # principal components in the last steps (400 gain nothing) ...
 FINE_STEPS = 12  # ... and their number
@@ -125,6 +126,8 @@ def find_kernels(
 
             found = drain(lbfgs(cost, z, steps=STEPS))
             order = found.values.argsort()
+            if level.kept < VARIED:
+                order = order[found.values[order] < found.values.min() + HOPELESS]
             z, values, weights = found.x[order], -found.values[order], weights[order]
             done += 1
             with torch.no_grad():
@@ -166,9 +169,10 @@ def _ranked(evidence: SparseEvidence, decode: Decode, bank: Tensor, against: _Pr
 def _distinct(decode: Decode, z: Tensor) -> Tensor:
     """The latents without those whose kernels are nearly that of an earlier one."""
     kernels = decode(z).flatten(1)
+    near = (torch.cdist(kernels, kernels) <= DIFFERENT * kernels.norm(dim=1, keepdim=True)).cpu().numpy()
     chosen: list[int] = []
-    for i, kernel in enumerate(kernels):
-        if all((kernel - kernels[j]).norm() > DIFFERENT * kernel.norm() for j in chosen):
+    for i, like in enumerate(near):
+        if not like[chosen].any():
             chosen.append(i)
     return z[chosen]
 
