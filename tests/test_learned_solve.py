@@ -23,7 +23,7 @@ from napari_genprior.simulation import simulate
 from napari_genprior.training import data, restorers
 from napari_genprior.training.loop import run
 from napari_genprior.zoo import store
-from napari_genprior.zoo.restorers import find_restorer
+from napari_genprior.zoo.restorers import find_restorer, restorer_card
 from pictures import blocks
 
 KERNEL = blur.shake(13, 3, 15)
@@ -172,6 +172,14 @@ def test_grey_in_three_channels_stays_grey():
     grey = simulate(blocks(64, 64), KERNEL, noise=0.01).blurred
     image = restore(tensor(grey).expand(1, 3, -1, -1), tensor(KERNEL), 0.01, shipped())
     assert float(image.std(1).max()) < 2e-3
+
+
+def test_provenance_names_the_restorer():
+    blurred, hashes = np.eye(32, dtype=np.float32), []
+    for final in ("learned", "tv"):
+        result = gp.known_kernel(blurred, KERNEL, settings={"final": final})
+        hashes.append(result.provenance.arguments["networks"])
+    assert hashes == [{"restorer": restorer_card().sha256}, {}]
 
 
 def test_settings_choose_between_learned_and_total_variation():

@@ -16,6 +16,7 @@ from napari_genprior.cli import main
 from napari_genprior.errors import InputError, ModelError
 from napari_genprior.forward.convolve import convolve
 from napari_genprior.nets.linear import LinearGenerator
+from napari_genprior.planning import networks_of, plan
 from napari_genprior.settings import GeneratorSettings, TrainingSettings
 from napari_genprior.training import data, examples
 from napari_genprior.training.loop import run
@@ -92,6 +93,23 @@ def test_every_shipped_start_belongs_to_the_shipped_priors_of_its_names():
                 network = proposals.find_for(image.card, kernel.card)
                 assert network is not None
                 assert network.latents == (image.card.latent, kernel.card.latent)
+
+
+def test_provenance_names_the_start_network_that_a_run_asks():
+    picture = np.eye(28, dtype=np.uint8)
+    pair = {"image_prior": "digits-28", "kernel_prior": "motion-28"}
+    card = gp.load_prior("digits-28").card
+    start = proposals.start_card(card, gp.load_prior("motion-28").card, "proposal")
+    result = gp.deblur(picture, "generator", steps=2, **pair)
+    assert result.provenance.arguments["networks"] == {"start-digits-28-motion-28": start.sha256}
+    for other in ({"kernel": np.ones((3, 3))}, {"settings": {"schedule": "paper"}}):
+        asked = {name: value for name, value in pair.items() if "kernel" not in other or name == "image_prior"}
+        assert gp.deblur(picture, "generator", steps=2, **asked, **other).provenance.arguments["networks"] == {}
+
+
+def test_provenance_names_the_kernels_network_of_a_linear_prior():
+    asked = plan(np.eye(32, dtype=np.uint8)[..., None].repeat(3, 2), "evidence", image_prior="house-numbers-32-linear")
+    assert list(networks_of(asked)) == ["start-house-numbers-32-linear-motion-28"]
 
 
 def test_proposals_are_closer_than_chance(world):

@@ -23,7 +23,7 @@ from .algorithms.checkpoint import Checkpoint
 from .algorithms.final import with_flux_of
 from .errors import LONGEST, DeviceError, InputError
 from .io import check_place
-from .planning import Plan, plan
+from .planning import Plan, networks_of, plan
 from .result import (
     GENERATED,
     SET_ASIDE,
@@ -246,6 +246,7 @@ def _result(
             "kernel_sha256": None if plan.kernel is None else array_hash(plan.kernel),
             "budget_s": plan.budget_s,
             **{f"{field}_sha256": prior.card.sha256 for field, prior in plan.priors.items()},
+            "networks": networks_of(plan),
         },
         seed=plan.seed,
         device=str(plan.device),

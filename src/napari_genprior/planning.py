@@ -15,6 +15,8 @@ from .methods import METHODS, Method
 from .settings import Settings
 from .simulation import check_fit
 from .zoo.card import Card
+from .zoo.proposals import start_card
+from .zoo.restorers import restorer_card
 from .zoo.store import Generator, list_priors, load_prior
 
 KernelSize = int | tuple[int, int] | Literal["auto"] | None
@@ -161,6 +163,22 @@ def _load_priors(settings: Settings, picture: np.ndarray, method: Method) -> dic
             )
         found[field] = prior
     return found
+
+
+def networks_of(plan: Plan) -> dict[str, str]:
+    """Names and weights' hashes of the networks beside the priors that a run of this plan asks, if it asks any.
+
+    Those are the start network of its pair of priors (above some noise it is not asked) and the restorer. Installing
+    or removing one changes the result.
+    """
+    cards = []
+    if plan.kernel is None and len(plan.priors) == 2 and getattr(plan.settings, "schedule", "fast") == "fast":
+        image, kernel = plan.priors["image_prior"].card, plan.priors["kernel_prior"].card
+        linear = plan.method.prefers_linear and image.arch == "linear"
+        cards.append(start_card(image, kernel, "kernel-proposal" if linear else "proposal"))
+    if getattr(plan.settings, "final", "tv") == "learned":
+        cards.append(restorer_card())
+    return {card.name: card.sha256 for card in cards if card is not None}
 
 
 def fitting_priors(kind: str, shape: Sequence[int], method: Method) -> list[Card]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -39,11 +40,17 @@ def likely_kernels(image: Card, kernel: Card, blurred: Tensor) -> Mixture | None
     return Mixture(*(part.to(blurred.device) for part in (said.means, said.log_spreads, said.log_shares)))
 
 
+def start_card(image: Card, kernel: Card, arch: str) -> Card | None:
+    """The card of the installed start network of this architecture for a pair of priors, None where there is none."""
+    return next((card for _, card in _starts(image, kernel, arch)), None)
+
+
 def _find(image: Card, kernel: Card, arch: str) -> Proposal | KernelProposal | None:
-    for path, card in readable():
-        if card.arch == arch and _belongs(card, image, kernel):
-            return load_start(path, image, kernel)
-    return None
+    return next((load_start(path, image, kernel) for path, _ in _starts(image, kernel, arch)), None)
+
+
+def _starts(image: Card, kernel: Card, arch: str) -> Iterator[tuple[Path, Card]]:
+    return ((path, card) for path, card in readable() if card.arch == arch and _belongs(card, image, kernel))
 
 
 def load_start(path: Path, image: Card, kernel: Card) -> Proposal | KernelProposal:

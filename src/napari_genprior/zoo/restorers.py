@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,10 +22,16 @@ def find_restorer(device: torch.device) -> Restorer | None:
     ModelError
         Its weights are missing or damaged, or not those that its card names.
     """
-    for path, card in readable():
-        if card.kind == "restorer":
-            return _checked(card.model_dump_json(), path, device)
-    return None
+    return next((_checked(card.model_dump_json(), path, device) for path, card in _restorers()), None)
+
+
+def restorer_card() -> Card | None:
+    """The card of the installed restorer, None where there is none."""
+    return next((card for _, card in _restorers()), None)
+
+
+def _restorers() -> Iterator[tuple[Path, Card]]:
+    return ((path, card) for path, card in readable() if card.kind == "restorer")
 
 
 @lru_cache(maxsize=4)
