@@ -46,24 +46,6 @@ def results(out):
     return {path.name: path.read_bytes() for path in out.glob("*.png")}
 
 
-def test_a_worker_that_is_killed_takes_nothing_along(cluster, pictures, tmp_path):
-    (pictures / "bad.png").write_bytes(b"no picture")
-    gp.batch(pictures, tmp_path / "here", kernel=KERNEL)
-    with distributed.Client(cluster, set_as_default=False) as client:
-        workers = client.run(os.getpid)
-    killed = False
-    progress = gp.iter_batch(pictures, tmp_path / "out", kernel=KERNEL, cluster=cluster.scheduler_address)
-    for state in progress:
-        if state.done and not killed:
-            os.kill(next(iter(workers.values())), signal.SIGKILL)
-            killed = True
-    assert killed
-    lines = [json.loads(line) for line in (tmp_path / "out" / "manifest.jsonl").read_text().splitlines()[1:]]
-    assert sorted(line["name"] for line in lines) == ["bad.png", *(f"p{number:02}.png" for number in range(12))]
-    assert [line["name"] for line in lines if line["state"] == "failed"] == ["bad.png"]
-    assert results(tmp_path / "out") == results(tmp_path / "here")
-
-
 def test_priors_of_the_users_own_are_sent_and_checked(cluster, tmp_path, monkeypatch):
     """The workers have no prior of that name; they get card and weights from here."""
     own = tmp_path / "own"
@@ -74,10 +56,11 @@ def test_priors_of_the_users_own_are_sent_and_checked(cluster, tmp_path, monkeyp
     (own / "my-shake.safetensors").write_bytes((shipped / "motion-28.safetensors").read_bytes())
     monkeypatch.setattr(store, "user_folder", lambda: own)
     monkeypatch.setattr(batch_cluster, "user_folder", lambda: own)
-    picture = write_image(tmp_path / "p.png", (blocks(48, 48) * 255).astype(np.uint8))
+    picture = write_image(tmp_path / "p.png", (blocks(28, 28) * 255).astype(np.uint8))
     arguments = {"method": "known-kernel", "kernel": KERNEL}
     assert batch_cluster.models_for(arguments) == {}
-    arguments = {"method": "classical", "kernel_prior": "my-shake", "budget_s": 1}
+    priors = {"image_prior": "digits-28-linear", "kernel_prior": "my-shake"}
+    arguments = {"method": "generator", "steps": 2, "restarts": 1, **priors}
     assert set(batch_cluster.models_for(arguments)) == {"my-shake.json", "my-shake.safetensors"}
     [entry] = gp.batch(picture, tmp_path / "out", cluster=cluster.scheduler_address, **arguments)
     assert entry.state == "done", entry.reason
@@ -98,3 +81,22 @@ def test_workers_of_another_version_are_refused(cluster, pictures, tmp_path, mon
     monkeypatch.setattr(batch_cluster, "__version__", "0.0.0")
     with pytest.raises(DeviceError, match=r"has napari-genprior .*, this machine has 0\.0\.0"):
         gp.batch(pictures, tmp_path / "out", kernel=KERNEL, cluster=cluster.scheduler_address)
+
+
+def test_a_worker_that_is_killed_takes_nothing_along(cluster, pictures, tmp_path):
+    """The last one: another worker takes its place, but only after seconds."""
+    (pictures / "bad.png").write_bytes(b"no picture")
+    gp.batch(pictures, tmp_path / "here", kernel=KERNEL)
+    with distributed.Client(cluster, set_as_default=False) as client:
+        workers = client.run(os.getpid)
+    killed = False
+    progress = gp.iter_batch(pictures, tmp_path / "out", kernel=KERNEL, cluster=cluster.scheduler_address)
+    for state in progress:
+        if state.done and not killed:
+            os.kill(next(iter(workers.values())), signal.SIGKILL)
+            killed = True
+    assert killed
+    lines = [json.loads(line) for line in (tmp_path / "out" / "manifest.jsonl").read_text().splitlines()[1:]]
+    assert sorted(line["name"] for line in lines) == ["bad.png", *(f"p{number:02}.png" for number in range(12))]
+    assert [line["name"] for line in lines if line["state"] == "failed"] == ["bad.png"]
+    assert results(tmp_path / "out") == results(tmp_path / "here")
