@@ -1,6 +1,10 @@
 """The verdict: good results are called improved, failures are named, the input is kept where nothing was gained."""
 
+import csv
 import json
+import re
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +13,8 @@ import torch
 import napari_genprior as gp
 from napari_genprior import blur
 from napari_genprior.algorithms import Snapshot, Solution
+from napari_genprior.bench import verdict as bench
+from napari_genprior.bench.verdict_cases import Case
 from napari_genprior.forward.convolve import convolve
 from napari_genprior.methods import METHODS, Method
 from napari_genprior.result import SET_ASIDE, DeblurResult, Status, StatusCode, Verdict, Word
@@ -18,6 +24,7 @@ from napari_genprior.verdict.kernel import kernel_figures, likeness
 from napari_genprior.verdict.rule import CLUES, REASONS, weigh
 from pictures import blocks
 
+FIT = Path(__file__).parents[1] / "benchmarks" / "fit_verdict.py"
 SHARP = torch.from_numpy(blocks())[None, None]
 KERNEL = torch.from_numpy(blur.motion(9, 30, size=15))[None, None]
 NOISE = 0.01 * torch.randn(SHARP.shape, generator=torch.Generator().manual_seed(0))
@@ -27,7 +34,7 @@ POINT = torch.ones(1, 1, 1, 1)
 GOOD = {
     "residual": 0.01, "noise": 0.01, "unexplained": 1.0, "residual_correlation": 0.05, "likelihood_gain": 100.0,
     "noise_gain": 0.2, "overshoot": 0.05, "disagreement": 0.1, "kernel_scattered_mass": 0.0, "kernel_peak": 0.1,
-    "kernel_border_mass": 0.0, "kernel_width_px": 6.0, "sharpness_gain": 2.0,
+    "kernel_border_mass": 0.0, "kernel_width_px": 6.0, "sharpness_gain": 2.0, "shape_gain": 20.0, "ghosts": 0.008,
 }  # fmt: skip
 
 
@@ -116,8 +123,9 @@ def test_a_picture_unlike_the_generators_is_never_called_improved():
 @pytest.mark.parametrize(
     ("figure", "value"),
     [
-        ("likelihood_gain", -50.0), ("noise_gain", 3.0), ("disagreement", 1.0), ("unexplained", 5.0),
-        ("residual_correlation", 0.8), ("overshoot", 1.0), ("kernel_scattered_mass", 0.6), ("generator_residual", 3.0),
+        ("likelihood_gain", -50.0), ("shape_gain", -100.0), ("ghosts", 0.1), ("noise_gain", 3.0),
+        ("disagreement", 1.0), ("unexplained", 5.0), ("residual_correlation", 0.8), ("overshoot", 1.0),
+        ("kernel_scattered_mass", 0.6),
     ],
 )  # fmt: skip
 def test_each_clue_lowers_the_chance_and_has_its_words(figure, value):
@@ -125,6 +133,23 @@ def test_each_clue_lowers_the_chance_and_has_its_words(figure, value):
     word, reason, chance = weigh(GOOD | {figure: value}, False)
     assert chance < usual
     assert word is Word.IMPROVED or reason.startswith(REASONS[figure][:12])
+
+
+def test_a_kernel_of_another_shape_explains_the_spectrum_less_than_a_round_blur_and_leaves_ghosts():
+    right, turned, none = (
+        judge(BLURRED, SHARP, kernel, DONE, kernel_given=True).figures
+        for kernel in (KERNEL, KERNEL.transpose(-1, -2), POINT)
+    )
+    assert right["shape_gain"] > 0 > turned["shape_gain"]
+    assert right["ghosts"] < 0.02 < turned["ghosts"]
+    assert none["likelihood_gain"] == pytest.approx(0)
+    assert right["likelihood_gain"] > right["shape_gain"]
+
+
+def test_the_shape_of_a_kernel_that_was_given_is_not_questioned():
+    odd = GOOD | {"kernel_scattered_mass": 0.6, "kernel_peak": 0.95, "kernel_border_mass": 0.2}
+    assert weigh(odd, True) == weigh(GOOD, True)
+    assert weigh(odd, False)[2] < weigh(GOOD, False)[2]
 
 
 def test_figures_beyond_all_measure_change_no_more_than_the_worst_seen():
@@ -208,3 +233,59 @@ def test_words_survive_saving_and_old_files_load(tmp_path):
 def test_a_verdict_without_a_word_has_that_of_improved():
     assert Verdict(True, "", {}).word is Word.IMPROVED
     assert Verdict(False, "", {}).word is Word.DOUBTFUL
+
+
+def judged_as(gain, word, errors=0.0, spread=None, uncertainty=None):
+    case = Case("", "blind", "a", BLURRED[0, 0].numpy(), SHARP[0, 0].numpy(), "classical")
+    figures = {} if uncertainty is None else {"uncertainty": uncertainty}
+    verdict = Verdict(word is Word.IMPROVED, "", figures, word)
+    plane = np.full((20, 20), errors)
+    return bench.Judged(case, 20.0, 20.0 + gain, verdict, plane, None if spread is None else np.full((20, 20), spread))
+
+
+def test_the_bench_counts_what_was_caught_in_the_strict_sense_and_what_was_refused_in_both():
+    judged = [judged_as(-1, word) for word in Word] + [judged_as(2, word) for word in Word] + [judged_as(0, Word.KEPT)]
+    lines = bench.table("all", judged)
+    assert lines[-1] == (
+        "worse results caught (not called improved): 2 of 3 (66.7%); better results refused (input kept): 1 of 3 "
+        "(33.3%), refused or called doubtful: 2 of 3 (66.7%)"
+    )
+    assert [int(n) for n in re.findall(r"\d+", lines[-2])] == [7, 1, 0, 1, 1, 0, 1, 1, 1, 1]
+
+
+def test_the_bench_tells_how_much_a_band_holds_and_how_wide_it_should_be():
+    half = [judged_as(1, Word.IMPROVED, 0.03, 0.01, 0.02), judged_as(1, Word.IMPROVED, 0.01, 0.01, 0.02)]
+    told = "\n".join(bench.band_lines(half))
+    assert "ensemble: 2 results called improved; a band of 2 standard deviations holds 50.0%" in told
+    assert "1.50 times as wide" in told  # 3 standard deviations for 95%
+    assert "uncertainty: 2 results called improved; a band of 2 standard deviations holds 100.0%" in told
+    refused = bench.band_lines([judged_as(1, Word.KEPT, 1, 1)])
+    assert all(line.endswith("no result that has one was called improved") for line in refused)
+
+
+def test_the_rule_is_fitted_to_a_table_of_figures(tmp_path, capsys):
+    rng, rows = np.random.default_rng(0), []
+    for number in range(200):
+        gain = rng.uniform(-3, 3)
+        rows.append(
+            {"picture": f"p{number // 2}", "method": "classical", "fitted": 1, "before": 20, "after": 20 + gain}
+        )
+        rows[-1]["method"] = ("classical", "known-kernel")[number % 2]
+        rows[-1] |= {clue.figure: rng.uniform(0.1, 2) for clue in CLUES}
+        rows[-1]["overshoot"] = np.exp(-gain + 0.1 * rng.standard_normal())  # the only one that tells
+    rows.append(rows[0] | {"fitted": 0, "after": -1e6, "overshoot": 0.0})  # of the other half: must not count
+    with (tmp_path / "figures.csv").open("w", newline="") as file:
+        table = csv.DictWriter(file, list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+    runpy.run_path(str(FIT))["main"](tmp_path / "figures.csv")
+    told = capsys.readouterr().out
+    assert "200 results" in told
+    effects = {}
+    for name, *figures in re.findall(r'Clue\("(\w+)", ([-.\d]+), [-.\d]+, ([-.\d]+), ([-.\d]+)', told):
+        weight, least, most = map(float, figures)
+        effects[name] = weight * (most - least)
+    assert set(effects) == {clue.figure for clue in CLUES}
+    assert effects.pop("overshoot") < -5 * max(abs(effect) for effect in effects.values())
+    caught, worse = map(int, re.search(r"TRUSTED = 0.\d+  # catches (\d+) of (\d+)", told).groups())
+    assert caught >= 0.97 * worse > 30

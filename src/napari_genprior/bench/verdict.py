@@ -80,8 +80,7 @@ def lines(folder: Path, keep: Path | None = None, count: int | None = None, each
         ("pictures it was fitted on", [j for j in judged if j.fitted]),
     ):
         if part:
-            yield from ("", *table(title, part))
-    yield from ("", *band_lines(judged))
+            yield from ("", *table(title, part), *band_lines(part))
 
 
 def judge_all(folder: Path, keep: Path | None, count: int | None) -> Iterator[Judged]:
@@ -138,22 +137,27 @@ def _share(judged: list[Judged]) -> str:
     kept = sum(word is Word.KEPT for word in better)
     doubted = sum(word is Word.DOUBTFUL for word in better)
     return (
-        f"worse results caught: {caught} of {len(worse)} ({caught / max(1, len(worse)):.0%}); better results refused "
-        f"(input kept): {kept} of {len(better)} ({kept / max(1, len(better)):.0%}), called doubtful: {doubted}"
+        f"worse results caught (not called improved): {_part(caught, len(worse))}; better results refused (input "
+        f"kept): {_part(kept, len(better))}, refused or called doubtful: {_part(kept + doubted, len(better))}"
     )
+
+
+def _part(count: int, total: int) -> str:
+    return f"{count} of {total} ({count / max(1, total):.1%})"
 
 
 def band_lines(judged: Iterable[Judged]) -> list[str]:
     """Does a band of two standard deviations hold 95% of the pixels: of the spread over restarts, of the uncertainty?
 
-    Of results that are called improved, on pictures the rule was not fitted on.
+    Of results that are called improved. Where the spread is too small, the factor tells by how much.
     """
-    trusted = [j for j in judged if j.verdict.improved and not j.fitted]
+    trusted = [j for j in judged if j.verdict.improved]
     spreads = [j.errors / np.maximum(j.spread, 1e-6) for j in trusted if j.spread is not None]
     known = [j.errors / j.verdict.figures["uncertainty"] for j in trusted if "uncertainty" in j.verdict.figures]
     found = []
-    for name, parts in (("spread over restarts", spreads), ("uncertainty", known)):
+    for name, parts in (("spread over restarts or an ensemble", spreads), ("uncertainty", known)):
         if not parts:
+            found.append(f"{name}: no result that has one was called improved")
             continue
         deviations = np.concatenate([part.ravel() for part in parts])
         factor = float(np.quantile(deviations, HELD)) / SIGMAS
@@ -161,7 +165,7 @@ def band_lines(judged: Iterable[Judged]) -> list[str]:
             f"{name}: {len(parts)} results called improved; a band of {SIGMAS} standard deviations holds "
             f"{np.mean(deviations <= SIGMAS):.1%} of the pixels; {factor:.2f} times as wide it would hold {HELD:.0%}"
         )
-    return found or ["no result with a spread over restarts was called improved"]
+    return found
 
 
 def _result(case: Case, place: Path | None) -> DeblurResult:

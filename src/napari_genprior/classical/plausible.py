@@ -35,15 +35,23 @@ def implausibility(blurred: Tensor, image: Tensor, kernel: Tensor) -> float:
         Working units; ``image`` is restored with ``kernel``.
     kernel : Tensor [1, 1, kh, kw]
     """
-    residual = gradients(convolve(image, kernel, "valid") - valid_part(blurred, kernel))[..., :-1, :-1]
-    edges = valid_part(gradients(image), kernel)[..., :-1, :-1]
-    shape = (edges.shape[-2] + 2 * REACH, edges.shape[-1] + 2 * REACH)  # nothing wraps around
-    product = (torch.fft.rfft2(residual, s=shape) * torch.fft.rfft2(edges, s=shape).conj()).sum(1)
-    ghosts = torch.fft.irfft2(product, s=shape).roll((REACH, REACH), (-2, -1))[..., : 2 * REACH + 1, : 2 * REACH + 1]
-    alike = ghosts.norm() * math.sqrt(edges.numel()) / (residual.norm() * edges.norm()).clamp(min=TINY)
+    residual = convolve(image, kernel, "valid") - valid_part(blurred, kernel)
+    alike = ghosts(residual, valid_part(image, kernel))
     slopes = gradients(image)[..., :-1, :-1].square().sum(1).sqrt()
     terms = torch.stack([alike, sparseness(image)[0], slopes.sqrt().mean()]).clamp(min=TINY).log()
     return float(terms[0] + SPARSITY * terms[1] + terms[2] - DARKER * image.clamp(max=0).mean())
+
+
+def ghosts(residual: Tensor, image: Tensor) -> Tensor:
+    """How much the gradients of a residual resemble those of a picture ``[1, C, Y, X]``, moved by up to :data:`REACH`.
+
+    Some 2 REACH + 1 where the residual is noise.
+    """
+    left, edges = gradients(residual)[..., :-1, :-1], gradients(image)[..., :-1, :-1]
+    shape = (edges.shape[-2] + 2 * REACH, edges.shape[-1] + 2 * REACH)  # nothing wraps around
+    product = (torch.fft.rfft2(left, s=shape) * torch.fft.rfft2(edges, s=shape).conj()).sum(1)
+    alike = torch.fft.irfft2(product, s=shape).roll((REACH, REACH), (-2, -1))[..., : 2 * REACH + 1, : 2 * REACH + 1]
+    return alike.norm() * math.sqrt(edges.numel()) / (left.norm() * edges.norm()).clamp(min=TINY)
 
 
 def sparseness(images: Tensor) -> Tensor:

@@ -14,22 +14,21 @@ import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
-from .._tensors import half_spectrum_weights
 from ..classical.known_kernel import deconvolve, noise_std, strength_for, valid_part
-from ..classical.plausible import sparseness
+from ..classical.plausible import REACH, ghosts, sparseness
 from ..classical.rivals import KERNEL_NOISE, busiest_place
-from ..forward.convolve import convolve, transfer_function
+from ..forward.convolve import convolve
 from ..metrics import align
 from .kernel import kernel_figures, likeness
+from .spectrum import likelihood_figures
 
 PART = 256  # px, sides of the part of a large picture that is looked at ...
 ROOM = 3  # ... and at least so many times those of the kernel
 LEAST_NOISE = 0.002  # of rounding
-RIVALS = 3  # the best ones, that a result is compared with
+RIVALS = 3  # the best ones, that a result is compared with, ...
+RIVALS_PART = 128  # px, ... in a smaller part: most of the time is spent on them
 DIFFERENT = 1e-6  # rivals whose values are nearer than this are the kernel itself
 SHIFT, CROP = 4, 6  # px; between pictures of rivals, and the border where they know little
-SLOPES = (1.6, 2.0, 2.4, 2.8, 3.2, 3.6, 4.0, 4.5)  # of power spectra; natural pictures have about 2
-STEPS = np.arange(-5, 5.1, 0.5)  # in the logarithm of a spectrum's height
 SMALLEST = 1e-5
 LAGS = 2  # px, at which residuals are held against themselves
 
@@ -52,14 +51,14 @@ def figures_of(
     -------
     dict of str to float
         ``residual``, ``noise``: standard deviations, fraction of the range; ``unexplained``: one over the other.
-        ``residual_correlation``: of the residual with itself moved by up to 2 px, 0 for white noise.
+        ``residual_correlation``: of the residual with itself moved by up to 2 px, 0 for white noise. ``ghosts``: of its
+        gradients with those of the result moved by up to 32 px, root mean square.
         ``sharpness_gain``: root mean square gradient, result over input, the input's noise taken off.
         ``sparsity_gain``: l1/l2 of the gradients, calm input over result: above 1 where edges became fewer and steeper.
         ``noise_gain``: fine grain in the result over that of the calm input.
         ``overshoot``: how far the result leaves what its surroundings hold, over the input's contrast.
         ``change``: difference of result and calm input, over the contrast.
-        ``likelihood_gain``: how much better the kernel explains the input's power spectrum than no blur, nats for each
-        thousand pixels.
+        What :func:`.spectrum.likelihood_figures` says of the input's spectrum.
         ``agreement``: of the next best rivals with the kernel, 0 to 1; ``disagreement``: of their pictures with the
         result, over the contrast; both only where there are rivals.
         And what :func:`.kernel.kernel_figures` says of the kernel.
@@ -69,9 +68,9 @@ def figures_of(
     noise = float(noise_std(blurred).mean())
     contrast = max(float(blurred.std()), SMALLEST)
     if circular:
-        residual = convolve(image, kernel) - blurred
+        residual, seen = convolve(image, kernel) - blurred, image
     else:
-        residual = convolve(image, kernel, "valid") - valid_part(blurred, kernel)
+        residual, seen = convolve(image, kernel, "valid") - valid_part(blurred, kernel), valid_part(image, kernel)
     no_blur = torch.ones(1, 1, 1, 1, device=blurred.device)
     calm = deconvolve(blurred, no_blur, strength_for(max(noise, LEAST_NOISE)))
     # white noise adds 2 sigma^2 to each mean square difference: it must not pass for sharpness
@@ -82,13 +81,13 @@ def figures_of(
         "noise": noise,
         "unexplained": float(residual.square().mean().sqrt()) / max(noise, LEAST_NOISE),
         "residual_correlation": _correlation(residual),
+        "ghosts": _ghosts(residual, seen),
         "sharpness_gain": math.sqrt(_slopes(image) / before),
         "sparsity_gain": float(sparseness(calm)[0] / sparseness(image)[0].clamp(min=SMALLEST)),
         "noise_gain": _white(image) / _white(calm),
         "overshoot": _overshoot(image, calm, kernel) / contrast,
         "change": float((image - calm).square().mean().sqrt()) / contrast,
-        "likelihood_gain": _likelihood(blurred, kernel, noise, circular)
-        - _likelihood(blurred, no_blur, noise, circular),
+        **likelihood_figures(blurred, kernel, max(noise, LEAST_NOISE), circular),
         **kernel_figures(kernel),
     }
     others = [k for k in rivals if k.shape != kernel.shape or float((k - kernel).abs().max()) > DIFFERENT][:RIVALS]
@@ -141,16 +140,31 @@ def _correlation(residual: Tensor) -> float:
     return float((moved[:middle] / moved[middle].clamp(min=1e-12)).square().mean().sqrt())
 
 
+def _ghosts(residual: Tensor, seen: Tensor) -> float:
+    """Root mean square of the correlations that :func:`~..classical.plausible.ghosts` adds up."""
+    if min(seen.shape[-2:]) < 3:
+        return 0.0
+    lags = math.prod(min(2 * REACH + 1, 2 * side - 3) for side in seen.shape[-2:])
+    return float(ghosts(residual, seen)) / math.sqrt(lags * 2 * seen[..., 1:, 1:].numel())
+
+
 def _overshoot(image: Tensor, calm: Tensor, kernel: Tensor) -> float:
     """Root mean square of what lies beyond the extremes of the input within a kernel's reach."""
     reach = min(round(kernel_figures(kernel)["kernel_width_px"]), min(calm.shape[-2:]) // 2 - 1)
     side = 2 * max(1, reach) + 1
-    high, low = max_pool2d(calm, side, 1, side // 2), -max_pool2d(-calm, side, 1, side // 2)
+    high, low = _highest(calm, side), -_highest(-calm, side)
     return float(((image - high).clamp(min=0) + (low - image).clamp(min=0)).square().mean().sqrt())
 
 
+def _highest(image: Tensor, side: int) -> Tensor:
+    """Maximum over squares: one direction after the other, which is quicker."""
+    return max_pool2d(max_pool2d(image, (side, 1), 1, (side // 2, 0)), (1, side), 1, (0, side // 2))
+
+
 def _disagreement(blurred: Tensor, image: Tensor, others: Sequence[Tensor], noise: float) -> float:
-    """Root mean square difference of the pictures that other kernels lead to, each at its best shift."""
+    """Root mean square difference of the pictures that other kernels lead to, each at its best shift, in a part."""
+    place = busiest_place(blurred, max(RIVALS_PART, ROOM * max(side for k in others for side in k.shape[-2:])))
+    blurred, image = blurred[(..., *place)], image[(..., *place)]
     grey, result = blurred.mean(1, keepdim=True), image.mean(1)[0].cpu().numpy()
     crop = min(CROP, min(result.shape) // 4)
     differences = []
@@ -160,40 +174,3 @@ def _disagreement(blurred: Tensor, image: Tensor, others: Sequence[Tensor], nois
         inside = (slice(crop, -crop),) * 2
         differences.append(float(np.sqrt(np.mean((aligned - result)[inside] ** 2))))
     return float(np.mean(differences))
-
-
-def _likelihood(blurred: Tensor, kernel: Tensor, noise: float, circular: bool) -> float:
-    """Log likelihood of the power spectrum, nats for each thousand pixels (Whittle's approximation).
-
-    A sharp picture is taken for a stationary Gaussian field whose power falls as ``|f|^-slope``; slope and height are
-    those that serve this kernel best.
-
-    References
-    ----------
-    P. Whittle, Estimation and information in stationary time series, Arkiv foer Matematik 2, 1953.
-    """
-    grey = blurred.mean(1)[0].double()
-    shape = (grey.shape[-2], grey.shape[-1])
-    window = torch.ones_like(grey)
-    if not circular:
-        hann = (torch.hann_window(n, periodic=False, device=grey.device, dtype=grey.dtype) for n in shape)
-        window = torch.outer(*hann)
-    window = window / window.square().mean().sqrt()
-    power = torch.fft.rfft2((grey - (grey * window.square()).mean()) * window, norm="ortho").abs().square()
-    fy = torch.fft.fftfreq(shape[0], device=grey.device)[:, None]
-    fx = torch.fft.rfftfreq(shape[1], device=grey.device)
-    frequency = (torch.sin(torch.pi * fy).square() + torch.sin(torch.pi * fx).square()).double() * 4
-    counted = half_spectrum_weights(shape[1], grey.device).double().expand(power.shape).clone()
-    smeared = 0.5 if circular else 2.0  # periods over the picture; without a window only the mean is left out
-    counted[frequency < (2 * math.pi * smeared / min(shape)) ** 2] = 0
-    transfer = transfer_function(kernel.to(blurred), shape)[0, 0].abs().square().double()
-    floor = max(noise, LEAST_NOISE) ** 2
-    total = counted.sum()
-    best = -math.inf
-    for slope in SLOPES:
-        sharp = frequency.clamp(min=SMALLEST) ** (-slope / 2) * transfer
-        height = float((counted * power).sum() / (counted * sharp).sum())
-        for step in STEPS:
-            spectrum = sharp * (height * math.exp(step)) + floor
-            best = max(best, -float((counted * (spectrum.log() + power / spectrum)).sum() / total))
-    return 1000 * best / 2

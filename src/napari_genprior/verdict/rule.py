@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from ..result import Word
 
-TRUSTED = 0.7  # chance from which a result is called improved ...
-REFUSED = 0.2  # ... and below which the input is kept
+TRUSTED = 0.8  # chance from which a result is called improved, ...
+TRUSTED_GIVEN = 0.65  # ... where the user vouches for the kernel, ...
+REFUSED = 0.25  # ... and below which the input is kept
 POINT_PEAK = 0.9  # a kernel with this share of its mass in one pixel undoes next to nothing
 BORDER_MASS = 0.05  # more than this in the outermost ring: the support was too small
 UNEXPLAINED = 3.0  # residual over noise; a fair fit stays near 1, whitened borders and textures near 2
@@ -27,10 +28,11 @@ FLOORS = {
     "disagreement": 0.003,
     "unexplained": 0.001,
     "overshoot": 0.01,
-    "generator_residual": 0.01,
+    "ghosts": 0.005,
 }
+BENT = ("likelihood_gain", "shape_gain")
 BEND = 5.0  # ... from about here on
-ABSENT = {"disagreement": 0.15, "generator_residual": 1.0}  # where there are no rivals, or no generator
+ABSENT = {"disagreement": 0.15}  # where there are no rivals
 
 
 @dataclass(frozen=True)
@@ -58,22 +60,23 @@ class Clue:
         value = figures.get(self.figure, ABSENT.get(self.figure, 0.0))
         if self.figure in FLOORS:
             value = math.log(max(value, 0.0) + FLOORS[self.figure])
-        elif self.figure == "likelihood_gain":
+        elif self.figure in BENT:
             value = math.asinh(value / BEND)
         return min(max(value, self.least), self.most)
 
 
 CLUES = (
-    Clue("likelihood_gain", 0.792, 3.498, -4.345, 5.491),
-    Clue("noise_gain", -0.928, -1.680, -2.891, 1.338),
-    Clue("disagreement", -0.467, -1.877, -3.578, 1.840),
-    Clue("unexplained", -1.072, -0.045, -0.654, 2.281),
-    Clue("residual_correlation", -2.636, 0.068, 0.014, 0.821),
-    Clue("overshoot", -0.595, -2.473, -4.605, 1.678),
-    Clue("kernel_scattered_mass", -1.960, 0.014, 0.000, 0.702),
-    Clue("generator_residual", -0.788, 0.010, -0.629, 0.892),
+    Clue("likelihood_gain", 0.608, 3.439, -5.125, 5.446),
+    Clue("shape_gain", 0.233, 2.246, -5.271, 4.996),
+    Clue("ghosts", -0.975, -4.525, -4.872, -3.185),
+    Clue("noise_gain", -0.701, -1.680, -2.896, 1.411),
+    Clue("disagreement", -0.532, -1.877, -3.282, 2.060),
+    Clue("unexplained", -0.730, -0.036, -1.372, 2.044),
+    Clue("residual_correlation", -2.398, 0.062, 0.013, 0.780),
+    Clue("overshoot", -0.500, -2.535, -4.605, 1.721),
+    Clue("kernel_scattered_mass", -1.850, 0.010, 0.000, 0.759),
 )
-INTERCEPT = 2.044  # of a result all of whose figures are usual
+INTERCEPT = 2.577  # of a result all of whose figures are usual
 
 PRAISE = (
     "The kernel ({kernel_width_px:.1f} px wide) explains the picture to {residual:.4f} of the range (noise "
@@ -82,6 +85,9 @@ PRAISE = (
 REASONS = {
     "likelihood_gain": "The picture's spectrum hardly speaks for this blur against none ({likelihood_gain:.1f} nats "
     "for a thousand pixels): it may be sharp already, or blurred otherwise.",
+    "shape_gain": "A plain round blur explains the picture's spectrum about as well as this kernel, or better "
+    "({shape_gain:.1f} nats for a thousand pixels).",
+    "ghosts": "What the kernel leaves unexplained holds ghosts of the result's edges (correlated by {ghosts:.3f}).",
     "noise_gain": "The result holds {noise_gain:.1f} times as much fine grain as the input: sharpened noise.",
     "disagreement": "The rival kernels lead to other pictures, {disagreement:.0%} of the contrast apart.",
     "unexplained": "The kernel does not explain the picture: residual {residual:.4f} of the range, noise {noise:.4f}.",
@@ -96,6 +102,11 @@ REASONS = {
 }
 
 
+def counted(figures: Mapping[str, float], kernel_given: bool) -> dict[str, float]:
+    """The figures that count: the shape of a kernel that the user vouches for is not questioned."""
+    return {name: value for name, value in figures.items() if not (kernel_given and name.startswith("kernel_"))}
+
+
 def weigh(figures: Mapping[str, float], kernel_given: bool) -> tuple[Word, str, float]:
     """Word, reason, and the chance that the result is nearer to the truth than the input.
 
@@ -108,12 +119,13 @@ def weigh(figures: Mapping[str, float], kernel_given: bool) -> tuple[Word, str, 
     """
     if not kernel_given and figures["kernel_peak"] > POINT_PEAK:
         return Word.KEPT, "The kernel found is nearly a single point: the picture is sharp or its blur not found.", 0.0
-    says = {clue.figure: clue.weight * (clue.seen(figures) - clue.usual) for clue in CLUES}
+    asked = counted(figures, kernel_given)
+    says = {clue.figure: clue.weight * (clue.seen(asked) - clue.usual) for clue in CLUES}
     chance = 1 / (1 + math.exp(-INTERCEPT - sum(says.values())))
     broken = _broken_limit(figures, kernel_given)
-    if chance >= TRUSTED and not broken:
+    if chance >= (TRUSTED_GIVEN if kernel_given else TRUSTED) and not broken:
         return Word.IMPROVED, PRAISE.format(**figures), chance
-    against = broken or min((name for name in says if name in figures), key=lambda name: says[name])
+    against = broken or min((name for name in says if name in asked), key=lambda name: says[name])
     reason = f"{REASONS[against].format(**figures)} Chance of an improvement: {chance:.0%}."
     return (Word.KEPT if chance < REFUSED else Word.DOUBTFUL), reason, chance
 
