@@ -10,7 +10,7 @@ from napari_genprior.algorithms import Problem
 from napari_genprior.algorithms.classical import classical
 from napari_genprior.classical import kernel_l0, kernel_shape
 from napari_genprior.classical.borders import fast_side, smooth_wrap
-from napari_genprior.classical.kernel_shape import windowed
+from napari_genprior.classical.kernel_shape import trimmed, windowed
 from napari_genprior.classical.known_kernel import (
     _add_differences,
     _adjoint,
@@ -281,6 +281,16 @@ def test_kernels_that_pictures_share_are_judged_by_the_first(blurred):
     image = deconvolve(blurred, kernel, strength_for(KERNEL_NOISE))
     torch.testing.assert_close(found[0].image, image)
     assert found[0].against == pytest.approx(implausibility(blurred, image, kernel), abs=1e-4)
+
+
+def test_a_kernel_that_was_trimmed_shows_whether_it_ran_into_the_border():
+    kernel = torch.zeros(1, 1, 11, 11)
+    kernel[..., 4:7, 3:8] = 1
+    inside = trimmed(kernel)
+    assert inside.shape == (1, 1, 5, 7)
+    assert inside[..., 1:-1, 1:-1].sum() == pytest.approx(1)
+    kernel[..., 5, :] = 1
+    assert trimmed(kernel).shape == (1, 1, 5, 11)
 
 
 def test_a_kernel_of_uneven_mass_is_not_cut_off_by_a_support_as_large_as_itself():

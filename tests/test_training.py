@@ -166,7 +166,7 @@ def test_data_that_do_not_fit_the_architecture_are_refused(settings, make, words
 def test_a_killed_command_goes_on(tmp_path):
     command = [
         *(sys.executable, "-m", "napari_genprior", "train", "--simulate", "blur-b", "--kernels", "40", "--quiet"),
-        *("--arch", "blur-vae", "--steps", "400", "--batch", "8", "--checkpoint-seconds", "0"),
+        *("--arch", "blur-vae", "--steps", "100", "--batch", "8", "--checkpoint-seconds", "0"),
         *("-o", "m", "--out-folder", str(tmp_path)),
     ]
     process = subprocess.Popen(command)

@@ -88,8 +88,11 @@ def windowed(kernel: Tensor, support: tuple[int, int]) -> Tensor:
 
 
 def trimmed(kernel: Tensor) -> Tensor:
-    """Cut off empty rows and columns, equally on both sides of the centre pixel."""
+    """Cut off empty rows and columns, equally on both sides of the centre pixel, all but a rim of one pixel.
+
+    So a kernel that has something in its outermost ring ran into the border of the support it was sought on.
+    """
     kh, kw = kernel.shape[-2:]
     rows, cols = kernel[0, 0].sum(1).nonzero().flatten() - kh // 2, kernel[0, 0].sum(0).nonzero().flatten() - kw // 2
-    hy, hx = int(rows.abs().max()), int(cols.abs().max())
+    hy, hx = min(int(rows.abs().max()) + 1, kh // 2), min(int(cols.abs().max()) + 1, kw // 2)
     return fitted(kernel, (2 * hy + 1, 2 * hx + 1))
