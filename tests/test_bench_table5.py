@@ -24,12 +24,25 @@ def test_gains_and_losses_are_counted_against_the_blurry_input(folder):
     assert lines[-1].split()[-2] == "0"  # the sharp one is left as it is
 
 
+def test_an_input_that_is_handed_out_instead_loses_nothing(folder, monkeypatch):
+    def deblur(picture, method, **arguments):
+        verdict = type("Verdict", (), {"word": "no improvement"})
+        return type("Result", (), {"found": picture.astype(np.float32) // 2, "image": picture, "verdict": verdict})
+
+    monkeypatch.setattr(table5, "deblur", deblur)
+    *_, each, row = table5.lines(folder, ("house-numbers",), "evidence", each=True)
+    assert each.endswith("(no improvement)")
+    blurry, *_, found_lost, given, given_lost, _seconds = row.split()[2:]
+    assert (found_lost, given_lost) == ("2", "0")
+    assert given == blurry
+
+
 def test_methods_with_priors_get_that_of_the_set(folder, monkeypatch):
     asked = []
 
     def deblur(picture, method, **arguments):
         asked.append((method, arguments))
-        return type("Result", (), {"found": picture})
+        return type("Result", (), {"found": picture, "image": picture})
 
     monkeypatch.setattr(table5, "deblur", deblur)
     for method in ("evidence", "generator", "classical"):

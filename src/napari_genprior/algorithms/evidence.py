@@ -30,6 +30,7 @@ from .starts import PICTURE_SPREAD
 LEAST_NOISE = 0.005  # of a blurred picture: rounding to 8 bits, and pixels at the end of the range that show none
 INSIDE = (0.02, 0.98)  # beyond, noise is cut off
 EQUAL = 5.0  # candidates whose log posteriors differ by less are told apart by their pictures
+RIVAL = 0.02  # nats a value: what is further behind is no rival to the kernel taken
 ROUNDS = 100  # of the progress shown
 SHARE = 0.8  # of the search by evidence in it; the rest is the rival's
 STARTS = 20  # at random, where the generator is not linear
@@ -85,7 +86,8 @@ def evidence(problem: Problem) -> Recipe:
         if not tried.fits[best]:
             plain = KnownKernelSettings.checked({"smoothing": s.smoothing})
             image = final_picture(blurred, kernel, noise, plain, circular=True)
-        kernels, against = tried.kernels, tried.against
+        near = tried.against <= tried.against[best] + RIVAL * blurred.numel()
+        kernels, against, best = tried.kernels[near], tried.against[near], int(near[:best].sum())
     else:
         images, guides = restore(gaussian, blurred, found.kernels, noise, s.smoothing)
         equal = found.values >= found.values[0] - EQUAL
