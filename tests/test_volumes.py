@@ -163,7 +163,7 @@ def test_closing_the_generator_stops_and_the_result_can_be_saved(tmp_path):
     search = iter_deblur_volume(blurred, KERNEL, device="cpu", settings={"steps": 50})
     first = next(search)
     assert (first.image.shape, first.kernel.shape) == (blurred.shape, KERNEL.shape)
-    assert 0 < first.fraction < 1
+    assert 0 <= first.fraction < 1
     search.close()
     with pytest.raises(StopIteration):
         next(search)

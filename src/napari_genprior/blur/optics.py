@@ -29,6 +29,7 @@ FOCUS_STEPS = 201  # planes among which the best focus is looked for
 EXCITATION = 0.92  # wavelength of the exciting light over that of the emitted (a usual Stokes shift)
 LARGEST_SIDE = 257  # px
 OBJECTIVES = ((1.0, 0.3, 0.95), (1.333, 0.8, 1.2), (1.515, 1.0, 1.45))  # index, least and largest aperture
+STEPS = (0.5, 1.5)  # distances of planes, in axial Nyquist steps
 DRAWS, TRIES = 60, 5  # microscopes among which the nearest to a known one is taken; how often, until its blur fits
 
 
@@ -149,7 +150,12 @@ def microscope_psf_3d(
 
 
 def random_microscope(
-    rng: np.random.Generator, size: int = 33, *, inside: float = 0.8, known: Mapping[str, Any] | None = None
+    rng: np.random.Generator,
+    size: int = 33,
+    *,
+    inside: float = 0.8,
+    known: Mapping[str, Any] | None = None,
+    ratio: float | None = None,
 ) -> Microscope:
     """Draw a plausible microscope whose blur fits into ``size`` pixels.
 
@@ -165,6 +171,8 @@ def random_microscope(
         Drawn again until this part of the light (of that within three times the size) falls inside.
     known : mapping, optional
         Fields of :class:`Microscope` that are given; the rest is drawn as goes with them.
+    ratio : float, optional
+        Distance of planes over pixel size, where it is known: then it is about that of :func:`random_step_nm`.
 
     Returns
     -------
@@ -173,23 +181,29 @@ def random_microscope(
     """
     if size < 5:
         raise InputError(f"A microscope's blur needs a kernel of 5 px or more; got {size}.")
-    while not known:
+    while not known and ratio is None:
         drawn = _draw(rng)
         if _inside(drawn, size) >= inside:
             return drawn
     # what is known may leave no microscope whose blur fits: then the best of a few
-    drawn_ones = [_draw_near(rng, known) for _ in range(TRIES)]
-    for drawn in drawn_ones:
-        if _inside(drawn, size) >= inside:
-            return drawn
-    return max(drawn_ones, key=lambda each: _inside(each, size))
+    tried = []
+    for _ in range(TRIES):
+        drawn = _draw_near(rng, known or {}, ratio)
+        tried.append((_inside(drawn, size), drawn))
+        if tried[-1][0] >= inside:
+            break
+    return max(tried, key=lambda each: each[0])[1]
 
 
 def random_step_nm(rng: np.random.Generator, microscope: Microscope) -> float:
-    """A plausible distance of planes: 0.5 to 1.5 times the axial Nyquist step ``lambda / (2 n (1 - cos alpha))``."""
+    """A plausible distance of planes: 0.5 to 1.5 times the axial Nyquist step."""
+    return float(np.clip(nyquist_step_nm(microscope) * rng.uniform(*STEPS), 50, 5000))
+
+
+def nyquist_step_nm(microscope: Microscope) -> float:
+    """The axial Nyquist step of a widefield microscope, ``lambda / (2 n (1 - cos alpha))``."""
     cosine = np.sqrt(1 - (microscope.na / microscope.immersion_index) ** 2)
-    nyquist = microscope.wavelength_nm / (2 * microscope.immersion_index * (1 - cosine))
-    return float(np.clip(nyquist * rng.uniform(0.5, 1.5), 50, 5000))
+    return float(microscope.wavelength_nm / (2 * microscope.immersion_index * (1 - cosine)))
 
 
 def _draw(rng: np.random.Generator) -> Microscope:
@@ -210,8 +224,9 @@ def _draw(rng: np.random.Generator) -> Microscope:
     return replace(microscope, defocus_um=reach * microscope.depth_of_field_um)
 
 
-def _draw_near(rng: np.random.Generator, known: Mapping[str, Any]) -> Microscope:
+def _draw_near(rng: np.random.Generator, known: Mapping[str, Any], ratio: float | None) -> Microscope:
     """The one of :data:`DRAWS` that is nearest to what is known, then with just that."""
+    step = rng.uniform(*STEPS)
     drawn = []
     for _ in range(DRAWS):
         one = _draw(rng)
@@ -219,8 +234,11 @@ def _draw_near(rng: np.random.Generator, known: Mapping[str, Any]) -> Microscope
             float(getattr(one, name) != value) if isinstance(value, str) else abs(np.log(getattr(one, name) / value))
             for name, value in known.items()
         )
+        one = with_known(one, known)
+        if ratio is not None:
+            away += abs(np.log(ratio * one.pixel_size_nm / (step * nyquist_step_nm(one))))
         drawn.append((away, one))
-    return with_known(min(drawn, key=lambda each: each[0])[1], known)
+    return min(drawn, key=lambda each: each[0])[1]
 
 
 def with_known(microscope: Microscope, known: Mapping[str, Any]) -> Microscope:
@@ -228,7 +246,7 @@ def with_known(microscope: Microscope, known: Mapping[str, Any]) -> Microscope:
     values = {**vars(microscope), **known}
     if values["na"] >= values["immersion_index"]:
         if "na" in known and "immersion_index" not in known:
-            values["immersion_index"] = next((i for i, _, _ in OBJECTIVES if i > 1.02 * values["na"]), 2.0)
+            values["immersion_index"] = next((i for i, _, _ in OBJECTIVES if i > values["na"]), 2.0)
         elif "na" not in known:
             values["na"] = 0.95 * values["immersion_index"]
     return Microscope(**values)

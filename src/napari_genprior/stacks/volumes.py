@@ -16,22 +16,20 @@ import torch
 from .._generators import drain
 from .._tensors import Intensity, resolve_device
 from ..algorithms import Problem, Snapshot, Solution
+from ..algorithms.microscopes import Known, known_of
 from ..algorithms.volumes import blind, known_kernel
-from ..classical.volumes import volume_noise
 from ..deblurring import array_hash, versions
 from ..errors import InputError
-from ..forward.volumes import differences
 from ..nets.linear import LinearGenerator
-from ..result import DeblurResult, History, Progress, Provenance, Status, StatusCode, Verdict
+from ..result import SET_ASIDE, DeblurResult, History, Progress, Provenance, Status, StatusCode, Word
 from ..settings import VolumeSettings
+from ..verdict.volumes import judge_volume, likelihood_gain
 from ..zoo.store import Generator, load_prior
 
 logger = logging.getLogger(__name__)
 
 METHODS = ("auto", "known-kernel", "blind")
 LEAST_PLANES, LEAST_SIDE = 3, 8
-UNEXPLAINED, INVISIBLE = 3.0, 0.01  # residual over noise, and part of the range below which none is seen
-POINT_PEAK = 0.9  # a kernel with this share of its light in one voxel undoes next to nothing
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,7 @@ class VolumePlan:
     intensity: Intensity
     kernel: np.ndarray | None
     weights: tuple[float, float, float]
+    known: Known
     settings: VolumeSettings
     prior: Generator | None
     seed: int
@@ -120,6 +119,7 @@ def iter_deblur_volume(
         intensity=Intensity.of(array),
         kernel=None if kernel is None else check_volume_kernel(kernel),
         weights=_weights(voxel_um),
+        known=known_of(checked, voxel_um) if kernel is None else Known({}),
         settings=checked,
         prior=None if kernel is not None else _prior(checked.kernel_prior),
         seed=int(seed),
@@ -183,7 +183,7 @@ def run_volume(plan: VolumePlan) -> Yields[Progress, None, DeblurResult]:
     kernel = None if plan.kernel is None else _tensor(plan.kernel, plan.device)
     prior = None if plan.prior is None else Generator(plan.prior.card, plan.prior.net.to(plan.device))
     problem = Problem(blurred, plan.settings, kernel, seed=plan.seed, kernel_prior=prior)
-    recipe = known_kernel(problem, plan.weights) if kernel is not None else blind(problem, plan.weights)
+    recipe = known_kernel(problem, plan.weights) if kernel is not None else blind(problem, plan.weights, plan.known)
     snapshots: list[Progress] = []
     try:
         while True:
@@ -197,57 +197,24 @@ def run_volume(plan: VolumePlan) -> Yields[Progress, None, DeblurResult]:
     finally:
         recipe.close()
     status = Status(StatusCode.DONE, "The run went through to its end.")
-    verdict = judge_volume(
-        blurred, solution.image, solution.kernel, float(snapshots[-1].losses["misfit"][0]), given=kernel is not None
-    )
+    misfit = float(snapshots[-1].losses["misfit"][0])
+    verdict = judge_volume(blurred, solution.image, solution.kernel, misfit, likelihood_gain(solution.rivals))
+    found, layers = plan.intensity.to_own(solution.image[0, 0].cpu().numpy()), {}
+    if verdict.word is Word.KEPT:
+        found, layers = plan.volume.astype(np.float32), {SET_ASIDE: found}
     seconds = time.perf_counter() - clock
     logger.info("volume %s: %s (%.1f s)", plan.volume.shape, verdict.reason, seconds)
     return DeblurResult(
-        image=plan.intensity.to_own(solution.image[0, 0].cpu().numpy()),
+        image=found,
         kernel=_numpy(solution.kernel),
         verdict=verdict,
         history=History.of(snapshots),
         status=status,
         provenance=_provenance(plan, started, seconds),
         chosen=solution.chosen,
+        layers=layers,
         rivals=tuple((_numpy(rival), figure) for rival, figure in solution.rivals),
     )
-
-
-def judge_volume(
-    blurred: torch.Tensor, volume: torch.Tensor, kernel: torch.Tensor, misfit: float, *, given: bool
-) -> Verdict:
-    """Judge a restored volume ``[1, 1, Z, Y, X]`` (working units) as :func:`.verdict.judge` does a picture.
-
-    ``misfit`` is the mean squared residual over the noise's variance. A kernel that is cut off is no fault here:
-    widefield blur goes on for ever up and down.
-    """
-    noise = volume_noise(blurred)
-    typical = noise.typical(blurred)
-    residual = (misfit * typical) ** 0.5
-    before, after = (float(differences(x, (1.0, 1.0, 1.0)).square().sum(0).mean()) for x in (blurred, volume))
-    gain = (after / max(before - 6 * typical, 1e-12)) ** 0.5  # white noise adds 2 v to each of three
-    figures = {
-        "residual": residual, "noise": typical**0.5, "gain": noise.gain, "kernel_peak": float(kernel.max()),
-        "sharpness_gain": gain,
-    }  # fmt: skip
-    improved, reason = (
-        True,
-        (
-            f"The kernel explains the volume to {residual:.4f} of the range (noise {typical**0.5:.4f}); "
-            f"gradients are {gain:.2f} times as strong."
-        ),
-    )
-    if residual > max(UNEXPLAINED * typical**0.5, INVISIBLE):
-        improved = False
-        reason = (
-            f"The kernel does not explain the volume: residual {residual:.4f} of the range, noise {typical**0.5:.4f}."
-        )
-    elif not given and figures["kernel_peak"] > POINT_PEAK:
-        improved, reason = False, "The kernel found is nearly a point: the volume is sharp or its blur not found."
-    elif gain <= 1:
-        improved, reason = False, "The result is no sharper than the input."
-    return Verdict(improved, reason, {name: round(value, 5) for name, value in figures.items()})
 
 
 def _tensor(array: np.ndarray, device: torch.device) -> torch.Tensor:
