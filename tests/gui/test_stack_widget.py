@@ -71,6 +71,25 @@ def test_a_stack_becomes_one_layer_and_its_kernels_another(widget, viewer, slow,
     assert widget.run_button.text() == "Run"
 
 
+def test_a_volume_has_settings_of_its_own_and_sides_in_um(widget, viewer, wait_until):
+    volume = np.random.default_rng(0).random((5, 24, 20)).astype(np.float32)
+    layer = viewer.add_image(volume, scale=(300, 100, 100), units=("nm", "nm", "nm"), axis_labels=("z", "y", "x"))
+    widget.picture.choose(layer)
+    widget.scope.setCurrentText("volume")
+    wait_until(lambda: not widget.axes.isHidden())
+    _, forms = widget._shown_forms()
+    forms.set_values({"microscope": "confocal", "na": 1.3})
+    assert not forms.isHidden()
+    _, arguments = widget.stack_wish()
+    assert arguments["settings"]["microscope"] == "confocal"
+    assert arguments["settings"]["na"] == 1.3
+    assert arguments["settings"]["wavelength_nm"] is None
+    assert arguments["voxel_um"] == pytest.approx((0.3, 0.1, 0.1))
+    widget.scope.setCurrentText("all planes, one kernel")
+    assert forms.isHidden()
+    assert "microscope" not in widget.stack_wish()[1]["settings"]
+
+
 def test_a_volume_takes_a_kernel_in_three_dimensions(widget, viewer, finish, wait_until):
     rng = np.random.default_rng(0)
     labels = ("z", "y", "x")

@@ -53,7 +53,7 @@ class DeblurFrame(WishFrame):
         self.build_wish()
         self._build()
         self.picture.changed.connect(self.soon)
-        self.scope.currentIndexChanged.connect(self.soon)
+        self.scope.currentIndexChanged.connect(self._method_changed)
         self.axes.currentIndexChanged.connect(self.soon)
         self.tiles.valueChanged.connect(self.soon)
         self.device.currentIndexChanged.connect(self.soon)

@@ -19,6 +19,7 @@ from ..stacks.plan import StackPlan, plan_stack
 from ..stacks.result import StackProgress, StackResult
 from ..stacks.shared import within
 from ..stacks.stack import run_stack
+from ..stacks.volumes import sides_um
 from . import _layers
 from ._layers import Picked
 from ._output import Outcome, Output
@@ -52,14 +53,15 @@ def told_of(axes: str, layer: Image | None) -> str:
 
 
 def arguments_for(scope: str, layer: Image, axes: str | None, wish: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of ``plan_stack`` but the data, from those for a single picture."""
+    """Arguments of ``plan_stack`` but the data, from those for a single picture; of volumes with their own settings."""
     given = dict(WISHES[scope], axes=axes)
     if given.get("depth") != "volume":
         return {**wish, **given}
-    # the settings in the form are those of methods for planes
-    scale = dict(zip((axes or "").replace("S", ""), layer.scale, strict=False))
-    voxel = {"voxel_um": tuple(float(scale[axis]) for axis in "ZYX")} if set("ZYX") <= set(scale) else {}
-    return {name: wish[name] for name in ("seed", "device", "kernel") if name in wish} | given | voxel
+    names = (axes or "").replace("S", "")
+    units = {axis: str(unit) for axis, unit in zip(names, layer.units, strict=False)}
+    sides = sides_um(dict(zip(names, layer.scale, strict=False)), units)
+    voxel = {} if sides is None else {"voxel_um": sides}
+    return {name: wish[name] for name in ("seed", "device", "kernel", "settings") if name in wish} | given | voxel
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QComboBox, QSpinBox, QVBoxLayout, QWidget
 from .._tensors import available_devices
 from ..errors import InputError
 from ..methods import METHODS, Method
+from ..settings import VolumeSettings
 from ..stacks.varying import MOST_TILES
 from ..wishes import DEFAULTS
 from . import _layers
@@ -138,6 +139,10 @@ class WishFrame(Running):
     def _method_forms(self, name: str) -> tuple[SettingsForm, SettingsForm]:
         return self._forms.pair(name, self._methods[name].settings)
 
+    def _shown_forms(self) -> tuple[SettingsForm, SettingsForm]:
+        """The settings that matter to what is wished."""
+        return self._forms.pair("volumes", VolumeSettings) if self.volumes else self._method_forms(self.chosen.name)
+
     def jobs(self) -> list[Job]:
         """The runs that the wish asks for; none where there is no layer."""
         layer, selected = self.picture.layer, self._viewer.layers.selection
@@ -155,10 +160,14 @@ class WishFrame(Running):
         return self.scope.currentText() == CHANGING
 
     @property
+    def volumes(self) -> bool:
+        """Whether depth is space; volumes have settings of their own, whatever the method."""
+        return WISHES.get(self.scope.currentText(), {}).get("depth") == "volume"
+
+    @property
     def kernel_axes(self) -> int:
         """How many axes a kernel layer has: a plane, a volume, or planes for rows and columns of tiles."""
-        volume = WISHES.get(self.scope.currentText(), {}).get("depth") == "volume"
-        return 4 if self.changing else 3 if volume else 2
+        return 4 if self.changing else 3 if self.volumes else 2
 
     def varying_wish(self) -> dict[str, Any]:
         """Arguments of ``plan_varying`` but the picture."""
@@ -168,7 +177,11 @@ class WishFrame(Running):
         """Data and other arguments of ``plan_stack`` for the chosen layer; axes that are not told are None."""
         layer = self.picture.layer
         assert layer is not None
-        return data_of(layer), arguments_for(self.scope.currentText(), layer, self.axes.currentData(), self.arguments())
+        wish = self.arguments()
+        if self.volumes:
+            in_sight, advanced = self._shown_forms()
+            wish["settings"] = advanced.values() | in_sight.values()
+        return data_of(layer), arguments_for(self.scope.currentText(), layer, self.axes.currentData(), wish)
 
     def show_axes(self) -> None:
         """Offer what the chosen layer's axes may mean; more than one reading, and none is chosen."""
@@ -220,7 +233,7 @@ class WishFrame(Running):
         self.show_own(wish)
 
     def _method_changed(self, *_: Any) -> None:
-        self._forms.show_only(self._method_forms(self.chosen.name))
+        self._forms.show_only(self._shown_forms())
         self.show_choices(self.chosen)
         self.method.setToolTip(rich(self.chosen.summary))
         self.soon()

@@ -74,6 +74,7 @@ def deblur_stack(
     from ..stacks.lazy import Lazy, opened
     from ..stacks.plan import plan_stack
     from ..stacks.stack import run_stack
+    from ..stacks.volumes import sides_um
     from ..stacks.writing import check_destination, written
 
     arguments = {name: value for name, value in arguments.items() if value is not None}
@@ -87,8 +88,8 @@ def deblur_stack(
             kernel = np.asarray(file.data[...])
     with opened(source) as file:
         axes = arguments.pop("axes", None) or file.axes
-        if arguments.get("depth") == "volume" and not earlier and all(axis in file.pixel_size for axis in "ZYX"):
-            arguments["voxel_um"] = tuple(file.pixel_size[axis] for axis in "ZYX")
+        if arguments.get("depth") == "volume" and not earlier and (sides := sides_um(file.pixel_size, file.units)):
+            arguments["voxel_um"] = sides
         plan = plan_stack(file.data, axes, kernel=kernel, **arguments)
         if earlier:
             torch.set_num_threads(earlier["threads"])

@@ -16,7 +16,7 @@ import torch
 
 from .._generators import drain, relay
 from ..deblurring import array_hash, versions
-from ..result import DeblurResult, Provenance, Status, StatusCode, Verdict
+from ..result import DeblurResult, Provenance, Status, StatusCode, Verdict, Word
 from ..settings import KnownKernelSettings, Settings
 from .axes import Layout
 from .plan import StackPlan, plan_stack
@@ -128,6 +128,8 @@ def run_stack(plan: StackPlan, out: Any = None) -> Yields[StackProgress, None, S
                 if detail(piece) < 0:
                     blank.append(index)
                     result = piece.astype(np.float32)
+                elif layout.depth == "volume" and group in found and _kept(found[group]):
+                    result, explained[index] = piece.astype(np.float32), False
                 else:
                     if group not in found and not explained:  # of a given kernel, the first piece is judged
                         result, verdict = _first(plan, piece, kernels[group])
@@ -164,6 +166,10 @@ def _volume(plan: StackPlan, piece: np.ndarray, kernel: np.ndarray) -> DeblurRes
     from .volumes import iter_deblur_volume
 
     return drain(iter_deblur_volume(piece, kernel, **{**plan.arguments, "method": "known-kernel"}))
+
+
+def _kept(verdict: Verdict | None) -> bool:
+    return verdict is not None and verdict.word is Word.KEPT
 
 
 def _settings(plan: StackPlan) -> KnownKernelSettings:

@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 METHODS = ("auto", "known-kernel", "blind")
 LEAST_PLANES, LEAST_SIDE = 3, 8
+UM = {"nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3, "centimeter": 1e4, "meter": 1e6, "angstrom": 1e-4}
 
 
 @dataclass(frozen=True)
@@ -60,18 +61,20 @@ def deblur_volume(volume: Any, kernel: Any = None, **arguments: Any) -> DeblurRe
     method : {"auto", "known-kernel", "blind"}
         "auto": by whether there is a kernel.
     voxel_um : (float, float, float), optional
-        Sides of a voxel along z, y and x in um, or any common unit: total variation is per length, not per voxel.
-        By default voxels are cubes.
+        Sides of a voxel along z, y and x in um: total variation is per length, not per voxel, and what is known of
+        the microscope is put into voxels. Without such knowledge only their ratios count. By default voxels are cubes.
     device : str
         "auto", "cpu", "cuda", "cuda:1", "mps".
     seed : int
         Of the simulated microscopes that a blind search begins at.
     settings : VolumeSettings or mapping, optional
+        ``microscope``, ``na``, ``wavelength_nm`` and ``immersion_index`` tell a blind search what is known.
 
     Returns
     -------
     DeblurResult
-        ``image`` float32 [Z, Y, X] in the input's intensity scale, ``kernel`` [kz, kh, kw].
+        ``image`` float32 [Z, Y, X] in the input's intensity scale, ``kernel`` [kz, kh, kw]. Where a blind search ends
+        with the verdict "no improvement", ``image`` is the input, and ``found`` what was found.
 
     Raises
     ------
@@ -84,6 +87,8 @@ def deblur_volume(volume: Any, kernel: Any = None, **arguments: Any) -> DeblurRe
     --------
     >>> psf = blur.microscope_psf_3d(na=1.2, immersion_index=1.33, pixel_size_nm=100, step_z_nm=250)
     >>> result = deblur_volume(stack, psf, voxel_um=(0.25, 0.1, 0.1))
+    >>> known = {"microscope": "confocal", "na": 1.4, "wavelength_nm": 520, "immersion_index": 1.515}
+    >>> result = deblur_volume(stack, voxel_um=(0.25, 0.1, 0.1), settings=known)  # the rest is found
     """
     return drain(iter_deblur_volume(volume, kernel, **arguments))
 
@@ -156,6 +161,17 @@ def check_volume_kernel(kernel: Any) -> np.ndarray:
     if not np.isfinite(array).all() or array.min() < 0 or array.sum() <= 0:
         raise InputError("The kernel must be finite and >= 0 everywhere, and its sum positive. Clip it first.")
     return (array / array.sum()).astype(np.float32)
+
+
+def sides_um(sizes: Mapping[str, float], units: Mapping[str, str]) -> tuple[float, float, float] | None:
+    """Sides of a voxel along z, y and x from pixel sizes and their units by axis; None where one is not known.
+
+    A size without a unit of length counts as um.
+    """
+    if not set("ZYX") <= set(sizes):
+        return None
+    z, y, x = (float(sizes[axis]) * UM.get(units.get(axis, ""), 1.0) for axis in "ZYX")
+    return z, y, x
 
 
 def _weights(voxel_um: Sequence[float] | None) -> tuple[float, float, float]:
