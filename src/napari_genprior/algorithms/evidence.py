@@ -24,7 +24,7 @@ from ..zoo.proposals import LARGEST_NOISE, find_for, likely_kernels, propose
 from .base import Problem, Recipe, Snapshot, Solution
 from .final import final_picture
 from .latent import PREVIEW_STEPS
-from .rival import contest
+from .rival import UNUSUAL, Contest, contest, unusualness
 from .starts import PICTURE_SPREAD
 
 LEAST_NOISE = 0.005  # of a blurred picture: rounding to 8 bits, and pixels at the end of the range that show none
@@ -46,9 +46,10 @@ def evidence(problem: Problem) -> Recipe:
     approximation (:mod:`..evidence.laplace`).
 
     Against a linear generator's kernels those of a search without picture prior compete (:mod:`.rival`): the prior may
-    be of the wrong class. Otherwise among candidates of equal evidence the one whose picture has the least total
-    variation wins: ringing of a wrong kernel adds to it. The picture comes from a solve with the generator's posterior
-    mean as its guide, or without one where the picture is too unlike the generator's.
+    be of the wrong class; but not where a network knows its kernels and the picture is a usual one. Under another
+    generator, among candidates of equal evidence the one whose picture has the least total variation wins: ringing of
+    a wrong kernel adds to it. The picture comes from a solve with the generator's posterior mean as its guide, or
+    without one where it is too unlike the generator's.
     ``problem.settings`` is an :class:`EvidenceSettings`.
     """
     s, blurred = problem.settings, problem.blurred
@@ -75,11 +76,14 @@ def evidence(problem: Problem) -> Recipe:
         return replace(rival, step=round(ROUNDS * done), total=ROUNDS, stage="kernel, without the picture prior")
 
     found, gaussian = yield from relay(search(problem, noise), snapshot)
-    noise = max(noise, KERNEL_NOISE)
+    told, noise = _likely(problem, noise) is not None, max(noise, KERNEL_NOISE)
     if isinstance(net, LinearGenerator):
         # a network's word settles it among them: there other picks lose 0.9 dB on held-out house numbers
-        among = found.kernels if _likely(problem, noise) is None else found.kernels[:1]
-        tried = yield from relay(contest(problem, net, among, noise), later)
+        if told and float(unusualness(net, blurred, found.kernels[:1], noise)[1]) < UNUSUAL:
+            tried = Contest(found.kernels, -found.values, torch.ones_like(found.values, dtype=torch.bool))
+        else:
+            among = found.kernels[:1] if told else found.kernels
+            tried = yield from relay(contest(problem, net, among, noise), later)
         best = int(tried.against.argmin())
         kernel = tried.kernels[best, None]
         image, guide = restore(net, blurred, kernel, noise, s.smoothing)

@@ -41,10 +41,14 @@ def contest(
     order = rings.argsort()[:RIVALS]
     everyone = torch.cat([kernels, found[order]])
     rings = torch.cat([ringing(problem.blurred, kernels, circular=True), rings[order]])
-    with torch.no_grad():
-        evidence = LinearEvidence(net, problem.blurred, View(LATENT, grey=False))
-        values, latents = evidence.posterior(everyone, noise)
-    unusual = latents.square().mean(1)
+    values, unusual = unusualness(net, problem.blurred, everyone, noise)
     best = values.argmax()
     behind = (values[best] - values) / unusual[best].clamp(min=1)
     return Contest(everyone, behind + SPARSER * problem.blurred.numel() * rings.log(), unusual < UNUSUAL)
+
+
+@torch.no_grad()
+def unusualness(net: LinearGenerator, blurred: Tensor, kernels: Tensor, noise: float) -> tuple[Tensor, Tensor]:
+    """Log evidence of kernels ``[R, 1, kh, kw]`` and mean square of their pictures' latents, each ``[R]``."""
+    values, latents = LinearEvidence(net, blurred, View(LATENT, grey=False)).posterior(kernels, noise)
+    return values, latents.square().mean(1)

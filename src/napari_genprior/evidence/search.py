@@ -53,9 +53,9 @@ def levels_for(side: int) -> tuple[Level, ...]:
     """From coarse and noisy to fine, for a picture of ``side`` pixels."""
     plan = (
         Level(8, 0.017, 150, 1), Level(12, 0.017, 48, 1), Level(16, 0.017, 24, 2), Level(16, 0.006, 12, 2),
-        Level(24, 0.006, 5, 5),
+        Level(24, 0.006, 5, 3),
     )  # fmt: skip
-    last = (Level(side, 0.006, 2, 3),) if plan[-1].side < side <= FINE_ABOVE else ()
+    last = (Level(side, 0.006, 2, 2),) if plan[-1].side < side <= FINE_ABOVE else ()
     return tuple(level for level in plan if level.side <= side) + last
 
 
