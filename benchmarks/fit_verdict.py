@@ -29,7 +29,7 @@ RIDGE = 2.0  # against weights for standardised figures
 TAILS = (2, 98)  # percentiles beyond which a figure counts no more
 FOLDS = 10
 CAUGHT, REFUSED = 0.97, 0.05  # of worse results, of better ones: stricter than the targets, 95% and 10%
-TRIED = np.arange(0.05, 1, 0.05)
+TRIED = np.arange(0.01, 1, 0.01)
 
 
 def read(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -23,9 +23,7 @@ from .files import read_arrays
 
 SEED = 20_261_121
 NOISE = (0.002, 0.1)  # fraction of the range, drawn log-uniformly
-SIDE = 96  # px, of what is seen of photographs and nuclei ...
-SMALL = 64  # ... and where a network is trained for each, several times
-ENSEMBLE = 3
+SIDE = 96  # px, of what is seen of photographs and nuclei
 BLURS = ("motion", "shake", "defocus", "gaussian")
 GENERATORS = {"digits": "digits-28", "nuclei tile": "nuclei-64", "face": "faces-64"}
 
@@ -76,7 +74,6 @@ KINDS = (
     Kind(72, "other class", ("digits", "digits", "nuclei tile", "digits", "digits", "face"),
          ("relaxed", "generator", "evidence", "evidence")),
     Kind(16, "not blurred, generator", ("digits", "nuclei tile"), ("relaxed", "evidence", "generator", "relaxed")),
-    Kind(6, "ensemble", ("photograph", "nuclei", "face"), ("selfdeblur",)),
 )  # fmt: skip
 
 
@@ -153,9 +150,9 @@ def _make(sets: Sets, number: int, index: int) -> Case:
         blurred = simulate(sharp.astype(np.float32), kernel, noise, seed, boundary="circular").blurred
         truth = sharp
     else:
-        seen = SMALL if subject == "face" or kind.group == "ensemble" else SIDE
-        name, sharp = sets.draw(subject, seen + 64 if subject != "face" else seen, rng)
-        longest = 40 if kind.group == "larger than the size" else 25 if seen == SIDE else 15
+        wide = SIDE + 64 if subject != "face" else 64
+        name, sharp = sets.draw(subject, wide, rng)
+        longest = 40 if kind.group == "larger than the size" else 25 if subject != "face" else 15
         what, kernel = _kernel(str(rng.choice(BLURS)), longest, rng, least=0.6 if longest == 40 else 0.15)
         if kind.group == "not blurred":
             what, kernel = "none", np.ones((1, 1))
@@ -166,13 +163,11 @@ def _make(sets: Sets, number: int, index: int) -> Case:
             _, other = _kernel(str(rng.choice(BLURS)), longest, rng)
             side_by_side = np.linspace(0, 1, sharp.shape[1])
             blurred = (1 - side_by_side) * blurred + side_by_side * _blurred(sharp, other, noise, seed)
-        edge = (sharp.shape[0] - seen) // 2
+        edge = (sharp.shape[0] - SIDE) // 2 if subject != "face" else 0
         inside = slice(edge, sharp.shape[0] - edge)
         blurred, truth = (np.clip(picture, 0, 1)[inside, inside] for picture in (blurred, sharp))
         if kind.group == "larger than the size":
             arguments["kernel_size"] = int(max(5, max(kernel.shape) * rng.uniform(0.2, 0.6)))
-        if kind.group == "ensemble":
-            arguments["settings"] = {"ensemble": ENSEMBLE}
         if kind.group == "kernel known":
             arguments["kernel"] = kernel
         if kind.group == "wrong kernel":

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from ..result import Word
 
-TRUSTED = 0.8  # chance from which a result is called improved, ...
-TRUSTED_GIVEN = 0.65  # ... where the user vouches for the kernel, ...
-REFUSED = 0.25  # ... and below which the input is kept
+TRUSTED = 0.82  # chance from which a result is called improved, ...
+TRUSTED_GIVEN = 0.54  # ... where the user vouches for the kernel, ...
+REFUSED = 0.28  # ... and below which the input is kept
 POINT_PEAK = 0.9  # a kernel with this share of its mass in one pixel undoes next to nothing
 BORDER_MASS = 0.05  # more than this in the outermost ring: the support was too small
 UNEXPLAINED = 3.0  # residual over noise; a fair fit stays near 1, whitened borders and textures near 2
@@ -66,17 +66,17 @@ class Clue:
 
 
 CLUES = (
-    Clue("likelihood_gain", 0.608, 3.439, -5.125, 5.446),
-    Clue("shape_gain", 0.233, 2.246, -5.271, 4.996),
-    Clue("ghosts", -0.975, -4.525, -4.872, -3.185),
-    Clue("noise_gain", -0.701, -1.680, -2.896, 1.411),
-    Clue("disagreement", -0.532, -1.877, -3.282, 2.060),
-    Clue("unexplained", -0.730, -0.036, -1.372, 2.044),
-    Clue("residual_correlation", -2.398, 0.062, 0.013, 0.780),
-    Clue("overshoot", -0.500, -2.535, -4.605, 1.721),
-    Clue("kernel_scattered_mass", -1.850, 0.010, 0.000, 0.759),
+    Clue("likelihood_gain", 0.651, 3.466, -4.976, 5.437),
+    Clue("shape_gain", 0.196, 2.178, -4.976, 4.973),
+    Clue("ghosts", -1.263, -4.492, -4.868, -3.307),
+    Clue("noise_gain", -0.701, -1.694, -2.895, 1.210),
+    Clue("disagreement", -0.416, -1.877, -3.510, 1.262),
+    Clue("unexplained", -0.448, -0.025, -1.171, 1.992),
+    Clue("residual_correlation", -2.454, 0.065, 0.013, 0.774),
+    Clue("overshoot", -0.480, -2.509, -4.605, 0.787),
+    Clue("kernel_scattered_mass", -2.051, 0.010, 0.000, 0.692),
 )
-INTERCEPT = 2.577  # of a result all of whose figures are usual
+INTERCEPT = 2.115  # of a result all of whose figures are usual
 
 PRAISE = (
     "The kernel ({kernel_width_px:.1f} px wide) explains the picture to {residual:.4f} of the range (noise "
