@@ -1,6 +1,7 @@
 """Large pictures: tile by tile what the whole gives, from file to file, whole or not at all."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ import torch
 import zarr
 
 import napari_genprior as gp
+from napari_genprior._generators import drain, relay
 from napari_genprior.cli import main
 from napari_genprior.errors import FileError, InputError
 from napari_genprior.stacks import large, lazy, survey, writing
@@ -156,6 +158,84 @@ def test_a_stopped_run_leaves_what_was_there(tmp_path, blurred):
         with lazy.opened(first.path) as kept:
             assert kept.data.shape == (64, 64)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.tif", "out.zarr"]
+
+
+def killed(run, stage, folder):
+    """Leave in ``folder`` what a run leaves that is killed at a stage."""
+    while stage not in next(run).stage:
+        pass
+    left, kept = list(folder.glob(".*.part*")), folder.parent / f"{folder.name} kept"
+    kept.mkdir()
+    for path in left:
+        (shutil.copytree if path.is_dir() else shutil.copy)(path, kept / path.name)
+    run.close()
+    for path in left:
+        assert not path.exists()
+        (kept / path.name).rename(path)
+
+
+@pytest.mark.parametrize("name", ["out.zarr", "out.tif"])
+def test_a_killed_run_goes_on_where_it_was(tmp_path, blurred, name, monkeypatch):
+    monkeypatch.setattr(writing, "CHUNK", 32)
+    picture = np.stack([as_16_bit(blurred[:200, :150]), as_16_bit(blurred[-200:, :150])])
+    arguments = {"kernel": KERNEL, "tile": 64, "axes": "TYX"}
+    whole = gp.deblur_large(picture, tmp_path / f"whole-{name}", **arguments)
+    folder = tmp_path / "here"
+    folder.mkdir()
+    tiles = int(np.prod(whole.tiles))
+    killed(gp.iter_deblur_large(picture, folder / name, **arguments), f"tile {tiles + 3 * whole.tiles[1] + 2} ", folder)
+    assert not (folder / name).exists()
+    stages = []
+    result = drain(relay(gp.iter_deblur_large(picture, folder / name, **arguments), lambda p: stages.append(p.stage)))
+    assert "killed had come to: plane 2, row" in result.status.sentence
+    assert 0 < sum(stage.startswith("tile") for stage in stages) < tiles  # of twice as many
+    with lazy.opened(folder / name) as made, lazy.opened(whole.path) as expected:
+        np.testing.assert_array_equal(made.data[:], expected.data[:])
+    assert [path.name for path in folder.iterdir()] == [name]
+
+
+def test_a_kernel_that_was_found_is_not_sought_again(tmp_path, blurred, monkeypatch):
+    blurred, arguments = blurred[:110, :110], {"kernel_size": 9, "tile": 64}
+    whole = gp.deblur_large(blurred, tmp_path / "whole.tif", **arguments)
+    folder = tmp_path / "here"
+    folder.mkdir()
+    killed(gp.iter_deblur_large(blurred, folder / "out.tif", **arguments), "tile 1 ", folder)
+    monkeypatch.setattr(large, "iter_deblur", None)
+    result = gp.deblur_large(blurred, folder / "out.tif", **arguments)
+    np.testing.assert_array_equal(tifffile.imread(result.path), tifffile.imread(whole.path))
+    assert result.verdict == whole.verdict
+
+
+KILLED = """
+import os, sys
+import numpy as np, napari_genprior as gp
+source, destination, kernel = sys.argv[1:]
+run = gp.iter_deblur_large(source, destination, kernel=np.load(kernel), tile=64)
+while "tile 4 " not in next(run).stage:
+    pass
+os._exit(9)  # nothing is tidied up, as when it is killed
+"""
+
+
+def test_what_another_run_left_is_not_gone_on_with(tmp_path, blurred):
+    tifffile.imwrite(tmp_path / "in.tif", as_16_bit(blurred[:150, :150]))
+    np.save(tmp_path / "kernel.npy", KERNEL)
+    words = [str(tmp_path / file) for file in ("in.tif", "out.tif", "kernel.npy")]
+    subprocess.run([sys.executable, "-c", KILLED, *words], check=False)
+    assert (tmp_path / ".out.tif.part").exists()
+    result = gp.deblur_large(tmp_path / "in.tif", tmp_path / "out.tif", kernel=np.eye(5), tile=64)
+    assert "killed" not in result.status.sentence
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.tif", "kernel.npy", "out.tif"]
+
+
+def test_two_runs_do_not_write_the_same(tmp_path, blurred):
+    first = gp.iter_deblur_large(blurred, tmp_path / "out.tif", kernel=KERNEL, tile=64)
+    while "tile 1 " not in next(first).stage:
+        pass
+    with pytest.raises(FileError, match="Another run"):
+        gp.deblur_large(blurred, tmp_path / "out.tif", kernel=KERNEL, tile=64)
+    result = drain(first)
+    assert result.path.exists()
 
 
 def test_survey_tells_what_a_look_at_the_whole_tells(blurred, monkeypatch):

@@ -125,7 +125,7 @@ def _same(one: str | None, other: str | None, sentence: str) -> None:
 class _Planes:
     """Takes pieces as an array would, and hands them on plane by plane: ``inside`` axes are those of a plane."""
 
-    def __init__(self, write: Callable[[tuple[int, ...], np.ndarray], None], inside: int) -> None:
+    def __init__(self, write: Callable[[tuple[int, ...], np.ndarray], object], inside: int) -> None:
         self._write, self._inside = write, inside
 
     def __setitem__(self, where: tuple[int | slice, ...], piece: np.ndarray) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Generator as Yields
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,22 +15,24 @@ from typing import Any
 import numpy as np
 import torch
 
-from .. import planning
+from .. import __version__, planning
 from .._generators import drain, relay
 from .._tensors import check_kernel
 from ..algorithms.classical import LEAST_NOISE
 from ..classical.rivals import KERNEL_NOISE, REGION
-from ..deblurring import iter_deblur, known_kernel, versions
+from ..deblurring import array_hash, iter_deblur, known_kernel, versions
 from ..errors import InputError
 from ..io import as_type
-from ..result import Progress, Provenance, Status, StatusCode, Verdict
+from ..result import Progress, Provenance, Status, StatusCode
 from ..settings import KnownKernelSettings
 from .axes import Layout, lay_out
 from .by_tiles import Step, cut, restored_by_tiles, side_for
 from .lazy import Lazy, opened
 from .memory import Solves
+from .result import LargeResult
+from .resume import going_on
 from .survey import Survey
-from .tiling import Span
+from .tiling import Span, row_to_go_on_from
 from .writing import check_destination, written
 
 logger = logging.getLogger(__name__)
@@ -39,39 +41,6 @@ LARGE = 4096  # px, longest side of what is restored in one piece where nothing 
 SHARES = (0.05, 0.15)  # of the progress bar: the survey, the search for the kernel; the rest is for the tiles
 TOTAL = 1000  # of the progress bar
 LEAST_TILE = 64  # px
-
-
-@dataclass(frozen=True)
-class LargeResult:
-    """What was made of a large picture; the picture itself is in the file at ``path``.
-
-    Parameters
-    ----------
-    path : Path
-    kernel : float32 array [kh, kw]
-        >= 0, sum 1.
-    verdict : Verdict
-        On the part of the picture with the most detail.
-    tiles : (int, int)
-        Rows and columns of tiles of each plane.
-    """
-
-    path: Path
-    kernel: np.ndarray
-    verdict: Verdict
-    status: Status
-    provenance: Provenance
-    tiles: tuple[int, int]
-
-    def report(self) -> dict[str, Any]:
-        """Everything but the kernel, ready for JSON."""
-        return {
-            "status": asdict(self.status),
-            "verdict": asdict(self.verdict),
-            "tiles": list(self.tiles),
-            "kernel_shape": list(self.kernel.shape),
-            "provenance": asdict(self.provenance),
-        }
 
 
 @dataclass(frozen=True)
@@ -125,6 +94,7 @@ def deblur_large(source: Any, destination: str | Path, **arguments: Any) -> Larg
 
     Notes
     -----
+    A run that was killed leaves what it had beside the destination (``.NAME.part``); the same call goes on with it.
     Tiles overlap by 8 sides of the kernel. So far from a border, a solve for a kernel of some 20 pixels takes notice
     of it by less than 1e-3 of the range; for long shakes by some 5e-3, below their noise.
     """
@@ -178,12 +148,17 @@ def _run(wish: _Wish) -> Yields[Progress, None, LargeResult]:
             if isinstance(wish.piece.settings, KnownKernelSettings)
             else KnownKernelSettings.checked({})
         )
-        if given:
-            kernel = check_kernel(wish.piece.kernel)
-            verdict = known_kernel(survey.part, kernel).verdict
-        else:
-            found = yield from relay(iter_deblur(survey.part, **wish.arguments), _of_search)
-            kernel, verdict = found.kernel, found.verdict
+        note = files.enter_context(going_on(wish.destination, _identity(wish, layout, survey)))
+        kernel, verdict = note.kernel, note.verdict
+        before = note.planes, note.rows
+        if kernel is None or verdict is None:
+            if given:
+                kernel = check_kernel(wish.piece.kernel)
+                verdict = known_kernel(survey.part, kernel).verdict
+            else:
+                found = yield from relay(iter_deblur(survey.part, **wish.arguments), _of_search)
+                kernel, verdict = found.kernel, found.verdict
+            note.keep(kernel, verdict, 0, 0)
 
         colours = 3 if layout.axes[-1] == "S" else 1
         side = wish.tile or side_for((kernel.shape[0], kernel.shape[1]), colours)
@@ -192,20 +167,42 @@ def _run(wish: _Wish) -> Yields[Progress, None, LargeResult]:
         noise = max(survey.noise, LEAST_NOISE if given else KERNEL_NOISE)
         step = Step(kernel[None, None], noise, survey.intensity, settings)
         solves = Solves(wish.piece.device)
-        write = files.enter_context(written(wish.destination, layout.shape, dtype.newbyteorder("="), lazy, layout.axes))
-        total, done = len(indices) * len(rows) * len(columns), 0
-        for index in indices:
-            first = 0
-            for ready in restored_by_tiles(_Plane(lazy.data, index), rows, columns, step, solves):
-                if ready is not None:
-                    write(index, first, as_type(ready, dtype))
-                    first += len(ready)
+        native = dtype.newbyteorder("=")
+        write = files.enter_context(written(wish.destination, layout.shape, native, lazy, layout.axes, note.part))
+        total = len(indices) * len(rows) * len(columns)
+        done = before[0] * len(rows) * len(columns)
+        for plane, index in list(enumerate(indices))[before[0] :]:
+            stored = before[1] if plane == before[0] else 0
+            top = row_to_go_on_from(rows, stored)
+            first, done = rows[top].kept.start, done + top * len(columns)
+            for ready in restored_by_tiles(_Plane(lazy.data, index), rows[top:], columns, step, solves):
+                if ready is not None and first + len(ready) > stored:
+                    fresh = as_type(ready[max(0, stored - first) :], dtype)
+                    note.keep(kernel, verdict, plane, write(index, max(first, stored), fresh))
+                first += 0 if ready is None else len(ready)
                 done += 1
                 yield _progress(sum(SHARES) + (1 - sum(SHARES)) * done / total, f"tile {done} of {total}", kernel)
-    status = Status(StatusCode.DONE, " ".join([f"The run went through to its end, in {total} tiles.", *solves.notes]))
+            note.keep(kernel, verdict, plane + 1, 0)
+    notes = [f"The run went through to its end, in {total} tiles.", *solves.notes]
+    if any(before):
+        notes.append(f"It went on where a run that was killed had come to: plane {before[0] + 1}, row {before[1]}.")
+    status = Status(StatusCode.DONE, " ".join(notes))
     provenance = _provenance(wish, layout, survey, str(solves.device), started, time.perf_counter() - clock, columns)
     logger.info("%s: %s (%.1f s)", layout.sentence, verdict.reason, provenance.seconds)
     return LargeResult(wish.destination, kernel, verdict, status, provenance, (len(rows), len(columns)))
+
+
+def _identity(wish: _Wish, layout: Layout, survey: Survey) -> dict[str, Any]:
+    """All that the output depends on."""
+    piece = wish.piece
+    return {
+        "version": __version__,
+        "input": [survey.sha256, layout.axes, list(layout.shape), survey.dtype.str],
+        "method": [piece.method.name, piece.settings.model_dump(mode="json"), piece.seed, piece.budget_s],
+        "kernel": [piece.kernel_size, None if piece.kernel is None else array_hash(piece.kernel)],
+        "tile": wish.tile,
+        "device": str(piece.device),
+    }
 
 
 def _layout(lazy: Lazy, axes: str | Sequence[str] | None) -> Layout:

@@ -1,4 +1,4 @@
-"""What a run over a stack hands out: pieces on the way, and a result. Plain numpy, no torch."""
+"""What runs over stacks and large pictures hand out: pieces on the way, and a result. Plain numpy, no torch."""
 
 from __future__ import annotations
 
@@ -104,3 +104,36 @@ class StackResult:
                 file, image=self.image, kernels=self.kernels, report=np.array(json.dumps(self.report()))
             )
         return Path(path)
+
+
+@dataclass(frozen=True)
+class LargeResult:
+    """What was made of a large picture; the picture itself is in the file at ``path``.
+
+    Parameters
+    ----------
+    path : Path
+    kernel : float32 array [kh, kw]
+        >= 0, sum 1.
+    verdict : Verdict
+        On the part of the picture with the most detail.
+    tiles : (int, int)
+        Rows and columns of tiles of each plane.
+    """
+
+    path: Path
+    kernel: np.ndarray
+    verdict: Verdict
+    status: Status
+    provenance: Provenance
+    tiles: tuple[int, int]
+
+    def report(self) -> dict[str, Any]:
+        """Everything but the kernel, ready for JSON."""
+        return {
+            "status": asdict(self.status),
+            "verdict": asdict(self.verdict),
+            "tiles": list(self.tiles),
+            "kernel_shape": list(self.kernel.shape),
+            "provenance": asdict(self.provenance),
+        }

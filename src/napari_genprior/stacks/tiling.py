@@ -81,6 +81,11 @@ def spans(length: int, side: int, overlap: int, ramp: int) -> list[Span]:
     return found
 
 
+def row_to_go_on_from(rows: list[Span], stored: int) -> int:
+    """The last row of tiles that suffices, with those after it, for all rows of the picture from ``stored`` on."""
+    return max(index for index in range(len(rows)) if index == 0 or rows[index - 1].kept.stop <= stored)
+
+
 class Mosaic:
     """Puts tiles together, row of tiles by row of tiles; of the picture it holds no more than such a row.
 

@@ -22,8 +22,11 @@ KINDS = {"T": "time", "C": "channel"}  # of axes, in OME-Zarr; others are space
 class Rows(Protocol):
     """Where rows are written to."""
 
-    def __call__(self, index: tuple[int, ...], first: int, rows: np.ndarray) -> None:
-        """Write ``rows`` [n, X(, S)] of the plane at ``index`` (all axes before Y), from row ``first`` on."""
+    def __call__(self, index: tuple[int, ...], first: int, rows: np.ndarray) -> int:
+        """Write ``rows`` [n, X(, S)] of the plane at ``index`` (all axes before Y), from row ``first`` on.
+
+        Rows of a plane come in order. Returned is how many of them are in the file; the rest waits for others.
+        """
 
 
 def check_destination(path: str | Path) -> Path:
@@ -54,7 +57,9 @@ def _known_zarr(path: Path) -> bool:
 
 
 @contextmanager
-def written(path: str | Path, shape: tuple[int, ...], dtype: np.dtype, like: Lazy, axes: str) -> Iterator[Rows]:
+def written(
+    path: str | Path, shape: tuple[int, ...], dtype: np.dtype, like: Lazy, axes: str, part: Path | None = None
+) -> Iterator[Rows]:
     """Hand out a function that writes rows; the file is there only once all went well.
 
     Parameters
@@ -67,6 +72,8 @@ def written(path: str | Path, shape: tuple[int, ...], dtype: np.dtype, like: Laz
         Where pixel sizes, units and the version of OME-Zarr come from.
     axes : str
         A letter per axis of ``shape``, the last of them "YX" or "YXS".
+    part : Path, optional
+        Where it is made, in the folder of ``path``; what stands there already is gone on with.
 
     Raises
     ------
@@ -74,24 +81,38 @@ def written(path: str | Path, shape: tuple[int, ...], dtype: np.dtype, like: Laz
         As :func:`check_destination`; the disk is full.
     """
     path = check_destination(path)
+    height = shape[axes.index("Y")]
     if path.suffix.lower() == ".zarr":
-        with _whole_folder(path) as beside:
-            array = _create_zarr(beside, shape, dtype, like, axes)
-
-            def write(index: tuple[int, ...], first: int, rows: np.ndarray) -> None:
-                array[(*index, slice(first, first + len(rows)))] = rows
-
-            yield write
+        with _whole(path, part or path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")) as beside:
+            yield _rows_of_zarr(_zarr_at(beside, shape, dtype, like, axes), height)
         return
-    with written_whole(path) as beside:
-        offset, kept = _create_tiff(beside, shape, dtype, like, axes)
+    with _whole(path, part) if part else written_whole(path) as beside:
+        offset, kept = _tiff_at(beside, shape, dtype, like, axes, beside == part and beside.exists())
 
-        def write(index: tuple[int, ...], first: int, rows: np.ndarray) -> None:
+        def write(index: tuple[int, ...], first: int, rows: np.ndarray) -> int:
             mapped = np.memmap(beside, kept, "r+", offset, shape)  # anew each time: what was written does not pile up
             mapped[index][first : first + len(rows)] = rows
             mapped.flush()
+            return first + len(rows)
 
         yield write
+
+
+def _rows_of_zarr(array: Any, height: int) -> Rows:
+    """Writes whole chunks only: one that is written in two goes may be lost if the second is broken off."""
+    waiting: list[np.ndarray] = []
+
+    def write(index: tuple[int, ...], first: int, rows: np.ndarray) -> int:
+        first -= sum(map(len, waiting))
+        rows = np.concatenate([*waiting, rows])
+        end = first + len(rows)
+        safe = end if end == height else max(first, end - end % CHUNK)
+        if safe > first:
+            array[(*index, slice(first, safe))] = rows[: safe - first]
+        waiting[:] = [rows[safe - first :].copy()] if safe < end else []
+        return safe
+
+    return write
 
 
 def write_picture(path: str | Path, image: np.ndarray, like: Lazy) -> None:
@@ -105,27 +126,32 @@ def write_picture(path: str | Path, image: np.ndarray, like: Lazy) -> None:
 
 
 @contextmanager
-def _whole_folder(path: Path) -> Iterator[Path]:
-    """As :func:`..io.written_whole`, for a folder."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+def _whole(path: Path, beside: Path) -> Iterator[Path]:
+    """As :func:`..io.written_whole`, for a folder too, and under a name that is given."""
     try:
         yield beside
-        if path.exists():  # two renames: a folder cannot be replaced in one
+        if path.is_dir():  # two renames: a folder cannot be replaced in one
             old = path.with_name(f".{path.name}.{secrets.token_hex(4)}.old")
             path.rename(old)
             beside.rename(path)
             shutil.rmtree(old, ignore_errors=True)
         else:
-            beside.rename(path)
+            beside.replace(path)
     except OSError as error:
         raise FileError(f"Cannot write {path}: {error.strerror or error}. Nothing was written there.") from error
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        if beside.is_dir():
+            shutil.rmtree(beside, ignore_errors=True)
+        else:
+            beside.unlink(missing_ok=True)
 
 
-def _create_zarr(path: Path, shape: tuple[int, ...], dtype: np.dtype, like: Lazy, axes: str) -> Any:
+def _zarr_at(path: Path, shape: tuple[int, ...], dtype: np.dtype, like: Lazy, axes: str) -> Any:
+    """The array there, or a new one."""
     import zarr
 
+    if path.exists():
+        return zarr.open_group(path, mode="r+")["0"]
     old = like.ome_version in ("0.1", "0.2", "0.3", "0.4")
     version = "0.4" if old else OME_VERSION
     described = []
@@ -150,8 +176,10 @@ def _create_zarr(path: Path, shape: tuple[int, ...], dtype: np.dtype, like: Lazy
     return group.create_array("0", shape=shape, dtype=dtype, chunks=chunks, dimension_names=names)
 
 
-def _create_tiff(path: Path, shape: tuple[int, ...], dtype: np.dtype, like: Lazy, axes: str) -> tuple[int, np.dtype]:
-    """An empty file; where its values begin, and their type."""
+def _tiff_at(
+    path: Path, shape: tuple[int, ...], dtype: np.dtype, like: Lazy, axes: str, begun: bool
+) -> tuple[int, np.dtype]:
+    """The file there if one was begun, or an empty one; where its values begin, and their type."""
     import tifffile
 
     metadata: dict[str, Any] = {"axes": axes}
@@ -159,10 +187,11 @@ def _create_tiff(path: Path, shape: tuple[int, ...], dtype: np.dtype, like: Lazy
         symbol = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm", "meter": "m"}.get(like.units.get(axis, ""))
         if axis in SPACES and symbol:
             metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": symbol}
-    with tifffile.TiffWriter(path, bigtiff=True, ome=True) as writer:
-        writer.write(
-            shape=shape, dtype=dtype, metadata=metadata, photometric="rgb" if axes[-1] == "S" else "minisblack"
-        )
+    if not begun:
+        with tifffile.TiffWriter(path, bigtiff=True, ome=True) as writer:
+            writer.write(
+                shape=shape, dtype=dtype, metadata=metadata, photometric="rgb" if axes[-1] == "S" else "minisblack"
+            )
     with tifffile.TiffFile(path) as made:
         offset = made.series[0].dataoffset
         assert offset is not None  # uncompressed, in one piece
