@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -66,7 +67,8 @@ def search_by_rivals(
     ----------
     blurred : Tensor [P, C, Y, X]
         Working units; channels are averaged. Of large pictures, only the busiest part is looked at. Several pictures
-        share a kernel: it is fitted to all of them, and judged by the first, which should be the one with most detail.
+        share a kernel: it is fitted to the first, which should be the one with most detail, and to all together, and
+        judged by the first.
     size : (int, int) or None
         Support, odd sides in pixels. None: a ladder of sizes is tried, and the others go on from the best.
     noise : float
@@ -90,30 +92,31 @@ def search_by_rivals(
     firsts = (FIRST, WITHOUT_LIGHTS) if lit else (FIRST,)
     if lit and others:
         others += OTHERS_WITHOUT
-    total = len(sizes) * len(firsts) + len(others)
+    counts = (1,) if len(grey) == 1 else (1, len(grey))
+    total = (len(sizes) * len(firsts) + len(others)) * len(counts)
     found: list[Candidate] = []
 
-    def search(support: tuple[int, int], start: Start) -> Generator[Level, None, None]:
+    def search(support: tuple[int, int], start: Start, count: int) -> Generator[Level, None, None]:
         def counted(level: Level) -> Level:
             return Level(len(found), total, level.image, level.kernel)
 
         kh, kw = (max(side, min(odd(side * start.room), most)) for side, most in zip(support, limits, strict=True))
+        untold = None if start.lights else lights[:count]
         kernel = yield from relay(
-            estimate_kernel(grey, (kh, kw), start.lam, noise, start.rule, None if start.lights else lights), counted
+            estimate_kernel(grey[:count], (kh, kw), start.lam, noise, start.rule, untold), counted
         )
         kernel = trimmed(kernel) if size is None else windowed(kernel, size)
         image = deconvolve(grey[:1], kernel, strength_for(max(noise, KERNEL_NOISE)))
         found.append(Candidate(kernel, image, implausibility(grey[:1], image, kernel)))
 
-    for support in sizes:
-        for start in firsts:
-            yield from search(support, start)
-            if late():
-                return found
+    for support, start, count in product(sizes, firsts, counts):
+        yield from search(support, start, count)
+        if late():
+            return found
     kh, kw = found[pick(found)].kernel.shape[-2:]
     support = size or (min(kh + 2 * ROOM, limits[0]), min(kw + 2 * ROOM, limits[1]))
-    for start in others:
-        yield from search(support, start)
+    for start, count in product(others, counts):
+        yield from search(support, start, count)
         if late():
             break
     return found

@@ -14,7 +14,7 @@ from .plan import StackPlan
 from .search import MOST
 from .varying import VaryingPlan
 
-TOGETHER = 0.4  # of the time of a search, for each plane more that it looks at
+TOGETHER = 0.6  # of the time of a search, for each plane more that it looks at
 PLANE = 0.3  # of the time of a known-kernel run, for a plane of a stack: it gets no verdict of its own
 VOLUME = {"known-kernel": 4.0, "blind": 125.0}  # processor seconds a million voxels
 

@@ -19,7 +19,7 @@ from .shared import busiest_part, detail
 
 Index = tuple[int, ...]
 
-MOST = 4  # planes that a kernel is sought in: twice the time of one plane, for the search works on all at once
+MOST = 4  # planes that a kernel is sought in, in some three times the time of one
 LEAST = 0.1  # of the detail of the first; below it a plane adds noise
 
 
