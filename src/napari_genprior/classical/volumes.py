@@ -17,7 +17,9 @@ from ..forward.volumes import SPACE, Canvas, apply_transfer, differences, differ
 Weights = tuple[float, float, float]
 TAIL = 0.002  # part of the kernel's light, along an axis, whose reach beyond the stack is not modelled
 STEPS = 25  # of the splitting; 80 gain 0.1 dB
-RHO_DATA, JUMP = 0.1, 0.2  # penalties of the splitting: they set its speed, not the solution
+# Penalties of the splitting: they set its speed, not the solution. With little noise and a large penalty of the data,
+# what the kernel hardly passes (and the end planes, half of whose light is missing) comes only after hundreds of steps.
+RHO_DATA, RHO_MOST, JUMP = 2.0, 0.1, 0.3  # a multiple of the noise, at most; a jump, part of the range
 REFERENCE, POWER = (0.01, 1.3), -0.6  # at this noise this strength, and elsewhere with this power of the noise
 REST = 1e-3  # a relative change below this is the end
 LUCY_STEPS = 60
@@ -163,9 +165,9 @@ def least_variation(
     Trans. Image Processing 19(12), 2010. M. Almeida, M. Figueiredo, the same journal 22(8), 2013 (unknown borders).
     """
     typical = noise.typical(canvas.cut(canvas.data))
-    rho = strength * typical / JUMP
+    rho_data, rho = min(RHO_DATA * typical**0.5, RHO_MOST), strength * typical / JUMP
     slope = slope_power(canvas.sides, weights, canvas.data.device)
-    denominator = RHO_DATA * transfer.abs().square() + rho * (slope + 1)
+    denominator = rho_data * transfer.abs().square() + rho * (slope + 1)
     x = wiener(canvas, transfer, noise, weights).clamp(min=0) if start is None else start
     blurred, g = apply_transfer(x, transfer), differences(x, weights)
     u0, u1, u2 = torch.zeros_like(x), torch.zeros_like(g), torch.zeros_like(x)
@@ -173,7 +175,7 @@ def least_variation(
     for step in range(1, steps + 1):
         trust = canvas.inside * (typical / noise.variance(blurred).clamp(min=1e-3 * typical))
         model = blurred + u0
-        v = (trust * canvas.data + RHO_DATA * model) / (trust + RHO_DATA)
+        v = (trust * canvas.data + rho_data * model) / (trust + rho_data)
         u0 = model - v
         model = g + u1
         d = model * (1 - JUMP / model.square().sum(0, keepdim=True).sqrt().clamp(min=1e-12)).clamp(min=0)
@@ -181,7 +183,7 @@ def least_variation(
         positive = (x + u2).clamp(min=0)
         u2 = x + u2 - positive
         rest = rho * (differences_adjoint(d - u1, weights) + positive - u2)
-        spectrum = RHO_DATA * transfer.conj() * torch.fft.rfftn(v - u0, dim=SPACE) + torch.fft.rfftn(rest, dim=SPACE)
+        spectrum = rho_data * transfer.conj() * torch.fft.rfftn(v - u0, dim=SPACE) + torch.fft.rfftn(rest, dim=SPACE)
         spectrum = spectrum / denominator
         before, x = x, torch.fft.irfftn(spectrum, s=canvas.sides, dim=SPACE)
         blurred = torch.fft.irfftn(spectrum * transfer, s=canvas.sides, dim=SPACE)
