@@ -16,7 +16,7 @@ from .varying import VaryingPlan
 
 TOGETHER = 0.6  # of the time of a search, for each plane more that it looks at
 PLANE = 0.3  # of the time of a known-kernel run, for a plane of a stack: it gets no verdict of its own
-VOLUME = {"known-kernel": 4.0, "blind": 125.0}  # processor seconds a million voxels
+VOLUME = {"known-kernel": 5.0, "blind": 125.0}  # processor seconds a million voxels
 
 
 def of_stack(plan: StackPlan) -> float | None:
