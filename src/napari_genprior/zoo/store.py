@@ -134,7 +134,9 @@ def load_prior(name: str | Path) -> Generator:
         raise ModelError(f"{card.name} is no prior: it proposes starts for {pair}, and is used with them by itself.")
     if card.kind not in PRIORS:
         raise ModelError(f"{card.name} is no prior but a {card.kind}: known-kernel solves use it by themselves.")
-    return Generator(card, load_net(card, path))
+    net = load_net(card, path)
+    # colours last in memory: decoding the few pictures of a search takes half the time so
+    return Generator(card, net.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
 
 
 def load_net(card: Card, path: Path) -> nn.Module:
