@@ -6,7 +6,7 @@ where the input's usable range is about [0, 1]; outside it is whatever the user 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -22,22 +22,24 @@ class Intensity:
     """How a picture's own intensities map to working units: ``working = (own - offset) / scale``.
 
     ``low`` and ``high`` bound what the picture's type can hold (own units, None: unbounded),
-    so that a restored picture never leaves the range its input could have had.
+    so that a restored picture never leaves the range its input could have had. Of a ``coded`` picture the scaled values
+    are the sRGB code of light (IEC 61966-2-1), and working units are light.
     """
 
     offset: float
     scale: float
     low: float | None
     high: float | None
+    coded: bool = False
 
     @classmethod
-    def of(cls, image: np.ndarray, absolute: bool = False) -> Intensity:
+    def of(cls, image: np.ndarray, absolute: bool = False, coded: bool = False) -> Intensity:
         """Read the range off a picture: 8-bit pictures use their full range, floats that use more than half of
         [0, 1] and no more have just that range, all others range up to their maximum.
 
         With ``absolute``, for priors that know how bright their pictures are, any floats in [0, 1] have that range.
         """
-        return cls.between(image.dtype, float(image.min()), float(image.max()), absolute)
+        return replace(cls.between(image.dtype, float(image.min()), float(image.max()), absolute), coded=coded)
 
     @classmethod
     def between(cls, dtype: np.dtype, smallest: float, largest: float, absolute: bool = False) -> Intensity:
@@ -52,11 +54,30 @@ class Intensity:
         return cls(offset, scale, None if smallest < 0 else 0.0, None)
 
     def to_working(self, own: np.ndarray) -> np.ndarray:
-        return ((np.asarray(own, dtype=np.float64) - self.offset) / self.scale).astype(np.float32)
+        scaled = (np.asarray(own, dtype=np.float64) - self.offset) / self.scale
+        return (_decoded(scaled) if self.coded else scaled).astype(np.float32)
 
     def to_own(self, working: np.ndarray) -> np.ndarray:
-        own = np.asarray(working, dtype=np.float32) * np.float32(self.scale) + np.float32(self.offset)
+        scaled = _coded(working) if self.coded else working
+        own = np.asarray(scaled, dtype=np.float32) * np.float32(self.scale) + np.float32(self.offset)
         return np.clip(own, self.low, self.high) if (self.low, self.high) != (None, None) else own
+
+    def slope(self, working: np.ndarray) -> np.ndarray:
+        """Own units for each working unit, at working values: what a small difference comes to."""
+        if not self.coded:
+            return np.full_like(working, self.scale)
+        step = 1e-4
+        return (_coded(working + step) - _coded(working - step)) / (2 * step) * self.scale
+
+
+def _decoded(code: np.ndarray) -> np.ndarray:
+    """Light from its sRGB code; beyond 1 the curve goes on, below 0 its straight part."""
+    return np.where(code <= 0.04045, code / 12.92, ((np.maximum(code, 0) + 0.055) / 1.055) ** 2.4)
+
+
+def _coded(light: np.ndarray) -> np.ndarray:
+    """The inverse of :func:`_decoded`."""
+    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.maximum(light, 0) ** (1 / 2.4) - 0.055)
 
 
 def half_spectrum_weights(width: int, device: torch.device) -> torch.Tensor:

@@ -17,13 +17,13 @@ import torch
 
 from . import __version__
 from ._generators import drain
-from ._tensors import Intensity, out_of_memory, to_image, to_tensor
+from ._tensors import out_of_memory, to_image, to_tensor
 from .algorithms import Problem, Snapshot, Solution
 from .algorithms.checkpoint import Checkpoint
 from .algorithms.final import with_flux_of
 from .errors import LONGEST, DeviceError, InputError
 from .io import check_place
-from .planning import Plan, networks_of, plan
+from .planning import Plan, intensity_of, networks_of, plan
 from .result import (
     GENERATED,
     SET_ASIDE,
@@ -146,7 +146,7 @@ def _run(plan: Plan, kept: Checkpoint | None) -> Yields[Progress, None, DeblurRe
     blurred = to_tensor(plan.image, plan.intensity, device)
     kernel = None if plan.kernel is None else torch.from_numpy(plan.kernel)[None, None].to(device)
     priors = {field: Generator(prior.card, prior.net.to(device)) for field, prior in plan.priors.items()}
-    more = [to_tensor(each, Intensity.of(each[..., :3] if each.ndim == 3 else each), device) for each in plan.beside]
+    more = [to_tensor(each, intensity_of(each, plan.settings), device) for each in plan.beside]
     problem = Problem(
         blurred,
         plan.settings,
@@ -186,7 +186,7 @@ def _run(plan: Plan, kept: Checkpoint | None) -> Yields[Progress, None, DeblurRe
     image = to_image(picture, plan.intensity, plan.image)
     seconds = time.perf_counter() - clock
     rivals = tuple((_as_kernel(kernel[0, 0].cpu().numpy()), against) for kernel, against in solution.rivals)
-    layers = {name: _to_layer(name, extra, plan) for name, extra in solution.extras.items()}
+    layers = {name: _to_layer(name, extra, plan, solution.image) for name, extra in solution.extras.items()}
     kernel_found = solution.kernel[0, 0].cpu().numpy()
     return _result(plan, image, kernel_found, snapshots, status, started, seconds, solution.chosen, layers, rivals)
 
@@ -210,11 +210,12 @@ def _to_progress(snapshot: Snapshot, plan: Plan) -> Progress:
     return Progress(snapshot.step, snapshot.total, snapshot.stage, image, kernel, losses)
 
 
-def _to_layer(name: str, extra: torch.Tensor, plan: Plan) -> np.ndarray:
+def _to_layer(name: str, extra: torch.Tensor, plan: Plan, image: torch.Tensor) -> np.ndarray:
     if name != SPREAD:
         return to_image(extra, plan.intensity, plan.image)
     # a standard deviation has the scale of the input, but not its offset; one value for all channels
-    return (extra[0].detach().square().mean(0).sqrt() * plan.intensity.scale).cpu().numpy()
+    spread = extra[0].detach().cpu().numpy() * plan.intensity.slope(image[0].detach().cpu().numpy())
+    return np.sqrt(np.square(spread).mean(0)).astype(np.float32)
 
 
 def _as_kernel(kernel: np.ndarray) -> np.ndarray:

@@ -77,12 +77,18 @@ def plan(image: Any, method: str = "auto", **arguments: Any) -> Plan:
             check_fit(shape, picture.shape)
     return Plan(
         image=picture,
-        intensity=Intensity.of(
-            picture[..., :3] if picture.ndim == 3 else picture,
-            absolute="image_prior" in wish.method.settings.model_fields,
-        ),
+        intensity=intensity_of(picture, wish.settings),
         priors=_load_priors(wish.settings, picture, wish.method),
         **vars(wish),
+    )
+
+
+def intensity_of(picture: np.ndarray, settings: Settings) -> Intensity:
+    """What the values of a picture ``[Y, X]`` or ``[Y, X, 3 or 4]`` are to a method with these settings."""
+    return Intensity.of(
+        picture[..., :3] if picture.ndim == 3 else picture,
+        absolute="image_prior" in type(settings).model_fields,
+        coded=getattr(settings, "light", "given") == "linear",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from torch import Tensor
 
 from .._tensors import Intensity
@@ -51,7 +52,7 @@ def with_flux_of(blurred: Tensor, image: Tensor, intensity: Intensity) -> Tensor
     if float((blurred > 1 - END).float().mean()) > MAY_BE_CUT_OFF:
         return image
     low, high = (
-        end if bound is None else (bound - intensity.offset) / intensity.scale
+        end if bound is None else float(intensity.to_working(np.array(bound)))
         for bound, end in ((intensity.low, -math.inf), (intensity.high, math.inf))
     )
     wanted, image = blurred.double().mean((-2, -1), keepdim=True), image.detach().double().clamp(low, high)

@@ -27,6 +27,12 @@ class KnownKernelSettings(Settings):
         description="Noise that is reckoned with, as a multiple of what the picture shows (strength of the total "
         "variation likewise). More hides noise and ringing, less keeps fine detail.",
     )
+    light: Literal["given", "linear"] = Field(
+        "given",
+        title="Light",
+        description="given: values are taken as they are (microscopes, raw data). linear: they are the sRGB code of "
+        "light, as cameras and telephones save photographs. Blur adds up light: it is solved for, and coded again.",
+    )
 
 
 class ClassicalSettings(KnownKernelSettings):

@@ -16,7 +16,7 @@ from ..classical.known_kernel import noise_std, residual_std
 from ..classical.rivals import KERNEL_NOISE, REGION, busiest_place
 from ..deblurring import run
 from ..errors import InputError
-from ..planning import plan
+from ..planning import intensity_of, plan
 from ..result import Verdict
 from ..settings import KnownKernelSettings
 
@@ -71,7 +71,7 @@ def restored(
     ``given`` says that the user vouches for the kernel, else it is estimated and errs.
     """
     plane = check_image(plane, "plane")
-    intensity = Intensity.of(plane[..., :3] if plane.ndim == 3 else plane)
+    intensity = intensity_of(plane, settings)
     blurred = to_tensor(plane, intensity, device)
     k = torch.from_numpy(kernel)[None, None].to(device)
     noise = float(noise_std(blurred).mean())
