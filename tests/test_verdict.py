@@ -15,6 +15,7 @@ from napari_genprior import blur
 from napari_genprior.algorithms import Snapshot, Solution
 from napari_genprior.bench import verdict as bench
 from napari_genprior.bench.verdict_cases import Case
+from napari_genprior.cli import main
 from napari_genprior.forward.convolve import convolve
 from napari_genprior.methods import METHODS, Method
 from napari_genprior.result import SET_ASIDE, DeblurResult, Status, StatusCode, Verdict, Word
@@ -261,6 +262,23 @@ def test_the_bench_tells_how_much_a_band_holds_and_how_wide_it_should_be():
     assert "uncertainty: 2 results called improved; a band of 2 standard deviations holds 100.0%" in told
     refused = bench.band_lines([judged_as(1, Word.KEPT, 1, 1)])
     assert all(line.endswith("no result that has one was called improved") for line in refused)
+
+
+def test_the_bench_keeps_results_and_judges_them_again(tmp_path, monkeypatch, capsys):
+    (tmp_path / "bsd400").mkdir()
+    np.savez(tmp_path / "bsd400" / "bsd400.npz", train=(255 * blocks(180, 180)).astype(np.uint8)[None])
+    command = ["bench", "verdict", "--data", str(tmp_path), "--keep", str(tmp_path / "kept"), "--count", "1", "--each"]
+    assert main(command) == 0
+    first = capsys.readouterr().out
+    assert "0-000 blind, photograph 0" in first
+    (kept,) = (tmp_path / "kept").glob("*.npz")
+    assert DeblurResult.load(kept).found.shape == (96, 96)
+    (row,) = csv.DictReader((tmp_path / "kept" / "figures.csv").open())
+    assert float(row["after"]) - float(row["before"]) == pytest.approx(float(first.split(" dB")[0]), abs=0.01)
+    assert 0 <= float(row["chance"]) <= 1
+    monkeypatch.setattr(bench, "deblur", None)  # what is there is not computed again
+    assert main(command) == 0
+    assert capsys.readouterr().out == first
 
 
 def test_the_rule_is_fitted_to_a_table_of_figures(tmp_path, capsys):
