@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
+import tifffile
 import torch
 from scipy.signal import fftconvolve
 
@@ -12,6 +15,7 @@ from napari_genprior._generators import drain
 from napari_genprior.algorithms import held_out, microscopes
 from napari_genprior.blur import optics
 from napari_genprior.classical import volumes as solves
+from napari_genprior.cli import main
 from napari_genprior.errors import InputError
 from napari_genprior.forward import volumes as forward
 from napari_genprior.result import DeblurResult, Word
@@ -336,3 +340,22 @@ def test_sides_of_voxels_are_brought_to_um():
     units = {"Z": "nanometer", "Y": "micrometer", "X": "pixel"}
     assert sides_um({"Z": 300, "Y": 0.1, "X": 0.1, "T": 2}, units) == pytest.approx((0.3, 0.1, 0.1))
     assert sides_um({"Y": 0.1, "X": 0.1}, units) is None
+
+
+def test_the_terminal_takes_what_is_known(tmp_path, capsys):
+    pytest.importorskip("psfmodels")
+    source, output = tmp_path / "v.tif", tmp_path / "sharp.tif"
+    volume = (200 * blocks((6, 16, 16))).astype(np.uint8)
+    size = {"spacing": 300, "unit": "nm", "axes": "ZYX"}
+    tifffile.imwrite(source, volume, imagej=True, resolution=(0.01, 0.01), metadata=size)
+    command = ["deblur", str(source), "-o", str(output), "--depth", "volume", "--quiet"]
+    told = ["--set", "microscope=confocal", "--set", "na=1.2", "--set", "starts=1"]
+    assert main([*command, *told, "--set", "immersion_index=1.0"]) == 2
+    assert "refractive index" in capsys.readouterr().err
+    assert not output.exists()
+    report = tmp_path / "report.json"
+    assert main([*command, *told, "--set", "immersion_index=1.33", "--report", str(report)]) == 0
+    assert tifffile.imread(output).shape == volume.shape
+    provenance = json.loads(report.read_text())["provenance"]
+    assert provenance["settings"]["na"] == 1.2
+    assert provenance["arguments"]["voxel_um"] == pytest.approx([0.3, 0.1, 0.1])

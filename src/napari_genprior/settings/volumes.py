@@ -23,7 +23,7 @@ class VolumeSettings(Settings):
         ge=0.01,
         le=100,
         title="Smoothing",
-        description="Strength of the total variation, as a multiple of what suits the measured noise.",
+        description="Strength of the total variation, as a multiple of what best foretells voxels left out.",
     )
     steps: int = Field(
         40,
@@ -43,14 +43,14 @@ class VolumeSettings(Settings):
     microscope: Literal["unknown", "widefield", "confocal"] = Field(
         "unknown",
         title="Microscope",
-        description="What blurred the volume; of an unknown kernel, what is known here is not searched for.",
+        description="What took the volume. Of an unknown kernel, what is told here and below is not searched for.",
     )
     na: float | None = Field(
         None,
         ge=0.1,
         le=1.7,
         title="Numerical aperture",
-        description="Of the objective, where it is known.",
+        description="Of the objective, where it is known. Then sides of voxels must be right in um.",
     )
     wavelength_nm: float | None = Field(
         None,
