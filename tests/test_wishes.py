@@ -4,6 +4,7 @@ import shlex
 
 import numpy as np
 import pytest
+import tifffile
 
 import napari_genprior as gp
 from napari_genprior import cli, wishes
@@ -84,6 +85,31 @@ def test_a_command_with_every_kind_of_argument():
     assert command == (
         "genprior deblur 'a b.tif' -o 'a b-deblurred.tif' --kernel-size 9x7 --budget 2.5 --set smoothing=0.5"
     )
+
+
+@pytest.mark.parametrize(
+    "wider",
+    [
+        {"axes": "TYX", "kernels": "one"},
+        {"axes": "ZYX", "kernels": "one", "depth": "volume", "settings": {"solver": "wiener"}},
+        {"tiles": (2, 2)},
+    ],
+)
+def test_script_and_command_of_a_run_over_a_stack_and_of_one_with_tiles(tmp_path, wider, capsys):
+    stack = np.stack([(blocks(96, 100, seed) * 255).astype(np.uint8) for seed in range(4)])
+    kernels = {"TYX": np.ones((1, 3)), "ZYX": np.ones((3, 1, 1)), None: np.ones((2, 2, 1, 3))}
+    source, kernel = str(tmp_path / "s.tif"), str(tmp_path / "k.tif")
+    tifffile.imwrite(source, stack[0] if "tiles" in wider else stack, photometric="minisblack")
+    tifffile.imwrite(kernel, kernels[wider.get("axes")].astype(np.float32), photometric="minisblack")
+    wish = {"seed": 3} if "depth" in wider else ARGUMENTS
+    exec(wishes.as_script(wish, source, kernel, wider), {})  # our own text, made just now
+    assert capsys.readouterr().out
+    done = tifffile.imread(tmp_path / "s-deblurred.tif")
+    command = shlex.split(wishes.as_command(wish, source, kernel, wider))
+    assert cli.main(command[1:]) == 0
+    assert done.shape == (stack[0] if "tiles" in wider else stack).shape
+    np.testing.assert_allclose(tifffile.imread(tmp_path / "s-deblurred.tif"), done, atol=1)
+    assert not np.array_equal(done, tifffile.imread(source))
 
 
 def test_a_wish_and_options_on_the_command_line(files, expected, tmp_path, capsys):

@@ -64,24 +64,45 @@ def short(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return wish | ({"settings": settings} if settings else {})
 
 
-def as_script(arguments: Mapping[str, Any], source: str, kernel: str | None) -> str:
-    """Python that does a run again: ``source`` and ``kernel`` are files."""
+def as_script(
+    arguments: Mapping[str, Any], source: str, kernel: str | None, wider: Mapping[str, Any] | None = None
+) -> str:
+    """Python that does a run again.
+
+    Parameters
+    ----------
+    source, kernel : str
+        Files.
+    wider : mapping, optional
+        Of a run over a stack: axes, kernels, depth, voxel_um; of one whose blur changes over the picture: tiles.
+    """
+    wider = wider or {}
+    stack = "kernels" in wider
+    read, write, deblur = "read_image", "write_image", "deblur_varying" if "tiles" in wider else "deblur"
     lines = ["import napari_genprior as gp", "from napari_genprior.io import as_type, read_image, write_image", ""]
-    given = [f"{name}={value!r}" for name, value in short(arguments).items()]
-    lines.append(f"image = read_image({source!r})")
+    if stack:
+        read, write, deblur = "tifffile.imread", "tifffile.imwrite", "deblur_stack"
+        lines = ["import tifffile", "", "import napari_genprior as gp", "from napari_genprior.io import as_type", ""]
+    given = [f"{name}={value!r}" for name, value in {**short(arguments), **wider}.items()]
+    lines.append(f"image = {read}({source!r})")
     if kernel:
-        lines.append(f"kernel = read_image({kernel!r})")
+        lines.append(f"kernel = {read}({kernel!r})")
         given.append("kernel=kernel")
-    lines.append(f"result = gp.deblur({', '.join(['image', *given])})")
-    lines.append("print(result.verdict.sentence)")
-    lines.append(f"write_image({_output(source)!r}, as_type(result.image, image.dtype))")
+    lines.append(f"result = gp.{deblur}({', '.join(['image', *given])})")
+    lines.append(f"print(result.{'sentence' if stack else 'verdict.sentence'})")
+    axes = wider.get("axes")
+    told = f", photometric={'rgb' if axes[-1] == 'S' else 'minisblack'!r}, metadata={dict(axes=axes)!r}" if axes else ""
+    lines.append(f"{write}({_output(source)!r}, as_type(result.image, image.dtype){told})")
     return "\n".join(lines) + "\n"
 
 
-def as_command(arguments: Mapping[str, Any], source: str, kernel: str | None) -> str:
-    """The command that does a run again: ``source`` and ``kernel`` are files."""
+def as_command(
+    arguments: Mapping[str, Any], source: str, kernel: str | None, wider: Mapping[str, Any] | None = None
+) -> str:
+    """The command that does a run again; parameters as of :func:`as_script`."""
     words = ["genprior", "deblur", source, "-o", _output(source)]
-    wish = short(arguments)
+    wish = {**short(arguments), **(wider or {})}
+    wish.pop("voxel_um", None)  # the file says it
     settings = wish.pop("settings", {})
     for name, value in wish.items():
         size = isinstance(value, tuple | list)

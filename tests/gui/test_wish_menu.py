@@ -116,3 +116,37 @@ def test_the_menu_rests_during_a_run(widget, viewer, slow, picture, finish):
     slow.step(100)
     finish(widget)
     assert widget.menu.isEnabled()
+
+
+def test_script_and_command_say_that_a_whole_stack_is_meant(widget, viewer, picture, tmp_path):
+    with layer_source(path=str(tmp_path / "s.tif")):
+        viewer.add_image(np.stack([picture] * 3), name="s", axis_labels=("t", "y", "x"))
+    change(widget)
+    widget.scope.setCurrentText("all planes, a kernel per frame")
+    widget.show_axes()
+    widget.menu.copy_command()
+    assert f"deblur {tmp_path / 's.tif'} -o" in clipboard()
+    assert "--method classical" in clipboard()
+    assert "--axes TYX --kernels frame" in clipboard()
+    widget.menu.copy_script()
+    assert "gp.deblur_stack(image, method='classical'" in clipboard()
+    widget.scope.setCurrentText("this picture, its blur changes")
+    widget.tiles.setValue(2)
+    widget.menu.copy_command()
+    assert "--tiles 2x2" in clipboard()
+
+
+def test_of_a_volume_only_what_goes_for_volumes_is_copied(widget, viewer, picture, tmp_path):
+    with layer_source(path=str(tmp_path / "s.tif")):
+        viewer.add_image(
+            np.stack([picture] * 5), name="s", axis_labels=("z", "y", "x"), scale=(3, 1, 1), units=["um"] * 3
+        )
+    change(widget)
+    widget.scope.setCurrentText("volume")
+    widget.show_axes()
+    widget.menu.copy_command()
+    assert "--depth volume" in clipboard()
+    assert "--kernel-size" not in clipboard()
+    assert "--method" not in clipboard()
+    widget.menu.copy_script()
+    assert "depth='volume', voxel_um=(3.0, 1.0, 1.0)" in clipboard()

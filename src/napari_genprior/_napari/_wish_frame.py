@@ -27,6 +27,8 @@ from ._stack import WISHES, arguments_for, axes_of, data_of, told_of
 from ._varying import CHANGING, TILES
 from ._worker import Running
 
+WIDER = ("axes", "kernels", "depth", "voxel_um", "tiles")
+
 
 class WishFrame(Running):
     """The upper half of a widget. A widget adds what its methods want to know."""
@@ -172,6 +174,17 @@ class WishFrame(Running):
     def varying_wish(self) -> dict[str, Any]:
         """Arguments of ``plan_varying`` but the picture."""
         return {**self.arguments(), "tiles": (self.tiles.value(), self.tiles.value())}
+
+    def wider_wish(self) -> dict[str, Any]:
+        """What of a run over a stack, or with tiles, is no argument of ``planning.plan``; else empty."""
+        if self.picture.layer is None or not (self.whole or self.changing):
+            return {}
+        wish = self.stack_wish()[1] if self.whole else self.varying_wish()
+        wider = {name: wish[name] for name in WIDER if wish.get(name) is not None}
+        if self.volumes:
+            fields = VolumeSettings.model_fields
+            wider["settings"] = {n: v for n, v in wish["settings"].items() if v != fields[n].get_default()}
+        return wider
 
     def stack_wish(self) -> tuple[Any, dict[str, Any]]:
         """Data and other arguments of ``plan_stack`` for the chosen layer; axes that are not told are None."""

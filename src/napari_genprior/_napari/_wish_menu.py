@@ -14,6 +14,7 @@ from ..errors import GenPriorError
 
 FILES = "Settings (*.json)"
 PICTURE, KERNEL = "picture.tif", "kernel.tif"  # stand for layers that come from no file
+OF_VOLUMES = ("seed", "device")  # what of a wish goes for them
 SAVE_FIRST = "save the layer {!r} as {} first"
 
 
@@ -21,6 +22,7 @@ class Wisher(Protocol):
     """The widget whose wish it is."""
 
     def arguments(self) -> dict[str, Any]: ...
+    def wider_wish(self) -> dict[str, Any]: ...
     def show_arguments(self, wish: Mapping[str, Any]) -> None: ...
     def layers(self) -> dict[str, Image | None]: ...
 
@@ -75,20 +77,24 @@ class WishMenu(QToolButton):
         if path:
             self.load(Path(path))
 
-    def _copy(self, write: Callable[[Mapping[str, Any], str, str | None], str]) -> None:
-        layers = self._wisher.layers()
+    def _copy(self, write: Callable[[Mapping[str, Any], str, str | None, Mapping[str, Any]], str]) -> None:
+        layers, wider = self._wisher.layers(), self._wisher.wider_wish()
         files, missing = {}, []
         for role, stand_in in (("picture", PICTURE), ("kernel", KERNEL)):
             layer = layers.get(role)
             # a plane of a stack, or a layer that was made here, is no file that could be read again
-            path = layer.source.path if layer is not None and layer.ndim == 2 else None
+            whole = layer is not None and (layer.ndim == 2 or bool(wider))
+            path = layer.source.path if layer is not None and whole else None
             files[role] = path or stand_in
             if layer is not None and not path:
                 missing.append(SAVE_FIRST.format(layer.name, stand_in))
         kernel = files["kernel"] if layers.get("kernel") is not None else None
 
         def copy() -> None:
-            QApplication.clipboard().setText(write(self._wisher.arguments(), files["picture"], kernel))
+            wish = self._wisher.arguments()
+            if wider.get("depth") == "volume":
+                wish = {name: wish[name] for name in OF_VOLUMES}
+            QApplication.clipboard().setText(write(wish, files["picture"], kernel, wider))
 
         self._try(copy, "; ".join(["Copied", *missing]) + ".")
 
