@@ -8,6 +8,7 @@ from torch import nn
 import napari_genprior as gp
 from napari_genprior._generators import drain
 from napari_genprior._tensors import seeded
+from napari_genprior.classical.kernel_shape import off_centre
 from napari_genprior.evidence import laplace
 from napari_genprior.evidence.linear import LinearEvidence, View
 from napari_genprior.forward.convolve import convolve
@@ -102,6 +103,22 @@ def test_a_search_under_a_curved_generator_finds_the_kernel():
     assert float(found.latents[0, 0]) == pytest.approx(1.0, abs=0.3)
     assert (found.values.diff() <= 0).all()
     assert len(local.basis) == len(found.kernels)
+
+
+@pytest.mark.parametrize("centred", [False, True])
+def test_kernels_of_a_centred_generator_are_held_to_the_middle(centred, monkeypatch):
+    monkeypatch.setattr(laplace, "CENTRED", 1e-3)
+    net, sides = Curved(2.0), torch.zeros(2, 1, 3, 3)
+    sides[0, 0, 1, 0] = sides[1, 0, 1, 2] = 1
+
+    def decode(z):  # light to the left or to the right, by one latent
+        share = torch.sigmoid(2 * z[:, :1, None, None])
+        return share * sides[:1] + (1 - share) * sides[1:]
+
+    y = convolve(net(torch.randn(1, LATENT, generator=seeded(8))), decode(torch.tensor([[1.0]])), "circular")
+    starts = torch.randn(12, LATENT + 1, generator=seeded(10))
+    found, _ = drain(laplace.find_kernels(net, decode, y, 0.003, 0.001, starts, LATENT, centred))
+    assert bool(off_centre(found.kernels[:1]) < 0.1**2) is centred
 
 
 PRIORS = {"image_prior": "digits-28", "kernel_prior": "motion-28"}

@@ -138,7 +138,8 @@ def _local_search(problem: Problem, noise: float) -> Search:
         return kernel.decode(z) if known is None else known.expand(len(z), -1, -1, -1)
 
     error, latent = range_error(image.card), image.card.latent
-    return (yield from laplace.find_kernels(image.net, decode, problem.blurred, noise, error, points, latent))
+    held = known is None and bool(kernel.card.centred)
+    return (yield from laplace.find_kernels(image.net, decode, problem.blurred, noise, error, points, latent, held))
 
 
 def range_error(card: Card) -> float:

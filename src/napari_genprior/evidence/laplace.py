@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from .._generators import drain
+from ..classical.kernel_shape import CENTRED, off_centre
 from ..forward.convolve import convolve
 from ..solvers.lbfgs import lbfgs
 from .linear import LinearEvidence, View
@@ -75,7 +76,7 @@ def local_generator(net: nn.Module, z: Tensor, error: float) -> LocalGenerator:
 
 def find_kernels(
     net: nn.Module, decode: Callable[[Tensor], Tensor], blurred: Tensor, noise: float, error: float, starts: Tensor,
-    split: int,
+    split: int, centred: bool = False,
 ) -> Generator[Candidates, None, tuple[Candidates, LocalGenerator]]:  # fmt: skip
     """Search for the kernel of a picture; its border is circular.
 
@@ -94,6 +95,8 @@ def find_kernels(
     starts : Tensor [n, d]
         Where searches begin: ``split`` latents of a picture each, then a kernel's.
     split : int
+    centred : bool
+        All kernels that their generator knows are centred.
 
     Yields
     ------
@@ -107,9 +110,14 @@ def find_kernels(
     """
     variance = noise**2 + error**2
 
+    def unlikeliness(v: Tensor, kernels: Tensor) -> Tensor:
+        value = v.square().sum(1) / 2
+        return value + off_centre(kernels) / (2 * CENTRED**2) if centred else value
+
     def least_squares(v: Tensor, rows: Tensor) -> Tensor:
-        misfit = blurred - convolve(net(v[:, :split]), decode(v[:, split:]))
-        return (v.square().sum(1) + misfit.square().flatten(1).sum(1) / variance) / 2
+        kernels = decode(v[:, split:])
+        misfit = blurred - convolve(net(v[:, :split]), kernels)
+        return unlikeliness(v, kernels) + misfit.square().flatten(1).sum(1) / (2 * variance)
 
     found = drain(lbfgs(least_squares, starts, steps=FIRST_STEPS))
     points = found.x[found.values.argsort()]
@@ -118,8 +126,8 @@ def find_kernels(
         near = LinearEvidence(local_generator(net, points[:, :split], error), blurred, View(split, grey=False))
 
         def cost(v: Tensor, rows: Tensor, near=near) -> Tensor:
-            inside = near[rows].joint(net(v[:, :split]), decode(v[:, split:]), noise)
-            return v.square().sum(1) / 2 - inside
+            kernels = decode(v[:, split:])
+            return unlikeliness(v, kernels) - near[rows].joint(net(v[:, :split]), kernels, noise)
 
         found = drain(lbfgs(cost, points, steps=steps, memory=MEMORY))
         order = found.values.argsort()
