@@ -90,8 +90,9 @@ def as_script(
         given.append("kernel=kernel")
     lines.append(f"result = gp.{deblur}({', '.join(['image', *given])})")
     lines.append(f"print(result.{'sentence' if stack else 'verdict.sentence'})")
-    axes = wider.get("axes")
-    told = f", photometric={'rgb' if axes[-1] == 'S' else 'minisblack'!r}, metadata={dict(axes=axes)!r}" if axes else ""
+    told = ""
+    if axes := wider.get("axes"):
+        told = f", photometric={'rgb' if axes[-1] == 'S' else 'minisblack'!r}, metadata={ {'axes': axes} }"
     lines.append(f"{write}({_output(source)!r}, as_type(result.image, image.dtype){told})")
     return "\n".join(lines) + "\n"
 
