@@ -116,13 +116,20 @@ def test_minutes_end_it(tmp_path):
     assert progress[-1].seconds >= 0.6
 
 
+@pytest.mark.parametrize(("moved", "centred"), [(0, True), (1, None)])
+def test_cards_tell_of_centred_kernels(tmp_path, moved, centred):
+    drawn = np.stack(list(islice(data.draw_kernels("blur-b", 28, 0), 60)))[:, None]
+    some = data.split(np.roll(drawn, moved, -1), "kernel", "a few kernels")
+    trained, _ = run(some, TrainingSettings(arch="blur-vae", steps=2, **TINY), "m", tmp_path)
+    assert trained.card.centred is centred
+
+
 def test_without_encoder_only_the_decoder_is_stored(tmp_path):
     trained, _ = run(kernels(), TrainingSettings(arch="blur-vae", steps=2, keep_encoder=False, **TINY), "m", tmp_path)
     assert trained.card.arguments["encoder"] is False
     assert all(key.startswith("decoder") for key in load_file(tmp_path / "m.safetensors"))
     assert gp.load_prior(trained.path).net.encoder is None
     assert list(trained.card.metrics) == ["relative_range_error"]
-    assert trained.card.centred is None or trained.card.centred
 
 
 def test_torchs_own_random_numbers_are_left_alone(tmp_path):
