@@ -359,3 +359,14 @@ def test_the_terminal_takes_what_is_known(tmp_path, capsys):
     provenance = json.loads(report.read_text())["provenance"]
     assert provenance["settings"]["na"] == 1.2
     assert provenance["arguments"]["voxel_um"] == pytest.approx([0.3, 0.1, 0.1])
+
+
+def test_without_psfmodels_nothing_can_be_told_of_the_microscope(monkeypatch):
+    monkeypatch.setattr(microscopes, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="psfmodels"):
+        microscopes.known_of(VolumeSettings(na=1.2), None)
+    optic, kernel = microscopes.drawn(
+        np.random.default_rng(0), load_prior("microscope-3d"), microscopes.known_of(VolumeSettings(), None), None, 0.0
+    )
+    assert optic is None
+    assert float(kernel.sum()) == pytest.approx(1, abs=1e-4)
