@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from ..result import Word
 
-TRUSTED = 0.82  # chance from which a result is called improved, ...
-TRUSTED_GIVEN = 0.54  # ... where the user vouches for the kernel, ...
-REFUSED = 0.31  # ... and below which the input is kept
+TRUSTED = 0.86  # chance from which a result is called improved, ...
+TRUSTED_GIVEN = 0.52  # ... where the user vouches for the kernel, ...
+REFUSED = 0.34  # ... and below which the input is kept
 POINT_PEAK = 0.9  # a kernel with this share of its mass in one pixel undoes next to nothing
 BORDER_MASS = 0.05  # more than this in the outermost ring: the support was too small
 UNEXPLAINED = 3.0  # residual over noise; a fair fit stays near 1, whitened borders and textures near 2
@@ -66,17 +66,17 @@ class Clue:
 
 
 CLUES = (
-    Clue("likelihood_gain", 0.651, 3.466, -4.976, 5.437),
-    Clue("shape_gain", 0.196, 2.178, -4.976, 4.973),
-    Clue("ghosts", -1.263, -4.492, -4.868, -3.307),
-    Clue("noise_gain", -0.701, -1.694, -2.895, 1.210),
-    Clue("disagreement", -0.416, -1.877, -3.510, 1.262),
-    Clue("unexplained", -0.448, -0.025, -1.171, 1.992),
-    Clue("residual_correlation", -2.454, 0.065, 0.013, 0.774),
-    Clue("overshoot", -0.480, -2.509, -4.605, 0.787),
-    Clue("kernel_scattered_mass", -2.051, 0.010, 0.000, 0.692),
+    Clue("likelihood_gain", 0.668, 3.462, -4.977, 5.481),
+    Clue("shape_gain", 0.230, 2.174, -4.986, 5.005),
+    Clue("ghosts", -1.292, -4.504, -4.868, -3.282),
+    Clue("noise_gain", -0.800, -1.721, -2.893, 1.233),
+    Clue("disagreement", -0.442, -1.877, -3.331, 2.003),
+    Clue("unexplained", -0.553, -0.025, -1.798, 1.995),
+    Clue("residual_correlation", -2.000, 0.064, 0.013, 0.775),
+    Clue("overshoot", -0.485, -2.313, -4.605, 1.748),
+    Clue("kernel_scattered_mass", -2.262, 0.011, 0.000, 0.737),
 )
-INTERCEPT = 2.115  # of a result all of whose figures are usual
+INTERCEPT = 2.198  # of a result all of whose figures are usual
 
 PRAISE = (
     "The kernel ({kernel_width_px:.1f} px wide) explains the picture to {residual:.4f} of the range (noise "
