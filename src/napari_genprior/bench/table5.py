@@ -72,8 +72,8 @@ def lines(
         "paper" for the methods that have a published one.
     """
     chosen = find_method(method)
-    heads = ("n", 3), ("blurry", 6), ("authors", 7), ("found", 6), ("SSIM", 6), ("worst gain", 10), ("lost", 4)
-    heads += ("given", 6), ("lost", 4)
+    heads = [("n", 3), ("blurry", 6), ("authors", 7), ("found", 6), ("SSIM", 6), ("worst gain", 10), ("lost", 4)]
+    heads += [("given", 6), ("lost", 4)]
     yield " ".join([f"{'set':14}", *(f"{head:>{width}}" for head, width in heads), "s each"])
     for name in sets or tuple(SETS):
         where = SETS[name]
