@@ -257,7 +257,7 @@ def test_all_candidates_have_what_is_known():
     assert optic.step_nm == pytest.approx(2.5 * optic.microscope.pixel_size_nm)
 
 
-@pytest.mark.parametrize("noise", [0.005, 0.02, 0.05])
+@pytest.mark.parametrize("noise", [0.0025, 0.005, 0.02, 0.05])
 def test_voxels_left_out_are_foretold_best_by_the_true_kernel(noise):
     _, blurred = scene(KERNEL, (16, 32, 32), noise)
     volume = torch.from_numpy(blurred)[None, None]
