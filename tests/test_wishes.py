@@ -10,6 +10,7 @@ import napari_genprior as gp
 from napari_genprior import cli, wishes
 from napari_genprior.errors import FileError, InputError
 from napari_genprior.io import as_type, read_image, write_image
+from napari_genprior.settings import ClassicalSettings
 from pictures import blocks
 
 ARGUMENTS = {
@@ -122,3 +123,8 @@ def test_a_wish_and_options_on_the_command_line(files, expected, tmp_path, capsy
     assert "is for method 'known-kernel', not 'classical'" in capsys.readouterr().err
     assert cli.main([*words, str(tmp_path / "wish.json"), "--set", "smoothing"]) == 2
     assert "NAME=VALUE" in capsys.readouterr().err
+
+
+def test_text_that_no_file_can_hold_is_refused():
+    with pytest.raises(InputError, match="half a character"):
+        ClassicalSettings.checked({"kernel_prior": "\ud800"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from ..errors import InputError, shown
 
@@ -13,6 +13,13 @@ class Settings(BaseModel):
     """Base of all settings: immutable, and strict about unknown names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _can_be_written(cls, value: Any) -> Any:
+        if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError("half a character, which no file can hold")
+        return value
 
     @classmethod
     def checked(cls, values: dict[str, Any]) -> Self:
