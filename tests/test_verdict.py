@@ -125,7 +125,7 @@ def test_a_picture_unlike_the_generators_is_never_called_improved():
     ("figure", "value"),
     [
         ("likelihood_gain", -50.0), ("shape_gain", -100.0), ("ghosts", 0.1), ("noise_gain", 3.0),
-        ("disagreement", 1.0), ("unexplained", 5.0), ("residual_correlation", 0.8), ("overshoot", 1.0),
+        ("disagreement", 1.0), ("residual_correlation", 0.8), ("overshoot", 1.0),
         ("kernel_scattered_mass", 0.6),
     ],
 )  # fmt: skip

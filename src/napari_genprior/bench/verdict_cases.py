@@ -1,8 +1,8 @@
-"""Blurry pictures whose truth is known, for the verdict's calibration: from training pictures only.
+"""Blurry pictures whose truth is known, for the verdict's calibration: from training pictures, and scikit-image's.
 
 Photographs, nuclei, faces and digits under simulated blurs and noise from 0.2% to 10%; among them all that a search
 cannot know: no blur at all, a blur that varies over the picture or is larger than the size given, bright parts cut
-off, a wrong kernel, a generator of another class.
+off, a wrong kernel, a generator of another class, a photograph as a camera saves it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
+import skimage.data
 from skimage.transform import resize
 
 from .. import blur
@@ -61,6 +63,11 @@ class Kind:
     methods: tuple[str, ...]
 
 
+SAVED = "as cameras save it"
+LARGE = ("astronaut", "brick", "camera", "chelsea", "coffee", "gravel", "rocket")  # of scikit-image
+GAMMA = 2.2
+QUALITY = (75, 97)  # of JPEG
+
 KINDS = (
     Kind(150, "blind", ("photograph", "nuclei", "photograph", "nuclei", "face"), ("classical",)),
     Kind(45, "not blurred", ("photograph", "nuclei", "face"), ("classical",)),
@@ -74,6 +81,7 @@ KINDS = (
     Kind(72, "other class", ("digits", "digits", "nuclei tile", "digits", "digits", "face"),
          ("relaxed", "generator", "evidence", "evidence")),
     Kind(16, "not blurred, generator", ("digits", "nuclei tile"), ("relaxed", "evidence", "generator", "relaxed")),
+    Kind(60, SAVED, ("large photograph", "photograph"), ("classical",)),
 )  # fmt: skip
 
 
@@ -97,13 +105,17 @@ class Sets:
         return split(images[:, None], "image", "digits").held_out.numpy()[:, 0]
 
     @cached_property
+    def large_photograph(self) -> list[np.ndarray]:
+        return [getattr(skimage.data, name)() for name in LARGE]
+
+    @cached_property
     def face(self) -> np.ndarray:
         array = read_pictures(self.folder / "faces64" / "faces64_celeba.npz")
         return np.moveaxis(split(array, "image", "faces").held_out.numpy(), 1, -1)
 
     def draw(self, subject: str, side: int, rng: Draw) -> tuple[str, np.ndarray]:
         """A picture's name, and a part of it that shows something, float64 ``[side, side]`` or ``[64, 64, 3]``."""
-        source = getattr(self, "nuclei" if subject == "nuclei tile" else subject)
+        source = getattr(self, "nuclei" if subject == "nuclei tile" else subject.replace(" ", "_"))
         while True:
             number = int(rng.integers(len(source)))
             picture = source[number] / 255
@@ -149,6 +161,13 @@ def _make(sets: Sets, number: int, index: int) -> Case:
         )
         blurred = simulate(sharp.astype(np.float32), kernel, noise, seed, boundary="circular").blurred
         truth = sharp
+    elif kind.group == SAVED:
+        noise = min(noise, 0.01)
+        name, sharp = sets.draw(subject, 3 * SIDE, rng)
+        what, kernel = _kernel(str(rng.choice(BLURS)), min(sharp.shape[:2]) // 10, rng)
+        if index % 6 == 5:
+            what, kernel = "none", np.ones((1, 1))
+        blurred, truth = _as_saved(sharp, kernel, noise, seed)
     else:
         wide = SIDE + 64 if subject != "face" else 64
         name, sharp = sets.draw(subject, wide, rng)
@@ -208,6 +227,19 @@ def _wrong(what: str, kernel: np.ndarray, longest: int, rng: Draw) -> tuple[str,
     factor = rng.choice([0.6, 0.8, 1.25, 1.6])
     sides = tuple(max(1, round(side * factor)) | 1 for side in kernel.shape)
     return f"{what} {factor:g} times as large", np.clip(resize(kernel.astype(float), sides), 0, None) + 1e-9
+
+
+def _as_saved(sharp: np.ndarray, kernel: np.ndarray, noise: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """A picture blurred as light is, exposed, coded for screens, and compressed; and the sharp one in the same code."""
+    rng = np.random.default_rng(seed)
+    light = sharp**GAMMA * rng.uniform(0.8, 1.3)
+    blurred = simulate(light.astype(np.float32), kernel, 0.0, seed, boundary="valid", clip=False).blurred
+    blurred = blurred + noise * np.sqrt(np.clip(blurred, 0, 1) + 0.05) * rng.standard_normal(blurred.shape)
+    top, left = ((whole - seen) // 2 for whole, seen in zip(light.shape[:2], blurred.shape[:2], strict=True))
+    seen = light[top : top + blurred.shape[0], left : left + blurred.shape[1]]
+    coded, truth = (np.clip(each, 0, 1) ** (1 / GAMMA) for each in (blurred, seen))
+    file = imagecodecs.jpeg8_encode(np.rint(255 * coded).astype(np.uint8), level=int(rng.integers(*QUALITY)))
+    return imagecodecs.jpeg8_decode(file) / 255, truth
 
 
 def _blurred(sharp: np.ndarray, kernel: np.ndarray, noise: float, seed: int) -> np.ndarray:

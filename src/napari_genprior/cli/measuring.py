@@ -155,7 +155,7 @@ def stacks(planes: int) -> None:
     help="Folder that holds bsd400, nuclei_dsb2018, faces64 and mnist.",
 )  # fmt: skip
 @click.option("--keep", type=click.Path(path_type=Path), help="Put results here; those there are only judged again.")
-@click.option("--count", type=click.IntRange(1), help="The first so many cases.  [default: all 511]")
+@click.option("--count", type=click.IntRange(1), help="The first so many cases.  [default: all 571]")
 @click.option("--each", is_flag=True, help="A line per case too.")
 def verdict(folder: Path, keep: Path | None, count: int | None, each: bool) -> None:
     """How often each word of the verdict is right, and what the spread over restarts is worth: 3 s a case."""

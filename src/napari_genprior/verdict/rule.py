@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from ..result import Word
 
-TRUSTED = 0.86  # chance from which a result is called improved, ...
-TRUSTED_GIVEN = 0.52  # ... where the user vouches for the kernel, ...
-REFUSED = 0.34  # ... and below which the input is kept
+TRUSTED = 0.84  # chance from which a result is called improved, ...
+TRUSTED_GIVEN = 0.66  # ... where the user vouches for the kernel, ...
+REFUSED = 0.31  # ... and below which the input is kept
 POINT_PEAK = 0.9  # a kernel with this share of its mass in one pixel undoes next to nothing
 BORDER_MASS = 0.05  # more than this in the outermost ring: the support was too small
 UNEXPLAINED = 3.0  # residual over noise; a fair fit stays near 1, whitened borders and textures near 2
@@ -26,7 +26,6 @@ STRANGE = 2.0  # what a generator's picture leaves, over what it usually does
 FLOORS = {
     "noise_gain": 0.05,
     "disagreement": 0.003,
-    "unexplained": 0.001,
     "overshoot": 0.01,
     "ghosts": 0.005,
 }
@@ -66,17 +65,16 @@ class Clue:
 
 
 CLUES = (
-    Clue("likelihood_gain", 0.668, 3.462, -4.977, 5.481),
-    Clue("shape_gain", 0.230, 2.174, -4.986, 5.005),
-    Clue("ghosts", -1.292, -4.504, -4.868, -3.282),
-    Clue("noise_gain", -0.800, -1.721, -2.893, 1.233),
-    Clue("disagreement", -0.442, -1.877, -3.331, 2.003),
-    Clue("unexplained", -0.553, -0.025, -1.798, 1.995),
-    Clue("residual_correlation", -2.000, 0.064, 0.013, 0.775),
-    Clue("overshoot", -0.485, -2.313, -4.605, 1.748),
-    Clue("kernel_scattered_mass", -2.262, 0.011, 0.000, 0.737),
+    Clue("likelihood_gain", 0.384, 3.462, -4.645, 5.452),
+    Clue("shape_gain", 0.143, 1.921, -4.760, 4.984),
+    Clue("ghosts", -0.935, -4.481, -4.879, -3.299),
+    Clue("noise_gain", -0.335, -1.543, -2.891, 1.285),
+    Clue("disagreement", -0.658, -1.877, -3.308, 1.515),
+    Clue("residual_correlation", -2.833, 0.073, 0.014, 0.773),
+    Clue("overshoot", -0.300, -2.192, -4.603, 1.688),
+    Clue("kernel_scattered_mass", -3.071, 0.010, 0.000, 0.727),
 )
-INTERCEPT = 2.198  # of a result all of whose figures are usual
+INTERCEPT = 1.672  # of a result all of whose figures are usual
 
 PRAISE = (
     "The kernel ({kernel_width_px:.1f} px wide) explains the picture to {residual:.4f} of the range (noise "
