@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import napari_genprior as gp
-from napari_genprior import deblurring, planning
+from napari_genprior import deblurring, planning, provenance
 from napari_genprior._tensors import Intensity, resolve_device
 from napari_genprior.algorithms import Snapshot, Solution
 from napari_genprior.errors import DeviceError, GenPriorError, InputError
@@ -69,7 +69,7 @@ def test_provenance_names_everything(blurred, blind):
     p = blind.provenance
     assert p.method == "auto"
     assert p.arguments["kernel_size"] == [11, 11]
-    assert p.input_sha256 == deblurring.array_hash(blurred)
+    assert p.input_sha256 == provenance.array_hash(blurred)
     assert p.threads == 1
     assert p.device == str(torch.device(resolve_device("auto")))
     assert p.versions["torch"] == torch.__version__

@@ -240,7 +240,7 @@ def test_two_runs_do_not_write_the_same(tmp_path, blurred):
 
 def test_survey_tells_what_a_look_at_the_whole_tells(blurred, monkeypatch):
     from napari_genprior.classical.known_kernel import noise_std
-    from napari_genprior.deblurring import array_hash
+    from napari_genprior.provenance import array_hash
 
     monkeypatch.setattr(survey, "STRIP_BYTES", 1)
     monkeypatch.setattr(survey, "COLUMNS", 130)

@@ -3,44 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import logging
-import platform
 import time
 from collections.abc import Generator as Yields
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from . import __version__
 from ._generators import drain
 from ._tensors import out_of_memory, to_image, to_tensor
-from .algorithms import Problem, Snapshot, Solution
+from .algorithms import Problem, Solution
 from .algorithms.checkpoint import Checkpoint
 from .algorithms.final import with_flux_of
 from .errors import LONGEST, DeviceError, InputError
 from .io import check_place
-from .planning import Plan, intensity_of, networks_of, plan
-from .result import (
-    GENERATED,
-    SET_ASIDE,
-    SPREAD,
-    DeblurResult,
-    History,
-    Progress,
-    Provenance,
-    Status,
-    StatusCode,
-    Verdict,
-    Word,
-)
-from .verdict import Clues, judge, range_error
+from .outcome import as_kernel, result_of, to_layer, to_progress
+from .planning import Plan, intensity_of, plan
+from .provenance import array_hash
+from .result import DeblurResult, Progress, Status, StatusCode
 from .zoo.store import Generator
-
-logger = logging.getLogger(__name__)
 
 
 def iter_deblur(
@@ -162,7 +145,7 @@ def _run(plan: Plan, kept: Checkpoint | None) -> Yields[Progress, None, DeblurRe
     snapshots: list[Progress] = []
     while True:
         try:
-            progress = _to_progress(next(recipe), plan)
+            progress = to_progress(next(recipe), plan)
         except StopIteration as end:
             solution: Solution = end.value
             if kept is not None:
@@ -176,7 +159,7 @@ def _run(plan: Plan, kept: Checkpoint | None) -> Yields[Progress, None, DeblurRe
         if late and progress.image is not None and progress.kernel is not None:
             recipe.close()
             status = Status(StatusCode.STOPPED, f"The {plan.budget_s:g} s were over; {_so_far(progress)}")
-            return _result(plan, progress.image, progress.kernel, snapshots, status, started, seconds)
+            return result_of(plan, progress.image, progress.kernel, snapshots, status, started, seconds)
     status = Status(StatusCode.DONE, "The run went through to its end.")
     if solution.diverged:
         status = Status(StatusCode.DIVERGED, "The losses became NaN or infinite; the last good state was kept.")
@@ -185,10 +168,10 @@ def _run(plan: Plan, kept: Checkpoint | None) -> Yields[Progress, None, DeblurRe
         picture = with_flux_of(blurred, picture, plan.intensity)
     image = to_image(picture, plan.intensity, plan.image)
     seconds = time.perf_counter() - clock
-    rivals = tuple((_as_kernel(kernel[0, 0].cpu().numpy()), against) for kernel, against in solution.rivals)
-    layers = {name: _to_layer(name, extra, plan, solution.image) for name, extra in solution.extras.items()}
+    rivals = tuple((as_kernel(kernel[0, 0].cpu().numpy()), against) for kernel, against in solution.rivals)
+    layers = {name: to_layer(name, extra, plan, solution.image) for name, extra in solution.extras.items()}
     kernel_found = solution.kernel[0, 0].cpu().numpy()
-    return _result(plan, image, kernel_found, snapshots, status, started, seconds, solution.chosen, layers, rivals)
+    return result_of(plan, image, kernel_found, snapshots, status, started, seconds, solution.chosen, layers, rivals)
 
 
 def result_so_far(plan: Plan, last: Progress, seconds: float) -> DeblurResult | None:
@@ -196,122 +179,8 @@ def result_so_far(plan: Plan, last: Progress, seconds: float) -> DeblurResult | 
     if last.image is None or last.kernel is None:
         return None
     status = Status(StatusCode.STOPPED, f"Stopped; {_so_far(last)}")
-    return _result(plan, last.image, last.kernel, [last], status, datetime.now(UTC), seconds)
+    return result_of(plan, last.image, last.kernel, [last], status, datetime.now(UTC), seconds)
 
 
 def _so_far(last: Progress) -> str:
     return f"the state at step {last.step} of {last.total} ({last.stage}) was kept."
-
-
-def _to_progress(snapshot: Snapshot, plan: Plan) -> Progress:
-    image = None if snapshot.image is None else to_image(snapshot.image, plan.intensity, plan.image)
-    kernel = None if snapshot.kernel is None else _as_kernel(snapshot.kernel[0, 0].detach().cpu().numpy())
-    losses = {name: np.asarray(torch.as_tensor(value).detach().cpu()) for name, value in snapshot.losses.items()}
-    return Progress(snapshot.step, snapshot.total, snapshot.stage, image, kernel, losses)
-
-
-def _to_layer(name: str, extra: torch.Tensor, plan: Plan, image: torch.Tensor) -> np.ndarray:
-    if name != SPREAD:
-        return to_image(extra, plan.intensity, plan.image)
-    # a standard deviation has the scale of the input, but not its offset; one value for all channels
-    spread = extra[0].detach().cpu().numpy() * plan.intensity.slope(image[0].detach().cpu().numpy())
-    return np.sqrt(np.square(spread).mean(0)).astype(np.float32)
-
-
-def _as_kernel(kernel: np.ndarray) -> np.ndarray:
-    kernel = np.clip(kernel.astype(np.float64), 0, None)
-    return (kernel / kernel.sum()).astype(np.float32)
-
-
-def _result(
-    plan: Plan,
-    image: np.ndarray,
-    kernel: np.ndarray,
-    snapshots: list[Progress],
-    status: Status,
-    started: datetime,
-    seconds: float,
-    chosen: int = 0,
-    layers: dict[str, np.ndarray] | None = None,
-    rivals: tuple[tuple[np.ndarray, float], ...] = (),
-) -> DeblurResult:
-    kernel, layers = _as_kernel(kernel), layers or {}
-    verdict = verdict_on(plan, image, kernel, status, layers, rivals)
-    if verdict.word is Word.KEPT:
-        layers, image = layers | {SET_ASIDE: image}, plan.image.astype(np.float32)
-    provenance = Provenance(
-        method=plan.method.name,
-        settings=plan.settings.model_dump(mode="json"),
-        arguments={
-            "kernel_size": "auto" if plan.kernel_size is None else list(plan.kernel_size),
-            "kernel_sha256": None if plan.kernel is None else array_hash(plan.kernel),
-            "budget_s": plan.budget_s,
-            **{f"{field}_sha256": prior.card.sha256 for field, prior in plan.priors.items()},
-            "networks": networks_of(plan),
-        },
-        seed=plan.seed,
-        device=str(plan.device),
-        dtype="float32",
-        threads=torch.get_num_threads(),
-        input_sha256=array_hash(plan.image),
-        input_shape=plan.image.shape,
-        versions=versions(),
-        started=started.isoformat(timespec="seconds"),
-        seconds=round(seconds, 3),
-    )
-    logger.info("%s: %s (%.1f s)", plan.sentence, verdict.reason, seconds)
-    return DeblurResult(image, kernel, verdict, History.of(snapshots), status, provenance, chosen, layers, rivals)
-
-
-def verdict_on(
-    plan: Plan,
-    image: np.ndarray,
-    kernel: np.ndarray,
-    status: Status,
-    layers: dict[str, np.ndarray],
-    rivals: tuple[tuple[np.ndarray, float], ...],
-) -> Verdict:
-    """Judge what a plan's run found; parameters as in :class:`.result.DeblurResult`."""
-    generated, prior = layers.get(GENERATED), plan.priors.get("image_prior")
-    if generated is None and prior is not None:
-        generated = image  # strictly in the generator's range
-    clues = Clues(
-        rivals=[torch.from_numpy(kernel)[None, None] for kernel, _ in sorted(rivals, key=lambda rival: rival[1])],
-        generated=None if generated is None else _in_working_units(plan, generated),
-        spread=None if SPREAD not in layers else float(np.median(layers[SPREAD])) / plan.intensity.scale,
-    )
-    if prior is not None:
-        clues = replace(clues, range_error=range_error(prior.card))
-    given = plan.kernel is not None or not plan.method.finds_kernel
-    return judge(
-        _in_working_units(plan, plan.image),
-        _in_working_units(plan, image),
-        torch.from_numpy(kernel)[None, None],
-        status,
-        given,
-        clues,
-        # who gave a kernel, or stopped the run, wants to see what came of it
-        may_keep=not given and status.code is not StatusCode.STOPPED,
-    )
-
-
-def _in_working_units(plan: Plan, picture: np.ndarray) -> torch.Tensor:
-    return to_tensor(picture, plan.intensity, torch.device("cpu"))
-
-
-def array_hash(array: np.ndarray) -> str:
-    """SHA-256 over data type, shape and values."""
-    digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
-    digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
-
-
-def versions() -> dict[str, str]:
-    """Versions that a result depends on."""
-    return {
-        "napari-genprior": __version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "platform": platform.platform(),
-    }

@@ -10,8 +10,8 @@ from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton
 
 from .._tensors import check_image, check_kernel
-from ..deblurring import versions
 from ..errors import GenPriorError, InputError
+from ..provenance import versions
 from ..settings import BlurSettings, NoiseSettings
 from ..simulation import Simulation, check_fit, make_kernel
 from . import _layers

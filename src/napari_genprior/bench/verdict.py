@@ -15,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..deblurring import deblur, verdict_on
+from ..deblurring import deblur
 from ..errors import FileError
 from ..io import written_whole
 from ..metrics import align, psnr
+from ..outcome import verdict_on
 from ..planning import plan
 from ..result import SPREAD, DeblurResult, Verdict, Word
 from .verdict_cases import Case, cases

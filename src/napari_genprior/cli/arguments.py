@@ -86,7 +86,7 @@ def repeat(report_file: Path) -> dict[str, Any]:
 
 def same_input(plan: Any, earlier: dict[str, Any], source: Path) -> None:
     """Refuse to repeat a run on another picture or kernel."""
-    from ..deblurring import array_hash
+    from ..provenance import array_hash
 
     if array_hash(plan.image) != earlier["input_sha256"]:
         raise InputError(

@@ -69,8 +69,8 @@ def deblur_stack(
     """
     import torch
 
-    from ..deblurring import array_hash
     from ..io import as_type, check_place, write_json
+    from ..provenance import array_hash
     from ..stacks.lazy import Lazy, opened
     from ..stacks.plan import plan_stack
     from ..stacks.stack import run_stack

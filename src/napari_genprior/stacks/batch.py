@@ -18,9 +18,9 @@ from typing import Any
 
 from .. import planning
 from .._generators import drain
-from ..deblurring import array_hash
 from ..errors import DeviceError, InputError
 from ..io import READABLE
+from ..provenance import array_hash
 from ..result import Progress
 from ..zoo.store import load_prior
 from .files import OF_STACKS, Task, do, file_hash, size_and_time

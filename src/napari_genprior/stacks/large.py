@@ -20,9 +20,10 @@ from .._generators import drain, relay
 from .._tensors import check_kernel
 from ..algorithms.classical import LEAST_NOISE
 from ..classical.rivals import KERNEL_NOISE, REGION
-from ..deblurring import array_hash, iter_deblur, known_kernel, versions
+from ..deblurring import iter_deblur, known_kernel
 from ..errors import InputError
 from ..io import as_type
+from ..provenance import array_hash, versions
 from ..result import Progress, Provenance, Status, StatusCode
 from ..settings import KnownKernelSettings
 from .axes import Layout, lay_out

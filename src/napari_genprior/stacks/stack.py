@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from .._generators import drain, relay
-from ..deblurring import array_hash, versions
+from ..provenance import array_hash, versions
 from ..result import DeblurResult, Provenance, Status, StatusCode, Verdict, Word
 from ..settings import KnownKernelSettings, Settings
 from .axes import Layout

@@ -63,7 +63,7 @@ class Survey:
 
     @property
     def sha256(self) -> str:
-        """As :func:`..deblurring.array_hash` of the whole."""
+        """As :func:`..provenance.array_hash` of the whole."""
         return self._digest.hexdigest()
 
     def look(self, plane: Any) -> Iterator[float]:

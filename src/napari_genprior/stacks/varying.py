@@ -18,8 +18,9 @@ from .._tensors import check_kernel, to_tensor
 from ..algorithms.classical import LEAST_NOISE
 from ..classical.known_kernel import noise_std
 from ..classical.rivals import KERNEL_NOISE
-from ..deblurring import array_hash, known_kernel, versions
+from ..deblurring import known_kernel
 from ..errors import InputError
+from ..provenance import array_hash, versions
 from ..result import Progress, Provenance, Status, StatusCode, Verdict
 from ..settings import KnownKernelSettings
 from ..simulation import check_fit

@@ -18,9 +18,9 @@ from .._tensors import Intensity, resolve_device
 from ..algorithms import Problem, Snapshot, Solution
 from ..algorithms.microscopes import Known, known_of
 from ..algorithms.volumes import blind, known_kernel
-from ..deblurring import array_hash, versions
 from ..errors import InputError
 from ..nets.linear import LinearGenerator
+from ..provenance import array_hash, versions
 from ..result import SET_ASIDE, DeblurResult, History, Progress, Provenance, Status, StatusCode, Word
 from ..settings import VolumeSettings
 from ..verdict.volumes import judge_volume, likelihood_gain
