@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("psfmodels")
 
 from napari_genprior import blur
-from napari_genprior.blur import optics
+from napari_genprior.blur import objectives, optics
 from napari_genprior.cli import main
 from napari_genprior.errors import InputError
 from napari_genprior.training import data, volumes
@@ -94,7 +94,7 @@ def test_drawn_microscopes_repeat_differ_and_fit():
     assert len({float(kernel.max()) for kernel in first}) == 6
     rng = np.random.default_rng(0)
     for _ in range(5):
-        drawn = vars(optics.random_microscope(rng, 33))
+        drawn = vars(objectives.random_microscope(rng, 33))
         wide = blur.microscope_psf(**drawn, size=99)
         assert wide[33:66, 33:66].sum() > 0.75
 
@@ -122,15 +122,15 @@ def test_a_volume_generator_is_trained_stored_and_decodes(tmp_path, monkeypatch,
 
 @pytest.mark.parametrize(("na", "index"), [(0.9, 1.0), (1.2, 1.333), (1.49, 1.515), (1.6, 2.0)])
 def test_an_aperture_tells_its_immersion(na, index):
-    assert optics.with_known(optics.Microscope(), {"na": na}).immersion_index == index
+    assert objectives.with_known(optics.Microscope(), {"na": na}).immersion_index == index
 
 
 def test_what_is_known_stays_and_what_contradicts_is_refused():
     known = {"kind": "confocal", "immersion_index": 1.515, "pixel_size_nm": 60}
-    drawn = optics.random_microscope(np.random.default_rng(0), known=known, ratio=3.0)
+    drawn = objectives.random_microscope(np.random.default_rng(0), known=known, ratio=3.0)
     assert {name: getattr(drawn, name) for name in known} == known
     assert drawn.na < 1.515
-    least, most = optics.STEPS
-    assert 0.7 * least < 180 / optics.nyquist_step_nm(drawn) < 1.4 * most
+    least, most = objectives.STEPS
+    assert 0.7 * least < 180 / objectives.nyquist_step_nm(drawn) < 1.4 * most
     with pytest.raises(InputError, match="immersion"):
-        optics.with_known(drawn, {"na": 1.4, "immersion_index": 1.333})
+        objectives.with_known(drawn, {"na": 1.4, "immersion_index": 1.333})

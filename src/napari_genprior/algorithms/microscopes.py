@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..blur import optics
+from ..blur import objectives, optics
 from ..errors import InputError
 from ..forward.volumes import Sides
 from ..settings import VolumeSettings
@@ -93,7 +93,7 @@ def known_of(s: VolumeSettings, voxel_um: Sequence[float] | None) -> Known:
         ratio = z / across
         if set(fields) - {"kind"}:
             fields["pixel_size_nm"] = 1000 * across
-    one = optics.with_known(optics.Microscope(), fields)  # refuses what no microscope has
+    one = objectives.with_known(optics.Microscope(), fields)  # refuses what no microscope has
     if {"na", "pixel_size_nm"} <= set(fields) and one.pixel_size_nm > COARSEST * one.wavelength_nm / one.na:
         raise InputError(
             f"Pixels of {one.pixel_size_nm:g} nm do not show the blur of an aperture of {one.na:g}: are the sides of "
@@ -115,9 +115,9 @@ def drawn(
         z = 0.5 * rng.standard_normal((1, prior.card.latent))
         return None, prior.decode(torch.from_numpy(z.astype(np.float32)).to(device))
     if near is None or near.optic is None:
-        microscope = optics.random_microscope(rng, height, known=known.fields, ratio=known.ratio)
+        microscope = objectives.random_microscope(rng, height, known=known.fields, ratio=known.ratio)
         microscope = replace(microscope, defocus_um=0.0)
-        step = optics.random_step_nm(rng, microscope)
+        step = objectives.random_step_nm(rng, microscope)
     else:
         microscope, step = _varied(rng, near.optic, known, spread)
     optic = Optic(microscope, step if known.ratio is None else known.ratio * microscope.pixel_size_nm)
@@ -143,4 +143,4 @@ def _varied(rng: np.random.Generator, near: Optic, known: Known, spread: float) 
         depth_um=float(np.clip(m.depth_um * np.exp(3 * depth), 0.1, 50)),
         pinhole_au=float(np.clip(m.pinhole_au * np.exp(3 * pinhole), 0.3, 5)),
     )
-    return optics.with_known(microscope, known.fields), float(np.clip(near.step_nm * np.exp(step), 20, 10_000))
+    return objectives.with_known(microscope, known.fields), float(np.clip(near.step_nm * np.exp(step), 20, 10_000))

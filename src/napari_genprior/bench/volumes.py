@@ -19,7 +19,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.signal import fftconvolve
 
-from ..blur import optics
+from ..blur import objectives, optics
 from ..errors import InputError
 from ..stacks.volumes import deblur_volume
 
@@ -148,9 +148,9 @@ class Case:
 def synthetic(seed: int, kind: str, microscope_kind: str, shape: tuple[int, int, int] = SHAPE) -> Case:
     """A case of ``kind`` under a random microscope in focus."""
     rng = np.random.default_rng(seed)
-    while (microscope := optics.random_microscope(rng, KERNEL[1])).kind != microscope_kind:
+    while (microscope := objectives.random_microscope(rng, KERNEL[1])).kind != microscope_kind:
         pass
-    step = optics.random_step_nm(rng, microscope)
+    step = objectives.random_step_nm(rng, microscope)
     kernel = optics.microscope_psf_3d(shape=KERNEL, step_z_nm=step, **{**vars(microscope), "defocus_um": 0.0})
     across = microscope.pixel_size_nm / 1000
     sharp, blurred = blurred_case(kind, kernel, step / 1000 / across, rng, shape)

@@ -1,6 +1,6 @@
 """What blurs: kernels float32 ``[kh, kw]``, >= 0, sum 1, centred on the array, and noise."""
 
-from . import optics
+from . import objectives, optics
 from .beads import Beads, from_beads
 from .kernels import blur_a, blur_b, box, defocus, from_array, gaussian, overlay
 from .motion import motion, shake
@@ -21,6 +21,7 @@ __all__ = [
     "microscope_psf",
     "microscope_psf_3d",
     "motion",
+    "objectives",
     "optics",
     "overlay",
     "resample",

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..blur import optics
+from ..blur import objectives, optics
 from ..errors import InputError
 from ..io import check_place
 from ..nets.linear import fit
@@ -34,8 +34,8 @@ def draw_volumes(shape: tuple[int, int, int], seed: int) -> Iterator[np.ndarray]
     """
     rng = np.random.default_rng(seed)
     while True:
-        microscope = optics.random_microscope(rng, shape[1])
-        step = optics.random_step_nm(rng, microscope)
+        microscope = objectives.random_microscope(rng, shape[1])
+        step = objectives.random_step_nm(rng, microscope)
         yield optics.microscope_psf_3d(shape=shape, step_z_nm=step, **{**vars(microscope), "defocus_um": 0.0})
 
 
