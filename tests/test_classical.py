@@ -31,6 +31,7 @@ from napari_genprior.classical.rivals import (
 )
 from napari_genprior.forward.convolve import convolve
 from napari_genprior.forward.differences import differences, differences_adjoint
+from napari_genprior.samples import clock as clock_photograph
 from napari_genprior.settings import ClassicalSettings
 from napari_genprior.simulation import simulate
 from pictures import blocks
@@ -357,6 +358,13 @@ def test_sharp_pictures_are_known_from_blurred_ones(blurred, noise):
     sharp = tensor(SHARP) + noise * torch.randn(1, 1, *SHARP.shape, generator=torch.Generator().manual_seed(0))
     assert is_sharp(sharp, float(noise_std(sharp)))
     assert not is_sharp(blurred, float(noise_std(blurred)))
+
+
+def test_a_blurred_photograph_whose_noise_is_steep_is_not_taken_for_sharp():
+    clock = tensor(clock_photograph() / 255)
+    noise = float(noise_std(clock))
+    assert finest_detail(clock, noise**2) > 0.33
+    assert not is_sharp(clock, noise)
 
 
 def test_a_sharp_picture_is_left_as_it_is_unless_a_size_is_given():

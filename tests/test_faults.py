@@ -218,10 +218,13 @@ def test_ctrl_c_at_any_moment_is_one_line_and_leaves_nothing_half_written(tmp_pa
         if run.returncode == 0:  # it was through before
             assert io.read_image(out / "a.npy").shape == (96, 96)
             continue
-        assert run.returncode == 130, said
-        assert "Traceback" not in said
-        assert said.strip("\n").count("\n") == 0
-        assert "interrupted" in said
+        if run.returncode == -signal.SIGINT:  # before Python's first line, or after its last: the system ends it
+            assert said == ""
+        else:
+            assert run.returncode == 130, said
+            assert "Traceback" not in said
+            assert said.strip("\n").count("\n") == 0
+            assert "interrupted" in said
         for path in out.iterdir():  # only whole files
             assert path.name in ("a.npy", "r.json")
         if (out / "a.npy").exists():

@@ -14,7 +14,9 @@ from .known_kernel import valid_part
 SPARSITY = 2.0  # weight of the second term, and ...
 DARKER = 20.0  # weight of the last term, 1 / (mean of what lies below 0)
 REACH = 32  # px, of the ghosts that are looked for: benchmarks/RESULTS.md says how they were chosen
-STEEP = 0.33  # finest_detail from which a picture is sharp
+STEEP = 0.33  # finest_detail from which a picture is sharp, ...
+ABOVE_NOISE = 3.0  # ... if its finest detail has this many times the noise's power: noise is steep, too
+DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
 NOISE_MARGIN = 1.2  # the noise's power may be this many times what was estimated
 TINY = 1e-12  # where there is no edge, or no residual
 
@@ -71,7 +73,8 @@ def is_sharp(image: Tensor, noise: float) -> bool:
 
     Pictures without such detail may be sharp, too.
     """
-    return finest_detail(image, NOISE_MARGIN * noise**2) > STEEP
+    seen = min(_power(image, step) for step in DIRECTIONS) > ABOVE_NOISE * 2 * noise**2
+    return seen and finest_detail(image, NOISE_MARGIN * noise**2) > STEEP
 
 
 def finest_detail(image: Tensor, noise_power: float) -> float:
@@ -80,15 +83,12 @@ def finest_detail(image: Tensor, noise_power: float) -> float:
     Where a picture is smooth it is 1/4, where it is made of steps 1/2. Blur along a line smooths along that line.
     """
     ratios = []
-    for step in ((0, 1), (1, 0), (1, 1), (1, -1)):
-        near, far = (
-            float(_difference(image, (times * step[0], times * step[1])).square().mean()) - 2 * noise_power
-            for times in (1, 2)
-        )
+    for down, right in DIRECTIONS:
+        near, far = (_power(image, (times * down, times * right)) - 2 * noise_power for times in (1, 2))
         ratios.append(near / far if min(near, far) > 0 else 0.0)
     return min(ratios)
 
 
-def _difference(image: Tensor, step: tuple[int, int]) -> Tensor:
-    """Each pixel less the one a step on, inside the picture."""
-    return (image - image.roll(step, (-2, -1)))[..., 2:-2, 2:-2]
+def _power(image: Tensor, step: tuple[int, int]) -> float:
+    """Mean square difference of each pixel and the one a step on, inside the picture."""
+    return float((image - image.roll(step, (-2, -1)))[..., 2:-2, 2:-2].square().mean())

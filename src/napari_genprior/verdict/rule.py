@@ -15,7 +15,7 @@ from ..result import Word
 
 TRUSTED = 0.84  # chance from which a result is called improved, ...
 TRUSTED_GIVEN = 0.66  # ... where the user vouches for the kernel, ...
-REFUSED = 0.31  # ... and below which the input is kept
+REFUSED = 0.14  # ... and below which the input is kept
 POINT_PEAK = 0.9  # a kernel with this share of its mass in one pixel undoes next to nothing
 BORDER_MASS = 0.05  # more than this in the outermost ring: the support was too small
 UNEXPLAINED = 3.0  # residual over noise; a fair fit stays near 1, whitened borders and textures near 2
