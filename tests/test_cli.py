@@ -51,6 +51,23 @@ def test_simulate_with_the_kernel_of_a_file_is_the_same(folder, tmp_path):
     np.testing.assert_array_equal(io.read_image(tmp_path / "b.png"), io.read_image(folder / "blurred.png"))
 
 
+def test_what_was_found_is_written_where_the_input_is_kept(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("napari_genprior.verdict.rule.TRUSTED", 2.0)
+    monkeypatch.setattr("napari_genprior.verdict.rule.REFUSED", 1.0)
+    files = f"deblur {folder}/blurred.png --kernel-size 11 --quiet -o {tmp_path}/kept.png"
+    assert run(files) == 0
+    assert "no improvement: input kept" in (said := capsys.readouterr().out)
+    assert "--found FILE" in said
+    assert run(f"{files} --found {tmp_path}/found.png") == 0
+    assert "--found" not in capsys.readouterr().out
+    kept, found, sharp, blurred = (
+        io.read_image(path).astype(float)
+        for path in (tmp_path / "kept.png", tmp_path / "found.png", folder / "sharp.png", folder / "blurred.png")
+    )
+    np.testing.assert_array_equal(kept, blurred)
+    assert np.abs(found - sharp).mean() < np.abs(blurred - sharp).mean()
+
+
 def test_deblur_writes_picture_kernel_and_report_and_repeats_from_it(folder, tmp_path, capsys):
     arguments = f"--kernel-size 11 --quiet --kernel-out {tmp_path}/k.tif --report {tmp_path}/r.json"
     assert run(f"deblur {folder}/blurred.png -o {tmp_path}/result.tif {arguments}") == 0

@@ -69,6 +69,11 @@ def simulate(
 @click.option("--report", type=click.Path(path_type=Path), help="Write figures, settings and versions here (JSON).")
 @click.option("--kernel-out", type=click.Path(path_type=Path), help="Write the kernel here (float TIFF).")
 @click.option(
+    "--found",
+    type=click.Path(path_type=Path),
+    help="Write what was found here, even where the verdict keeps the input.",
+)
+@click.option(
     "--from", "report_file", type=click.Path(path_type=Path), help="Repeat the run of this report; IN may be left out."
 )
 @click.option(
@@ -85,6 +90,7 @@ def deblur(
     values: tuple[str, ...],
     report: Path | None,
     kernel_out: Path | None,
+    found: Path | None,
     report_file: Path | None,
     checkpoint: Path | None,
     quiet: bool,
@@ -97,7 +103,8 @@ def deblur(
     if report_file:
         if arguments or kernel_file or settings_file or values or any(stack.values()):
             raise InputError(
-                "--from repeats a run as it was; only IN, -o, --report, --kernel-out and --quiet may stand beside it."
+                "--from repeats a run as it was; only IN, -o, --report, --kernel-out, --found and --quiet may stand "
+                "beside it."
             )
         earlier = repeat(report_file)
         source = source or earlier["source"]
@@ -108,7 +115,8 @@ def deblur(
     if source is None:
         raise click.UsageError("Missing argument IN (the blurred picture), or --from with a report.")
     arguments = chosen(arguments, settings_file, values)
-    not_onto_input(source, output, report, kernel_out, checkpoint, others=(kernel_file, settings_file, report_file))
+    written = (output, report, kernel_out, found, checkpoint)
+    not_onto_input(source, *written, others=(kernel_file, settings_file, report_file))
     outer = (source, output, kernel_file, kernel_out, report, quiet)
     otherwise = None
     if "tiles" in arguments:
@@ -118,16 +126,16 @@ def deblur(
     elif any(stack.values()) or is_stack(source):
         otherwise = partial(deblur_stack, *outer, {**arguments, **stack}, earlier)
     if otherwise:
-        if checkpoint:
-            raise InputError("--checkpoint is for single pictures that are not in tiles; leave it out.")
+        if checkpoint or found:
+            raise InputError("--checkpoint and --found are for single pictures that are not in tiles; leave them out.")
         otherwise()
         return
     from ..io import as_type, check_place, check_writable, read_image, write_json
 
     image = read_image(source)
-    check_writable(output, image.dtype)
-    if kernel_out:
-        check_writable(kernel_out, "float32")
+    for file, dtype in ((output, image.dtype), (found, image.dtype), (kernel_out, "float32")):
+        if file:
+            check_writable(file, dtype)
     if report:
         check_place(report)
     import torch
@@ -145,9 +153,12 @@ def deblur(
     result = follow(deblurring.run(plan, checkpoint), plan.sentence, quiet)
     scale = scale_of(source)
     write_picture(output, as_type(result.image, image.dtype), scale)
+    if found:
+        write_picture(found, as_type(result.found, image.dtype), scale)
     if kernel_out:
         write_picture(kernel_out, result.kernel, scale)
     if report:
         files = {"input": str(source), "kernel": str(kernel_file) if kernel_file else None, "output": str(output)}
         write_json(report, {**result.report(), "files": files})
-    click.echo(f"{output}: {verdict_line(result)}")
+    kept = " --found FILE writes what was found." if result.found is not result.image and not found else ""
+    click.echo(f"{output}: {verdict_line(result)}{kept}")
