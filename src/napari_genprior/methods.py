@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from .algorithms import Problem, Recipe
 from .algorithms.classical import classical, known_kernel
 from .algorithms.evidence import evidence
+from .algorithms.patches import patches
 from .algorithms.pretrained import generator, project, relaxed
 from .algorithms.selfdeblur import multiscale, selfdeblur
 from .algorithms.untrained import untrained
@@ -18,6 +19,7 @@ from .settings import (
     GeneratorSettings,
     KnownKernelSettings,
     MultiscaleSettings,
+    PatchSettings,
     ProjectSettings,
     RelaxedSettings,
     SelfDeblurSettings,
@@ -37,6 +39,7 @@ class Method:
     prefers_linear: bool = False  # a linear picture prior serves better than one that is not
     untrained: bool = False  # priors are untrained networks: minutes, not seconds
     finds_kernel: bool = True
+    covers: bool = False  # patches of the picture prior's size cover pictures that are larger
     keeps_budget: bool = False  # the recipe itself ends in time, with its best; others are stopped at a snapshot
 
 
@@ -106,6 +109,14 @@ METHODS: dict[str, Method] = {
             relaxed,
             RelaxedSettings,
             "A free picture near a pretrained generator's (algorithm 2 of Asim et al.): small pictures, seconds.",
+        ),
+        Method(
+            "patches",
+            patches,
+            PatchSettings,
+            "Overlapping patches from a pretrained generator, one kernel for all: pictures larger than the prior's.",
+            prefers_linear=True,
+            covers=True,
         ),
         Method(
             "project",

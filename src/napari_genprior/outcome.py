@@ -101,7 +101,7 @@ def verdict_on(
 ) -> Verdict:
     """Judge what a plan's run found; parameters as in :class:`.result.DeblurResult`."""
     generated, prior = layers.get(GENERATED), plan.priors.get("image_prior")
-    if generated is None and prior is not None:
+    if generated is None and prior is not None and not plan.method.covers:
         generated = image  # strictly in the generator's range
     clues = Clues(
         rivals=[torch.from_numpy(kernel)[None, None] for kernel, _ in sorted(rivals, key=lambda rival: rival[1])],

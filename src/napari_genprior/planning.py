@@ -161,7 +161,7 @@ def _load_priors(settings: Settings, picture: np.ndarray, method: Method) -> dic
         if not name:
             raise InputError(f"This method needs {field}=; for this picture there are: {allowed}.")
         prior = load_prior(name)
-        if prior.card.kind != kind or not _fits(prior.card, picture.shape):
+        if prior.card.kind != kind or not _fits(prior.card, picture.shape, method):
             size = "x".join(map(str, picture.shape))
             raise InputError(
                 f"{name} is a prior of {prior.card.kind}s of {prior.card.shape} px; the picture is {size}. "
@@ -178,7 +178,12 @@ def networks_of(plan: Plan) -> dict[str, str]:
     or removing one changes the result.
     """
     cards = []
-    if plan.kernel is None and len(plan.priors) == 2 and getattr(plan.settings, "schedule", "fast") == "fast":
+    if (
+        plan.kernel is None
+        and len(plan.priors) == 2
+        and not plan.method.covers
+        and getattr(plan.settings, "schedule", "fast") == "fast"
+    ):
         image, kernel = plan.priors["image_prior"].card, plan.priors["kernel_prior"].card
         linear = plan.method.prefers_linear and image.arch == "linear"
         cards.append(start_card(image, kernel, "kernel-proposal" if linear else "proposal"))
@@ -189,14 +194,19 @@ def networks_of(plan: Plan) -> dict[str, str]:
 
 def fitting_priors(kind: str, shape: Sequence[int], method: Method) -> list[Card]:
     """The installed priors of a kind ("image", "kernel") for a picture of this shape, the method's favourites first."""
-    fitting = [card for card in list_priors() if card.kind == kind and _fits(card, shape)]
+    fitting = [card for card in list_priors() if card.kind == kind and _fits(card, shape, method)]
     return sorted(fitting, key=lambda card: method.prefers_linear and card.kind == "image" and card.arch != "linear")
 
 
-def _fits(card: Card, shape: Sequence[int]) -> bool:
+def _fits(card: Card, shape: Sequence[int], method: Method) -> bool:
+    within = len(card.size) == 2 and all(side <= n for side, n in zip(card.size, shape, strict=False))
     if card.kind == "kernel":  # a plane, and not larger than the picture
-        return len(card.size) == 2 and all(side <= n for side, n in zip(card.size, shape, strict=False))
-    return card.size == tuple(shape[:2]) and card.channels == (3 if len(shape) == 3 else 1)
+        return within
+    if card.channels != (3 if len(shape) == 3 else 1):
+        return False
+    if method.covers:
+        return within and len(set(card.size)) == 1
+    return card.size == tuple(shape[:2])
 
 
 def find_method(name: str) -> Method:

@@ -6,7 +6,7 @@ each round-trips through JSON. ``json_schema_extra["source"]`` names the paper a
 
 from .base import Settings
 from .classical import ClassicalSettings, KnownKernelSettings
-from .pretrained import EvidenceSettings, GeneratorSettings, ProjectSettings, RelaxedSettings
+from .pretrained import EvidenceSettings, GeneratorSettings, PatchSettings, ProjectSettings, RelaxedSettings
 from .simulation import BlurSettings, NoiseSettings
 from .training import TrainingSettings
 from .untrained import DecoderSettings, MultiscaleSettings, SelfDeblurSettings, UntrainedSettings
@@ -21,6 +21,7 @@ __all__ = [
     "KnownKernelSettings",
     "MultiscaleSettings",
     "NoiseSettings",
+    "PatchSettings",
     "ProjectSettings",
     "RelaxedSettings",
     "SelfDeblurSettings",

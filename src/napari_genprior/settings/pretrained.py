@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from .base import Settings, unit
+from .classical import KnownKernelSettings
 
 PAPER = "papers 000 and 003"
 
@@ -185,4 +186,21 @@ class EvidenceSettings(PriorPairSettings):
         le=100,
         title="Smoothing",
         description="Strength of the total variation in the last step, as a multiple of what the noise asks for.",
+    )
+
+
+class PatchSettings(KnownKernelSettings, PriorPairSettings):
+    """Overlapping patches, each in the range of a generator, and one kernel; then the picture for that kernel."""
+
+    image_prior: str = Field(
+        "",
+        title="Picture prior",
+        description="Pretrained generator of pictures like parts of the blurred one, at the same scale.",
+    )
+    steps: int = Field(
+        150,
+        ge=1,
+        le=1_000_000,
+        title="Steps",
+        description="Largest number of second-order updates.",
     )
