@@ -205,7 +205,7 @@ def _fits(card: Card, shape: Sequence[int], method: Method) -> bool:
     if card.channels != (3 if len(shape) == 3 else 1):
         return False
     if method.covers:
-        return within and len(set(card.size)) == 1
+        return within
     return card.size == tuple(shape[:2])
 
 

@@ -28,36 +28,41 @@ LAYER = "picture of patches"
 
 
 class Cover:
-    """Square patches, half a side apart, on a canvas that holds a scene ``[1, C, Y, X]`` of the given size.
+    """Patches, half a side apart, on a canvas that holds a scene ``[1, C, Y, X]`` of the given size.
 
     Where they overlap they are blended by a window that falls to their borders.
     """
 
-    def __init__(self, side: int, scene: tuple[int, int], device: torch.device) -> None:
-        self.side, self.step, self.scene = side, side // 2, scene
-        self.counts = tuple(1 + max(0, -(-(n - side) // self.step)) for n in scene)
-        self.canvas = tuple(side + (count - 1) * self.step for count in self.counts)
-        fall = torch.hann_window(side, periodic=False, device=device) + LEAST
-        self.window = fall[:, None] * fall
-        self.weights = self._sum(self.window.expand(self.count, 1, side, side))
+    def __init__(self, sides: tuple[int, int], scene: tuple[int, int], device: torch.device) -> None:
+        self.sides, self.scene = sides, scene
+        self.steps = (max(1, sides[0] // 2), max(1, sides[1] // 2))
+        self.counts = tuple(
+            1 + max(0, -(-(n - side) // step)) for n, side, step in zip(scene, sides, self.steps, strict=True)
+        )
+        self.canvas = (
+            sides[0] + (self.counts[0] - 1) * self.steps[0],
+            sides[1] + (self.counts[1] - 1) * self.steps[1],
+        )
+        down, right = (torch.hann_window(side, periodic=False, device=device) + LEAST for side in sides)
+        self.window = down[:, None] * right
+        self.weights = self._sum(self.window.expand(self.count, 1, *sides))
 
     @property
     def count(self) -> int:
         return self.counts[0] * self.counts[1]
 
     def cut(self, scene: Tensor) -> Tensor:
-        """The patches ``[N, C, side, side]`` of a scene; beyond it its last rows and columns go on."""
+        """The patches ``[N, C, h, w]`` of a scene; beyond it its last rows and columns go on."""
         below, right = (whole - n for whole, n in zip(self.canvas, self.scene, strict=True))
-        columns = unfold(pad(scene, (0, right, 0, below), mode="replicate"), self.side, stride=self.step)
-        return columns[0].T.reshape(self.count, -1, self.side, self.side)
+        columns = unfold(pad(scene, (0, right, 0, below), mode="replicate"), self.sides, stride=self.steps)
+        return columns[0].T.reshape(self.count, -1, *self.sides)
 
     def blended(self, patches: Tensor) -> Tensor:
-        """The scene that patches ``[N, C, side, side]`` make."""
+        """The scene that patches ``[N, C, h, w]`` make."""
         return (self._sum(patches * self.window) / self.weights)[..., : self.scene[0], : self.scene[1]]
 
     def _sum(self, patches: Tensor) -> Tensor:
-        columns = patches.flatten(1).T[None]
-        return fold(columns, (self.canvas[0], self.canvas[1]), self.side, stride=self.step)
+        return fold(patches.flatten(1).T[None], self.canvas, self.sides, stride=self.steps)
 
 
 def patches(problem: Problem) -> Recipe:
@@ -90,7 +95,7 @@ def _with_patches(problem: Problem, kernel: Tensor, noise: float) -> Generator[S
     assert kernels is not None
     height, width = blurred.shape[-2:]
     kh, kw = kernel.shape[-2:]
-    cover = Cover(prior.card.size[0], (height + kh - 1, width + kw - 1), blurred.device)
+    cover = Cover((prior.card.size[0], prior.card.size[1]), (height + kh - 1, width + kw - 1), blurred.device)
     first = final_picture(blurred, kernel, noise, s).clamp(0, 1)
     top, left = kh - 1 - kh // 2, kw - 1 - kw // 2
     scene = pad(first, (left, kw // 2, top, kh // 2), mode="replicate")
