@@ -12,7 +12,7 @@ import torch
 from ._tensors import to_image, to_tensor
 from .algorithms import Snapshot
 from .planning import Plan, networks_of
-from .provenance import array_hash, versions
+from .provenance import array_hash, provenance_of
 from .result import (
     GENERATED,
     SET_ASIDE,
@@ -20,7 +20,6 @@ from .result import (
     DeblurResult,
     History,
     Progress,
-    Provenance,
     Status,
     StatusCode,
     Verdict,
@@ -67,10 +66,10 @@ def result_of(
     verdict = verdict_on(plan, image, kernel, status, layers, rivals)
     if verdict.word is Word.KEPT:
         layers, image = layers | {SET_ASIDE: image}, plan.image.astype(np.float32)
-    provenance = Provenance(
-        method=plan.method.name,
-        settings=plan.settings.model_dump(mode="json"),
-        arguments={
+    provenance = provenance_of(
+        plan.method.name,
+        plan.settings.model_dump(mode="json"),
+        {
             "kernel_size": "auto" if plan.kernel_size is None else list(plan.kernel_size),
             "kernel_sha256": None if plan.kernel is None else array_hash(plan.kernel),
             "budget_s": plan.budget_s,
@@ -78,14 +77,11 @@ def result_of(
             "networks": networks_of(plan),
         },
         seed=plan.seed,
-        device=str(plan.device),
-        dtype="float32",
-        threads=torch.get_num_threads(),
+        device=plan.device,
         input_sha256=array_hash(plan.image),
         input_shape=plan.image.shape,
-        versions=versions(),
-        started=started.isoformat(timespec="seconds"),
-        seconds=round(seconds, 3),
+        started=started,
+        seconds=seconds,
     )
     logger.info("%s: %s (%.1f s)", plan.sentence, verdict.reason, seconds)
     return DeblurResult(image, kernel, verdict, History.of(snapshots), status, provenance, chosen, layers, rivals)

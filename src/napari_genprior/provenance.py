@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from datetime import datetime
+from typing import Any
 
 import numpy as np
 import torch
 
 from . import __version__
+from .result import Provenance
 
 
 def array_hash(array: np.ndarray) -> str:
@@ -27,3 +30,32 @@ def versions() -> dict[str, str]:
         "numpy": np.__version__,
         "platform": platform.platform(),
     }
+
+
+def provenance_of(
+    method: str,
+    settings: dict[str, Any],
+    arguments: dict[str, Any],
+    *,
+    seed: int,
+    device: torch.device | str,
+    input_sha256: str,
+    input_shape: tuple[int, ...],
+    started: datetime,
+    seconds: float,
+) -> Provenance:
+    """Of a run that ends now: with the threads and versions at hand."""
+    return Provenance(
+        method=method,
+        settings=settings,
+        arguments=arguments,
+        seed=seed,
+        device=str(device),
+        dtype="float32",
+        threads=torch.get_num_threads(),
+        input_sha256=input_sha256,
+        input_shape=input_shape,
+        versions=versions(),
+        started=started.isoformat(timespec="seconds"),
+        seconds=round(seconds, 3),
+    )

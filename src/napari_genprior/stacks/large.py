@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from .. import __version__, planning
 from .._generators import drain, relay
@@ -23,7 +22,7 @@ from ..classical.rivals import KERNEL_NOISE, REGION
 from ..deblurring import iter_deblur, known_kernel
 from ..errors import InputError
 from ..io import as_type
-from ..provenance import array_hash, versions
+from ..provenance import array_hash, provenance_of
 from ..result import Progress, Provenance, Status, StatusCode
 from ..settings import KnownKernelSettings
 from .axes import Layout, lay_out
@@ -244,10 +243,10 @@ def _provenance(
     wish: _Wish, layout: Layout, survey: Survey, device: str, started: datetime, seconds: float, columns: list[Span]
 ) -> Provenance:
     piece = wish.piece
-    return Provenance(
-        method=piece.method.name,
-        settings=piece.settings.model_dump(mode="json"),
-        arguments={
+    return provenance_of(
+        piece.method.name,
+        piece.settings.model_dump(mode="json"),
+        {
             "axes": layout.axes,
             "tile_px": columns[0].read.stop,
             "kernel_size": "auto" if piece.kernel_size is None else list(piece.kernel_size),
@@ -256,11 +255,8 @@ def _provenance(
         },
         seed=piece.seed,
         device=device,
-        dtype="float32",
-        threads=torch.get_num_threads(),
         input_sha256=survey.sha256,
         input_shape=layout.shape,
-        versions=versions(),
-        started=started.isoformat(timespec="seconds"),
-        seconds=round(seconds, 3),
+        started=started,
+        seconds=seconds,
     )

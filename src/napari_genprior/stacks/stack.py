@@ -12,10 +12,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-import torch
 
 from .._generators import drain, relay
-from ..provenance import array_hash, versions
+from ..provenance import array_hash, provenance_of
 from ..result import DeblurResult, Provenance, Status, StatusCode, Verdict, Word
 from ..settings import KnownKernelSettings, Settings
 from .axes import Layout
@@ -198,10 +197,10 @@ def _together(kernels: dict[Index, np.ndarray], groups: Index) -> np.ndarray:
 def _provenance(plan: StackPlan, input_sha256: str, started: datetime, seconds: float) -> Provenance:
     made = plan.piece
     volume = plan.layout.depth == "volume"
-    return Provenance(
-        method=plan.arguments.get("method", "auto") if volume else made.method.name,
-        settings=_plain(plan.arguments.get("settings")) if volume else made.settings.model_dump(mode="json"),
-        arguments={
+    return provenance_of(
+        plan.arguments.get("method", "auto") if volume else made.method.name,
+        _plain(plan.arguments.get("settings")) if volume else made.settings.model_dump(mode="json"),
+        {
             "axes": plan.layout.axes,
             "kernels": plan.layout.kernels,
             "depth": plan.layout.depth,
@@ -211,14 +210,11 @@ def _provenance(plan: StackPlan, input_sha256: str, started: datetime, seconds: 
             **({"voxel_um": plan.arguments.get("voxel_um")} if volume else {}),
         },
         seed=made.seed,
-        device=str(made.device),
-        dtype="float32",
-        threads=torch.get_num_threads(),
+        device=made.device,
         input_sha256=input_sha256,
         input_shape=plan.layout.shape,
-        versions=versions(),
-        started=started.isoformat(timespec="seconds"),
-        seconds=round(seconds, 3),
+        started=started,
+        seconds=seconds,
     )
 
 

@@ -20,7 +20,7 @@ from ..classical.known_kernel import noise_std
 from ..classical.rivals import KERNEL_NOISE
 from ..deblurring import known_kernel
 from ..errors import InputError
-from ..provenance import array_hash, versions
+from ..provenance import array_hash, provenance_of
 from ..result import Progress, Provenance, Status, StatusCode, Verdict
 from ..settings import KnownKernelSettings
 from ..simulation import check_fit
@@ -221,10 +221,10 @@ def _progress(fraction: float, stage: str) -> Progress:
 
 def _provenance(plan: VaryingPlan, device: str, started: datetime, seconds: float) -> Provenance:
     whole = plan.whole
-    return Provenance(
-        method=whole.method.name,
-        settings=whole.settings.model_dump(mode="json"),
-        arguments={
+    return provenance_of(
+        whole.method.name,
+        whole.settings.model_dump(mode="json"),
+        {
             "tiles": list(plan.tiles),
             "kernel_size": "auto" if whole.kernel_size is None else list(whole.kernel_size),
             "kernel_sha256": None if plan.given is None else array_hash(plan.given),
@@ -232,11 +232,8 @@ def _provenance(plan: VaryingPlan, device: str, started: datetime, seconds: floa
         },
         seed=whole.seed,
         device=device,
-        dtype="float32",
-        threads=torch.get_num_threads(),
         input_sha256=array_hash(whole.image),
         input_shape=whole.image.shape,
-        versions=versions(),
-        started=started.isoformat(timespec="seconds"),
-        seconds=round(seconds, 3),
+        started=started,
+        seconds=seconds,
     )

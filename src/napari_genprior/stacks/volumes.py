@@ -20,7 +20,7 @@ from ..algorithms.microscopes import Known, known_of
 from ..algorithms.volumes import blind, known_kernel
 from ..errors import InputError
 from ..nets.linear import LinearGenerator
-from ..provenance import array_hash, versions
+from ..provenance import array_hash, provenance_of
 from ..result import SET_ASIDE, DeblurResult, History, Progress, Provenance, Status, StatusCode, Word
 from ..settings import VolumeSettings
 from ..verdict.volumes import judge_volume, likelihood_gain
@@ -250,21 +250,18 @@ def _progress(snapshot: Snapshot, intensity: Intensity) -> Progress:
 
 
 def _provenance(plan: VolumePlan, started: datetime, seconds: float) -> Provenance:
-    return Provenance(
-        method="volume, blind" if plan.kernel is None else "volume, known-kernel",
-        settings=plan.settings.model_dump(mode="json"),
-        arguments={
+    return provenance_of(
+        "volume, blind" if plan.kernel is None else "volume, known-kernel",
+        plan.settings.model_dump(mode="json"),
+        {
             "weights": list(plan.weights),
             "kernel_sha256": None if plan.kernel is None else array_hash(plan.kernel),
             "kernel_prior_sha256": None if plan.prior is None else plan.prior.card.sha256,
         },
         seed=plan.seed,
-        device=str(plan.device),
-        dtype="float32",
-        threads=torch.get_num_threads(),
+        device=plan.device,
         input_sha256=array_hash(plan.volume),
         input_shape=plan.volume.shape,
-        versions=versions(),
-        started=started.isoformat(timespec="seconds"),
-        seconds=round(seconds, 3),
+        started=started,
+        seconds=seconds,
     )
