@@ -40,6 +40,7 @@ def brighter(picture: np.ndarray, step: int) -> np.ndarray:
 
 
 def test_from_a_layer_to_result_and_kernel(widget, viewer, slow, blurred, picture, finish):
+    assert widget.all_button.isHidden()
     slow.step(100)
     widget.seed.setValue(3)
     widget.run_or_cancel()

@@ -275,3 +275,16 @@ class TestRun:
         result = viewer.layers["b deblurred"]
         assert result.data.shape == blurred.data.shape
         assert result.metadata["genprior"]["provenance"]["method"] == name
+
+
+def test_a_picture_larger_than_the_priors_is_told_of_patches_which_take_it(qtbot, viewer, install, wait_until):
+    install("dots-40", (1, 40, 48))
+    install("strokes-5", (1, 5, 5), kind="kernel")
+    viewer.add_image(np.random.default_rng(0).random((60, 70), np.float32), name="b")
+    widget = GeneratorWidget(viewer)
+    qtbot.addWidget(widget)
+    assert "take method patches" in widget.sentence.text()
+    widget.method.setCurrentText("patches")
+    wait_until(lambda: widget.image_prior.name == "dots-40")
+    widget.refresh()
+    assert widget.run_button.isEnabled(), widget.sentence.text()

@@ -69,6 +69,7 @@ class DeblurFrame(WishFrame):
         self.run_button.clicked.connect(self.run_or_cancel)
         self.all_button = QPushButton("Cancel all")
         self.all_button.clicked.connect(self.cancel_all)
+        self.all_button.hide()  # until several runs wait
         self.menu = WishMenu(self, self.verdict.say)
         self.compare = QPushButton("Show before")
         self.compare.setCheckable(True)

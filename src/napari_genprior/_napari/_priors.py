@@ -62,7 +62,7 @@ def sample(card: Card) -> tuple[str, np.ndarray | str]:
 def limits(card: Card) -> str:
     """What a user should know before trusting a prior."""
     size = "x".join(map(str, card.size))
-    fits = f"Kernels of {size} px" if card.kind == "kernel" else f"Only pictures of {size_and_colour(card)}"
+    fits = f"Kernels of {size} px" if card.kind == "kernel" else f"Pictures of {size_and_colour(card)}"
     figures = [text.format(card.metrics[name]) for name, text in FIGURES.items() if name in card.metrics]
     return (
         f"{', '.join([fits, *figures])}.\n"
@@ -88,7 +88,7 @@ def no_picture_prior(shape: Sequence[int]) -> str:
     sizes = "; ".join(f"{size} ({', '.join(names)})" for size, names in by_size.items())
     return (
         f"No picture prior fits {here}. There are priors for {sizes}. "
-        "Crop or scale the picture, or make a prior with `genprior train`."
+        "Crop or scale the picture, take method patches if it is larger, or make a prior with `genprior train`."
     )
 
 
