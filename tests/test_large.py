@@ -337,3 +337,11 @@ def test_gpu_and_cpu_agree(blurred, tmp_path):
     assert gpu.provenance.device != "cpu"
     made = [zarr.open(result.path / "0", mode="r")[:] for result in (cpu, gpu)]
     assert np.abs(made[0] - made[1]).max() < 1e-3  # of the range; FFTs of float32 differ in their last digits
+
+
+def test_a_sharp_picture_is_left_as_it_is(tmp_path):
+    sharp = np.rint(255 * blocks(200, 260)).astype(np.uint8)
+    result = gp.deblur_large(sharp, tmp_path / "out.tif", axes="YX", tile=64)
+    assert result.verdict.word == "no improvement"
+    assert result.tiles > (1, 1)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), sharp)

@@ -12,6 +12,7 @@ import napari_genprior as gp
 from napari_genprior import deblurring
 from napari_genprior._generators import drain
 from napari_genprior.cli import main
+from napari_genprior.result import Word
 from napari_genprior.stacks import search, shared
 from napari_genprior.stacks.axes import lay_out
 from napari_genprior.stacks.plan import plan_stack
@@ -337,3 +338,11 @@ def test_the_bench_counts_planes_and_what_they_gain(monkeypatch):
     gain = float(first.rpartition(", ")[2].removesuffix(" dB"))
     assert gain > 2
     assert "known kernel, 96x96" in first
+
+
+def test_sharp_planes_are_left_as_they_are():
+    sharp = np.stack([blocks(96, 112, seed) for seed in range(2)])
+    result = gp.deblur_stack(sharp, "TYX")
+    assert not result.improved
+    assert [verdict.word for verdict in result.verdicts.values()] == [Word.KEPT]
+    np.testing.assert_array_equal(result.image, sharp)

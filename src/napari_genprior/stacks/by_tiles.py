@@ -34,12 +34,15 @@ class Step:
         Standard deviation, of the range.
     intensity : Intensity
         Of the whole picture.
+    leave : bool
+        The tiles stay as they are: the verdict keeps the input.
     """
 
     kernels: np.ndarray
     noise: float
     intensity: Intensity
     settings: KnownKernelSettings
+    leave: bool = False
 
 
 def side_for(kernel_shape: tuple[int, int], channels: int = 1) -> int:
@@ -97,6 +100,9 @@ def restored_by_tiles(
         some = places[first : first + count]
         first += len(some)
         tiles = [np.asarray(plane[row.read, column.read]) for row, column in some]
+        if step.leave:
+            yield from (mosaic.add(tile.astype(np.float32)) for tile in tiles)
+            continue
         kernels = torch.from_numpy(
             np.stack([kernel_at(step.kernels, _middle(r, height), _middle(c, width)) for r, c in some])
         )[:, None]

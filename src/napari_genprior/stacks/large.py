@@ -23,7 +23,7 @@ from ..deblurring import iter_deblur, known_kernel
 from ..errors import InputError
 from ..io import as_type
 from ..provenance import array_hash, provenance_of
-from ..result import Progress, Provenance, Status, StatusCode
+from ..result import Progress, Provenance, Status, StatusCode, Word
 from ..settings import KnownKernelSettings
 from .axes import Layout, lay_out
 from .by_tiles import Step, cut, restored_by_tiles, side_for
@@ -167,7 +167,8 @@ def _run(wish: _Wish) -> Yields[Progress, None, LargeResult]:
         shape = layout.sides("YX")
         rows, columns = cut((shape[0], shape[1]), kernel[None, None], side)
         noise = max(survey.noise, LEAST_NOISE if given else KERNEL_NOISE)
-        step = Step(kernel[None, None], noise, survey.intensity, settings)
+        kept = verdict.word is Word.KEPT
+        step = Step(kernel[None, None], noise, survey.intensity, settings, leave=kept)
         solves = Solves(wish.piece.device)
         native = dtype.newbyteorder("=")
         write = files.enter_context(written(wish.destination, layout.shape, native, lazy, layout.axes, note.part))

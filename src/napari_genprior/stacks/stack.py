@@ -127,7 +127,7 @@ def run_stack(plan: StackPlan, out: Any = None) -> Yields[StackProgress, None, S
                 if detail(piece) < 0:
                     blank.append(index)
                     result = piece.astype(np.float32)
-                elif layout.depth == "volume" and group in found and _kept(found[group]):
+                elif group in found and _kept(found[group]):
                     result, explained[index] = piece.astype(np.float32), False
                 else:
                     if group not in found and not explained:  # of a given kernel, the first piece is judged
