@@ -39,6 +39,7 @@ COSTS = {
     ("relaxed", "fast"): Cost(0.8, 700),
     ("relaxed", "paper"): Cost(1, 300_000, steps=10_000, restarts=10),
     ("evidence", ""): Cost(4, 2000),
+    ("patches", ""): Cost(3.7, 33),
     ("untrained", "fast"): Cost(15, 1800, steps=2000),
     ("untrained", "paper"): Cost(60, 800_000, steps=20_000),
     ("selfdeblur", "fast"): Cost(11, 1400, steps=1000),
