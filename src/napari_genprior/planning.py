@@ -88,8 +88,13 @@ def intensity_of(picture: np.ndarray, settings: Settings) -> Intensity:
     return Intensity.of(
         picture[..., :3] if picture.ndim == 3 else picture,
         absolute="image_prior" in type(settings).model_fields,
-        coded=getattr(settings, "light", "given") == "linear",
+        coded=is_coded(settings),
     )
+
+
+def is_coded(settings: Settings) -> bool:
+    """Whether values are taken for the code of light, which is solved for."""
+    return getattr(settings, "light", "given") == "linear"
 
 
 def check_wish(

@@ -22,6 +22,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_genprior import expected, methods
 from napari_genprior._napari import _wish_frame, _worker
+from napari_genprior._napari._deblur_widget import DeblurWidget
 from napari_genprior._napari._preferences import Preferences
 from napari_genprior.algorithms import Problem, Recipe, Snapshot, Solution
 from napari_genprior.nets.linear import LinearGenerator
@@ -210,3 +211,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "make_napari_viewer" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.skip(reason="needs a display or Xvfb (apt-get install xvfb)"))
+
+
+@pytest.fixture
+def widget(qtbot, viewer, slow):
+    """*Deblur*, with a method that goes on when it is told to."""
+    made = DeblurWidget(viewer)
+    qtbot.addWidget(made)
+    return made

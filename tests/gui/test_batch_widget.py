@@ -6,14 +6,6 @@ import numpy as np
 import pytest
 
 from napari_genprior._napari._batch import PLANES, SELECTED
-from napari_genprior._napari._deblur_widget import DeblurWidget
-
-
-@pytest.fixture
-def widget(qtbot, viewer, slow):
-    made = DeblurWidget(viewer)
-    qtbot.addWidget(made)
-    return made
 
 
 @pytest.fixture

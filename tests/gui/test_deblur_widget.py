@@ -15,13 +15,6 @@ from napari_genprior.simulation import simulate
 
 
 @pytest.fixture
-def widget(qtbot, viewer, slow):
-    made = DeblurWidget(viewer)
-    qtbot.addWidget(made)
-    return made
-
-
-@pytest.fixture
 def blurred(viewer, picture):
     return viewer.add_image(
         picture,

@@ -6,18 +6,10 @@ import numpy as np
 import pytest
 
 from napari_genprior._napari import _stack
-from napari_genprior._napari._deblur_widget import DeblurWidget
 from napari_genprior.stacks.axes import lay_out
 from napari_genprior.stacks.volumes import deblur_volume
 
 ONE, CHANNEL, FRAME, VOLUME = _stack.WISHES
-
-
-@pytest.fixture
-def widget(qtbot, viewer, slow):
-    made = DeblurWidget(viewer)
-    qtbot.addWidget(made)
-    return made
 
 
 @pytest.fixture

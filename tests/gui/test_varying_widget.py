@@ -7,15 +7,7 @@ import pytest
 from napari.layers import Image
 
 from napari_genprior import deblur_varying
-from napari_genprior._napari._deblur_widget import DeblurWidget
 from napari_genprior._napari._varying import CHANGING
-
-
-@pytest.fixture
-def widget(qtbot, viewer, slow):
-    made = DeblurWidget(viewer)
-    qtbot.addWidget(made)
-    return made
 
 
 @pytest.fixture

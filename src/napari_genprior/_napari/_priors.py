@@ -12,7 +12,6 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
 
 from .._tensors import seeded
-from ..errors import ModelError
 from ..methods import Method
 from ..planning import fitting_priors
 from ..zoo.card import Card
@@ -34,11 +33,8 @@ def uses_image_prior(method: Method) -> bool:
 
 
 def kernel_priors() -> list[Card]:
-    """The installed priors of plane kernels; none where a card cannot be read."""
-    try:
-        return [card for card in list_priors() if card.kind == "kernel" and len(card.size) == 2]
-    except ModelError:
-        return []
+    """The installed priors of plane kernels."""
+    return [card for card in list_priors() if card.kind == "kernel" and len(card.size) == 2]
 
 
 def sample(card: Card) -> tuple[str, np.ndarray | str]:

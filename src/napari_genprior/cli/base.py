@@ -102,5 +102,13 @@ def follow(progress: Any, sentence: str, quiet: bool) -> Any:
             bar.update(snapshot.fraction - bar.n)
 
 
+def write_report(path: Path, result: Any, source: Path, kernel_file: Path | None, output: Path) -> None:
+    """Figures, settings and versions of a result, and the files they are of, as ``--from`` wants them."""
+    from ..io import write_json
+
+    files = {"input": str(source), "kernel": str(kernel_file) if kernel_file else None, "output": str(output)}
+    write_json(path, {**result.report(), "files": files})
+
+
 def verdict_line(result: Any) -> str:
     return result.verdict.sentence

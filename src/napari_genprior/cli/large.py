@@ -9,7 +9,7 @@ import click
 import numpy as np
 
 from ..errors import InputError
-from .base import follow
+from .base import follow, write_report
 
 
 def tiles(_context: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[int, int] | None:
@@ -50,7 +50,7 @@ def deblur_large(
     arguments: dict[str, Any],
 ) -> None:
     """Restore a large picture from file to file; the outputs are there only once all went well."""
-    from ..io import check_place, check_writable, read_image, write_image, write_json
+    from ..io import check_place, check_writable, read_image, write_image
     from ..stacks.large import iter_deblur_large
 
     if kernel_out:
@@ -63,8 +63,7 @@ def deblur_large(
     if kernel_out:
         write_image(kernel_out, result.kernel)
     if report:
-        files = {"input": str(source), "kernel": str(kernel_file) if kernel_file else None, "output": str(output)}
-        write_json(report, {**result.report(), "files": files})
+        write_report(report, result, source, kernel_file, output)
     click.echo(f"{output}: {result.verdict.reason}")
 
 
@@ -78,7 +77,7 @@ def deblur_varying(
     arguments: dict[str, Any],
 ) -> None:
     """Restore a picture whose blur changes over it; its kernels are written as a stack [ty, tx, kh, kw]."""
-    from ..io import as_type, check_place, check_writable, read_image, write_image, write_json
+    from ..io import as_type, check_place, check_writable, read_image, write_image
     from ..stacks.varying import iter_deblur_varying
 
     image = read_image(source)
@@ -94,6 +93,5 @@ def deblur_varying(
     if kernel_out:
         write_image(kernel_out, result.kernels)
     if report:
-        files = {"input": str(source), "kernel": str(kernel_file) if kernel_file else None, "output": str(output)}
-        write_json(report, {**result.report(), "files": files})
+        write_report(report, result, source, kernel_file, output)
     click.echo(f"{output}: {result.verdict.reason}")

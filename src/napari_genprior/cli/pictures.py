@@ -11,7 +11,7 @@ import click
 from ..errors import InputError
 from ..settings import BlurSettings, NoiseSettings
 from .arguments import chosen, repeat, same_input, wish_options
-from .base import follow, genprior, not_onto_input, options_from, verdict_line
+from .base import follow, genprior, not_onto_input, options_from, verdict_line, write_report
 from .large import deblur_large, deblur_varying, is_large, tiles
 from .stack import ALONE, deblur_stack, is_stack, stack_options
 
@@ -130,7 +130,7 @@ def deblur(
             raise InputError("--checkpoint and --found are for single pictures that are not in tiles; leave them out.")
         otherwise()
         return
-    from ..io import as_type, check_place, check_writable, read_image, write_json
+    from ..io import as_type, check_place, check_writable, read_image
 
     image = read_image(source)
     for file, dtype in ((output, image.dtype), (found, image.dtype), (kernel_out, "float32")):
@@ -158,7 +158,6 @@ def deblur(
     if kernel_out:
         write_picture(kernel_out, result.kernel, scale)
     if report:
-        files = {"input": str(source), "kernel": str(kernel_file) if kernel_file else None, "output": str(output)}
-        write_json(report, {**result.report(), "files": files})
+        write_report(report, result, source, kernel_file, output)
     kept = " --found FILE writes what was found." if result.found is not result.image and not found else ""
     click.echo(f"{output}: {verdict_line(result)}{kept}")

@@ -10,7 +10,7 @@ import click
 import numpy as np
 
 from ..errors import InputError
-from .base import follow
+from .base import follow, write_report
 
 _OPTIONS = (
     click.option("--axes", help="What a stack's axes mean, a letter each, such as TCYX.  [default: as the file says]"),
@@ -69,7 +69,7 @@ def deblur_stack(
     """
     import torch
 
-    from ..io import as_type, check_place, write_json
+    from ..io import as_type, check_place
     from ..provenance import array_hash
     from ..stacks.lazy import Lazy, opened
     from ..stacks.plan import plan_stack
@@ -112,8 +112,7 @@ def deblur_stack(
                 for index in np.ndindex(kernels.shape[:-2]):
                     write(index, 0, kernels[index])
     if report:
-        files = {"input": str(source), "kernel": str(kernel_file) if kernel_file else None, "output": str(output)}
-        write_json(report, {**result.report(), "files": files})
+        write_report(report, result, source, kernel_file, output)
     click.echo(f"{output}: {'improved' if result.improved else 'NOT improved'}: {result.sentence}")
 
 

@@ -124,7 +124,7 @@ def iter_deblur_large(
     if isinstance(source, str | Path) and Path(source).resolve() == destination.resolve():
         raise InputError(f"The output {destination} is the input itself; inputs are never overwritten.")
     piece = planning.check_wish(**arguments)
-    if getattr(piece.settings, "light", "given") != "given":
+    if planning.is_coded(piece.settings):
         raise InputError("Pictures in tiles are solved in the values they have; leave out light='linear'.")
     size = None if tile == "auto" else int(tile)
     return _run(_Wish(source, destination, axes, size, REGION, piece, arguments))
