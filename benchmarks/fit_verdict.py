@@ -3,7 +3,7 @@
     genprior bench verdict --data FOLDER --keep RESULTS            # writes RESULTS/figures.csv
     python benchmarks/fit_verdict.py RESULTS/figures.csv
 
-prints CLUES, INTERCEPT and the three chances for src/napari_genprior/verdict/rule.py, and what they would come to.
+prints CLUES, INTERCEPT and the three chances for src/napari_genprior/quality/classifier.py, and what they would come to.
 Only rows with fitted = 1 are used, one half of the pictures. A ridge-penalised logistic regression tells results that
 gained more than 0.2 dB from the others; those near that limit count less. The chances are chosen where every picture
 is judged by weights that were fitted without it.
@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize
 
-from napari_genprior.bench.verdict import BETTER, WORSE
-from napari_genprior.verdict.rule import CLUES, counted
+from napari_genprior.evaluation.benchmark_verdict import BETTER, WORSE
+from napari_genprior.quality.classifier import CLUES, counted
 
 GAINED = 0.2  # dB
 WEIGHTS = (0.1, 1.0)  # of a result: its distance from GAINED in dB, within these

@@ -1,7 +1,8 @@
 """Sphinx: `make docs`. Tables of settings are written from the settings classes, so that they cannot be out of date."""
 
-from napari_genprior import __version__
-from napari_genprior.methods import METHODS
+from napari_genprior.methods.registry import METHODS
+
+from napari_genprior.core.version import __version__
 
 project = "napari-genprior"
 author = "The napari-genprior developers"

@@ -13,7 +13,7 @@ from scipy.ndimage import zoom
 
 import napari_genprior as gp
 from napari_genprior import samples
-from napari_genprior.io import write_image
+from napari_genprior.core.image_io import write_image
 
 GAP = 6  # px between pictures
 KERNEL_SHARE = 0.3  # of the height, for the kernel in the corner

@@ -2,7 +2,7 @@
 
 python examples/measured_kernel.py -o OUT_FOLDER
 
-Beads and picture are simulated here, so that the truth is known; read your own with napari_genprior.io.read_image.
+Beads and picture are simulated here, so that the truth is known; read your own with napari_genprior.core.image_io.read_image.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 import napari_genprior as gp
 from napari_genprior import samples
-from napari_genprior.io import write_image
+from napari_genprior.core.image_io import write_image
 
 PSF = gp.blur.gaussian(2.2, aspect=0.8, angle_deg=20, size=21)  # of this imaginary microscope
 

@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 import napari_genprior as gp
-from napari_genprior.forward.bilinear import Bilinear
-from napari_genprior.forward.convolve import convolve
-from napari_genprior.nets.linear import LinearGenerator, fit
+from napari_genprior.nets.linear_gaussian import LinearGenerator, fit
+from napari_genprior.operators.bilinear import Bilinear
+from napari_genprior.operators.convolution import convolve
 
 SIDE, KERNEL = 32, 9  # px
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 import napari_genprior as gp
-from napari_genprior._generators import drain
+from napari_genprior.core.iteration import drain
 from napari_genprior.settings import TrainingSettings
 from napari_genprior.training import data
 from napari_genprior.training.loop import train

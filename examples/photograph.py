@@ -11,7 +11,7 @@ import argparse
 
 import napari_genprior as gp
 from napari_genprior import samples
-from napari_genprior.io import as_type, read_image, write_image
+from napari_genprior.core.image_io import as_type, read_image, write_image
 
 
 def main() -> None:

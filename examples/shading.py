@@ -17,9 +17,9 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
 import napari_genprior as gp
-from napari_genprior.forward.bilinear import Pointwise
-from napari_genprior.io import write_image
-from napari_genprior.nets.linear import LinearGenerator, fit
+from napari_genprior.core.image_io import write_image
+from napari_genprior.nets.linear_gaussian import LinearGenerator, fit
+from napari_genprior.operators.bilinear import Pointwise
 
 SIDE = 40  # px
 CELL = 2.5  # px, Gaussian width of the random fields whose peaks are the cells

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_genprior import logs
+from napari_genprior.core import log_file as logs
 from pictures import blocks
 
 torch.set_num_threads(1)  # two busy threads on small arrays are slower than one, and results repeat only per count

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from napari_genprior._generators import drain, relay
-from napari_genprior.result import StatusCode
-from napari_genprior.solvers.alternating import alternate
+from napari_genprior.core.iteration import drain, relay
+from napari_genprior.core.result import StatusCode
+from napari_genprior.optim.block_coordinate import alternate
 
 
 def drive(search):

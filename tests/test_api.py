@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+from napari_genprior.methods.registry import METHODS
 
 import napari_genprior as gp
 from napari_genprior.cli import genprior
-from napari_genprior.methods import METHODS
-from napari_genprior.planning import check_wish
+from napari_genprior.pipeline.plan import check_wish
 
 LISTING = Path(__file__).with_name("api.txt")
 

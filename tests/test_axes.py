@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from napari_genprior.errors import InputError
-from napari_genprior.stacks.axes import interpret, lay_out
+from napari_genprior.core.axes import interpret, lay_out
+from napari_genprior.core.errors import InputError
 
 
 @pytest.mark.parametrize(

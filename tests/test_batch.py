@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 import napari_genprior as gp
+from napari_genprior.batch.manifest import Manifest
+from napari_genprior.batch.run import find_inputs
 from napari_genprior.cli import main
-from napari_genprior.errors import FileError, InputError
-from napari_genprior.io import read_image, write_image
-from napari_genprior.stacks.batch import find_inputs
-from napari_genprior.stacks.manifest import Manifest
+from napari_genprior.core.errors import FileError, InputError
+from napari_genprior.core.image_io import read_image, write_image
 from pictures import blocks
 
 KERNEL = np.full((3, 5), 1 / 15, np.float32)
@@ -101,7 +101,7 @@ def test_a_bad_file_is_recorded_and_stops_nothing(pictures, out, kernel_file, ca
 
 
 def test_a_fault_of_ours_is_told_from_bad_input(pictures, out, kernel_file, monkeypatch, capsys):
-    monkeypatch.setattr("napari_genprior.stacks.files.iter_deblur", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("napari_genprior.batch.task.iter_deblur", lambda *_, **__: 1 / 0)
     assert main([*map(str, ("batch", pictures, "-o", out, "--kernel", kernel_file)), "--quiet"]) == 1
     assert "ZeroDivisionError" in capsys.readouterr().err
 
@@ -267,7 +267,7 @@ def test_processes_give_the_same_and_one_that_dies_takes_nothing_along(pictures,
 def start(arguments: list[str]) -> multiprocessing.Process:
     """The command in a process of its own; the server it is forked from has torch loaded, which saves seconds."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "napari_genprior.cli", "napari_genprior.stacks.batch"])
+    context.set_forkserver_preload(["torch", "napari_genprior.cli", "napari_genprior.batch.run"])
     process = context.Process(target=run_command, args=(arguments,))
     process.start()
     return process

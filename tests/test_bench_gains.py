@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 from scipy.ndimage import shift
 
-from napari_genprior import blur, io
-from napari_genprior.bench import gains, kodak, lai
+from napari_genprior import blur
 from napari_genprior.cli import main
+from napari_genprior.core import image_io as io
+from napari_genprior.evaluation import benchmark_gains as gains
+from napari_genprior.evaluation import benchmark_kodak as kodak
+from napari_genprior.evaluation import benchmark_lai as lai
 from pictures import blocks
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_genprior.bench import generator as bench
 from napari_genprior.cli import main
+from napari_genprior.evaluation import benchmark_generator as bench
 from napari_genprior.settings import RelaxedSettings
 from napari_genprior.zoo import store
 from test_proposals import SIZE, install

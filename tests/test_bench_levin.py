@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.ndimage import shift
 
-from napari_genprior import io
-from napari_genprior.bench import levin
 from napari_genprior.cli import main
-from napari_genprior.errors import InputError
+from napari_genprior.core import image_io as io
+from napari_genprior.core.errors import InputError
+from napari_genprior.evaluation import benchmark_levin as levin
 from pictures import blocks
 
 

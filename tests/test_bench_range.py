@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from napari_genprior.bench import range as range_bench
 from napari_genprior.cli import main
-from napari_genprior.nets.linear import LinearGenerator, fit
+from napari_genprior.evaluation import benchmark_representation_error as range_bench
+from napari_genprior.nets.linear_gaussian import LinearGenerator, fit
 from napari_genprior.zoo import store
-from napari_genprior.zoo.write import write_prior
+from napari_genprior.zoo.export import write_prior
 
 ABOUT = {
     "arch": "linear", "distribution": "normal", "output_range": (0.0, 1.0), "license_weights": "none",

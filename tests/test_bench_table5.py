@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 import napari_genprior as gp
-from napari_genprior.bench import table5
-from napari_genprior.errors import InputError
+from napari_genprior.core.errors import InputError
+from napari_genprior.evaluation import benchmark_asim2020 as table5
 
 
 @pytest.fixture

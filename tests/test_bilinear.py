@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from napari_genprior.forward.bilinear import Bilinear, Convolution, Pointwise
-from napari_genprior.forward.convolve import BOUNDARIES
+from napari_genprior.operators.bilinear import Bilinear, Convolution, Pointwise
+from napari_genprior.operators.convolution import BOUNDARIES
 
 
 class Lookup(Bilinear):

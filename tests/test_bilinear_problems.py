@@ -13,9 +13,9 @@ import torch
 from torch.nn.functional import avg_pool2d
 
 import napari_genprior as gp
-from napari_genprior.errors import InputError
-from napari_genprior.forward.bilinear import Convolution, Pointwise
-from napari_genprior.nets.linear import LinearGenerator
+from napari_genprior.core.errors import InputError
+from napari_genprior.nets.linear_gaussian import LinearGenerator
+from napari_genprior.operators.bilinear import Convolution, Pointwise
 
 ROOT = Path(__file__).parents[1]
 

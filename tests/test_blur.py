@@ -5,7 +5,7 @@ import pytest
 
 from napari_genprior import blur
 from napari_genprior.blur.noise import add_noise
-from napari_genprior.errors import InputError
+from napari_genprior.core.errors import InputError
 
 KERNELS = {
     "point": blur.motion(1),

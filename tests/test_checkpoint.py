@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from napari_genprior.methods.registry import METHODS
 
 import napari_genprior as gp
-from napari_genprior import io
-from napari_genprior.algorithms import checkpoint as room
 from napari_genprior.cli import main
-from napari_genprior.errors import FileError, InputError
-from napari_genprior.methods import METHODS
+from napari_genprior.core import image_io as io
+from napari_genprior.core.errors import FileError, InputError
+from napari_genprior.methods import checkpoint as room
 from pictures import blocks
 
 RUNS = {

@@ -3,34 +3,22 @@
 import numpy as np
 import pytest
 import torch
+from napari_genprior.methods.classical import classical
 from scipy.signal import convolve2d
 
 from napari_genprior import blur, metrics
-from napari_genprior.algorithms import Problem
-from napari_genprior.algorithms.classical import classical
-from napari_genprior.classical import kernel_l0, kernel_shape
-from napari_genprior.classical.borders import fast_side, smooth_wrap
-from napari_genprior.classical.kernel_shape import trimmed, windowed
-from napari_genprior.classical.known_kernel import (
-    _add_differences,
-    _adjoint,
-    deconvolve,
-    noise_std,
-    strength_for,
-)
-from napari_genprior.classical.plausible import finest_detail, implausibility, is_sharp
-from napari_genprior.classical.rivals import (
-    KERNEL_NOISE,
-    OTHERS,
-    busiest,
-    find_size,
-    ladder,
-    largest_kernel,
-    pick,
-    search_by_rivals,
-)
-from napari_genprior.forward.convolve import convolve
-from napari_genprior.forward.differences import differences, differences_adjoint
+from napari_genprior.blur import support as kernel_shape
+from napari_genprior.blur.support import trimmed, windowed
+from napari_genprior.deconvolution.total_variation import _add_differences, _adjoint, deconvolve, strength_for
+from napari_genprior.estimation import l0_gradient as kernel_l0
+from napari_genprior.estimation.multi_start import OTHERS, find_size, ladder, largest_kernel, pick, search_by_rivals
+from napari_genprior.methods import Problem
+from napari_genprior.operators.boundary import fast_side, smooth_wrap
+from napari_genprior.operators.convolution import convolve
+from napari_genprior.operators.detail import busiest
+from napari_genprior.operators.finite_differences import differences, differences_adjoint
+from napari_genprior.operators.noise import KERNEL_NOISE, noise_std
+from napari_genprior.quality.kernel_criteria import finest_detail, implausibility, is_sharp
 from napari_genprior.samples import clock as clock_photograph
 from napari_genprior.settings import ClassicalSettings
 from napari_genprior.simulation import simulate

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_genprior import io
-from napari_genprior.cli import main, pictures
+from napari_genprior.cli import images as pictures
+from napari_genprior.cli import main
+from napari_genprior.core import image_io as io
 from pictures import blocks
 
 
@@ -52,8 +53,8 @@ def test_simulate_with_the_kernel_of_a_file_is_the_same(folder, tmp_path):
 
 
 def test_what_was_found_is_written_where_the_input_is_kept(folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("napari_genprior.verdict.rule.TRUSTED", 2.0)
-    monkeypatch.setattr("napari_genprior.verdict.rule.REFUSED", 1.0)
+    monkeypatch.setattr("napari_genprior.quality.classifier.TRUSTED", 2.0)
+    monkeypatch.setattr("napari_genprior.quality.classifier.REFUSED", 1.0)
     files = f"deblur {folder}/blurred.png --kernel-size 11 --quiet -o {tmp_path}/kept.png"
     assert run(files) == 0
     assert "no improvement: input kept" in (said := capsys.readouterr().out)

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 import napari_genprior as gp
-from napari_genprior.errors import DeviceError
-from napari_genprior.io import write_image
+from napari_genprior.core.errors import DeviceError
+from napari_genprior.core.image_io import write_image
 from napari_genprior.zoo import store
 from pictures import blocks
 
 distributed = pytest.importorskip("distributed")
-from napari_genprior.stacks import cluster as batch_cluster  # noqa: E402
+from napari_genprior.batch import dask_cluster as batch_cluster  # noqa: E402
 
 KERNEL = np.full((3, 5), 1 / 15, np.float32)
 

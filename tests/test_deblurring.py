@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 import torch
+from napari_genprior.methods.registry import METHODS, Method
 
 import napari_genprior as gp
-from napari_genprior import deblurring, planning, provenance
-from napari_genprior._tensors import Intensity, resolve_device
-from napari_genprior.algorithms import Snapshot, Solution
-from napari_genprior.errors import DeviceError, GenPriorError, InputError
-from napari_genprior.methods import METHODS, Method
-from napari_genprior.result import StatusCode
+from napari_genprior.core import provenance
+from napari_genprior.core.arrays import Intensity, resolve_device
+from napari_genprior.core.errors import DeviceError, GenPriorError, InputError
+from napari_genprior.core.result import StatusCode
+from napari_genprior.methods import Snapshot, Solution
+from napari_genprior.pipeline import plan as planning
+from napari_genprior.pipeline import run as deblurring
 from napari_genprior.settings import ClassicalSettings, KnownKernelSettings, Settings
 from pictures import blocks
 

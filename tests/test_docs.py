@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from napari_genprior.methods.registry import METHODS
 
-from napari_genprior.io import write_image
-from napari_genprior.methods import METHODS
+from napari_genprior.core.image_io import write_image
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from napari_genprior import doctor, logs
+from napari_genprior.cli import _doctor as doctor
 from napari_genprior.cli import main
+from napari_genprior.core import log_file as logs
 
 
 @pytest.fixture

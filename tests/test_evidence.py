@@ -3,18 +3,26 @@
 import numpy as np
 import pytest
 import torch
+from napari_genprior.methods.evidence import noise_level
 
 import napari_genprior as gp
-from napari_genprior._generators import drain
-from napari_genprior._tensors import seeded
-from napari_genprior.algorithms.evidence import noise_level
-from napari_genprior.classical.kernel_shape import off_centre
-from napari_genprior.evidence import guided, search, sparse
-from napari_genprior.evidence.linear import LinearEvidence, View
-from napari_genprior.evidence.search import find_kernels
-from napari_genprior.forward.convolve import convolve
-from napari_genprior.nets.linear import fit
-from napari_genprior.nets.proposal import Mixture
+from napari_genprior.blur.support import off_centre
+from napari_genprior.core.arrays import seeded
+from napari_genprior.core.iteration import drain
+from napari_genprior.estimation import (
+    evidence_search as search,
+)
+from napari_genprior.estimation import (
+    guided_deconvolution as guided,
+)
+from napari_genprior.estimation import (
+    sparse_evidence as sparse,
+)
+from napari_genprior.estimation.evidence_search import find_kernels
+from napari_genprior.estimation.gaussian_evidence import LinearEvidence, View
+from napari_genprior.nets.initializer import Mixture
+from napari_genprior.nets.linear_gaussian import fit
+from napari_genprior.operators.convolution import convolve
 
 SIDE, NOISE = 8, 0.05
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import napari_genprior as gp
-from napari_genprior.io import read_image
+from napari_genprior.core.image_io import read_image
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from napari_genprior.methods.registry import METHODS
 
-from napari_genprior import expected
-from napari_genprior.methods import METHODS
-from napari_genprior.planning import plan
+from napari_genprior.pipeline import runtime_estimate as expected
+from napari_genprior.pipeline.plan import plan
 
 NOISE = np.random.default_rng(0).random((64, 96)).astype(np.float32)
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from napari_genprior.methods.registry import METHODS, Method
 
 import napari_genprior as gp
-from napari_genprior.algorithms import Snapshot, Solution
-from napari_genprior.methods import METHODS, Method
-from napari_genprior.result import SPREAD, History, Progress
+from napari_genprior.core.result import SPREAD, History, Progress
+from napari_genprior.methods import Snapshot, Solution
 from napari_genprior.settings import Settings
 
 

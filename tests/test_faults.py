@@ -17,12 +17,15 @@ import pytest
 import torch
 
 import napari_genprior as gp
-from napari_genprior import expected, io, methods, planning
-from napari_genprior.algorithms import Snapshot, selfdeblur
 from napari_genprior.cli import main
-from napari_genprior.errors import DeviceError, FileError
-from napari_genprior.result import StatusCode
-from napari_genprior.stacks.memory import Solves
+from napari_genprior.core import image_io as io
+from napari_genprior.core.errors import DeviceError, FileError
+from napari_genprior.core.result import StatusCode
+from napari_genprior.methods import Snapshot, selfdeblur
+from napari_genprior.methods import registry as methods
+from napari_genprior.pipeline import plan as planning
+from napari_genprior.pipeline import runtime_estimate as expected
+from napari_genprior.pipeline.device_memory import Solves
 from pictures import blocks
 
 ROOT = Path(__file__).parents[1]

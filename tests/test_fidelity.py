@@ -5,7 +5,7 @@ import pytest
 import torch
 from skimage.metrics import structural_similarity as reference
 
-from napari_genprior.forward.fidelity import (
+from napari_genprior.operators.data_fidelity import (
     dissimilarity,
     squared_error,
     structural_similarity,

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from napari_genprior import expected
-from napari_genprior.planning import plan
-from napari_genprior.stacks import forecast
-from napari_genprior.stacks.plan import plan_stack
-from napari_genprior.stacks.varying import plan_varying
+from napari_genprior.pipeline import runtime_estimate as expected
+from napari_genprior.pipeline import stack_runtime as forecast
+from napari_genprior.pipeline.plan import plan
+from napari_genprior.pipeline.spatially_varying import plan_varying
+from napari_genprior.pipeline.stack_plan import plan_stack
 
 STACK = np.random.default_rng(0).random((6, 2, 64, 96)).astype(np.float32)
 KERNEL = np.ones((3, 3))

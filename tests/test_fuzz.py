@@ -22,17 +22,19 @@ import tifffile
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from napari_genprior.methods.registry import METHODS
 
 import napari_genprior as gp
-from napari_genprior import io, planning, wishes
 from napari_genprior import settings as all_settings
-from napari_genprior._tensors import check_image, check_kernel
 from napari_genprior.cli import main
 from napari_genprior.cli.arguments import repeat
-from napari_genprior.errors import GenPriorError, InputError
-from napari_genprior.methods import METHODS
+from napari_genprior.core import image_io as io
+from napari_genprior.core.arrays import check_image, check_kernel
+from napari_genprior.core.axes import lay_out
+from napari_genprior.core.errors import GenPriorError, InputError
+from napari_genprior.pipeline import plan as planning
+from napari_genprior.pipeline import request_export as wishes
 from napari_genprior.settings import Settings
-from napari_genprior.stacks.axes import lay_out
 from napari_genprior.zoo import store
 from napari_genprior.zoo.card import read_card
 from pictures import blocks

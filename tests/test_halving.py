@@ -2,8 +2,8 @@
 
 import torch
 
-from napari_genprior._generators import drain
-from napari_genprior.solvers.halving import halving
+from napari_genprior.core.iteration import drain
+from napari_genprior.optim.successive_halving import halving
 
 
 def wells(x, rows):

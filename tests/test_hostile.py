@@ -19,13 +19,15 @@ import torch
 from safetensors.torch import load_file, save
 
 import napari_genprior as gp
-from napari_genprior import planning
-from napari_genprior.errors import FileError, GenPriorError, ModelError
-from napari_genprior.io import read_image
-from napari_genprior.zoo import proposals, restorers, store, untrusted
+from napari_genprior.core.errors import FileError, GenPriorError, ModelError
+from napari_genprior.core.image_io import read_image
+from napari_genprior.pipeline import plan as planning
+from napari_genprior.zoo import initializers as proposals
+from napari_genprior.zoo import restorers, store
+from napari_genprior.zoo import validation as untrusted
 from napari_genprior.zoo.card import MAX_CARD_BYTES, read_card
-from napari_genprior.zoo.importer import import_prior
 from napari_genprior.zoo.registry import build
+from napari_genprior.zoo.weight_import import import_prior
 from pictures import blocks
 
 SHIPPED = store.folders()[1]

@@ -6,9 +6,9 @@ import torch
 
 import napari_genprior as gp
 from napari_genprior.cli import main
-from napari_genprior.errors import FileError, InputError, ModelError
+from napari_genprior.core.errors import FileError, InputError, ModelError
 from napari_genprior.nets.pggan import PGGAN
-from napari_genprior.zoo.importer import import_prior
+from napari_genprior.zoo.weight_import import import_prior
 
 h5py = pytest.importorskip("h5py")
 

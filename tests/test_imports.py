@@ -34,7 +34,7 @@ def test_importing_everything_but_the_gui_loads_no_qt():
 
 def test_public_names_are_functions_whatever_was_imported_first():
     code = (
-        "import napari_genprior.deblurring, napari_genprior.simulation, napari_genprior.blur.motion\n"
+        "import napari_genprior.pipeline.run, napari_genprior.simulation, napari_genprior.blur.motion\n"
         "import napari_genprior as gp\n"
         "assert all(callable(getattr(gp, n)) for n in ('deblur', 'iter_deblur', 'simulate', 'known_kernel'))\n"
         "assert callable(gp.blur.motion) and callable(gp.metrics.psnr)\n"

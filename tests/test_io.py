@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_genprior import io
-from napari_genprior.errors import FileError, InputError
+from napari_genprior.core import image_io as io
+from napari_genprior.core.errors import FileError, InputError
 
 GREY = (np.arange(40 * 50).reshape(40, 50) * 17 % 60000).astype(np.uint16)
 

@@ -5,16 +5,17 @@ import pytest
 import torch
 
 import napari_genprior as gp
-from napari_genprior._tensors import seeded
-from napari_genprior.classical import kernel_latent
-from napari_genprior.classical.borders import wraps_around
-from napari_genprior.classical.kernel_l0 import gradients, sharp_edges
-from napari_genprior.classical.kernel_latent import search_latents
-from napari_genprior.classical.kernel_shape import off_centre
-from napari_genprior.classical.plausible import sparseness
-from napari_genprior.classical.rivals import busiest
-from napari_genprior.errors import GenPriorError, InputError
-from napari_genprior.forward.convolve import convolve
+from napari_genprior.blur.support import off_centre
+from napari_genprior.core.arrays import seeded
+from napari_genprior.core.errors import GenPriorError, InputError
+from napari_genprior.estimation import kernel_prior as kernel_latent
+from napari_genprior.estimation.kernel_prior import search_latents
+from napari_genprior.estimation.l0_gradient import sharp_edges
+from napari_genprior.operators.boundary import wraps_around
+from napari_genprior.operators.convolution import convolve
+from napari_genprior.operators.detail import busiest
+from napari_genprior.operators.finite_differences import gradients
+from napari_genprior.quality.kernel_criteria import sparseness
 from pictures import blocks
 
 

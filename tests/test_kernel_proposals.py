@@ -3,13 +3,13 @@
 import numpy as np
 import torch
 
-from napari_genprior._tensors import low_passed, seeded
-from napari_genprior.forward.convolve import convolve
-from napari_genprior.nets.proposal import KernelProposal, Mixture
+from napari_genprior.core.arrays import low_passed, seeded
+from napari_genprior.nets.initializer import KernelProposal, Mixture
+from napari_genprior.operators.convolution import convolve
 from napari_genprior.settings import TrainingSettings
-from napari_genprior.training.kernel_proposals import KernelProposalTask, start_task
+from napari_genprior.training.kernel_initializers import KernelProposalTask, start_task
 from napari_genprior.training.loop import run
-from napari_genprior.zoo import proposals
+from napari_genprior.zoo import initializers as proposals
 from test_proposals import KERNEL_LATENT, LATENT, TINY, pair, world  # noqa: F401 (a fixture)
 
 

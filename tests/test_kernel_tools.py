@@ -6,8 +6,8 @@ from scipy import ndimage
 
 import napari_genprior as gp
 from napari_genprior import cli
-from napari_genprior.errors import InputError
-from napari_genprior.io import read_image
+from napari_genprior.core.errors import InputError
+from napari_genprior.core.image_io import read_image
 
 
 def bead_picture(kernel, places, shape=(160, 180), background=20.0, noise=1.0, brightness=3000.0):

@@ -6,14 +6,14 @@ import torch
 from torch import nn
 
 import napari_genprior as gp
-from napari_genprior._generators import drain
-from napari_genprior._tensors import seeded
-from napari_genprior.classical.kernel_shape import off_centre
-from napari_genprior.evidence import laplace
-from napari_genprior.evidence.linear import LinearEvidence, View
-from napari_genprior.forward.convolve import convolve
-from napari_genprior.nets.linear import LinearGenerator
-from napari_genprior.solvers.lbfgs import lbfgs
+from napari_genprior.blur.support import off_centre
+from napari_genprior.core.arrays import seeded
+from napari_genprior.core.iteration import drain
+from napari_genprior.estimation import laplace_evidence as laplace
+from napari_genprior.estimation.gaussian_evidence import LinearEvidence, View
+from napari_genprior.nets.linear_gaussian import LinearGenerator
+from napari_genprior.operators.convolution import convolve
+from napari_genprior.optim.batched_lbfgs import lbfgs
 
 SIDE, LATENT, NOISE, ERROR = 8, 5, 0.05, 0.03
 

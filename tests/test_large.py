@@ -12,11 +12,14 @@ import torch
 import zarr
 
 import napari_genprior as gp
-from napari_genprior._generators import drain, relay
 from napari_genprior.cli import main
-from napari_genprior.errors import FileError, InputError
-from napari_genprior.stacks import large, lazy, survey, writing
-from napari_genprior.stacks.survey import Survey
+from napari_genprior.core import lazy_io as lazy
+from napari_genprior.core import tiled_io as writing
+from napari_genprior.core.errors import FileError, InputError
+from napari_genprior.core.iteration import drain, relay
+from napari_genprior.pipeline import global_statistics as survey
+from napari_genprior.pipeline import large
+from napari_genprior.pipeline.global_statistics import Survey
 from pictures import blocks
 
 KERNEL = gp.blur.motion(length=7, angle_deg=30)
@@ -239,8 +242,8 @@ def test_two_runs_do_not_write_the_same(tmp_path, blurred):
 
 
 def test_survey_tells_what_a_look_at_the_whole_tells(blurred, monkeypatch):
-    from napari_genprior.classical.known_kernel import noise_std
-    from napari_genprior.provenance import array_hash
+    from napari_genprior.core.provenance import array_hash
+    from napari_genprior.operators.noise import noise_std
 
     monkeypatch.setattr(survey, "STRIP_BYTES", 1)
     monkeypatch.setattr(survey, "COLUMNS", 130)

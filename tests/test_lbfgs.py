@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from napari_genprior._generators import drain
-from napari_genprior.solvers.lbfgs import lbfgs
+from napari_genprior.core.iteration import drain
+from napari_genprior.optim.batched_lbfgs import lbfgs
 
 
 def quadratics(count=5, size=12, seed=0):

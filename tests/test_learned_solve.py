@@ -7,17 +7,17 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from napari_genprior.methods.final_deconvolution import final_picture
 
 import napari_genprior as gp
 from napari_genprior import blur, metrics, samples
-from napari_genprior.algorithms.final import final_picture
-from napari_genprior.classical import learned_solve
-from napari_genprior.classical.known_kernel import deconvolve, strength_for
-from napari_genprior.classical.learned_solve import restore, rounds
-from napari_genprior.classical.seen import BLOCK, on_canvas
-from napari_genprior.errors import ModelError
-from napari_genprior.forward.convolve import convolve
+from napari_genprior.core.errors import ModelError
+from napari_genprior.deconvolution import unrolled as learned_solve
+from napari_genprior.deconvolution.total_variation import deconvolve, strength_for
+from napari_genprior.deconvolution.unrolled import restore, rounds
 from napari_genprior.nets.restorer import FITS, Restorer
+from napari_genprior.operators.convolution import convolve
+from napari_genprior.operators.observation import BLOCK, on_canvas
 from napari_genprior.settings import KnownKernelSettings, TrainingSettings
 from napari_genprior.simulation import simulate
 from napari_genprior.training import data, restorers
@@ -98,10 +98,10 @@ def test_over_exposed_lights_are_masked(learned):
     def error(image):
         return float((image[0, 0].clamp(0, 1) - tensor(truth)[0, 0]).square().mean())
 
-    def solved(picture):
+    def solved(data):
         if learned:
-            return restore(picture, tensor(KERNEL), 0.003, find_restorer(torch.device("cpu")))
-        return deconvolve(picture, tensor(KERNEL), strength_for(0.003))
+            return restore(data, tensor(KERNEL), 0.003, find_restorer(torch.device("cpu")))
+        return deconvolve(data, tensor(KERNEL), strength_for(0.003))
 
     unaware = solved(0.9 * blurred) / 0.9
     assert error(solved(blurred)) < 0.5 * error(unaware)

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 import napari_genprior as gp
-from napari_genprior import io, metrics
-from napari_genprior._tensors import Intensity
+from napari_genprior import metrics
 from napari_genprior.cli import main
-from napari_genprior.errors import InputError
+from napari_genprior.core import image_io as io
+from napari_genprior.core.arrays import Intensity
+from napari_genprior.core.errors import InputError
 from pictures import blocks
 
 KERNEL = gp.blur.motion(11, 30)

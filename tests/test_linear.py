@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from napari_genprior.nets import linear
-from napari_genprior.nets.linear import LinearGenerator, fit
+from napari_genprior.nets import linear_gaussian as linear
+from napari_genprior.nets.linear_gaussian import LinearGenerator, fit
 
 
 def linear_world(count=800, latent=4, shape=(1, 8, 9), noise=0.0, seed=0):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from napari_genprior._generators import relay
-from napari_genprior.result import StatusCode
-from napari_genprior.solvers.loop import minimise
+from napari_genprior.core.iteration import relay
+from napari_genprior.core.result import StatusCode
+from napari_genprior.optim.gradient_loop import minimise
 
 TARGET = torch.tensor([[1.0, -2.0], [3.0, 0.5], [0.0, 0.25]])  # one row per restart
 

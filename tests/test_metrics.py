@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter, shift
 
 from napari_genprior import blur, metrics
-from napari_genprior.errors import InputError
+from napari_genprior.core.errors import InputError
 from pictures import blocks
 
 TRUTH = blocks(80, 90)

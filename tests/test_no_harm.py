@@ -7,11 +7,11 @@ import pytest
 import tifffile
 
 import napari_genprior as gp
-from napari_genprior import io
 from napari_genprior.cli import main
-from napari_genprior.result import SET_ASIDE, Word
-from napari_genprior.stacks.lazy import scale_of
-from napari_genprior.stacks.writing import write_picture
+from napari_genprior.core import image_io as io
+from napari_genprior.core.lazy_io import scale_of
+from napari_genprior.core.result import SET_ASIDE, Word
+from napari_genprior.core.tiled_io import write_picture
 from pictures import blocks
 
 KERNEL = gp.blur.motion(7, 30)

@@ -8,10 +8,12 @@ import pytest
 pytest.importorskip("psfmodels")
 
 from napari_genprior import blur
-from napari_genprior.blur import objectives, optics
+from napari_genprior.blur import microscope as optics
+from napari_genprior.blur import random_microscope as objectives
 from napari_genprior.cli import main
-from napari_genprior.errors import InputError
-from napari_genprior.training import data, volumes
+from napari_genprior.core.errors import InputError
+from napari_genprior.training import data
+from napari_genprior.training import psf_3d as volumes
 from napari_genprior.zoo.store import load_prior
 
 

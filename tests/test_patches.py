@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from napari_genprior.methods.patches import LAYER, Cover
 from scipy.ndimage import gaussian_filter
 
 import napari_genprior as gp
 from napari_genprior import metrics
-from napari_genprior._tensors import seeded
-from napari_genprior.algorithms.patches import LAYER, Cover
-from napari_genprior.errors import InputError
-from napari_genprior.forward.convolve import convolve
+from napari_genprior.core.arrays import seeded
+from napari_genprior.core.errors import InputError
+from napari_genprior.operators.convolution import convolve
 from pictures import blocks
 
 PRIORS = {"image_prior": "nuclei-64-linear", "kernel_prior": "motion-28"}

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from napari_genprior.zoo.precision import pack, unpack
+from napari_genprior.zoo.quantization import pack, unpack
 
 
 def test_large_weights_of_pictures_take_a_byte_a_value_and_come_back_within_half_a_step():

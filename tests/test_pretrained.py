@@ -3,27 +3,28 @@
 import numpy as np
 import pytest
 import torch
+from napari_genprior.methods.evidence import noise_level, range_error
+from napari_genprior.methods.evidence_ranking import by_evidence
+from napari_genprior.methods.generator import generator, project, relaxed
+from napari_genprior.methods.latent_pair import Pair
+from napari_genprior.methods.range_slack import eliminated, free_picture
 
 import napari_genprior as gp
-from napari_genprior._generators import drain, relay
-from napari_genprior.algorithms import Problem, starts
-from napari_genprior.algorithms.evidence import noise_level, range_error
-from napari_genprior.algorithms.pair import Pair
-from napari_genprior.algorithms.pretrained import generator, project, relaxed
-from napari_genprior.algorithms.ranking import by_evidence
-from napari_genprior.algorithms.slack import eliminated, free_picture
-from napari_genprior.errors import InputError
-from napari_genprior.evidence.laplace import local_generator
-from napari_genprior.evidence.linear import LinearEvidence, View
-from napari_genprior.forward.bilinear import Convolution
-from napari_genprior.forward.convolve import convolve
-from napari_genprior.forward.fidelity import censored_error, censored_std, squared_error, summed_squared_error
-from napari_genprior.nets.linear import LinearGenerator
+from napari_genprior.core.errors import InputError
+from napari_genprior.core.iteration import drain, relay
+from napari_genprior.estimation.gaussian_evidence import LinearEvidence, View
+from napari_genprior.estimation.laplace_evidence import local_generator
+from napari_genprior.methods import Problem
+from napari_genprior.methods import initialization as starts
+from napari_genprior.nets.linear_gaussian import LinearGenerator
+from napari_genprior.operators.bilinear import Convolution
+from napari_genprior.operators.convolution import convolve
+from napari_genprior.operators.data_fidelity import censored_error, censored_std, squared_error, summed_squared_error
+from napari_genprior.optim.batched_lbfgs import LbfgsState
 from napari_genprior.priors.pixels import start_kernel
 from napari_genprior.settings import GeneratorSettings, ProjectSettings, RelaxedSettings
-from napari_genprior.solvers.lbfgs import LbfgsState
+from napari_genprior.zoo.export import write_prior
 from napari_genprior.zoo.store import load_prior
-from napari_genprior.zoo.write import write_prior
 
 SIDE, KERNEL_SIDE = 16, 5
 FEW = {"restarts": 3, "steps": 40, "schedule": "paper"}

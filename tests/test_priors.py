@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from napari_genprior.forward.bilinear import Convolution
-from napari_genprior.forward.fidelity import squared_error
 from napari_genprior.nets.mlp import KernelMLP
 from napari_genprior.nets.skip import SkipNetwork
-from napari_genprior.objective import Objective, Term, during
+from napari_genprior.operators.bilinear import Convolution
+from napari_genprior.operators.data_fidelity import squared_error
 from napari_genprior.priors.base import trainable
+from napari_genprior.priors.objective import Objective, Term, during
 from napari_genprior.priors.penalties import kernel_energy, total_variation
 from napari_genprior.priors.pixels import FreePicture, Known, SoftmaxKernel, start_kernel
 from napari_genprior.priors.untrained import CODE, UntrainedNetwork, initial_weights

@@ -7,8 +7,8 @@ from torch import nn
 
 import napari_genprior as gp
 from napari_genprior import blur
-from napari_genprior.errors import InputError
-from napari_genprior.nets.linear import LinearGenerator, fit
+from napari_genprior.core.errors import InputError
+from napari_genprior.nets.linear_gaussian import LinearGenerator, fit
 from napari_genprior.nets.vae import ConvVAE
 from napari_genprior.priors.base import trainable
 from napari_genprior.priors.generator import GeneratorPrior

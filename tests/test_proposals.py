@@ -11,18 +11,21 @@ import pytest
 import torch
 
 import napari_genprior as gp
-from napari_genprior.algorithms import Problem, starts
 from napari_genprior.cli import main
-from napari_genprior.errors import InputError, ModelError
-from napari_genprior.forward.convolve import convolve
-from napari_genprior.nets.linear import LinearGenerator
-from napari_genprior.planning import networks_of, plan
+from napari_genprior.core.errors import InputError, ModelError
+from napari_genprior.methods import Problem
+from napari_genprior.methods import initialization as starts
+from napari_genprior.nets.linear_gaussian import LinearGenerator
+from napari_genprior.operators.convolution import convolve
+from napari_genprior.pipeline.plan import networks_of, plan
 from napari_genprior.settings import GeneratorSettings, TrainingSettings
-from napari_genprior.training import data, examples
+from napari_genprior.training import data
+from napari_genprior.training import initializer_data as examples
+from napari_genprior.training.initializers import ProposalTask
 from napari_genprior.training.loop import run
-from napari_genprior.training.proposals import ProposalTask
-from napari_genprior.zoo import proposals, store
-from napari_genprior.zoo.write import write_prior
+from napari_genprior.zoo import initializers as proposals
+from napari_genprior.zoo import store
+from napari_genprior.zoo.export import write_prior
 
 ABOUT = {
     "arch": "linear", "distribution": "normal", "output_range": (0.0, 1.0), "license_weights": "none",

@@ -4,10 +4,11 @@ import pytest
 import torch
 
 import napari_genprior as gp
-from napari_genprior._generators import drain
-from napari_genprior._tensors import seeded
-from napari_genprior.algorithms import Problem, rival
-from napari_genprior.forward.convolve import convolve
+from napari_genprior.core.arrays import seeded
+from napari_genprior.core.iteration import drain
+from napari_genprior.methods import Problem
+from napari_genprior.methods import prior_mismatch as rival
+from napari_genprior.operators.convolution import convolve
 from napari_genprior.settings import EvidenceSettings
 from pictures import blocks
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from napari_genprior.methods.deep_prior import resampled
+from napari_genprior.methods.selfdeblur import enlarged, multiscale, selfdeblur
 
 import napari_genprior as gp
-from napari_genprior.algorithms import Problem
-from napari_genprior.algorithms.deep import resampled
-from napari_genprior.algorithms.selfdeblur import enlarged, multiscale, selfdeblur
-from napari_genprior.forward.convolve import convolve
-from napari_genprior.result import SPREAD
+from napari_genprior.core.result import SPREAD
+from napari_genprior.methods import Problem
+from napari_genprior.operators.convolution import convolve
 from napari_genprior.settings import MultiscaleSettings, SelfDeblurSettings
 from napari_genprior.settings import untrained as constants
 from pictures import blocks

@@ -6,8 +6,8 @@ import torch
 from scipy.signal import convolve2d
 
 import napari_genprior as gp
-from napari_genprior.errors import InputError
-from napari_genprior.forward.convolve import BOUNDARIES, convolve
+from napari_genprior.core.errors import InputError
+from napari_genprior.operators.convolution import BOUNDARIES, convolve
 from napari_genprior.settings import BlurSettings
 from napari_genprior.simulation import make_kernel
 

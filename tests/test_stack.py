@@ -9,14 +9,15 @@ import tifffile
 from scipy import ndimage
 
 import napari_genprior as gp
-from napari_genprior import deblurring
-from napari_genprior._generators import drain
 from napari_genprior.cli import main
-from napari_genprior.result import Word
-from napari_genprior.stacks import search, shared
-from napari_genprior.stacks.axes import lay_out
-from napari_genprior.stacks.plan import plan_stack
-from napari_genprior.stacks.volumes import deblur_volume
+from napari_genprior.core.axes import lay_out
+from napari_genprior.core.iteration import drain
+from napari_genprior.core.result import Word
+from napari_genprior.pipeline import kernel_search as search
+from napari_genprior.pipeline import planes as shared
+from napari_genprior.pipeline import run as deblurring
+from napari_genprior.pipeline.stack_plan import plan_stack
+from napari_genprior.pipeline.volumes import deblur_volume
 from pictures import blocks
 
 KERNELS = [gp.blur.motion(length=7, angle_deg=angle) for angle in (20, 110)]
@@ -331,7 +332,7 @@ def test_volumes_of_a_movie_are_solved_one_by_one_and_take_their_own_arguments()
 
 
 def test_the_bench_counts_planes_and_what_they_gain(monkeypatch):
-    from napari_genprior.bench import stacks as bench
+    from napari_genprior.evaluation import benchmark_stacks as bench
 
     monkeypatch.setattr(bench, "SIDE", 96)
     first = next(bench.lines(planes=3))

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from napari_genprior.cli import main
-from napari_genprior.io import read_image
-from napari_genprior.studies import cases, plot, run
-from napari_genprior.studies.table import STUDIES
+from napari_genprior.core.image_io import read_image
+from napari_genprior.evaluation import study_cases as cases
+from napari_genprior.evaluation import study_plot as plot
+from napari_genprior.evaluation import study_run as run
+from napari_genprior.evaluation.study_table import STUDIES
 from napari_genprior.zoo import store
 from test_proposals import KERNEL_SIZE, SIZE, install
 

@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_genprior._tensors import out_of_memory
-from napari_genprior.errors import DeviceError
-from napari_genprior.stacks.memory import Solves
-from napari_genprior.stacks.tiling import Mosaic, spans
+from napari_genprior.core.arrays import out_of_memory
+from napari_genprior.core.errors import DeviceError
+from napari_genprior.pipeline.device_memory import Solves
+from napari_genprior.pipeline.tiling import Mosaic, spans
 
 
 @settings(max_examples=200, deadline=None)

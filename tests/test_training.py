@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import load_file
 
 import napari_genprior as gp
-from napari_genprior import io
 from napari_genprior.cli import main
-from napari_genprior.errors import FileError, InputError
+from napari_genprior.core import image_io as io
+from napari_genprior.core.errors import FileError, InputError
 from napari_genprior.settings import TrainingSettings
 from napari_genprior.training import data, losses
 from napari_genprior.training.loop import train

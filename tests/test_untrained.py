@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from napari_genprior.methods.untrained import untrained
 
-from napari_genprior.algorithms import Problem
-from napari_genprior.algorithms.untrained import untrained
-from napari_genprior.forward.convolve import convolve
-from napari_genprior.nets.decoder import Decoder
+from napari_genprior.methods import Problem
+from napari_genprior.nets.dcgan_decoder import Decoder
+from napari_genprior.operators.convolution import convolve
 from napari_genprior.settings import DecoderSettings
 from napari_genprior.settings import untrained as constants
 from napari_genprior.zoo.store import load_prior

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from napari_genprior.errors import ModelError
+from napari_genprior.core.errors import ModelError
 from napari_genprior.nets.vae import BlurVAE, ConvVAE, DigitVAE, HouseNumberVAE
 
 CASES = {

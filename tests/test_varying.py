@@ -5,11 +5,11 @@ import pytest
 from scipy import ndimage
 
 import napari_genprior as gp
+from napari_genprior.blur.support import within
 from napari_genprior.cli import main
-from napari_genprior.errors import InputError
-from napari_genprior.stacks.by_tiles import kernel_at
-from napari_genprior.stacks.shared import within
-from napari_genprior.stacks.varying_kernels import kernel_map
+from napari_genprior.core.errors import InputError
+from napari_genprior.pipeline.kernel_field import kernel_map
+from napari_genprior.pipeline.tiled_deconvolution import kernel_at
 from pictures import blocks
 
 SIDE, TURN, SAMPLES = 240, 2.0, 31  # px, degrees to both sides, poses

@@ -9,20 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from napari_genprior.methods.registry import METHODS, Method
 
 import napari_genprior as gp
 from napari_genprior import blur
-from napari_genprior.algorithms import Snapshot, Solution
-from napari_genprior.bench import verdict as bench
-from napari_genprior.bench.verdict_cases import Case
 from napari_genprior.cli import main
-from napari_genprior.forward.convolve import convolve
-from napari_genprior.methods import METHODS, Method
-from napari_genprior.result import SET_ASIDE, DeblurResult, Status, StatusCode, Verdict, Word
+from napari_genprior.core.result import SET_ASIDE, DeblurResult, Status, StatusCode, Verdict, Word
+from napari_genprior.evaluation import benchmark_verdict as bench
+from napari_genprior.evaluation.benchmark_verdict_cases import Case
+from napari_genprior.methods import Snapshot, Solution
+from napari_genprior.operators.convolution import convolve
+from napari_genprior.quality.classifier import CLUES, REASONS, weigh
+from napari_genprior.quality.kernel_features import kernel_figures, likeness
+from napari_genprior.quality.verdict import Clues, judge
 from napari_genprior.settings import ClassicalSettings
-from napari_genprior.verdict import Clues, judge
-from napari_genprior.verdict.kernel import kernel_figures, likeness
-from napari_genprior.verdict.rule import CLUES, REASONS, weigh
 from pictures import blocks
 
 FIT = Path(__file__).parents[1] / "benchmarks" / "fit_verdict.py"

@@ -11,16 +11,17 @@ import torch
 from scipy.signal import fftconvolve
 
 import napari_genprior as gp
-from napari_genprior._generators import drain
-from napari_genprior.algorithms import held_out, microscopes
-from napari_genprior.blur import optics
-from napari_genprior.classical import volumes as solves
+from napari_genprior.blur import microscope as optics
 from napari_genprior.cli import main
-from napari_genprior.errors import InputError
-from napari_genprior.forward import volumes as forward
-from napari_genprior.result import DeblurResult, Word
+from napari_genprior.core.errors import InputError
+from napari_genprior.core.iteration import drain
+from napari_genprior.core.result import DeblurResult, Word
+from napari_genprior.deconvolution import volumes as solves
+from napari_genprior.estimation import cross_validation as held_out
+from napari_genprior.estimation import psf_candidates as microscopes
+from napari_genprior.operators import volumes as forward
+from napari_genprior.pipeline.volumes import deblur_volume, iter_deblur_volume, sides_um
 from napari_genprior.settings import VolumeSettings
-from napari_genprior.stacks.volumes import deblur_volume, iter_deblur_volume, sides_um
 from napari_genprior.zoo.store import load_prior
 
 

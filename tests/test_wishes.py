@@ -7,9 +7,10 @@ import pytest
 import tifffile
 
 import napari_genprior as gp
-from napari_genprior import cli, wishes
-from napari_genprior.errors import FileError, InputError
-from napari_genprior.io import as_type, read_image, write_image
+from napari_genprior import cli
+from napari_genprior.core.errors import FileError, InputError
+from napari_genprior.core.image_io import as_type, read_image, write_image
+from napari_genprior.pipeline import request_export as wishes
 from napari_genprior.settings import ClassicalSettings
 from pictures import blocks
 

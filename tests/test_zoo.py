@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save
 
 import napari_genprior as gp
 from napari_genprior import blur
-from napari_genprior.errors import ModelError
-from napari_genprior.nets.linear import fit
+from napari_genprior.core.errors import ModelError
+from napari_genprior.nets.linear_gaussian import fit
 from napari_genprior.zoo import store
 
 

@@ -19,8 +19,9 @@ import torch
 from tqdm import tqdm
 
 from napari_genprior.settings import TrainingSettings
-from napari_genprior.training import data, volumes
-from napari_genprior.training.kernel_proposals import start_task
+from napari_genprior.training import data
+from napari_genprior.training import psf_3d as volumes
+from napari_genprior.training.kernel_initializers import start_task
 from napari_genprior.training.loop import run
 from napari_genprior.training.restorers import RestorerTask
 from napari_genprior.training.tasks import GeneratorTask, Task

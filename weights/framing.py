@@ -25,21 +25,21 @@ def unpacked(path: Path) -> np.ndarray:
 def faces(folder: Path) -> np.ndarray:
     """Eyes at row 33, as in the usual 108-pixel crop of CelebA; in the source they are at row 24."""
 
-    def framed(picture: np.ndarray) -> np.ndarray:
-        image, out = Image.fromarray(picture), Image.new("RGB", (64, 64))
+    def framed(raw: np.ndarray) -> np.ndarray:
+        image, out = Image.fromarray(raw), Image.new("RGB", (64, 64))
         out.paste(image.crop((0, 0, 64, 24)).resize((64, 33), Image.Resampling.BICUBIC), (0, 0))
         out.paste(image.crop((0, 24, 64, 55)), (0, 33))
         return np.asarray(out)
 
-    return np.stack([framed(picture) for picture in unpacked(folder / "faces64" / "faces64_celeba.npz")])
+    return np.stack([framed(raw) for raw in unpacked(folder / "faces64" / "faces64_celeba.npz")])
 
 
 def shoes(folder: Path) -> np.ndarray:
     """Fitted into 60x47 pixels with the sole at row 54, and each once more squeezed sideways (few boots exist)."""
 
-    def framed(picture: np.ndarray) -> Image.Image:
-        rows, columns = (np.flatnonzero((picture.min(-1) < 240).any(axis)) for axis in (1, 0))
-        cut = Image.fromarray(picture).crop((columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
+    def framed(raw: np.ndarray) -> Image.Image:
+        rows, columns = (np.flatnonzero((raw.min(-1) < 240).any(axis)) for axis in (1, 0))
+        cut = Image.fromarray(raw).crop((columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
         scale = min(60 / cut.width, 47 / cut.height)
         small = cut.resize((round(cut.width * scale), round(cut.height * scale)), Image.Resampling.LANCZOS)
         out = Image.new("RGB", (64, 64), WHITE)
@@ -51,7 +51,7 @@ def shoes(folder: Path) -> np.ndarray:
         out.paste(image.resize((46, 64), Image.Resampling.LANCZOS), (9, 0))
         return out
 
-    images = [framed(picture) for picture in unpacked(folder / "shoes64" / "shoes64.npz")]
+    images = [framed(raw) for raw in unpacked(folder / "shoes64" / "shoes64.npz")]
     return np.stack([np.asarray(image) for image in images + [squeezed(image) for image in images]])
 
 
@@ -73,11 +73,11 @@ def house_numbers(folder: Path, copies: int = 24, seed: int = 0) -> np.ndarray:
             side = min(round(32 * rng.uniform(0.8, 1.25)), 48)
             top, left = np.clip((48 - side) / 2 + rng.uniform(-4, 4, 2), 0, 48 - side)
             cut = image.resize((32, 32), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side))
-            picture = np.asarray(cut, np.float32) / 255
-            picture = picture[..., rng.permutation(3)] if rng.random() < 0.5 else picture
-            picture = 1 - picture if rng.random() < 0.3 else picture
-            picture = picture * rng.uniform(0.6, 1.2, 3) + rng.uniform(-0.1, 0.1, 3)
-            out.append(np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8))
+            pixels = np.asarray(cut, np.float32) / 255
+            pixels = pixels[..., rng.permutation(3)] if rng.random() < 0.5 else pixels
+            pixels = 1 - pixels if rng.random() < 0.3 else pixels
+            pixels = pixels * rng.uniform(0.6, 1.2, 3) + rng.uniform(-0.1, 0.1, 3)
+            out.append(np.rint(255 * np.clip(pixels, 0, 1)).astype(np.uint8))
     return np.stack(out)
 
 

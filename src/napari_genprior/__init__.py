@@ -12,46 +12,46 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0.dev0"
+from .core.version import __version__
 
 if TYPE_CHECKING:
     from . import blur, metrics, samples
-    from .bilinear_problems import BilinearSolution, iter_solve_bilinear, solve_bilinear
-    from .deblurring import deblur, iter_deblur, known_kernel
-    from .errors import GenPriorError
-    from .result import DeblurResult, Progress
+    from .batch.run import batch, iter_batch
+    from .core.errors import GenPriorError
+    from .core.result import DeblurResult, Progress
+    from .pipeline.bilinear import BilinearSolution, iter_solve_bilinear, solve_bilinear
+    from .pipeline.large import LargeResult, deblur_large, iter_deblur_large
+    from .pipeline.run import deblur, iter_deblur, known_kernel
+    from .pipeline.spatially_varying import VaryingResult, deblur_varying, iter_deblur_varying
+    from .pipeline.stack import deblur_stack, iter_deblur_stack
+    from .pipeline.stack_result import StackProgress, StackResult
     from .simulation import Simulation, simulate
-    from .stacks.batch import batch, iter_batch
-    from .stacks.large import LargeResult, deblur_large, iter_deblur_large
-    from .stacks.result import StackProgress, StackResult
-    from .stacks.stack import deblur_stack, iter_deblur_stack
-    from .stacks.varying import VaryingResult, deblur_varying, iter_deblur_varying
     from .zoo.store import list_priors, load_prior
 
 _HOME = {
-    "BilinearSolution": "bilinear_problems",
-    "iter_solve_bilinear": "bilinear_problems",
-    "solve_bilinear": "bilinear_problems",
-    "batch": "stacks.batch",
-    "deblur": "deblurring",
-    "deblur_large": "stacks.large",
-    "deblur_stack": "stacks.stack",
-    "deblur_varying": "stacks.varying",
-    "iter_batch": "stacks.batch",
-    "iter_deblur": "deblurring",
-    "iter_deblur_large": "stacks.large",
-    "iter_deblur_stack": "stacks.stack",
-    "iter_deblur_varying": "stacks.varying",
-    "VaryingResult": "stacks.varying",
-    "LargeResult": "stacks.large",
-    "known_kernel": "deblurring",
+    "BilinearSolution": "pipeline.bilinear",
+    "iter_solve_bilinear": "pipeline.bilinear",
+    "solve_bilinear": "pipeline.bilinear",
+    "batch": "batch.run",
+    "deblur": "pipeline.run",
+    "deblur_large": "pipeline.large",
+    "deblur_stack": "pipeline.stack",
+    "deblur_varying": "pipeline.spatially_varying",
+    "iter_batch": "batch.run",
+    "iter_deblur": "pipeline.run",
+    "iter_deblur_large": "pipeline.large",
+    "iter_deblur_stack": "pipeline.stack",
+    "iter_deblur_varying": "pipeline.spatially_varying",
+    "VaryingResult": "pipeline.spatially_varying",
+    "LargeResult": "pipeline.large",
+    "known_kernel": "pipeline.run",
     "simulate": "simulation",
     "Simulation": "simulation",
-    "GenPriorError": "errors",
-    "DeblurResult": "result",
-    "Progress": "result",
-    "StackProgress": "stacks.result",
-    "StackResult": "stacks.result",
+    "GenPriorError": "core.errors",
+    "DeblurResult": "core.result",
+    "Progress": "core.result",
+    "StackProgress": "pipeline.stack_result",
+    "StackResult": "pipeline.stack_result",
     "list_priors": "zoo.store",
     "load_prior": "zoo.store",
 }

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.signal import fftconvolve
 from skimage.metrics import structural_similarity
 
-from .errors import InputError
+from .core.errors import InputError
 
 STEP = 0.25  # px, of the sub-pixel search (published Levin protocol)
 LEVIN_CROP, LEVIN_SHIFT = 15, 5  # px

@@ -6,7 +6,7 @@ from importlib.resources import as_file, files
 
 import numpy as np
 
-from .io import read_image
+from .core.image_io import read_image
 
 LayerData = tuple[np.ndarray, dict, str]
 SYNTHETIC_SEED = 7

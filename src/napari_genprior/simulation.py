@@ -8,10 +8,9 @@ import numpy as np
 import torch
 
 from . import blur
-from ._tensors import Intensity, check_image, check_kernel, to_image, to_tensor
 from .blur.noise import add_noise
-from .errors import InputError
-from .forward.convolve import convolve
+from .core.arrays import Intensity, check_fit, check_image, check_kernel, to_image, to_tensor
+from .operators.convolution import convolve
 from .settings import BlurSettings, NoiseSettings
 
 
@@ -99,15 +98,6 @@ def simulate(image: np.ndarray, kernel: np.ndarray, noise: float = 0.01, seed: i
         clipped = float(((noisy < low) | (noisy > high)).mean())
         noisy = np.clip(noisy, low, high)
     return Simulation(to_image(torch.from_numpy(noisy), intensity, seen), kernel, seen, settings, seed, clipped)
-
-
-def check_fit(kernel_shape: tuple[int, ...], image_shape: tuple[int, ...]) -> None:
-    """Raise InputError where a kernel of this shape is larger than the picture."""
-    if kernel_shape[0] > image_shape[0] or kernel_shape[1] > image_shape[1]:
-        raise InputError(
-            f"The kernel ({kernel_shape[0]}x{kernel_shape[1]} pixels) is larger than the picture "
-            f"({image_shape[0]}x{image_shape[1]}); use a smaller kernel or a larger picture."
-        )
 
 
 def _seen(sharp: np.ndarray, kernel_shape: tuple[int, ...]) -> np.ndarray:

@@ -20,17 +20,19 @@ from pydantic import Field
 from qtpy.QtCore import QThreadPool
 from qtpy.QtWidgets import QApplication
 
-from napari_genprior import expected, methods
-from napari_genprior._napari import _wish_frame, _worker
-from napari_genprior._napari._deblur_widget import DeblurWidget
-from napari_genprior._napari._preferences import Preferences
-from napari_genprior.algorithms import Problem, Recipe, Snapshot, Solution
-from napari_genprior.nets.linear import LinearGenerator
-from napari_genprior.result import SPREAD
+from napari_genprior._napari import request_form as _wish_frame
+from napari_genprior._napari import workers as _worker
+from napari_genprior._napari.deblur_widget import DeblurWidget
+from napari_genprior._napari.preferences import Preferences
+from napari_genprior.core.result import SPREAD
+from napari_genprior.methods import Problem, Recipe, Snapshot, Solution
+from napari_genprior.methods import registry as methods
+from napari_genprior.nets.linear_gaussian import LinearGenerator
+from napari_genprior.pipeline import runtime_estimate as expected
 from napari_genprior.settings import Settings
 from napari_genprior.zoo import store
 from napari_genprior.zoo.card import Card
-from napari_genprior.zoo.write import write_prior
+from napari_genprior.zoo.export import write_prior
 
 HAS_DISPLAY = sys.platform != "linux" or bool(os.environ.get("DISPLAY") or shutil.which("Xvfb"))
 if not HAS_DISPLAY:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_genprior._napari._batch import PLANES, SELECTED
+from napari_genprior._napari.plane_runs import PLANES, SELECTED
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
+from napari_genprior.methods.registry import METHODS
 
-from napari_genprior._napari._deblur_widget import DeblurWidget
-from napari_genprior._napari._priors import uses_image_prior
-from napari_genprior._napari._untrained_widget import UntrainedWidget
+from napari_genprior._napari.deblur_widget import DeblurWidget
+from napari_genprior._napari.prior_chooser import uses_image_prior
+from napari_genprior._napari.untrained_widget import UntrainedWidget
 from napari_genprior.blur import motion
-from napari_genprior.methods import METHODS
 from napari_genprior.simulation import simulate
 
 
@@ -361,7 +361,7 @@ class TestLayers:
 
 @pytest.mark.parametrize("name", [name for name, method in METHODS.items() if not uses_image_prior(method)])
 def test_every_method_runs_from_the_widget(qtbot, viewer, sharp, finish, monkeypatch, name):
-    monkeypatch.setattr("napari_genprior.algorithms.untrained.constants.FIRST_FIT_STEPS", 10)  # of 400
+    monkeypatch.setattr("napari_genprior.methods.untrained.constants.FIRST_FIT_STEPS", 10)  # of 400
     made = simulate(sharp, motion(7, 30), noise=0.01)
     viewer.add_image(made.kernel, name="true kernel")
     viewer.add_image(made.blurred, name="b")

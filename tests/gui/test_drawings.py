@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_genprior._napari._drawings import CURVE_POINTS, LossPlot, SampleStrip, drawn
+from napari_genprior._napari.plots import CURVE_POINTS, LossPlot, SampleStrip, drawn
 
 
 @pytest.mark.parametrize(

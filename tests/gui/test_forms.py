@@ -11,9 +11,9 @@ from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QApplication
 
 from napari_genprior import settings
-from napari_genprior._napari._editors import Number, Optional
-from napari_genprior._napari._forms import SettingsForm
-from napari_genprior._napari._simulate_widget import RELEVANT
+from napari_genprior._napari.field_editors import Number, Optional
+from napari_genprior._napari.settings_form import SettingsForm
+from napari_genprior._napari.simulate_widget import RELEVANT
 from napari_genprior.settings import BlurSettings, Settings
 from napari_genprior.simulation import make_kernel
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
 
-from napari_genprior._napari._deblur_widget import DeblurWidget
-from napari_genprior._napari._forms import set_value
-from napari_genprior._napari._kernel_widget import KernelWidget
+from napari_genprior._napari.deblur_widget import DeblurWidget
+from napari_genprior._napari.kernel_widget import KernelWidget
+from napari_genprior._napari.settings_form import set_value
 
 PLANE = np.random.default_rng(0).random((24, 28))
 TYPES = (

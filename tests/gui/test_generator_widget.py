@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from napari_genprior.methods.registry import METHODS
 
-from napari_genprior._napari._generator_widget import GeneratorWidget
-from napari_genprior._napari._priors import uses_image_prior
-from napari_genprior.methods import METHODS
+from napari_genprior._napari.generator_widget import GeneratorWidget
+from napari_genprior._napari.prior_chooser import uses_image_prior
 
 
 @pytest.fixture

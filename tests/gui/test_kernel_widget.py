@@ -7,8 +7,8 @@ import pytest
 from napari.layers import Labels
 
 from napari_genprior import blur
-from napari_genprior._napari._kernel_widget import KernelWidget
-from napari_genprior.io import read_image
+from napari_genprior._napari.kernel_widget import KernelWidget
+from napari_genprior.core.image_io import read_image
 
 
 @pytest.fixture

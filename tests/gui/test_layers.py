@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from napari.layers import Image, Labels
 
-from napari_genprior._napari import _layers
+from napari_genprior._napari import layers as _layers
 
 
 def made(layer: _layers.LayerData) -> Image:

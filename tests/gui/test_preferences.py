@@ -11,9 +11,9 @@ from napari.settings import get_plugin_settings
 from npe2 import PluginManifest
 
 import napari_genprior
-from napari_genprior._napari._deblur_widget import DeblurWidget
-from napari_genprior._napari._generator_widget import GeneratorWidget
-from napari_genprior._napari._preferences import PLUGIN, Preferences, preferences, use_threads
+from napari_genprior._napari.deblur_widget import DeblurWidget
+from napari_genprior._napari.generator_widget import GeneratorWidget
+from napari_genprior._napari.preferences import PLUGIN, Preferences, preferences, use_threads
 
 MANIFEST = Path(napari_genprior.__file__).parent / "napari.yaml"
 
@@ -56,7 +56,7 @@ def test_widgets_begin_as_preferred_and_reset_goes_there(page, qtbot, viewer):
 
 
 def test_a_device_that_is_not_there_becomes_auto(page, qtbot, viewer, monkeypatch):
-    monkeypatch.setattr("napari_genprior._napari._wish_frame.available_devices", lambda: ["cpu"])
+    monkeypatch.setattr("napari_genprior._napari.request_form.available_devices", lambda: ["cpu"])
     page.device = "mps"
     widget = DeblurWidget(viewer)
     qtbot.addWidget(widget)

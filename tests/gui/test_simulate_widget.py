@@ -7,8 +7,8 @@ import pytest
 from napari.utils.notifications import notification_manager
 
 from napari_genprior import blur
-from napari_genprior._napari._simulate_widget import SimulateWidget
-from napari_genprior.io import as_type
+from napari_genprior._napari.simulate_widget import SimulateWidget
+from napari_genprior.core.image_io import as_type
 from napari_genprior.simulation import simulate
 
 
@@ -98,7 +98,7 @@ def test_without_layers_it_says_what_to_do(widget):
 
 
 def test_an_error_in_the_thread_is_shown_and_the_widget_goes_on(widget, viewer, finish, picture, monkeypatch):
-    from napari_genprior._napari import _worker
+    from napari_genprior._napari import workers as _worker
 
     def broken(*_, **__):
         raise RuntimeError("the disk burns")

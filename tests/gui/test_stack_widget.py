@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_genprior._napari import _stack
-from napari_genprior.stacks.axes import lay_out
-from napari_genprior.stacks.volumes import deblur_volume
+from napari_genprior._napari import stack_run as _stack
+from napari_genprior.core.axes import lay_out
+from napari_genprior.pipeline.volumes import deblur_volume
 
 ONE, CHANNEL, FRAME, VOLUME = _stack.WISHES
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_genprior._napari._generator_widget import GeneratorWidget
-from napari_genprior._napari._train_widget import TrainWidget
+from napari_genprior._napari.generator_widget import GeneratorWidget
+from napari_genprior._napari.train_widget import TrainWidget
 from napari_genprior.zoo.store import load_prior
 
 

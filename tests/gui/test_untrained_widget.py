@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from napari_genprior import methods
-from napari_genprior._napari._parts import remaining
-from napari_genprior._napari._untrained_widget import UntrainedWidget
+from napari_genprior._napari.common_widgets import remaining
+from napari_genprior._napari.untrained_widget import UntrainedWidget
+from napari_genprior.methods import registry as methods
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from napari.layers import Image
 
 from napari_genprior import deblur_varying
-from napari_genprior._napari._varying import CHANGING
+from napari_genprior._napari.varying_run import CHANGING
 
 
 @pytest.fixture

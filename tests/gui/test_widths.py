@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from qtpy.QtWidgets import QScrollArea
 
-from napari_genprior._napari._deblur_widget import DeblurWidget
-from napari_genprior._napari._generator_widget import GeneratorWidget
-from napari_genprior._napari._kernel_widget import KernelWidget
-from napari_genprior._napari._parts import DOCK_WIDTH
-from napari_genprior._napari._simulate_widget import SimulateWidget
-from napari_genprior._napari._train_widget import TrainWidget
-from napari_genprior._napari._untrained_widget import UntrainedWidget
+from napari_genprior._napari.common_widgets import DOCK_WIDTH
+from napari_genprior._napari.deblur_widget import DeblurWidget
+from napari_genprior._napari.generator_widget import GeneratorWidget
+from napari_genprior._napari.kernel_widget import KernelWidget
+from napari_genprior._napari.simulate_widget import SimulateWidget
+from napari_genprior._napari.train_widget import TrainWidget
+from napari_genprior._napari.untrained_widget import UntrainedWidget
 
 SCROLL_BAR = 16  # px
 WIDGETS = (DeblurWidget, GeneratorWidget, UntrainedWidget, SimulateWidget, KernelWidget, TrainWidget)

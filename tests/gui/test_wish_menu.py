@@ -9,8 +9,8 @@ import pytest
 from napari.layers._source import layer_source
 from qtpy.QtWidgets import QApplication
 
-from napari_genprior._napari._deblur_widget import DeblurWidget
-from napari_genprior._napari._generator_widget import GeneratorWidget
+from napari_genprior._napari.deblur_widget import DeblurWidget
+from napari_genprior._napari.generator_widget import GeneratorWidget
 
 
 @pytest.fixture

@@ -1,11 +1,12 @@
 """What blurs: kernels float32 ``[kh, kw]``, >= 0, sum 1, centred on the array, and noise."""
 
-from . import objectives, optics
+from . import microscope as optics
+from . import random_microscope as objectives
 from .beads import Beads, from_beads
 from .kernels import blur_a, blur_b, box, defocus, from_array, gaussian, overlay
+from .measurement import Shape, measure, resample
+from .microscope import microscope_psf, microscope_psf_3d
 from .motion import motion, shake
-from .optics import microscope_psf, microscope_psf_3d
-from .shape import Shape, measure, resample
 
 __all__ = [
     "Beads",

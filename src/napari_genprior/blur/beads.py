@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..errors import InputError
+from ..core.errors import InputError
 
 SMOOTHING = 1.0  # px; Gaussian before the search for beads, against single bright pixels
 FAINTEST = 0.1  # of the brightest maximum over the background, whatever it is
@@ -38,7 +38,7 @@ class Beads:
     left_out: dict[str, int]
 
 
-def from_beads(picture: np.ndarray, size: int | tuple[int, ...] | None = None) -> Beads:
+def from_beads(beads: np.ndarray, size: int | tuple[int, ...] | None = None) -> Beads:
     """Measure the point spread function from a picture or stack of beads much smaller than it.
 
     Beads are found as maxima of the smoothed picture; those at the border, too near each other, too bright (two in
@@ -47,7 +47,7 @@ def from_beads(picture: np.ndarray, size: int | tuple[int, ...] | None = None) -
 
     Parameters
     ----------
-    picture : array [Y, X] or [Z, Y, X]
+    beads : array [Y, X] or [Z, Y, X]
     size : int or tuple of int, optional
         Sides of the kernel, pixels, raised to odd numbers; by default 33, or as large as the picture allows.
 
@@ -56,7 +56,7 @@ def from_beads(picture: np.ndarray, size: int | tuple[int, ...] | None = None) -
     InputError
         Not a plane or stack of finite values, or no bead can be used; the message says what was found.
     """
-    image = np.asarray(picture)
+    image = np.asarray(beads)
     if image.ndim not in (2, 3) or image.dtype.kind not in "uif" or not np.isfinite(image).all():
         raise InputError(f"Beads need a plane or a stack of finite values; got shape {image.shape}, {image.dtype}.")
     image = image.astype(np.float64)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._tensors import check_kernel
-from ..errors import InputError
+from ..core.arrays import check_kernel
+from ..core.errors import InputError
 from .motion import motion
 
 OVERSAMPLING = 8  # sub-pixels per pixel and axis when a sharp edge (disk, box) is integrated over pixels

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._tensors import check_kernel
-from ..errors import InputError
+from ..core.arrays import check_kernel
+from ..core.errors import InputError
 
 SAMPLES = 2000  # points of a path; far more than pixels, so that the drawn line is smooth
 JERKS_PER_PATH = 0.15  # mean number of sudden turns

@@ -9,8 +9,8 @@ import logging
 
 import click
 
-from ..errors import GenPriorError
-from . import batch, kernels, measuring, pictures, priors, studies, upkeep  # noqa: F401 (each adds its commands)
+from ..core.errors import GenPriorError
+from . import batch, benchmarks, diagnostics, images, kernels, priors, studies  # noqa: F401 (each adds its commands)
 from .base import complain, genprior
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ..errors import FileError, InputError
+from ..core.errors import FileError, InputError
 
 
 def kernel_size(_context: click.Context, _parameter: click.Parameter, text: str | None) -> Any:
@@ -86,7 +86,7 @@ def repeat(report_file: Path) -> dict[str, Any]:
 
 def same_input(plan: Any, earlier: dict[str, Any], source: Path) -> None:
     """Refuse to repeat a run on another picture or kernel."""
-    from ..provenance import array_hash
+    from ..core.provenance import array_hash
 
     if array_hash(plan.image) != earlier["input_sha256"]:
         raise InputError(
@@ -99,7 +99,7 @@ def same_input(plan: Any, earlier: dict[str, Any], source: Path) -> None:
 
 def chosen(options: dict[str, Any], settings_file: Path | None, values: tuple[str, ...]) -> dict[str, Any]:
     """Arguments of ``planning.plan``: of a settings file, over it the options, over its settings ``NAME=VALUE``."""
-    from .. import wishes
+    from ..pipeline import request_export as wishes
 
     wish = wishes.load(settings_file) if settings_file else {}
     named = {source["method"] for source in (wish, options) if "method" in source}

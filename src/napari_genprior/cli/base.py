@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
-from .. import __version__, logs
-from ..errors import InputError
+from ..core import log_file as logs
+from ..core.errors import InputError
+from ..core.version import __version__
 from ..settings import Settings
 
 # The public option names; the settings carry their unit in the name, the options do not.
@@ -104,7 +105,7 @@ def follow(progress: Any, sentence: str, quiet: bool) -> Any:
 
 def write_report(path: Path, result: Any, source: Path, kernel_file: Path | None, output: Path) -> None:
     """Figures, settings and versions of a result, and the files they are of, as ``--from`` wants them."""
-    from ..io import write_json
+    from ..core.image_io import write_json
 
     files = {"input": str(source), "kernel": str(kernel_file) if kernel_file else None, "output": str(output)}
     write_json(path, {**result.report(), "files": files})

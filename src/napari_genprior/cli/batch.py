@@ -43,10 +43,10 @@ def batch(
     arguments = {name: value for name, value in given.items() if value is not None}
     arguments = chosen(arguments, settings_file, values)
     if kernel_file:
-        from ..io import read_image
+        from ..core.image_io import read_image
 
         arguments["kernel"] = read_image(kernel_file)
-    from ..stacks.batch import iter_batch
+    from ..batch.run import iter_batch
 
     progress = iter_batch(sources, output, resume=resume, jobs=jobs, cluster=cluster, **arguments)
     try:

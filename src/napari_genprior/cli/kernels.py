@@ -23,7 +23,7 @@ def beads(source: Path, output: Path, size: int | None) -> None:
     """The mean of the beads in a picture or stack."""
     not_onto_input(source, output)
     from ..blur import from_beads
-    from ..io import check_writable, read_image, write_image
+    from ..core.image_io import check_writable, read_image, write_image
 
     check_writable(output, "float32")
     found = from_beads(read_image(source), size)
@@ -40,7 +40,7 @@ def resample(source: Path, output: Path, factor: float) -> None:
     """The kernel on larger or smaller pixels."""
     not_onto_input(source, output)
     from ..blur import resample as resampled
-    from ..io import check_writable, read_image, write_image
+    from ..core.image_io import check_writable, read_image, write_image
 
     check_writable(output, "float32")
     made = resampled(read_image(source), factor)
@@ -53,7 +53,7 @@ def resample(source: Path, output: Path, factor: float) -> None:
 def measure(source: Path) -> None:
     """Width, motion length (pixels) and angle (degrees, counter-clockwise from the x axis)."""
     from ..blur import measure as measured
-    from ..io import read_image
+    from ..core.image_io import read_image
 
     for name, value in asdict(measured(read_image(source))).items():
         click.echo(f"{name}: {value:.3f}")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 import numpy as np
 
-from ..errors import InputError
+from ..core.errors import InputError
 from .base import follow, write_report
 
 
@@ -25,9 +25,9 @@ def tiles(_context: click.Context, _parameter: click.Parameter, text: str | None
 
 def is_large(source: Path) -> bool:
     """Whether a file holds one picture that is larger than what is restored in one piece; only its head is read."""
-    from ..errors import GenPriorError
-    from ..stacks.large import LARGE
-    from ..stacks.lazy import TIFFS, is_zarr, opened
+    from ..core.errors import GenPriorError
+    from ..core.lazy_io import TIFFS, is_zarr, opened
+    from ..pipeline.large import LARGE
 
     if not is_zarr(source) and source.suffix.lower() not in TIFFS:
         return False  # other types are read as a whole in any case
@@ -50,8 +50,8 @@ def deblur_large(
     arguments: dict[str, Any],
 ) -> None:
     """Restore a large picture from file to file; the outputs are there only once all went well."""
-    from ..io import check_place, check_writable, read_image, write_image
-    from ..stacks.large import iter_deblur_large
+    from ..core.image_io import check_place, check_writable, read_image, write_image
+    from ..pipeline.large import iter_deblur_large
 
     if kernel_out:
         check_writable(kernel_out, "float32")
@@ -77,8 +77,8 @@ def deblur_varying(
     arguments: dict[str, Any],
 ) -> None:
     """Restore a picture whose blur changes over it; its kernels are written as a stack [ty, tx, kh, kw]."""
-    from ..io import as_type, check_place, check_writable, read_image, write_image
-    from ..stacks.varying import iter_deblur_varying
+    from ..core.image_io import as_type, check_place, check_writable, read_image, write_image
+    from ..pipeline.spatially_varying import iter_deblur_varying
 
     image = read_image(source)
     check_writable(output, image.dtype)

@@ -45,7 +45,7 @@ def train(context: click.Context, **given: Any) -> None:
     Repeat an interrupted command to go on.
     """
     settings = TrainingSettings.checked({name: given.pop(name) for name in TrainingSettings.model_fields})
-    from ..training.command import train_from
+    from .train_command import train_from
 
     try:
         train_from(settings, recipe=_as_typed(context), **given)
@@ -95,7 +95,7 @@ def models(context: click.Context) -> None:
 @click.option("--out-folder", type=click.Path(path_type=Path), help="Folder to write to.  [default: the user's models]")
 def import_(source: Path, name: str | None, **given: Any) -> None:
     """Import the authors' Keras blur decoder (.h5), or a PG-GAN's PyTorch state dict (.pt, .pth)."""
-    from ..zoo.importer import import_prior
+    from ..zoo.weight_import import import_prior
 
     card = import_prior(source, name, **given)
     click.echo(f"{card.name}: {card.kind}, {card.arch}, {card.shape}, latent {card.latent}.")

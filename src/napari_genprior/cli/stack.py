@@ -9,7 +9,7 @@ from typing import Any
 import click
 import numpy as np
 
-from ..errors import InputError
+from ..core.errors import InputError
 from .base import follow, write_report
 
 _OPTIONS = (
@@ -33,8 +33,8 @@ def stack_options(command: Callable) -> Callable:
 
 def is_stack(source: Path) -> bool:
     """Whether a file holds more than one picture; only its head is read, and one that cannot be read is none."""
-    from ..stacks.axes import COLOURS
-    from ..stacks.lazy import TIFFS, is_zarr
+    from ..core.axes import COLOURS
+    from ..core.lazy_io import TIFFS, is_zarr
 
     if is_zarr(source):
         return True
@@ -69,13 +69,13 @@ def deblur_stack(
     """
     import torch
 
-    from ..io import as_type, check_place
-    from ..provenance import array_hash
-    from ..stacks.lazy import Lazy, opened
-    from ..stacks.plan import plan_stack
-    from ..stacks.stack import run_stack
-    from ..stacks.volumes import sides_um
-    from ..stacks.writing import check_destination, written
+    from ..core.image_io import as_type, check_place
+    from ..core.lazy_io import Lazy, opened
+    from ..core.provenance import array_hash
+    from ..core.tiled_io import check_destination, written
+    from ..pipeline.stack import run_stack
+    from ..pipeline.stack_plan import plan_stack
+    from ..pipeline.volumes import sides_um
 
     arguments = {name: value for name, value in arguments.items() if value is not None}
     for path in filter(None, (output, kernel_out)):

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..studies.table import STUDIES, TRUTHS, Study
+from ..evaluation.study_table import STUDIES, TRUTHS, Study
 from .base import complain, genprior
 
 
@@ -67,7 +67,7 @@ def _add(entry: Study) -> None:
         options.append(click.option("--restarts", type=click.IntRange(1, 1000), help="[default: the method's]"))
 
     def command(**given: Any) -> None:
-        from ..studies.run import Request, lines
+        from ..evaluation.study_run import Request, lines
 
         if given["data"] is None and given["image_priors"] == entry.image_priors:
             given["sample_from"] = given["sample_from"] or entry.sample_from

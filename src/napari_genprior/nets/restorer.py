@@ -17,7 +17,7 @@ BLOCK = 4  # px, the coarsest of its pixels
 
 
 class Restorer(nn.Module):
-    """One network for all rounds of a known-kernel solve (:mod:`..classical.learned_solve`), for grey pictures.
+    """One network for all rounds of a known-kernel solve (:mod:`..deconvolution.unrolled`), for grey pictures.
 
     Parameters
     ----------

@@ -17,8 +17,8 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
-from .._tensors import unit_sum
-from ..errors import ModelError
+from ..core.arrays import unit_sum
+from ..core.errors import ModelError
 
 KERNEL_SCALE = 20.0  # brings the values of a 28x28 kernel (sum 1) to order 1, where networks learn well
 LOGVAR_RANGE = (-12.0, 8.0)  # exp() of it is finite and the gradient sane, whatever the encoder says

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from ..errors import InputError, shown
+from ..core.errors import InputError, shown
 
 
 class Settings(BaseModel):

@@ -10,7 +10,7 @@ from .base import Settings
 
 
 class KnownKernelSettings(Settings):
-    """The picture for a given kernel (``classical/learned_solve.py``, ``classical/known_kernel.py``)."""
+    """The picture for a given kernel (``deconvolution/unrolled.py``, ``deconvolution/total_variation.py``)."""
 
     final: Literal["learned", "tv"] = Field(
         "tv",

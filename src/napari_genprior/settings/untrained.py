@@ -145,7 +145,7 @@ class UntrainedSettings(KnownKernelSettings):
 
 
 class SelfDeblurSettings(UntrainedSettings):
-    """SelfDeblur (Ren et al., CVPR 2020): both unknowns from untrained networks (``algorithms.selfdeblur``)."""
+    """SelfDeblur (Ren et al., CVPR 2020): both unknowns from untrained networks (``methods.selfdeblur``)."""
 
     channels: int | None = Field(
         None,
@@ -161,4 +161,4 @@ class MultiscaleSettings(SelfDeblurSettings):
 
 
 class DecoderSettings(KernelPriorSettings, UntrainedSettings):
-    """Algorithm 3 of papers 000 and 003: untrained picture network, pretrained kernels (``algorithms.untrained``)."""
+    """Algorithm 3 of papers 000 and 003: untrained picture network, pretrained kernels (``methods.untrained``)."""

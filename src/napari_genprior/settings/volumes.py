@@ -10,7 +10,7 @@ from .base import Settings, unit
 
 
 class VolumeSettings(Settings):
-    """The volume for a kernel, and how the kernel is sought where none is given (``algorithms/volumes.py``)."""
+    """The volume for a kernel, and how the kernel is sought where none is given (``methods/volumes.py``)."""
 
     solver: Literal["tv", "richardson-lucy", "wiener"] = Field(
         "tv",

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..solvers.state import below, optimiser_tensors, read_tensors, restore_optimiser, save_state
+from ..optim.checkpoint_io import below, optimiser_tensors, read_tensors, restore_optimiser, save_state
 from .learners import Learner
 
 

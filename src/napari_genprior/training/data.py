@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from .. import blur
-from .._tensors import check_kernel
-from ..errors import FileError, InputError
-from ..io import READABLE, read_image
+from ..core.arrays import check_kernel
+from ..core.errors import FileError, InputError
+from ..core.image_io import READABLE, read_image
 
 Kind = Literal["image", "kernel"]
 KEYS = ("x", "train", "x_train")  # of a plain array in an npz file, tried in this order

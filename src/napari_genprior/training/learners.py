@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .._tensors import seeded
-from ..errors import InputError
+from ..core.arrays import seeded
+from ..core.errors import InputError
 from ..nets.dcgan import DCGANDiscriminator
-from ..nets.linear import LinearGenerator, fit
+from ..nets.linear_gaussian import LinearGenerator, fit
 from ..settings import TrainingSettings
 from ..zoo.registry import build
 from . import data, losses

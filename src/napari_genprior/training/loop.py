@@ -19,13 +19,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._tensors import resolve_device
-from ..errors import InputError
-from ..io import check_place, write_image
+from ..core.arrays import resolve_device
+from ..core.errors import InputError
+from ..core.image_io import check_place, write_image
+from ..optim.checkpoint_io import read_state
 from ..settings import TrainingSettings
-from ..solvers.state import read_state
 from ..zoo.card import Card
-from ..zoo.write import checked_card, write_prior
+from ..zoo.export import checked_card, write_prior
 from . import checkpoint, data, learners
 from .tasks import GeneratorTask, Task
 

@@ -16,19 +16,21 @@ from torch.nn.functional import pad
 from tqdm import tqdm
 
 from .. import blur
-from .._generators import drain
-from .._tensors import check_kernel
 from ..blur.noise import add_noise
-from ..classical.borders import smooth_wrap
-from ..classical.kernel_l0 import estimate_kernel
-from ..classical.known_kernel import least_variation, noise_std, strength_for
-from ..classical.learned_solve import rounds
-from ..classical.seen import Seen
-from ..forward.convolve import convolve
+from ..core.arrays import check_kernel
+from ..core.iteration import drain
+from ..deconvolution.total_variation import least_variation, strength_for
+from ..deconvolution.unrolled import rounds
+from ..estimation.l0_gradient import estimate_kernel
 from ..metrics import align, kernel_error
 from ..nets.restorer import Restorer
+from ..operators.boundary import smooth_wrap
+from ..operators.convolution import convolve
+from ..operators.noise import noise_std
+from ..operators.observation import Seen
 from ..settings import TrainingSettings
-from . import data, figures
+from . import data
+from . import evaluation as figures
 from .learners import Learner
 from .tasks import Task
 

@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..classical.kernel_shape import CENTRED, off_centre
+from ..blur.support import CENTRED, off_centre
 from ..settings import TrainingSettings
-from ..zoo.precision import NEVER_BYTES
+from ..zoo.export import stored_precision
+from ..zoo.quantization import NEVER_BYTES
 from ..zoo.registry import build
-from ..zoo.write import stored_precision
-from . import data, figures, learners
+from . import data, learners
+from . import evaluation as figures
 
 MEASURED = 32  # held-out pictures whose best latents are searched for at the end
 

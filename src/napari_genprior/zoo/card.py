@@ -8,8 +8,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ..errors import ModelError
-from .untrusted import read_plain
+from ..core.errors import ModelError
+from .files import read_plain
 
 MAX_PIXELS = 2**24  # of one decoded picture; a card that declares more is refused before memory is touched
 MAX_CARD_BYTES = 2**20

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._generators import drain
-from .._tensors import seeded
-from ..errors import InputError
-from ..nets.linear import LinearGenerator
-from ..solvers.lbfgs import lbfgs
+from ..core.arrays import seeded
+from ..core.errors import InputError
+from ..core.iteration import drain
+from ..nets.linear_gaussian import LinearGenerator
+from ..optim.batched_lbfgs import lbfgs
 
 if TYPE_CHECKING:
     from .card import Card
@@ -79,9 +79,9 @@ def project(card: Card, net: Any, images: Any, *, restarts: int = 1, steps: int 
     with torch.no_grad():
         decoded = torch.cat([net(z) for z in latents.split(CHUNK)])
     errors = (decoded - targets).flatten(1).norm(dim=1) / targets.flatten(1).norm(dim=1).clamp(min=1e-12)
-    pictures = decoded.cpu().numpy()
-    pictures = pictures[:, 0] if np.ndim(images) == len(card.size) + 1 else np.moveaxis(pictures, 1, -1)
-    return Projection(np.ascontiguousarray(pictures), latents, errors.cpu().numpy())
+    values = decoded.cpu().numpy()
+    values = values[:, 0] if np.ndim(images) == len(card.size) + 1 else np.moveaxis(values, 1, -1)
+    return Projection(np.ascontiguousarray(values), latents, errors.cpu().numpy())
 
 
 def closest_latents(net: Any, targets: Tensor, *, restarts: int = 1, steps: int = 300, seed: int = 0) -> Tensor:

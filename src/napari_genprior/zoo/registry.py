@@ -5,21 +5,21 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ModelError
+from ..core.errors import ModelError
 
 if TYPE_CHECKING:
     from torch import nn
 
 ARCHITECTURES = {
-    "linear": ("nets.linear", "LinearGenerator"),
+    "linear": ("nets.linear_gaussian", "LinearGenerator"),
     "blur-vae": ("nets.vae", "BlurVAE"),
     "digit-vae": ("nets.vae", "DigitVAE"),
     "house-number-vae": ("nets.vae", "HouseNumberVAE"),
     "vae": ("nets.vae", "ConvVAE"),
     "dcgan": ("nets.dcgan", "DCGAN"),
     "pggan": ("nets.pggan", "PGGAN"),
-    "proposal": ("nets.proposal", "Proposal"),
-    "kernel-proposal": ("nets.proposal", "KernelProposal"),
+    "proposal": ("nets.initializer", "Proposal"),
+    "kernel-proposal": ("nets.initializer", "KernelProposal"),
     "restorer": ("nets.restorer", "Restorer"),
 }
 

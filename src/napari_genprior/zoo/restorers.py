@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from ..errors import ModelError
+from ..core.errors import ModelError
 from ..nets.restorer import Restorer
 from .card import Card
 from .store import load_net, readable

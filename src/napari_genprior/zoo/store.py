@@ -12,12 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import ModelError
+from ..core.errors import ModelError
 from .card import Card, read_card
-from .precision import unpack
+from .files import read_plain
 from .projection import Projection, project
+from .quantization import unpack
 from .registry import build
-from .untrusted import MAX_WEIGHTS_BYTES, check_weight, read_plain, stored_tensors
+from .validation import MAX_WEIGHTS_BYTES, check_weight, stored_tensors
 
 logger = logging.getLogger(__name__)
 _complained: set[str] = set()

@@ -1,0 +1,1 @@
+"""Deblur many files: manifest, processes, Dask."""

@@ -1,0 +1,153 @@
+"""What this installation consists of, and what is wrong with it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import re
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import GenPriorError
+
+PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "tifffile", "imagecodecs", "pydantic", "safetensors")
+GUI_PACKAGES = ("napari", "npe2", "magicgui", "qtpy", "superqt")
+VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "QT_API", "QT_QPA_PLATFORM", "LANG")
+COMMON_NAMES = ("root", "user", "admin", "home", "localhost")  # tell nobody apart, and are words
+FOLDERS = re.compile(r"""(?<![\w.:])(?:~|[A-Za-z]:)?(?:[/\\][^\s/\\:'",;()]+)*[/\\](?=[^\s/\\])""")
+QT_BINDINGS = ("PyQt6", "PySide6", "PySide6-Essentials", "PyQt5")
+
+
+def examine() -> tuple[list[str], list[str]]:
+    """Returns lines to read, and faults (empty: all is well)."""
+    from ..core.version import __version__
+
+    lines = [
+        f"napari-genprior {__version__}, Python {platform.python_version()}, {platform.platform()}, "
+        f"{os.cpu_count()} cores"
+    ]
+    faults: list[str] = []
+    found = {name: _version(name) for name in PACKAGES + GUI_PACKAGES + QT_BINDINGS}
+    lines.append("packages: " + ", ".join(f"{n} {v}" for n, v in found.items() if v and n in PACKAGES))
+    faults += [f"{name} is not installed: pip install {name}" for name in PACKAGES if not found[name]]
+    gui = ", ".join(f"{n} {v}" for n, v in found.items() if v and n not in PACKAGES)
+    lines.append(f"for napari: {gui or 'nothing'}")
+    bindings = [name for name in QT_BINDINGS if found[name]]
+    if found["napari"] and not bindings:
+        faults.append("napari is installed without a Qt binding: pip install PyQt6")
+    if not found["napari"]:
+        lines.append("napari is not installed (Python and the command line work without it): pip install 'napari[all]'")
+    for check in (_devices, _solve, _samples, _models):
+        try:
+            lines.append(check())
+        except Exception as error:  # whatever is broken is what the doctor is asked for
+            text = str(error) if isinstance(error, GenPriorError) else f"{type(error).__name__}: {error}"
+            faults.append(f"{check.__name__.strip('_')}: {text}")
+    return lines, faults
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _devices() -> str:
+    import torch
+
+    from ..core.arrays import available_devices
+
+    return f"devices: {', '.join(available_devices())}; torch uses {torch.get_num_threads()} threads"
+
+
+def _solve() -> str:
+    import numpy as np
+
+    from ..blur import gaussian
+    from ..pipeline.run import known_kernel
+    from ..simulation import simulate
+
+    sharp = np.zeros((32, 32), np.float32)
+    sharp[8:24, 8:24] = 1
+    made = simulate(sharp, gaussian(1.0), noise=0.001)
+    result = known_kernel(made.blurred, made.kernel)
+    before, after = (float(np.mean((x - sharp) ** 2)) for x in (made.blurred, result.image))
+    if not after < before:
+        raise ArithmeticError(
+            f"a known-kernel solve made a test picture worse (squared error {before:.3g} to {after:.3g})"
+        )
+    return "a small known-kernel solve works"
+
+
+def _samples() -> str:
+    from .. import samples
+
+    return "sample pictures: " + ", ".join(
+        f"{f.__name__} {f().shape}" for f in (samples.clock, samples.cat, samples.cells)
+    )
+
+
+def _models() -> str:
+    from ..zoo.store import folders, list_priors, load_prior, paths, read_installed
+
+    for path in paths():
+        read_installed(path)
+    cards = list_priors()
+    for card in cards:
+        load_prior(card.name)
+    return (
+        f"models: {', '.join(card.name for card in cards) or 'none'} (looked for in {', '.join(map(str, folders()))})"
+    )
+
+
+def report() -> dict[str, Any]:
+    """What a bug report needs, ready for JSON: versions, devices, models, faults, the end of the log.
+
+    Nothing of it tells who or where: see :func:`without_names`.
+    """
+    from ..core import log_file as logs
+    from ..pipeline import runtime_estimate as expected
+    from ..zoo.store import list_models
+
+    lines, faults = examine()
+    names = PACKAGES + GUI_PACKAGES + QT_BINDINGS
+    content = {
+        "installation": lines,
+        "faults": faults,
+        "packages": {name: found for name in names if (found := _version(name))},
+        "python": f"{platform.python_implementation()} {sys.version}",
+        "environment": {name: os.environ[name] for name in VARIABLES if name in os.environ},
+        "models": {card.name: f"{card.kind}, {card.arch}, {card.shape}, {card.sha256}" for card in list_models()},
+        "learnt_seconds": expected.learnt(),
+        "log": logs.last_lines(),
+    }
+    return _each_text(content)
+
+
+def _each_text(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {without_names(str(key)): _each_text(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_each_text(inner) for inner in value]
+    return without_names(value) if isinstance(value, str) else value
+
+
+def without_names(text: str) -> str:
+    """A text without folders, user and host: of paths only the last name stays."""
+    text = text.replace(str(Path.home()), "~")
+    text = FOLDERS.sub("<folder>/", text)
+    for name, instead in ((_user(), "<user>"), (platform.node(), "<host>"), (platform.node().split(".")[0], "<host>")):
+        if len(name) > 1 and name.lower() not in COMMON_NAMES:
+            text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])", instead, text, flags=re.IGNORECASE)
+    return text
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container without a user database
+        return ""

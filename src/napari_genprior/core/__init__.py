@@ -1,0 +1,1 @@
+"""Share what every layer needs: arrays, axes, files, results, errors."""

@@ -1,0 +1,1 @@
+"""Restore an image whose kernel is known (non-blind deconvolution)."""

@@ -1,0 +1,158 @@
+"""The picture for a given kernel: rounds of fitting it to the data and improving it by a network that learnt to.
+
+Half-quadratic splitting [1]_ with a network in the place of the proximal step: with z of the round before (at first
+the total-variation picture) and a few ridges r that are learnt,
+
+    x_r = argmin |k * x - y|^2 + r |x - z|^2,    z = network(z, x_r - z for each r).
+
+Where the border is unknown or a pixel stands at the end of its range, y is what z says (:meth:`.Seen.completed`).
+
+References
+----------
+.. [1] Zhang, Zuo, Gu and Zhang, Learning deep CNN denoiser prior for image restoration, CVPR 2017, section 3.1; the
+   idea to train the rounds as a whole: Kruse, Rother and Schmidt, Learning to push the limits of efficient FFT-based
+   image deconvolution, ICCV 2017.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ..operators.convolution import apply_transfer, transfer_function
+from ..operators.observation import Seen, on_canvas
+from .total_variation import least_variation, strength_for
+
+STRIP = 512  # rows that the network sees at once: its memory
+# Orthonormal, so that white noise stays white: the colours' sum, and two differences that hold little of a picture.
+OPPONENT = ((3**-0.5, 3**-0.5, 3**-0.5), (2**-0.5, 0.0, -(2**-0.5)), (6**-0.5, -2 * 6**-0.5, 6**-0.5))
+
+
+class Network(Protocol):
+    """What :class:`..nets.restorer.Restorer` is to the solve; its parameters are explained there."""
+
+    @property
+    def rounds(self) -> int: ...
+
+    @property
+    def reach(self) -> int: ...
+
+    def ridges(self, index: int, misfit: Tensor) -> Tensor: ...
+
+    def __call__(self, picture: Tensor, changes: Tensor, levels: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """A network asked in eight ways: mirrored up-down, left-right, and as a negative; the mean errs less.
+
+    It is an odd function: nothing stays nothing, so that a grey picture in three channels stays grey.
+    """
+
+    net: Network
+
+    @property
+    def rounds(self) -> int:
+        return self.net.rounds
+
+    @property
+    def reach(self) -> int:
+        return self.net.reach
+
+    def ridges(self, index: int, misfit: Tensor) -> Tensor:
+        return self.net.ridges(index, misfit)
+
+    def __call__(self, picture: Tensor, changes: Tensor, levels: Tensor) -> Tensor:
+        answers = [
+            sign * self.net(sign * picture.flip(axes), sign * changes.flip(axes), levels).flip(axes)
+            for axes in ((), (2,), (3,), (2, 3))
+            for sign in (1, -1)
+        ]
+        return torch.stack(answers).mean(0)
+
+
+@torch.no_grad()
+def restore(blurred: Tensor, kernel: Tensor, noise: float, net: Network, circular: bool = False) -> Tensor:
+    """Known-kernel solve with a network.
+
+    Parameters
+    ----------
+    blurred : Tensor [R, C, Y, X]
+        Intensities about [0, 1]; three channels are taken as red, green and blue.
+    kernel : Tensor [R, 1, kh, kw]
+        >= 0, sum 1; either R may be 1.
+    noise : float
+        Standard deviation of the noise; of a kernel that was estimated, what it errs like.
+    net : Network
+        A trained one.
+    circular : bool
+        As for :func:`~.known_kernel.deconvolve`.
+
+    Returns
+    -------
+    Tensor [R, C, Y, X]
+    """
+    seen = on_canvas(blurred, (kernel.shape[-2], kernel.shape[-1]), circular)
+    start = least_variation(seen, kernel, strength_for(noise))
+    *_, last = rounds(seen, kernel, start, torch.tensor([noise], device=blurred.device), Averaged(net))
+    return last[..., : blurred.shape[-2], : blurred.shape[-1]]
+
+
+def rounds(seen: Seen, kernel: Tensor, start: Tensor, noise: Tensor, net: Network) -> Iterator[Tensor]:
+    """The picture after each round, on the canvas ``[R, C, Y, X]``; gradients reach the network.
+
+    Parameters
+    ----------
+    seen : Seen
+    kernel : Tensor [R, 1, kh, kw]
+    start : Tensor [R, C, Y, X]
+        A first picture on the canvas.
+    noise : Tensor [R] or [1]
+        Standard deviation.
+    net : Network
+    """
+    transfer = transfer_function(kernel, (start.shape[-2], start.shape[-1]))
+    power = transfer.abs().square()
+    opponent = start.new_tensor(OPPONENT if start.shape[1] == 3 else ((1.0,),))
+
+    misfit = _turned(seen.completed(model := apply_transfer(start, transfer)) - model, opponent)
+    misfit = (misfit.square().sum((2, 3)) / seen.inside.sum((2, 3))).sqrt()
+    data = _turned(seen.canvas, opponent)
+    centre = data.mean((2, 3), keepdim=True)
+    contrast = data.std((2, 3)).clamp(min=1e-6)
+    z = _turned(start, opponent) - centre
+    for index in range(net.rounds):
+        ridges = net.ridges(index, misfit / contrast)
+        model = apply_transfer(z, transfer)
+        y = _turned(seen.completed(_turned(model + centre, opponent.T)), opponent) - centre
+        missed = transfer.conj() * torch.fft.rfft2(y - model)
+        spectra = missed[:, :, None] / (power[:, :, None] + ridges[..., None, None])
+        changes = torch.fft.irfft2(spectra, s=start.shape[-2:])
+        known = torch.stack([noise[:, None].expand_as(misfit), misfit], -1)
+        levels = torch.cat([known, misfit[..., None] / ridges.sqrt()], -1)
+        z = _in_strips(net, z.flatten(0, 1)[:, None], changes.flatten(0, 1), levels.flatten(0, 1)).view_as(z)
+        yield _turned(z + centre, opponent.T)
+
+
+def _turned(image: Tensor, colours: Tensor) -> Tensor:
+    """Other colours of ``[R, C, Y, X]``: new channel i is row i of ``colours`` [C, C] times the old ones."""
+    return image if len(colours) == 1 else torch.einsum("dc,rcyx->rdyx", colours, image)
+
+
+def _in_strips(net: Network, picture: Tensor, changes: Tensor, levels: Tensor) -> Tensor:
+    """The network's answer, strip by strip where there are many rows; the same as at once."""
+    height = picture.shape[-2]
+    if height <= STRIP:
+        return net(picture, changes, levels)
+    answer = torch.empty_like(picture)
+    for top in range(0, height, STRIP):
+        first, last = max(0, top - net.reach), min(height, top + STRIP + net.reach)
+        for one in range(len(picture)):
+            rows = (slice(one, one + 1), slice(None), slice(first, last))
+            part = net(picture[rows], changes[rows], levels[one : one + 1])
+            answer[one, :, top : top + STRIP] = part[0, :, top - first : top - first + STRIP]
+    return answer

@@ -1,0 +1,1 @@
+"""Estimate an unknown kernel (blind deconvolution)."""

@@ -1,0 +1,164 @@
+"""The evidence of a kernel under a linear Gaussian picture prior: exact, differentiable, one small Cholesky factor.
+
+The picture is ``x = mu + B z + e`` with z ~ N(0, 1) and e stationary Gaussian noise of spectrum S
+(:class:`~napari_genprior.nets.linear_gaussian.LinearGenerator`), the data ``y = k * x + n`` (circular), n white of variance
+s2. In the (unitary) Fourier domain e and n are independent at each frequency, so that
+
+    D = S |k|^2 + s2,   r = y - k mu,   P = 1 + B' diag(|k|^2 / D) B,   b = B' (conj(k) r / D),
+    -2 log p(y | k) = sum log D + log det P + r' D^-1 r - b' P^-1 b,
+    E[z | y, k] = P^-1 b,   E[x | y, k] = mu + B z + F^-1 [S conj(k) / D (r - k B z)].
+
+Principal components left out of B go into S, as if they were stationary.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import torch
+from torch import Tensor
+
+from ..core.arrays import half_spectrum_weights
+from ..operators.convolution import transfer_function
+
+
+class Gaussian(Protocol):
+    """What is asked of a picture prior: a :class:`~..nets.linear_gaussian.LinearGenerator`, or R local ones in its place.
+
+    ``mean [C Y X]``, ``basis [latent, C Y X]`` (R of each where they are local) and
+    ``residual_spectrum [C, Y, X // 2 + 1]``.
+    """
+
+    @property
+    def latent(self) -> int: ...
+    @property
+    def mean(self) -> Tensor: ...
+    @property
+    def basis(self) -> Tensor: ...
+    @property
+    def residual_spectrum(self) -> Tensor: ...
+
+    def linear(self, z: Tensor) -> Tensor:
+        """Pictures of latents ``[R, latent]``."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What of the data a search looks at.
+
+    Attributes
+    ----------
+    latent : int
+        Leading principal components that are kept.
+    grey : bool
+        The mean of the channels instead of each.
+    """
+
+    latent: int
+    grey: bool = True
+
+
+class LinearEvidence:
+    """log p(y | k) of one blurred picture and any number of kernels.
+
+    Parameters
+    ----------
+    net : Gaussian
+        Without a refiner's correction. R local ones belong to R kernels.
+    blurred : Tensor [1, C, Y, X]
+        Of the generator's size.
+    view : View
+    """
+
+    def __init__(self, net: Gaussian, blurred: Tensor, view: View) -> None:
+        channels, height, width = blurred.shape[1:]
+        self.size = (height, width)
+        self.channels = 1 if view.grey else channels
+        self.noise_part = 1 / channels if view.grey else 1.0  # averaging the channels averages their noise
+        self.latent = min(view.latent, net.latent)
+        self.weight = half_spectrum_weights(width, blurred.device).repeat(height)
+
+        def spectrum(planes: Tensor) -> Tensor:
+            """``[n, C, Y, X]`` to the half spectrum ``[n, C, F]``."""
+            planes = planes.mean(1, keepdim=True) if view.grey else planes
+            return torch.fft.rfft2(planes, norm="ortho").flatten(2)
+
+        count = len(net.basis) if net.basis.ndim == 3 else 1
+        basis = spectrum(net.basis.reshape(-1, channels, height, width)).unflatten(0, (count, -1))
+        self.mean = spectrum(net.mean.reshape(-1, channels, height, width))
+        self.data = spectrum(blurred)
+        rest = net.residual_spectrum.flatten(1)
+        if view.grey:  # residuals of colours are alike: their amplitudes add
+            rest = rest.sqrt().mean(0, keepdim=True).square()
+        self.power = rest + basis[:, self.latent :].abs().square().sum(1)  # [1 or R, C, F]
+        kept = basis[:, : self.latent].flatten(2) * self.weight.repeat(self.channels).sqrt()
+        # [1 or R, 2 C F, d], isometric to the pixels' one
+        self.basis = torch.cat([kept.real, kept.imag], 2).mT.contiguous()
+
+    def __getitem__(self, rows: Tensor) -> Self:
+        """That of some of R local generators."""
+        part = copy(self)
+        part.mean, part.power, part.basis = self.mean[rows], self.power[rows], self.basis[rows]
+        return part
+
+    def __call__(self, kernels: Tensor, noise: float, scales: Tensor) -> Tensor:
+        """``log p(y | k)`` up to a constant, ``[R]``, for kernels ``[R, 1, kh, kw]``.
+
+        Parameters
+        ----------
+        noise : float
+            Standard deviation, of each channel.
+        scales : Tensor [R, 2]
+            Logarithms of the picture's contrast relative to the prior's: of the generator's part, and of the rest.
+        """
+        return self._solve(kernels, noise, scales)[0]
+
+    def posterior(self, kernels: Tensor, noise: float) -> tuple[Tensor, Tensor]:
+        """``log p(y | k)`` up to a constant, ``[R]``, and the mean of the latents given y and k, ``[R, latent]``."""
+        return self._solve(kernels, noise, kernels.new_zeros(1, 2))
+
+    def joint(self, pictures: Tensor, kernels: Tensor, noise: float) -> Tensor:
+        """Laplace's approximation of ``log p(y | k)``, ``[R]``, less ``|z|^2 / 2``, about the latents z of pictures.
+
+        Parameters
+        ----------
+        pictures : Tensor [R, C, Y, X]
+            What the latents decode to: their misfit takes the place of the linear pictures' best one. At the latents
+            of least misfit and ``|z|^2 / 2`` this is the evidence, where the generator is linear.
+        """
+        k = transfer_function(kernels, self.size).flatten(2)
+        strength, variance = self._variance(k, noise)
+        rest = self.data - k * torch.fft.rfft2(pictures, norm="ortho").flatten(2)
+        return -(self._power(rest, variance) + self._volume(variance, self._factor(strength / variance))) / 2
+
+    def _solve(self, kernels: Tensor, noise: float, scales: Tensor) -> tuple[Tensor, Tensor]:
+        contrast, detail = scales.exp()[:, :1, None], scales.exp()[:, 1:, None]
+        k = transfer_function(kernels, self.size).flatten(2)  # [R, 1, F]
+        strength, variance = self._variance(k, noise, detail)
+        rest = self.data - k * self.mean  # r
+        scaled = (contrast * k.conj() * rest / variance * self.weight.sqrt()).flatten(1)
+        b = (torch.cat([scaled.real, scaled.imag], 1)[:, None] @ self.basis)[:, 0]
+        factor = self._factor(contrast**2 * strength / variance)
+        z = torch.cholesky_solve(b[..., None], factor)[..., 0]
+        misfit = self._power(rest, variance) - (b * z).sum(1)
+        return -(misfit + self._volume(variance, factor)) / 2, z
+
+    def _variance(self, k: Tensor, noise: float, detail: Tensor | float = 1.0) -> tuple[Tensor, Tensor]:
+        """``|k|^2`` and D."""
+        strength = k.real.square() + k.imag.square()
+        return strength, detail**2 * self.power * strength + noise**2 * self.noise_part
+
+    def _factor(self, gain: Tensor) -> Tensor:
+        """Cholesky factor of P, for ``|k|^2 / D``."""
+        precision = (self.basis.mT * gain.flatten(1).repeat(1, 2)[:, None]) @ self.basis
+        return torch.linalg.cholesky_ex(precision + torch.eye(self.latent, device=precision.device)).L
+
+    def _power(self, rest: Tensor, variance: Tensor) -> Tensor:
+        """``r' D^-1 r``."""
+        return (self.weight * (rest.real.square() + rest.imag.square()) / variance).flatten(1).sum(1)
+
+    def _volume(self, variance: Tensor, factor: Tensor) -> Tensor:
+        """``log det`` of the data's covariance."""
+        return (self.weight * variance.log()).flatten(1).sum(1) + 2 * factor.diagonal(dim1=-2, dim2=-1).log().sum(1)

@@ -1,0 +1,247 @@
+"""Blurry pictures whose truth is known, for the verdict's calibration: from training pictures, and scikit-image's.
+
+Photographs, nuclei, faces and digits under simulated blurs and noise from 0.2% to 10%; among them all that a search
+cannot know: no blur at all, a blur that varies over the picture or is larger than the size given, bright parts cut
+off, a wrong kernel, a generator of another class, a photograph as a camera saves it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import numpy as np
+import skimage.data
+from skimage.transform import resize
+
+from .. import blur
+from ..simulation import simulate
+from ..training.data import read_pictures, split
+from .benchmark_files import read_arrays
+
+SEED = 20_261_121
+NOISE = (0.002, 0.1)  # fraction of the range, drawn log-uniformly
+SIDE = 96  # px, of what is seen of photographs and nuclei
+BLURS = ("motion", "shake", "defocus", "gaussian")
+GENERATORS = {"digits": "digits-28", "nuclei tile": "nuclei-64", "face": "faces-64"}
+
+Draw = np.random.Generator
+
+
+@dataclass(frozen=True)
+class Case:
+    """A blurry picture, float32 in [0, 1], its truth, and how it is to be deblurred.
+
+    ``group`` says what is special about it; cases of one ``picture`` belong to one half of the calibration.
+    """
+
+    name: str
+    group: str
+    picture: str
+    blurred: np.ndarray
+    truth: np.ndarray
+    method: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def reach(self) -> int:
+        """Largest shift between result and truth, and border left out, px."""
+        return min(8, max(4, min(self.truth.shape[:2]) // 14))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """``count`` cases of a ``group``; ``subject`` and ``method`` take turns."""
+
+    count: int
+    group: str
+    subjects: tuple[str, ...]
+    methods: tuple[str, ...]
+
+
+SAVED = "as cameras save it"
+LARGE = ("astronaut", "brick", "camera", "chelsea", "coffee", "gravel", "rocket")  # of scikit-image
+GAMMA = 2.2
+QUALITY = (75, 97)  # of JPEG
+
+KINDS = (
+    Kind(150, "blind", ("photograph", "nuclei", "photograph", "nuclei", "face"), ("classical",)),
+    Kind(45, "not blurred", ("photograph", "nuclei", "face"), ("classical",)),
+    Kind(24, "varying blur", ("photograph", "nuclei"), ("classical",)),
+    Kind(24, "larger than the size", ("photograph", "nuclei"), ("classical",)),
+    Kind(24, "cut off", ("photograph", "nuclei"), ("classical",)),
+    Kind(36, "kernel known", ("photograph", "nuclei", "face"), ("known-kernel",)),
+    Kind(48, "wrong kernel", ("photograph", "nuclei", "face"), ("known-kernel",)),
+    Kind(72, "generator", ("digits", "digits", "nuclei tile", "digits", "digits", "face"),
+         ("relaxed", "generator", "evidence", "evidence")),
+    Kind(72, "other class", ("digits", "digits", "nuclei tile", "digits", "digits", "face"),
+         ("relaxed", "generator", "evidence", "evidence")),
+    Kind(16, "not blurred, generator", ("digits", "nuclei tile"), ("relaxed", "evidence", "generator", "relaxed")),
+    Kind(60, SAVED, ("large photograph", "photograph"), ("classical",)),
+)  # fmt: skip
+
+
+class Sets:
+    """Pictures in [0, 1] by subject, read when asked for; of sets that models learnt from, what was held out."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @cached_property
+    def photograph(self) -> np.ndarray:
+        return read_arrays(self.folder / "bsd400" / "bsd400.npz", "train")[0]
+
+    @cached_property
+    def nuclei(self) -> np.ndarray:
+        return read_arrays(self.folder / "nuclei_dsb2018" / "nuclei_dsb2018.npz", "img_256x256")[0]
+
+    @cached_property
+    def digits(self) -> np.ndarray:
+        images = read_arrays(self.folder / "mnist" / "mnist.npz", "x_train")[0]
+        return split(images[:, None], "image", "digits").held_out.numpy()[:, 0]
+
+    @cached_property
+    def large_photograph(self) -> list[np.ndarray]:
+        return [getattr(skimage.data, name)() for name in LARGE]
+
+    @cached_property
+    def face(self) -> np.ndarray:
+        array = read_pictures(self.folder / "faces64" / "faces64_celeba.npz")
+        return np.moveaxis(split(array, "image", "faces").held_out.numpy(), 1, -1)
+
+    def draw(self, subject: str, side: int, rng: Draw) -> tuple[str, np.ndarray]:
+        """A picture's name, and a part of it that shows something, float64 ``[side, side]`` or ``[64, 64, 3]``."""
+        source = getattr(self, "nuclei" if subject == "nuclei tile" else subject.replace(" ", "_"))
+        while True:
+            number = int(rng.integers(len(source)))
+            picture = source[number] / 255
+            if subject == "face":  # as the prior's framing has them: eyes at row 33
+                picture = np.concatenate([resize(picture[:24], (33, 64)), picture[24:55]])
+            top, left = (int(rng.integers(n - min(side, n) + 1)) for n in picture.shape[:2])
+            part = picture[top : top + side, left : left + side]
+            if part.std() > 0.03:
+                break
+        if subject.startswith("nuclei"):  # many are dim: stretched, as those the prior learnt from
+            part = (part - part.min()) / (part.max() - part.min())
+        return f"{subject} {number}", part
+
+
+def cases(folder: Path) -> Iterator[Callable[[], Case]]:
+    """All cases, each made when it is called for, the kinds evenly mixed: any beginning of them is a fair sample."""
+    sets = Sets(folder)
+    order = sorted(
+        (index / kind.count, number, index) for number, kind in enumerate(KINDS) for index in range(kind.count)
+    )
+    for _, number, index in order:
+        yield partial(_make, sets, number, index)
+
+
+def _make(sets: Sets, number: int, index: int) -> Case:
+    kind, rng = KINDS[number], np.random.default_rng([SEED, number, index])
+    subject = kind.subjects[index % len(kind.subjects)]
+    method = kind.methods[index % len(kind.methods)]
+    noise = float(np.exp(rng.uniform(*np.log(NOISE))))
+    seed = int(rng.integers(2**31))
+    arguments: dict[str, Any] = {}
+    if "generator" in kind.group or kind.group == "other class":
+        linear = "-linear" if method == "evidence" else ""
+        arguments["image_prior"] = GENERATORS[subject] + linear
+        side = 28 if subject == "digits" else 64
+        shown = subject
+        if kind.group == "other class":
+            shown = str(rng.choice([s for s in ("photograph", "nuclei", "digits", "face") if s != subject[: len(s)]]))
+        name, sharp = sets.draw(shown, side, rng)
+        sharp = _like(sharp, side, subject == "face")
+        what, kernel = (
+            ("none", np.ones((1, 1))) if "not" in kind.group else _kernel("shake", 24 if side == 28 else 28, rng)
+        )
+        blurred = simulate(sharp.astype(np.float32), kernel, noise, seed, boundary="circular").blurred
+        truth = sharp
+    elif kind.group == SAVED:
+        noise = min(noise, 0.01)
+        name, sharp = sets.draw(subject, 3 * SIDE, rng)
+        what, kernel = _kernel(str(rng.choice(BLURS)), min(sharp.shape[:2]) // 10, rng)
+        if index % 6 == 5:
+            what, kernel = "none", np.ones((1, 1))
+        blurred, truth = _as_saved(sharp, kernel, noise, seed)
+    else:
+        wide = SIDE + 64 if subject != "face" else 64
+        name, sharp = sets.draw(subject, wide, rng)
+        longest = 40 if kind.group == "larger than the size" else 25 if subject != "face" else 15
+        what, kernel = _kernel(str(rng.choice(BLURS)), longest, rng, least=0.6 if longest == 40 else 0.15)
+        if kind.group == "not blurred":
+            what, kernel = "none", np.ones((1, 1))
+        if kind.group == "cut off":
+            what, sharp = f"{what}, cut off", sharp * rng.uniform(1.5, 3)
+        blurred = _blurred(sharp, kernel, noise, seed)
+        if kind.group == "varying blur":
+            _, other = _kernel(str(rng.choice(BLURS)), longest, rng)
+            side_by_side = np.linspace(0, 1, sharp.shape[1])
+            blurred = (1 - side_by_side) * blurred + side_by_side * _blurred(sharp, other, noise, seed)
+        edge = (sharp.shape[0] - SIDE) // 2 if subject != "face" else 0
+        inside = slice(edge, sharp.shape[0] - edge)
+        blurred, truth = (np.clip(picture, 0, 1)[inside, inside] for picture in (blurred, sharp))
+        if kind.group == "larger than the size":
+            arguments["kernel_size"] = int(max(5, max(kernel.shape) * rng.uniform(0.2, 0.6)))
+        if kind.group == "kernel known":
+            arguments["kernel"] = kernel
+        if kind.group == "wrong kernel":
+            what, arguments["kernel"] = _wrong(what, kernel, longest, rng)
+    return Case(
+        f"{number}-{index:03} {kind.group}, {name}, {what}, noise {noise:.3f}, {method}",
+        kind.group, name, blurred.astype(np.float32), truth.astype(np.float32), method, arguments,
+    )  # fmt: skip
+
+
+def _like(picture: np.ndarray, side: int, colour: bool) -> np.ndarray:
+    """A picture in the size and colours that a generator takes."""
+    if picture.shape[0] != side:
+        picture = resize(picture, (side, side, *picture.shape[2:]), anti_aliasing=True)
+    if colour and picture.ndim == 2:
+        return np.repeat(picture[..., None], 3, -1)
+    return picture if colour or picture.ndim == 2 else picture.mean(-1)
+
+
+def _kernel(kind: str, longest: int, rng: Draw, least: float = 0.15) -> tuple[str, np.ndarray]:
+    extent = longest * rng.uniform(least, 1)
+    if kind == "motion":
+        return kind, blur.motion(extent, rng.uniform(0, 180))
+    if kind == "shake":
+        return kind, blur.shake(extent, rng)
+    if kind == "defocus":
+        return kind, blur.defocus(extent / 3)
+    return kind, blur.gaussian(max(0.6, extent / 7), rng.uniform(0.4, 1), rng.uniform(0, 180))
+
+
+def _wrong(what: str, kernel: np.ndarray, longest: int, rng: Draw) -> tuple[str, np.ndarray]:
+    """Another kernel than the picture's: of any kind, or this one turned, stretched or shrunk."""
+    how = rng.choice(["other", "turned", "scaled"])
+    if how == "other":
+        return f"{what} taken for another", _kernel(str(rng.choice(BLURS)), longest, rng)[1]
+    if how == "turned":
+        return f"{what} turned", np.rot90(kernel).copy()
+    factor = rng.choice([0.6, 0.8, 1.25, 1.6])
+    sides = tuple(max(1, round(side * factor)) | 1 for side in kernel.shape)
+    return f"{what} {factor:g} times as large", np.clip(resize(kernel.astype(float), sides), 0, None) + 1e-9
+
+
+def _as_saved(sharp: np.ndarray, kernel: np.ndarray, noise: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """A picture blurred as light is, exposed, coded for screens, and compressed; and the sharp one in the same code."""
+    rng = np.random.default_rng(seed)
+    light = sharp**GAMMA * rng.uniform(0.8, 1.3)
+    blurred = simulate(light.astype(np.float32), kernel, 0.0, seed, boundary="valid", clip=False).blurred
+    blurred = blurred + noise * np.sqrt(np.clip(blurred, 0, 1) + 0.05) * rng.standard_normal(blurred.shape)
+    top, left = ((whole - seen) // 2 for whole, seen in zip(light.shape[:2], blurred.shape[:2], strict=True))
+    seen = light[top : top + blurred.shape[0], left : left + blurred.shape[1]]
+    coded, truth = (np.clip(each, 0, 1) ** (1 / GAMMA) for each in (blurred, seen))
+    file = imagecodecs.jpeg8_encode(np.rint(255 * coded).astype(np.uint8), level=int(rng.integers(*QUALITY)))
+    return imagecodecs.jpeg8_decode(file) / 255, truth
+
+
+def _blurred(sharp: np.ndarray, kernel: np.ndarray, noise: float, seed: int) -> np.ndarray:
+    top = max(1.0, float(sharp.max()))  # noise is a fraction of what is seen
+    return simulate(sharp.astype(np.float32), kernel, noise / top, seed, clip=False).blurred

@@ -1,0 +1,220 @@
+"""Run a study: what is asked for is checked, rows that are there are skipped, the others come one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..core.errors import FileError, InputError
+from ..core.image_io import as_type
+from ..core.version import __version__
+from ..methods.registry import METHODS
+from ..metrics import kernel_error, psnr, ssim
+from ..operators.convolution import convolve
+from ..pipeline.plan import find_method, plan
+from ..pipeline.run import deblur
+from ..simulation import simulate
+from ..zoo.store import Generator, load_prior
+from .study_cases import MAXIMUM, Pictures, Seeds, draw_kernel, given_pictures, range_picture, sampled_pictures
+from .study_report import means, sentence, write_plots, write_summary
+from .study_rows import Row, append, resume
+from .study_table import Study
+
+DECAY = 6  # the published numbers of steps are six times the decay (paper 001, section 4; paper 003, table II)
+BOUNDS = {"restarts": (1, 1000), "noise": (0, 1), "length": (1, 201), "sigma": (0.1, 50)}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a study; see ``genprior study NAME --help``."""
+
+    folder: Path
+    values: tuple[float, ...]
+    data: Path | None
+    key: str
+    sample_from: str
+    image_priors: tuple[str, ...]
+    kernel_prior: str
+    methods: tuple[str, ...]
+    blur: str
+    truths: tuple[str, ...]
+    noise: float
+    schedule: str
+    steps: int | None
+    restarts: int | None
+    count: int
+    seed: int
+
+
+def lines(study: Study, request: Request) -> Iterator[str]:
+    """Run it, and say what comes. Rows, settings, summary and plot go into ``request.folder``, by the study's name."""
+    run = Run(study, request)
+    path = request.folder / f"{study.name}.csv"
+    try:
+        request.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"Cannot make the folder {request.folder}: {error.strerror or error}.") from error
+    rows = resume(path, run.identity)
+    keys = list(dict.fromkeys(product(range(request.count), run.values, request.truths, request.methods)))
+    known = {row.key for row in rows}
+    missing = [key for key in keys if key not in known]
+    about = run.pictures.about
+    yield (
+        f"{study.name}: {request.count} pictures {about}, values {', '.join(run.values)}; {len(keys)} rows, "
+        f"{len(keys) - len(missing)} of them are there"
+    )
+    yield "PSNR and SSIM are not aligned, as in the papers; aligned PSNR and kernel error are at the best shift"
+    for key in missing:
+        row = run.measure(*key)
+        append(path, row)
+        rows.append(row)
+        yield f"  picture {row.picture}, {row.what}: {row.psnr:.2f} dB, {row.ssim:.3f}, {row.seconds:.2f} s"
+    found = means(rows, run.position)
+    write_summary(path.with_name(f"{study.name}-summary.csv"), found)
+    write_plots(path.with_suffix(".png"), f"{study.name}, pictures {about}", study, rows, found, run.position)
+    yield f"means over pictures {about}:"
+    for mean in found:
+        yield f"  {sentence(mean)}"
+    yield f"wrote {path}, and beside it {study.name}.json, {study.name}-summary.csv, {study.name}.png"
+
+
+class Run:
+    """A checked study: its pictures, priors and values."""
+
+    def __init__(self, study: Study, request: Request) -> None:
+        self.study, self.request = study, request
+        _check(study, request)
+        self.priors = {prior.card.name: prior for prior in map(load_prior, request.image_priors)}
+        self.kernel_prior = load_prior(request.kernel_prior)
+        self.named = dict(zip(self.priors, request.image_priors, strict=False))  # a name may be a card's path
+        if len(self.priors) < len(request.image_priors):
+            raise InputError("Each --image-prior may be given once.")
+        card = self.kernel_prior.card
+        if card.kind != "kernel" or len(set(card.size)) != 1 or len(card.size) != 2:
+            raise InputError(f"{card.name} is no prior of square kernels, which --kernel-prior must be.")
+        self.pictures = self._pictures()
+        self.values = self._values()
+        for method, value in product(request.methods, self.values):
+            plan(self.pictures.pictures[0], method, **self._arguments(method, value))
+        self.closest = cache(self._closest)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What all rows of a file have in common; pictures, values, truths and methods may be added to."""
+        r = self.request
+        return {
+            "study": self.study.name,
+            "version": __version__,
+            "pictures": {"about": self.pictures.about, "sha256": self.pictures.sha256},
+            "image_priors": {name: prior.card.sha256 for name, prior in self.priors.items()},
+            "kernel_prior": {self.kernel_prior.card.name: self.kernel_prior.card.sha256},
+            "blur": r.blur,
+            "noise": None if self.study.varies == "noise" else r.noise,
+            "schedule": r.schedule,
+            "steps": r.steps,
+            "restarts": r.restarts,
+            "seed": r.seed,
+        }
+
+    def position(self, value: str) -> float:
+        """Of a value on the axis."""
+        return self.priors[value].card.latent if self.study.varies == "prior" else float(value)
+
+    def measure(self, number: int, value: str, truth: str, method: str) -> Row:
+        """Blur a picture, deblur it, and compare."""
+        seeds = Seeds.of(self.request.seed, number)
+        given, near = self.pictures.pictures[number], None
+        if "range" in self.request.truths:
+            near = self.closest(self._prior(value).card.name, number)
+        sharp = near if truth == "range" and near is not None else given
+        varies = self.study.varies
+        kernel = draw_kernel(
+            varies, 0 if varies == "prior" else float(value), self.request.blur, self.kernel_prior.card.size[0],
+            seeds.kernel,
+        )  # fmt: skip
+        noise = float(value) if varies == "noise" else self.request.noise
+        made = simulate(sharp, kernel, noise=noise, seed=seeds.noise, boundary="circular")
+        blurred = as_type(made.blurred, sharp.dtype)
+        result = deblur(blurred, method, seed=seeds.search, **self._arguments(method, value))
+        found = result.found  # the method is measured, not the verdict
+        return Row(
+            picture=number,
+            value=value,
+            truth=truth,
+            method=method,
+            seed=seeds.search,
+            psnr=psnr(found, sharp),
+            psnr_aligned=psnr(found, sharp, align=True),
+            ssim=ssim(found, sharp),
+            mse=float(np.mean(((found - sharp) / MAXIMUM) ** 2)),
+            kernel_error=kernel_error(result.kernel, kernel),
+            residual=_residual(blurred, found, result.kernel),
+            range_psnr=float("nan") if near is None else psnr(near.astype(np.float64), given),
+            seconds=result.provenance.seconds,
+        )
+
+    def _pictures(self) -> Pictures:
+        r, first = self.request, next(iter(self.priors.values()))
+        if r.data is not None:
+            return given_pictures(r.data, r.key, first, r.count)
+        return sampled_pictures(r.sample_from or r.image_priors[0], r.count, r.seed)
+
+    def _values(self) -> list[str]:
+        if self.study.varies == "prior":
+            return list(self.priors)
+        return list(dict.fromkeys(f"{value:g}" for value in self.request.values))
+
+    def _prior(self, value: str) -> Generator:
+        return self.priors[value] if self.study.varies == "prior" else next(iter(self.priors.values()))
+
+    def _closest(self, name: str, number: int) -> np.ndarray:
+        seed = Seeds.of(self.request.seed, number).search
+        return range_picture(self.priors[name], self.pictures.pictures[number], seed)
+
+    def _arguments(self, method: str, value: str) -> dict[str, Any]:
+        """Of :func:`deblur`; what a method has no setting for is left out, but for what varies."""
+        r, fields = self.request, METHODS[method].settings.model_fields
+        settings: dict[str, Any] = {"schedule": r.schedule}
+        if r.schedule == "paper" and r.steps is not None:
+            settings["decay_steps"] = r.steps / DECAY
+        usual = {"kernel_prior": r.kernel_prior, "steps": r.steps, "restarts": r.restarts}
+        varied = {"restarts": int(value)} if self.study.varies == "restarts" else {}
+        return {
+            "image_prior": self.named[self._prior(value).card.name],
+            "settings": {name: setting for name, setting in settings.items() if name in fields},
+            **{name: argument for name, argument in usual.items() if name in fields},
+            **varied,
+        }
+
+
+def _check(study: Study, r: Request) -> None:
+    """What can be refused before a prior is loaded."""
+    able = [name for name, method in METHODS.items() if "image_prior" in method.settings.model_fields]
+    for name in r.methods:
+        if find_method(name).name not in able:
+            raise InputError(f"The studies are of methods with an image prior ({', '.join(able)}); got {name!r}.")
+    if len(r.image_priors) != 1 and study.varies != "prior":
+        raise InputError(f"Study {study.name} takes one --image-prior; got {len(r.image_priors)}.")
+    if r.data is not None and r.sample_from:
+        raise InputError("Give --data or --sample-from, not both.")
+    if study.varies != "prior":
+        low, high = BOUNDS[study.varies]
+        for value in r.values:
+            if not low <= value <= high or (study.varies == "restarts" and value != int(value)):
+                whole = "whole numbers " if study.varies == "restarts" else ""
+                raise InputError(f"--value {value:g}: {study.name} takes {whole}from {low} to {high}.")
+
+
+def _residual(blurred: np.ndarray, image: np.ndarray, kernel: np.ndarray) -> float:
+    """Root mean square of ``y - k * x``, circular, as a fraction of the range."""
+    planes = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0)
+    again = convolve(torch.from_numpy(np.ascontiguousarray(planes))[None], torch.from_numpy(kernel)[None, None])[0]
+    seen = again.numpy()[0] if image.ndim == 2 else np.moveaxis(again.numpy(), 0, -1)
+    return float(np.sqrt(np.mean((blurred - seen) ** 2)) / MAXIMUM)

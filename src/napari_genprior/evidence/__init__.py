@@ -1,1 +1,0 @@
-"""Kernels by their marginal likelihood: the picture is integrated out, not maximised."""

@@ -1,1 +1,0 @@
-"""How blur acts on a picture: bilinear operators, boundaries, and misfits."""

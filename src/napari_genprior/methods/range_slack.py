@@ -1,0 +1,55 @@
+"""Algorithm 2's free picture, for given kernels and generator pictures: eliminated exactly, or with total variation."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..core.arrays import half_spectrum_weights
+from ..operators.convolution import convolve, transfer_function
+from ..operators.finite_differences import differences, differences_adjoint, slope_power
+from ..settings import RelaxedSettings
+
+STEPS = 60  # of ADMM
+PENALTY = 0.02  # of its splitting: sets the speed, not the solution
+
+
+def eliminated(image: Tensor, kernel: Tensor, blurred: Tensor, s: RelaxedSettings) -> Tensor:
+    """``min over i of |y - i * k|^2 + t |i - g|^2 + zeta |y - g * k|^2``, ``[R]``, with t = tau / (C Y X).
+
+    The best i is ``(conj(k) y + t g) / (|k|^2 + t)`` at each frequency, which leaves
+    ``(t / (|k|^2 + t) + zeta) |y - k g|^2``.
+
+    Parameters
+    ----------
+    image, kernel : Tensor [R, C, Y, X], [R, 1, kh, kw]
+        g and k.
+    blurred : Tensor [1, C, Y, X]
+    """
+    height, width = blurred.shape[-2:]
+    power = transfer_function(kernel, (height, width)).abs().square()
+    closeness = s.closeness / blurred[0].numel()
+    weights = closeness / (power + closeness).clamp(min=1e-12) + s.range_misfit
+    residual = torch.fft.rfft2(blurred - convolve(image, kernel), norm="ortho")
+    counted = half_spectrum_weights(width, blurred.device)
+    return (counted * weights * (residual.real.square() + residual.imag.square())).flatten(1).sum(1)
+
+
+@torch.no_grad()
+def free_picture(image: Tensor, kernel: Tensor, blurred: Tensor, s: RelaxedSettings) -> Tensor:
+    """``argmin over i of |y - i * k|^2 + t |i - g|^2 + rho |i|_tv``, ``[R, C, Y, X]``, by ADMM."""
+    shape = (blurred.shape[-2], blurred.shape[-1])
+    transfer = transfer_function(kernel, shape)
+    closeness = s.closeness / blurred[0].numel()
+    spectrum = 2 * transfer.conj() * torch.fft.rfft2(blurred) + 2 * closeness * torch.fft.rfft2(image)
+    denominator = 2 * transfer.abs().square() + 2 * closeness + PENALTY * slope_power(shape, blurred.device)
+    free = image
+    split = differences(image)
+    dual = torch.zeros_like(split)
+    for _ in range(STEPS):
+        edges = PENALTY * torch.fft.rfft2(differences_adjoint(split - dual))
+        free = torch.fft.irfft2((spectrum + edges) / denominator, s=shape)
+        now = differences(free)
+        split = torch.nn.functional.softshrink(now + dual, s.total_variation / PENALTY)
+        dual = dual + now - split
+    return free

@@ -1,0 +1,82 @@
+"""Algorithm 3 of papers 000 and 003: an untrained picture network beside pretrained kernels.
+
+References
+----------
+"Paper 000/003": Asim, Shamshad and Ahmed, Blind image deconvolution using deep generative priors, IEEE TCI 2020.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+
+from ..core.arrays import seeded
+from ..nets.dcgan_decoder import Decoder
+from ..operators.data_fidelity import summed_squared_error
+from ..priors.base import Prior, trainable
+from ..priors.generator import GeneratorPrior
+from ..priors.objective import Term
+from ..priors.penalties import total_variation
+from ..priors.pixels import Known
+from ..priors.untrained import CODE, UntrainedNetwork
+from ..settings import DecoderSettings
+from ..settings import untrained as constants
+from ..settings.untrained import DECODER, DecoderSchedule
+from .base import Problem, Recipe, Snapshot
+from .deep_prior import DeepSearch, Outcome, Part, ensemble
+
+
+def untrained(problem: Problem) -> Recipe:
+    """Algorithm 3: untrained DCGAN for the picture, pretrained generator for the kernel (papers 000/003, section IV-E).
+
+    ``min over z_i, z_k, W of |y - G_I(z_i, W) * G_K(z_k)|^2 + kappa |z_k|^2 + nu |G_I(z_i, W)|_tv`` (eq. 11), sums
+    over pixels and channels, after W was fitted to the blurred picture (eq. 12); Adam, latents and weights with rates
+    of their own.
+
+    Notes
+    -----
+    The paper leaves open kappa, nu and the network's width; see ``settings/untrained.py``. It blurs circularly; here
+    the network makes all of the scene that the data sees, so that the border may be anything. It prints steps on all
+    three unknowns from the same point, which is what one Adam over all of them does.
+    """
+    s = problem.settings
+    assert isinstance(s, DecoderSettings)
+    c = DECODER[s.schedule]
+    c = replace(c, steps=s.steps or c.steps)
+    return (yield from ensemble(problem, lambda one, end: _run(one, c, end)))
+
+
+def _run(problem: Problem, c: DecoderSchedule, end: float) -> Generator[Snapshot, None, Outcome]:
+    s, blurred = problem.settings, problem.blurred
+    assert isinstance(s, DecoderSettings)
+    channels, height, width = blurred.shape[1:]
+
+    def picture(size: tuple[int, int]) -> Prior:
+        return UntrainedNetwork(
+            lambda: Decoder(channels, size, constants.LATENT, c.width, constants.WIDEST),
+            code_shape=(constants.LATENT,),
+            latent=True,
+            device=blurred.device,
+        )
+
+    kernel: Prior
+    if problem.kernel is not None:
+        kernel, support = Known(problem.kernel), (problem.kernel.shape[-2], problem.kernel.shape[-1])
+    else:
+        assert problem.kernel_prior is not None
+        kernel, support = GeneratorPrior(problem.kernel_prior), problem.kernel_prior.card.size[:2]
+    terms = {
+        "misfit": Term(lambda e: summed_squared_error(e.model, e.data)),
+        "kernel ridge": Term(lambda e: 2 * e.kernel_penalty, constants.KERNEL_RIDGE),
+        "total variation": Term(
+            lambda e: e.image[0].numel() * total_variation(e.image, isotropic=False), constants.TOTAL_VARIATION
+        ),
+    }
+    part = Part("picture and kernel", 0, c.steps, s.report_every, (height, width), end, problem.checkpoint)
+    search = DeepSearch(blurred, picture, kernel, support, terms, seeded(problem.seed), part)
+    yield from search.fit_picture(blurred, constants.FIRST_FIT_RATE, constants.FIRST_FIT_STEPS)  # eq. 12
+    block = search.objective.image_block
+    latents = [block[CODE], *trainable(search.objective.kernel_block)]
+    weights = [tensor for name, tensor in block.items() if name != CODE]
+    yield from search.run(((latents, c.rate), (weights, c.weight_rate)), c.steps)
+    return search.outcome(problem, c.final_solve)

@@ -1,0 +1,1 @@
+"""Minimize: one gradient loop, batched L-BFGS, block coordinate descent; nothing here knows images."""

@@ -1,0 +1,68 @@
+"""Where a long computation stands, in one safetensors file: tensors, and the rest as JSON in its header."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..core.errors import FileError
+from ..core.image_io import written_whole
+
+
+def save_state(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+    """Write tensors and a state that JSON can hold; whole or not at all."""
+    from safetensors.torch import save_file
+
+    with written_whole(path) as beside:
+        separate = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
+        save_file(separate, beside, metadata={"state": json.dumps(state)})
+
+
+def read_state(path: Path) -> dict[str, Any] | None:
+    """The JSON part; None where there is no such file.
+
+    Raises
+    ------
+    FileError
+        Something lies there that is not a checkpoint.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(json.loads(file.metadata()["state"]))
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise FileError(f"{path} is not a readable checkpoint ({error}); delete it to start anew.") from error
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    return load_file(path)
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """What an optimiser remembers of each parameter, by ``index/name``."""
+    states = optimiser.state_dict()["state"].items()
+    return {f"{index}/{key}": value for index, values in states for key, value in values.items()}
+
+
+def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Put back what :func:`optimiser_tensors` gave; rates stay as they are."""
+    states: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, field = key.split("/")
+        states.setdefault(int(index), {})[field] = value
+    optimiser.load_state_dict({"state": states, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Those whose names begin with a prefix, without it."""
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

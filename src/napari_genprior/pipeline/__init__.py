@@ -1,0 +1,1 @@
+"""Carry out a request: plan, estimate kernels, deconvolve the pieces, assess, report."""

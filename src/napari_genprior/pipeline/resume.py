@@ -1,0 +1,104 @@
+"""A large run that was killed goes on where it was: what it had lies beside the output, with a note on what that is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import FileError
+from ..core.image_io import write_json
+from ..core.result import Verdict
+
+
+@dataclass
+class Note:
+    """How far a run is.
+
+    Parameters
+    ----------
+    part : Path
+        Where the output is made.
+    identity : dict
+        All that the output depends on, plain enough for JSON: a run goes on only with what is its own.
+    kernel : float32 array [kh, kw] or None
+        None: still to be found.
+    planes, rows : int
+        So many planes are whole, and so many rows of the next.
+    """
+
+    part: Path
+    identity: dict[str, Any]
+    kernel: np.ndarray | None = None
+    verdict: Verdict | None = None
+    planes: int = 0
+    rows: int = 0
+
+    @property
+    def path(self) -> Path:
+        return self.part.with_name(f"{self.part.name}.json")
+
+    def keep(self, kernel: np.ndarray, verdict: Verdict, planes: int, rows: int) -> None:
+        """Write down how far the run is; what is written of the output must be safe by then."""
+        self.kernel, self.verdict, self.planes, self.rows = kernel, verdict, planes, rows
+        found = {"kernel": kernel.tolist(), "verdict": asdict(verdict), "planes": planes, "rows": rows}
+        write_json(self.path, {"identity": self.identity, **found})
+
+
+@contextmanager
+def going_on(destination: Path, identity: dict[str, Any]) -> Iterator[Note]:
+    """What a killed run of the same identity has left of ``destination``, or an empty note.
+
+    At the end, good or bad, nothing is left beside the destination: only a run that could not end leaves its part.
+
+    Raises
+    ------
+    FileError
+        Another run is at work on the same destination.
+    """
+    from filelock import FileLock, Timeout
+
+    part = destination.with_name(f".{destination.name}.part")
+    lock = FileLock(destination.with_name(f".{destination.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise FileError(f"Another run is writing {destination}; wait for its end, or give another name.") from error
+    except OSError as error:
+        raise FileError(f"Cannot write {destination}: {error.strerror or error}.") from error
+    note = Note(part, json.loads(json.dumps(identity)))
+    try:
+        _read(note)
+        if not (note.planes or note.rows) or not part.exists():
+            note.planes = note.rows = 0
+            _remove(part)
+        yield note
+    finally:
+        _remove(part)
+        _remove(note.path)
+        _remove(Path(lock.lock_file))
+        lock.release()
+
+
+def _read(note: Note) -> None:
+    try:
+        found = json.loads(note.path.read_text(encoding="utf-8"))
+        if found["identity"] == note.identity:
+            note.kernel, note.verdict = np.asarray(found["kernel"], np.float32), Verdict(**found["verdict"])
+            note.planes, note.rows = int(found["planes"]), int(found["rows"])
+    except (OSError, ValueError, KeyError, TypeError):  # none, or damaged: begun anew
+        return
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):  # of the lock, which Windows keeps while it is held, too
+            path.unlink(missing_ok=True)

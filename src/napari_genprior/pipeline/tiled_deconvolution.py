@@ -1,0 +1,119 @@
+"""The known-kernel step for a plane that is solved in tiles: with one kernel, or one that changes over the plane."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..core.arrays import Intensity, to_image, to_tensor
+from ..methods.final_deconvolution import final_picture
+from ..settings import KnownKernelSettings
+from .device_memory import BYTES_PER_PIXEL, Solves
+from .tiling import Mosaic, Span, overlap_for, spans
+
+TILE_BYTES = 1.2e9  # that a solve may take where the side of the tiles is to be chosen
+SIDES = (256, 4096)  # px, least and most that a tile adds to its overlaps
+LEAST_WINDOW = 64  # px, that a tile adds to its overlaps where the kernel changes
+RAMP = 32  # px over which one tile gives way to the next where they share a kernel
+
+
+@dataclass(frozen=True)
+class Step:
+    """A known-kernel step: one for all of a picture, or else seams show.
+
+    Parameters
+    ----------
+    kernels : float32 array [ty, tx, kh, kw]
+        At places spread evenly over the picture (:func:`kernel_at`); >= 0, sum 1 each.
+    noise : float
+        Standard deviation, of the range.
+    intensity : Intensity
+        Of the whole picture.
+    leave : bool
+        The tiles stay as they are: the verdict keeps the input.
+    """
+
+    kernels: np.ndarray
+    noise: float
+    intensity: Intensity
+    settings: KnownKernelSettings
+    leave: bool = False
+
+
+def side_for(kernel_shape: tuple[int, int], channels: int = 1) -> int:
+    """What a tile may add to its overlaps, in pixels, to be solved in :data:`TILE_BYTES`."""
+    whole = (TILE_BYTES / (BYTES_PER_PIXEL * channels)) ** 0.5
+    return int(np.clip(whole - 2 * overlap_for(kernel_shape) - RAMP, *SIDES))
+
+
+def cut(shape: tuple[int, int], kernels: np.ndarray, side: int) -> tuple[list[Span], list[Span]]:
+    """Rows and columns of tiles for a plane.
+
+    Where the kernel changes, no tile is larger than half the way from one kernel to the next, and each gives way to
+    the next over half of it.
+    """
+    overlap = overlap_for((kernels.shape[-2], kernels.shape[-1]))
+    found = []
+    for length, count in zip(shape, kernels.shape[:2], strict=True):
+        own = side if count == 1 else min(side, max(LEAST_WINDOW, length // (2 * count)))
+        found.append(spans(length, own, overlap, RAMP if count == 1 else own // 2))
+    return found[0], found[1]
+
+
+def kernel_at(kernels: np.ndarray, y: float, x: float) -> np.ndarray:
+    """The kernel at a place of the picture, ``y`` and ``x`` from 0 to 1: linear between those of the four tiles around.
+
+    Kernel ``[i, j]`` is the one at the middle of tile ``[i, j]`` of a grid; beyond the outermost middles it stays.
+    """
+    for place in (y, x):
+        count = len(kernels)
+        at = min(max(place * count - 0.5, 0.0), count - 1.0)
+        low = min(int(at), max(count - 2, 0))
+        high = min(low + 1, count - 1)
+        kernels = (1 - (at - low)) * kernels[low] + (at - low) * kernels[high]
+    return kernels.astype(np.float32)
+
+
+def restored_by_tiles(
+    plane: Any, rows: list[Span], columns: list[Span], step: Step, solves: Solves
+) -> Iterator[np.ndarray | None]:
+    """Restore a plane ``[Y, X]`` or ``[Y, X, 3 or 4]`` tile by tile; it may be lazy.
+
+    Yields
+    ------
+    float32 array [n, X] or [n, X, 3 or 4], or None
+        After each tile, the next rows of the picture, its own intensities, where the tile completed any.
+    """
+    mosaic = Mosaic(rows, columns)
+    height, width = rows[-1].read.stop, columns[-1].read.stop
+    places = [(row, column) for row in rows for column in columns]
+    first = 0
+    while first < len(places):
+        top, left = places[first]
+        colours = 1 if len(plane.shape) == 2 else 3
+        count = solves.at_once((colours, top.read.stop - top.read.start, left.read.stop - left.read.start))
+        some = places[first : first + count]
+        first += len(some)
+        tiles = [np.asarray(plane[row.read, column.read]) for row, column in some]
+        if step.leave:
+            yield from (mosaic.add(tile.astype(np.float32)) for tile in tiles)
+            continue
+        kernels = torch.from_numpy(
+            np.stack([kernel_at(step.kernels, _middle(r, height), _middle(c, width)) for r, c in some])
+        )[:, None]
+
+        def solve(blurred: Tensor, which: slice, kernels: Tensor = kernels) -> Tensor:
+            return final_picture(blurred, kernels[which].to(blurred.device), step.noise, step.settings)
+
+        planes = torch.cat([to_tensor(tile, step.intensity, torch.device("cpu")) for tile in tiles])
+        for tile, image in zip(tiles, solves(solve, planes), strict=True):
+            yield mosaic.add(to_image(image[None], step.intensity, tile))
+
+
+def _middle(span: Span, length: int) -> float:
+    return (span.kept.start + span.kept.stop) / 2 / length

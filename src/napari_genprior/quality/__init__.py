@@ -1,0 +1,1 @@
+"""Tell whether a result is trustworthy: features, criteria of kernels, the verdict."""

@@ -1,0 +1,73 @@
+"""Writing a pretrained prior: its weights, then the card that names their hash."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..core.errors import InputError, ModelError
+from ..core.image_io import written_whole
+from .card import Card
+from .quantization import NEVER_BYTES, pack, unpack
+
+
+def write_prior(net: nn.Module, folder: Path, *, half: bool = True, **about: Any) -> Card:
+    """Store a generator, or a start, as ``NAME.safetensors`` and ``NAME.json``.
+
+    Parameters
+    ----------
+    net : Module
+        Built from the card's ``arch`` and ``arguments``.
+    folder : Path
+    half : bool
+        Store less than float32, see :func:`~.precision.pack`.
+    **about
+        The card's fields but for ``sha256``.
+
+    Raises
+    ------
+    InputError
+        A name or text that a card may not have.
+    """
+    from safetensors.torch import save
+
+    tensors = pack(net.state_dict(), half=half, kernel=about.get("kind") in NEVER_BYTES)
+    if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
+        raise ModelError("The weights hold NaN or infinite values; nothing was written.")
+    content = save(tensors)
+    card = checked_card(sha256=hashlib.sha256(content).hexdigest(), **about)
+    path = folder / f"{card.name}.json"
+    # A card without weights, or with others, would be a broken model: at no moment is there one.
+    path.unlink(missing_ok=True)
+    with written_whole(folder / f"{card.name}.safetensors") as beside:
+        beside.write_bytes(content)
+    with written_whole(path) as beside:
+        beside.write_text(card.model_dump_json(indent=2, exclude_none=True) + "\n", encoding="utf-8")
+    return card
+
+
+def checked_card(**fields: Any) -> Card:
+    """A card of these fields; call it before a long run too, with what is known by then.
+
+    Raises
+    ------
+    InputError
+        A name or text that a card may not have.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return Card(**fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = first["loc"][0]
+        raise InputError(f"The model card cannot have {name} = {first['input']!r}: {first['msg']}.") from error
+
+
+def stored_precision(net: nn.Module, half: bool, kernel: bool) -> None:
+    """Round a generator's weights as :func:`write_prior` will store them, so that it is judged as it will be used."""
+    net.load_state_dict(unpack(pack(net.state_dict(), half=half, kernel=kernel)))
