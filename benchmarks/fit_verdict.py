@@ -4,8 +4,8 @@
     python benchmarks/fit_verdict.py RESULTS/figures.csv
 
 prints CLUES, INTERCEPT and the three chances for src/napari_genprior/quality/classifier.py, and what they would come to.
-Only rows with fitted = 1 are used, one half of the pictures. A ridge-penalised logistic regression tells results that
-gained more than 0.2 dB from the others; those near that limit count less. The chances are chosen where every picture
+Only rows with fitted = 1 are used, one half of the images. A ridge-penalised logistic regression tells results that
+gained more than 0.2 dB from the others; those near that limit count less. The chances are chosen where every image
 is judged by weights that were fitted without it.
 """
 
@@ -33,18 +33,18 @@ TRIED = np.arange(0.01, 1, 0.01)
 
 
 def read(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Figures as they are weighed ``[N, clues]``; gains in dB, pictures, and whether the kernel was given, ``[N]``."""
+    """Figures as they are weighed ``[N, clues]``; gains in dB, images, and whether the kernel was given, ``[N]``."""
     free = [replace(clue, least=-math.inf, most=math.inf) for clue in CLUES]
     with path.open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["fitted"] == "1"]
-    told = {"case", "group", "picture", "method", "fitted", "before", "after", "word"}
+    told = {"case", "group", "image", "method", "fitted", "before", "after", "word"}
     given = np.array([row["method"] == "known-kernel" for row in rows])
     seen = []
     for row, vouched in zip(rows, given, strict=True):
         figures = {name: float(value) for name, value in row.items() if name not in told and value}
         seen.append([clue.seen(counted(figures, vouched)) for clue in free])
     gains = np.array([float(row["after"]) - float(row["before"]) for row in rows])
-    return np.array(seen), gains, np.array([row["picture"] for row in rows]), given
+    return np.array(seen), gains, np.array([row["image"] for row in rows]), given
 
 
 def fit(seen: np.ndarray, gains: np.ndarray) -> tuple[np.ndarray, float, np.ndarray, np.ndarray]:
@@ -70,11 +70,11 @@ def chances(seen: np.ndarray, weights: np.ndarray, intercept: float, least: np.n
     return 1 / (1 + np.exp(-intercept - np.clip(seen, least, most) @ weights))
 
 
-def left_out(seen: np.ndarray, gains: np.ndarray, pictures: np.ndarray) -> np.ndarray:
-    """The chance of each result by weights that were fitted without its picture."""
-    names, found = np.unique(pictures), np.empty(len(gains))
+def left_out(seen: np.ndarray, gains: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """The chance of each result by weights that were fitted without its image."""
+    names, found = np.unique(images), np.empty(len(gains))
     fold_of = dict(zip(names, np.random.default_rng(0).permutation(len(names)) % FOLDS, strict=True))
-    folds = np.array([fold_of[name] for name in pictures])
+    folds = np.array([fold_of[name] for name in images])
     for fold in range(FOLDS):
         out = folds == fold
         found[out] = chances(seen[out], *fit(seen[~out], gains[~out]))
@@ -82,11 +82,11 @@ def left_out(seen: np.ndarray, gains: np.ndarray, pictures: np.ndarray) -> np.nd
 
 
 def main(path: Path) -> None:
-    seen, gains, pictures, given = read(path)
+    seen, gains, images, given = read(path)
     weights, intercept, least, most = fit(seen, gains)
     usual = np.median(np.clip(seen, least, most)[gains > BETTER], 0)
-    chance, worse, better = left_out(seen, gains, pictures), gains < WORSE, gains > BETTER
-    print(f"# {len(gains)} results, {worse.sum()} worse, {better.sum()} better; by chances with pictures left out:")
+    chance, worse, better = left_out(seen, gains, images), gains < WORSE, gains > BETTER
+    print(f"# {len(gains)} results, {worse.sum()} worse, {better.sum()} better; by chances with images left out:")
     for name, part in (("TRUSTED", ~given), ("TRUSTED_GIVEN", given)):
         at = next(at for at in TRIED if (chance[part & worse] < at).mean() >= CAUGHT)
         print(f"{name} = {at:.2f}  # catches {share(chance[part & worse] < at)}, "

@@ -49,7 +49,7 @@ def work_until(condition: Callable[[], bool], seconds: float = 600) -> None:
         time.sleep(0.0005)
 
 
-def picture(side: int) -> np.ndarray:
+def image(side: int) -> np.ndarray:
     """Blocks of many sizes under motion, 8-bit."""
     random = np.random.default_rng(0)
     sharp = np.zeros((side, side))
@@ -61,11 +61,11 @@ def picture(side: int) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--side", type=int, default=512, help="of the picture, pixels")
+    parser.add_argument("--side", type=int, default=512, help="of the image, pixels")
     parser.add_argument("--runs", type=int, default=3)
     chosen = parser.parse_args()
     viewer = napari.Viewer(show=True)
-    viewer.add_image(picture(chosen.side), name="b")
+    viewer.add_image(image(chosen.side), name="b")
     work_until(lambda: False, 2)
     print("method, median gap ms, longest gap ms, seconds; cancel ms")
     for title, methods in METHODS.items():

@@ -1,8 +1,7 @@
 """Sphinx: `make docs`. Tables of settings are written from the settings classes, so that they cannot be out of date."""
 
-from napari_genprior.methods.registry import METHODS
-
 from napari_genprior.core.version import __version__
+from napari_genprior.methods.registry import METHODS
 
 project = "napari-genprior"
 author = "The napari-genprior developers"

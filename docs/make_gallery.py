@@ -1,4 +1,4 @@
-"""Pictures for the gallery page: blurred and restored side by side, and the kernel found.
+"""Images for the gallery page: blurred and restored side by side, and the kernel found.
 
 .venv/bin/python docs/make_gallery.py [FOLDER]
 """
@@ -15,7 +15,7 @@ import napari_genprior as gp
 from napari_genprior import samples
 from napari_genprior.core.image_io import write_image
 
-GAP = 6  # px between pictures
+GAP = 6  # px between images
 KERNEL_SHARE = 0.3  # of the height, for the kernel in the corner
 
 
@@ -34,14 +34,14 @@ def main(folder: Path) -> None:
 def beside(blurred: np.ndarray, result: gp.DeblurResult) -> np.ndarray:
     """Blurred | restored, uint8, the kernel in the restored one's corner."""
     low, high = float(blurred.min()), float(blurred.max())
-    pictures = [np.clip((np.asarray(p, float) - low) / (high - low), 0, 1) for p in (blurred, result.image)]
+    images = [np.clip((np.asarray(p, float) - low) / (high - low), 0, 1) for p in (blurred, result.image)]
     kernel = result.kernel / result.kernel.max()
     side = KERNEL_SHARE * blurred.shape[0]
     kernel = np.clip(zoom(kernel, max(1, int(side // max(kernel.shape))), order=0), 0, 1)
     corner = (slice(-kernel.shape[0], None), slice(-kernel.shape[1], None))
-    pictures[1][corner] = kernel if blurred.ndim == 2 else kernel[..., None]
+    images[1][corner] = kernel if blurred.ndim == 2 else kernel[..., None]
     gap = np.ones((blurred.shape[0], GAP, *blurred.shape[2:]))
-    return np.rint(255 * np.concatenate([pictures[0], gap, pictures[1]], axis=1)).astype(np.uint8)
+    return np.rint(255 * np.concatenate([images[0], gap, images[1]], axis=1)).astype(np.uint8)
 
 
 if __name__ == "__main__":

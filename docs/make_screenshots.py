@@ -57,7 +57,7 @@ def main(folder: Path) -> None:
     dark = np.ones((64, 64), np.float32)
     dark[3, 4] = np.nan
     widget.method.setCurrentText("auto")
-    widget.picture.choose(viewer.add_image(dark, name="with a hole", visible=False, units=("um", "um")))
+    widget.image.choose(viewer.add_image(dark, name="with a hole", visible=False, units=("um", "um")))
     shoot(viewer, folder / "deblur-unusable.png")
     viewer.theme = "light"
     shoot(viewer, folder / "deblur-light.png")
@@ -70,7 +70,7 @@ def main(folder: Path) -> None:
 
 
 def generator_priors(viewer: napari.Viewer, folder: Path) -> None:
-    """Needs a prior of grey pictures of 64x64 pixels (``nuclei-64``), else the photographs show that there is none."""
+    """Needs a prior of grey images of 64x64 pixels (``nuclei-64``), else the photographs show that there is none."""
     cells = samples.cells()
     viewer.add_image(cells, name="cells", scale=(0.1, 0.1), units=("um", "um"))
     dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Generator-prior deblurring")
@@ -81,7 +81,7 @@ def generator_priors(viewer: napari.Viewer, folder: Path) -> None:
     viewer.add_image(made.blurred[7:71, 8:72], name="nucleus", scale=(0.1, 0.1), units=("um", "um"))
     viewer.reset_view()
     start = time.monotonic()
-    wait(lambda: widget.image_prior.samples.pictures is not None or time.monotonic() - start > 10)
+    wait(lambda: widget.image_prior.samples.images is not None or time.monotonic() - start > 10)
     shoot(viewer, folder / "generator-idle.png")
     widget.method.setCurrentText("relaxed")
     shoot(viewer, folder / "generator-relaxed.png")

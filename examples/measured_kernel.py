@@ -1,8 +1,8 @@
-"""Measure the point spread function on beads, then undo it in a picture of the same microscope.
+"""Measure the point spread function on beads, then undo it in an image of the same microscope.
 
 python examples/measured_kernel.py -o OUT_FOLDER
 
-Beads and picture are simulated here, so that the truth is known; read your own with napari_genprior.core.image_io.read_image.
+Beads and image are simulated here, so that the truth is known; read your own with napari_genprior.core.image_io.read_image.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     python examples/own_operator.py
 
 Blind super-resolution in small: y = D (k * x), with D the mean of 2x2 pixels. Both priors are linear generators and
-the truth lies in their ranges, so that the answer is known: picture and kernel come back exactly, to rounding.
+the truth lies in their ranges, so that the answer is known: image and kernel come back exactly, to rounding.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class CoarseBlur(Bilinear):
 
 
 def image_prior(rng: np.random.Generator) -> LinearGenerator:
-    """Smooth pictures in 30 latents."""
+    """Smooth images in 30 latents."""
     white = rng.standard_normal((1000, 1, SIDE, SIDE))
     smooth = gaussian_filter(white, (0, 0, 1.5, 1.5), mode="wrap")
     return fit(torch.from_numpy((0.5 + 0.2 * smooth / smooth.std()).astype(np.float32)), latent=30)
@@ -62,7 +62,7 @@ def main() -> None:
     found = gp.solve_bilinear(operator, data, images, kernels, ridge=0)  # no noise: the ranges are prior enough
 
     print(f"data {tuple(data.shape)}, misfit {found.residuals[found.chosen]:.1e} after {found.steps} updates")
-    print(f"relative error: picture {error(found.image, image):.1e}, kernel {error(found.kernel, kernel):.1e}")
+    print(f"relative error: image {error(found.image, image):.1e}, kernel {error(found.kernel, kernel):.1e}")
 
 
 def error(found: np.ndarray, truth: Tensor) -> float:

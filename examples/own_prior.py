@@ -1,8 +1,8 @@
-"""Train a picture prior on pictures of your own, and deblur a picture of that kind with it.
+"""Train an image prior on images of your own, and deblur an image of that kind with it.
 
 python examples/own_prior.py
 
-The pictures are made here (bright rings of all sizes), the last one is kept from the training. With pictures of your
+The images are made here (bright rings of all sizes), the last one is kept from the training. With images of your
 own, `genprior train --data FOLDER --arch linear -o NAME` does the first half.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 import napari_genprior as gp
-from napari_genprior.core.iteration import drain
+from napari_genprior.core.iteration import run_to_end
 from napari_genprior.settings import TrainingSettings
 from napari_genprior.training import data
 from napari_genprior.training.loop import train
@@ -32,12 +32,12 @@ def rings(rng: np.random.Generator) -> np.ndarray:
 
 def main() -> None:
     rng = np.random.default_rng(0)
-    *pictures, sharp = [rings(rng) for _ in range(COUNT)]
-    stack = data.split(np.stack(pictures)[:, None], "image", "simulated rings")
+    *images, sharp = [rings(rng) for _ in range(COUNT)]
+    stack = data.split(np.stack(images)[:, None], "image", "simulated rings")
     with tempfile.TemporaryDirectory() as folder:
         settings = TrainingSettings(arch="linear", latent=200)
-        trained = drain(train(stack, settings, NAME, Path(folder), license_data="CC0"))
-        print(f"reaches unseen pictures to {trained.card.metrics['psnr_range_db']:.1f} dB")
+        trained = run_to_end(train(stack, settings, NAME, Path(folder), license_data="CC0"))
+        print(f"reaches unseen images to {trained.card.metrics['psnr_range_db']:.1f} dB")
         prior = load_prior(trained.path)
         blurred = gp.simulate(sharp, gp.blur.motion(7, 40, size=28), noise=0.01, boundary="circular", seed=0).blurred
         result = gp.deblur(blurred, "evidence", image_prior=str(trained.path), kernel_prior="motion-28")

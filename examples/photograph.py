@@ -2,7 +2,7 @@
 
 python examples/photograph.py [PICTURE] -o OUT.png
 
-Without a picture, the sample photograph of a clock is taken (real camera motion; nobody knows the kernel).
+Without an image, the sample photograph of a clock is taken (real camera motion; nobody knows the kernel).
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from napari_genprior.core.image_io import as_type, read_image, write_image
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("picture", nargs="?")
+    parser.add_argument("image", nargs="?")
     parser.add_argument("-o", "--output", required=True)
     parser.add_argument("--seconds", type=float, help="the best by then is taken")
     chosen = parser.parse_args()
-    image = read_image(chosen.picture) if chosen.picture else samples.clock()
-    progress = gp.iter_deblur(image, budget_s=chosen.seconds)
+    image = read_image(chosen.image) if chosen.image else samples.clock()
+    progress = gp.iter_deblur(image, time_limit_s=chosen.seconds)
     while True:
         try:
             snapshot = next(progress)
@@ -31,7 +31,7 @@ def main() -> None:
         print(f"{snapshot.fraction:4.0%} {snapshot.stage}")
     print(result.verdict.sentence)
     write_image(chosen.output, as_type(result.image, image.dtype))
-    result.save(f"{chosen.output}.npz")  # picture, kernel, history and provenance; gp.DeblurResult.load reads it
+    result.save(f"{chosen.output}.npz")  # image, kernel, history and provenance; gp.DeblurResult.load reads it
 
 
 if __name__ == "__main__":

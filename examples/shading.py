@@ -1,10 +1,10 @@
-"""Shading correction: a picture under an unknown smooth illumination, y = w x + n, both found at once.
+"""Shading correction: an image under an unknown smooth illumination, y = w x + n, both found at once.
 
     python examples/shading.py -o shading.png
-    python examples/shading.py --prior digits-28       # a picture of an installed prior (genprior models)
+    python examples/shading.py --prior digits-28       # an image of an installed prior (genprior models)
 
-Nothing is measured but the product: no empty reference picture, no second exposure. Two generators tell the factors
-apart: pictures here have two levels (cells on a dark ground), illuminations are smooth and of mean 1.
+Nothing is measured but the product: no empty reference image, no second exposure. Two generators tell the factors
+apart: images here have two levels (cells on a dark ground), illuminations are smooth and of mean 1.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def illumination_prior(height: int, width: int, rng: np.random.Generator) -> Lin
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--prior", help="an installed image prior; by default the example makes its own, of cells")
-    parser.add_argument("-o", "--output", help="PNG: truth, data, found picture; true and found illumination")
+    parser.add_argument("-o", "--output", help="PNG: truth, data, found image; true and found illumination")
     options = parser.parse_args()
     rng = np.random.default_rng(SEED)
 
@@ -94,12 +94,12 @@ def main() -> None:
 
     found = gp.solve_bilinear(operator, data, image_prior, kernel_prior, restarts=4, ridge=NOISE**2, seed=SEED)
 
-    picture, true_light = truth[0].numpy(), light[0].numpy()
+    image, true_light = truth[0].numpy(), light[0].numpy()
     error = np.linalg.norm(found.kernel - true_light) / np.linalg.norm(true_light)
-    print(f"picture: PSNR before {psnr(data, picture):.1f} dB, after {psnr(found.image, picture):.1f} dB")
+    print(f"image: PSNR before {psnr(data, image):.1f} dB, after {psnr(found.image, image):.1f} dB")
     print(f"illumination: relative error {error:.3f}; misfits of the restarts {np.round(found.residuals, 4)}")
     if options.output:
-        shown = [picture, data, found.image, true_light / 2, found.kernel / 2]
+        shown = [image, data, found.image, true_light / 2, found.kernel / 2]
         print(f"written: {write_image(options.output, side_by_side(shown))}")
 
 
@@ -108,9 +108,9 @@ def psnr(estimate: np.ndarray, truth: np.ndarray) -> float:
     return gp.metrics.psnr(np.moveaxis(estimate, 0, -1), np.moveaxis(truth, 0, -1), peak=1)
 
 
-def side_by_side(pictures: list[np.ndarray], zoom: int = 4) -> np.ndarray:
-    """Pictures ``[C, Y, X]`` of about [0, 1] in one row, ``[Y, X, 3]`` uint8."""
-    colours = [np.broadcast_to(picture, (3, *picture.shape[1:])).clip(0, 1) for picture in pictures]
+def side_by_side(images: list[np.ndarray], zoom: int = 4) -> np.ndarray:
+    """Images ``[C, Y, X]`` of about [0, 1] in one row, ``[Y, X, 3]`` uint8."""
+    colours = [np.broadcast_to(image, (3, *image.shape[1:])).clip(0, 1) for image in images]
     gapped = [np.pad(np.kron(c, np.ones((1, zoom, zoom))), ((0, 0), (0, 0), (0, zoom))) for c in colours]
     return np.rint(255 * np.moveaxis(np.concatenate(gapped, axis=2), 0, -1)).astype(np.uint8)
 

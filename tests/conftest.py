@@ -1,4 +1,4 @@
-"""Shared by all tests: one torch thread, small pictures with known answers, and where the big sets are."""
+"""Shared by all tests: one torch thread, small images with known answers, and where the big sets are."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from images import blocks
 from napari_genprior.core import log_file as logs
-from pictures import blocks
 
 torch.set_num_threads(1)  # two busy threads on small arrays are slower than one, and results repeat only per count
 

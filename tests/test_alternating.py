@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from napari_genprior.core.iteration import drain, relay
+from napari_genprior.core.iteration import map_states, run_to_end
 from napari_genprior.core.result import StatusCode
 from napari_genprior.optim.block_coordinate import alternate
 
@@ -15,7 +15,7 @@ def drive(search):
     def keep(state):
         states.append(state)
 
-    return states, drain(relay(search, keep))
+    return states, run_to_end(map_states(search, keep))
 
 
 def leaf(*rows):
@@ -35,7 +35,7 @@ def test_each_step_has_the_set_length_and_the_second_block_sees_the_first_ones_s
         seen.append((step, a.detach().clone(), b.detach().clone()))
         return {"total": (a.square().sum(1) + b.square().sum(1))}
 
-    drain(alternate(objective, [a, b], steps=1, rate=lambda step: 0.5))
+    run_to_end(alternate(objective, [a, b], steps=1, rate=lambda step: 0.5))
     gradient = torch.tensor([[2.0, 4.0]], dtype=torch.float64)
     expected = torch.tensor([[1.0, 2.0]], dtype=torch.float64) - 0.5 * gradient / 10**0.5
     torch.testing.assert_close(a.detach(), expected, atol=1e-5, rtol=0)
@@ -48,7 +48,7 @@ def test_each_step_has_the_set_length_and_the_second_block_sees_the_first_ones_s
 
 def test_a_bilinear_valley_is_found_by_steps_that_shrink():
     a, b = leaf([1.0, 0.5], [-1.0, -2.0]), leaf([1.0], [-0.5])
-    status = drain(alternate(bilinear(a, b), [a, b], steps=200, rate=lambda step: 0.1 * 0.97**step))
+    status = run_to_end(alternate(bilinear(a, b), [a, b], steps=200, rate=lambda step: 0.1 * 0.97**step))
     assert status.code is StatusCode.DONE
     torch.testing.assert_close(
         (a.mean(1) * b.mean(1)).detach(), torch.full((2,), 6.0, dtype=torch.float64), rtol=1e-2, atol=0
@@ -60,7 +60,7 @@ def test_rows_know_nothing_of_each_other():
 
     def search(a):
         a, b = a.clone().requires_grad_(), (a[:, :1] + 1).clone().requires_grad_()
-        drain(alternate(bilinear(a, b), [a, b], steps=30, rate=lambda step: 0.05))
+        run_to_end(alternate(bilinear(a, b), [a, b], steps=30, rate=lambda step: 0.05))
         return a.detach()
 
     together = search(starts)

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from napari_genprior.methods.registry import METHODS
 
 import napari_genprior as gp
 from napari_genprior.cli import genprior
-from napari_genprior.pipeline.plan import check_wish
+from napari_genprior.methods.registry import METHODS
+from napari_genprior.pipeline.plan import parse_request
 
 LISTING = Path(__file__).with_name("api.txt")
 
@@ -27,7 +27,7 @@ def listing() -> Iterator[str]:
     yield "# napari_genprior"
     for name in sorted(set(gp.__all__) - {"__version__"}):
         yield from described(name, getattr(gp, name))
-    yield f"deblur's arguments{signature(check_wish)}"
+    yield f"deblur's arguments{signature(parse_request)}"
     yield "# methods and their settings"
     for name, method in METHODS.items():
         fields = ", ".join(f"{key}={field.get_default()!r}" for key, field in method.settings.model_fields.items())

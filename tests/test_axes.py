@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_genprior.core.axes import interpret, lay_out
+from napari_genprior.core.axes import interpret, make_layout
 from napari_genprior.core.errors import InputError
 
 
@@ -68,7 +68,7 @@ def test_axes_that_cannot_be_are_refused(shape, names, reason):
     ],
 )
 def test_pieces_are_shared_out_among_the_kernels(kernels, groups, sentence):
-    layout = lay_out((4, 3, 40, 48), "TCYX", kernels)
+    layout = make_layout((4, 3, 40, 48), "TCYX", kernels)
     assert layout.groups == groups
     assert layout.sentence == f"4 frames x 3 channels of 40x48 px, {sentence}"
     members = [index for group in np.ndindex(groups) for index in layout.members(group)]
@@ -78,7 +78,7 @@ def test_pieces_are_shared_out_among_the_kernels(kernels, groups, sentence):
 
 
 def test_volumes_are_counted_along_what_is_left():
-    layout = lay_out((4, 7, 3, 40, 48), "TZCYX", "channel", "volume")
+    layout = make_layout((4, 7, 3, 40, 48), "TZCYX", "channel", "volume")
     assert (layout.looped, layout.pieces, layout.groups) == ("TC", (4, 3), (3,))
     assert layout.piece_shape == (7, 40, 48)
     assert "7x40x48 px" in layout.sentence
@@ -96,7 +96,7 @@ def test_volumes_are_counted_along_what_is_left():
     ],
 )
 def test_what_is_taken_and_put_back_is_the_array_again(axes, shape, depth, piece):
-    layout = lay_out(shape, axes, depth=depth)
+    layout = make_layout(shape, axes, depth=depth)
     data, back = np.arange(np.prod(shape)).reshape(shape), np.zeros(shape, int)
     for index in np.ndindex(layout.pieces):
         taken = layout.take(data, index)
@@ -110,7 +110,7 @@ def test_what_is_taken_and_put_back_is_the_array_again(axes, shape, depth, piece
 
 
 @pytest.mark.parametrize(
-    ("axes", "wish", "reason"),
+    ("axes", "request", "reason"),
     [
         ("TYX", {"kernels": "channel"}, "needs a C axis.*'frame'"),
         ("CYX", {"kernels": "frame"}, "needs a T axis.*'channel'"),
@@ -119,11 +119,11 @@ def test_what_is_taken_and_put_back_is_the_array_again(axes, shape, depth, piece
         ("TYX", {"depth": "deep"}, "one of planes, volume"),
     ],
 )
-def test_wishes_that_the_axes_do_not_have_are_refused(axes, wish, reason):
+def test_requests_that_the_axes_do_not_have_are_refused(axes, request, reason):
     with pytest.raises(InputError, match=reason):
-        lay_out((5, 40, 48), axes, **wish)
+        make_layout((5, 40, 48), axes, **request)
 
 
 def test_a_colour_volume_is_refused():
     with pytest.raises(InputError, match="split them"):
-        lay_out((5, 40, 48, 3), "ZYXS", depth="volume")
+        make_layout((5, 40, 48, 3), "ZYXS", depth="volume")

@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 
 import napari_genprior as gp
+from images import blocks
 from napari_genprior.batch.manifest import Manifest
 from napari_genprior.batch.run import find_inputs
 from napari_genprior.cli import main
 from napari_genprior.core.errors import FileError, InputError
 from napari_genprior.core.image_io import read_image, write_image
-from pictures import blocks
 
 KERNEL = np.full((3, 5), 1 / 15, np.float32)
 KILLS = 20 if os.environ.get("CI") == "true" or "GENPRIOR_SLOW" in os.environ else 6
 
 
-def make_pictures(folder: Path, count: int) -> Path:
+def make_images(folder: Path, count: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
         blurred = gp.simulate(blocks(36, 40, number), kernel=KERNEL, noise=0.01, seed=number).blurred
@@ -32,8 +32,8 @@ def make_pictures(folder: Path, count: int) -> Path:
 
 
 @pytest.fixture
-def pictures(tmp_path):
-    return make_pictures(tmp_path / "in", 4)
+def images(tmp_path):
+    return make_images(tmp_path / "in", 4)
 
 
 @pytest.fixture
@@ -56,13 +56,13 @@ def results(out: Path) -> dict[str, bytes]:
     return {str(path.relative_to(out)): path.read_bytes() for path in files}
 
 
-def test_results_keep_name_and_type_and_the_manifest_says_how_they_came(pictures, out):
-    write_image(pictures / "deep.tif", (blocks(36, 40, 9) * 60000).astype(np.uint16))
-    found = gp.batch(pictures, out, kernel=KERNEL)
+def test_results_keep_name_and_type_and_the_manifest_says_how_they_came(images, out):
+    write_image(images / "deep.tif", (blocks(36, 40, 9) * 60000).astype(np.uint16))
+    found = gp.batch(images, out, kernel=KERNEL)
     assert [entry.name for entry in found] == ["deep.tif", "p00.png", "p01.png", "p02.png", "p03.png"]
     assert set(results(out)) == {entry.name for entry in found}
     assert read_image(out / "deep.tif").dtype == np.uint16
-    blurred = read_image(pictures / "p01.png")
+    blurred = read_image(images / "p01.png")
     expected = gp.known_kernel(blurred, KERNEL).image
     np.testing.assert_array_equal(read_image(out / "p01.png"), np.clip(np.rint(expected), 0, 255).astype(np.uint8))
     line = next(entry for entry in entries(out) if entry["name"] == "p01.png")
@@ -74,17 +74,17 @@ def test_results_keep_name_and_type_and_the_manifest_says_how_they_came(pictures
     assert line["seconds"] > 0
 
 
-def test_a_kernel_that_is_searched_is_written_too(pictures, out):
-    [entry] = gp.batch(pictures / "p00.png", out, method="classical", kernel_size=5)
+def test_a_kernel_that_is_searched_is_written_too(images, out):
+    [entry] = gp.batch(images / "p00.png", out, method="classical", kernel_size=5)
     kernel = read_image(out / entry.outputs["kernel"])
     assert entry.outputs["kernel"] == "kernels/p00.png.tif"
     assert kernel.sum() == pytest.approx(1, abs=1e-5)
 
 
-def test_a_bad_file_is_recorded_and_stops_nothing(pictures, out, kernel_file, capsys):
-    (pictures / "p01.png").write_bytes(b"no picture")
-    write_image(pictures / "tiny.png", np.arange(4, dtype=np.uint8).reshape(2, 2))
-    code = main([*map(str, ("batch", pictures, "no-such.png", "-o", out, "--kernel", kernel_file)), "--quiet"])
+def test_a_bad_file_is_recorded_and_stops_nothing(images, out, kernel_file, capsys):
+    (images / "p01.png").write_bytes(b"no picture")
+    write_image(images / "tiny.png", np.arange(4, dtype=np.uint8).reshape(2, 2))
+    code = main([*map(str, ("batch", images, "no-such.png", "-o", out, "--kernel", kernel_file)), "--quiet"])
     said = capsys.readouterr()
     assert code == 2
     assert said.err.count("\n") == 1
@@ -94,49 +94,49 @@ def test_a_bad_file_is_recorded_and_stops_nothing(pictures, out, kernel_file, ca
     states = {entry["name"]: entry["state"] for entry in entries(out)}
     assert [name for name, state in states.items() if state == "failed"] == ["p01.png", "tiny.png", "no-such.png"]
     # mended, it is done by the next run, and only it
-    make_pictures(pictures, 4)
-    (pictures / "tiny.png").unlink()
-    assert main([*map(str, ("batch", pictures, "-o", out, "--resume", "--kernel", kernel_file)), "--quiet"]) == 0
+    make_images(images, 4)
+    (images / "tiny.png").unlink()
+    assert main([*map(str, ("batch", images, "-o", out, "--resume", "--kernel", kernel_file)), "--quiet"]) == 0
     assert [entry["name"] for entry in entries(out)][6:] == ["p01.png"]
 
 
-def test_a_fault_of_ours_is_told_from_bad_input(pictures, out, kernel_file, monkeypatch, capsys):
+def test_a_fault_of_ours_is_told_from_bad_input(images, out, kernel_file, monkeypatch, capsys):
     monkeypatch.setattr("napari_genprior.batch.task.iter_deblur", lambda *_, **__: 1 / 0)
-    assert main([*map(str, ("batch", pictures, "-o", out, "--kernel", kernel_file)), "--quiet"]) == 1
+    assert main([*map(str, ("batch", images, "-o", out, "--kernel", kernel_file)), "--quiet"]) == 1
     assert "ZeroDivisionError" in capsys.readouterr().err
 
 
-def test_a_folder_that_holds_a_batch_is_gone_on_with_only_if_asked(pictures, out):
-    gp.batch(pictures, out, kernel=KERNEL)
+def test_a_folder_that_holds_a_batch_is_gone_on_with_only_if_asked(images, out):
+    gp.batch(images, out, kernel=KERNEL)
     with pytest.raises(InputError, match="resume"):
-        gp.batch(pictures, out, kernel=KERNEL)
+        gp.batch(images, out, kernel=KERNEL)
     before = results(out)
-    [first] = gp.iter_batch(pictures, out, kernel=KERNEL, resume=True)
+    [first] = gp.iter_batch(images, out, kernel=KERNEL, resume=True)
     assert (first.there, first.total) == (4, 0)
     assert len(entries(out)) == 4
     assert results(out) == before
 
 
-def test_changed_files_and_changed_arguments_are_done_again(pictures, out):
-    gp.batch(pictures, out, kernel=KERNEL)
-    write_image(pictures / "p02.png", 255 - read_image(pictures / "p02.png"))
-    (pictures / "p03.png").touch()  # another time, the same content
-    first = next(gp.iter_batch(pictures, out, kernel=KERNEL, resume=True))
+def test_changed_files_and_changed_arguments_are_done_again(images, out):
+    gp.batch(images, out, kernel=KERNEL)
+    write_image(images / "p02.png", 255 - read_image(images / "p02.png"))
+    (images / "p03.png").touch()  # another time, the same content
+    first = next(gp.iter_batch(images, out, kernel=KERNEL, resume=True))
     assert (first.total, first.again) == (1, 1)
     assert "again" in first.stage
-    gp.batch(pictures, out, kernel=KERNEL, resume=True)
+    gp.batch(images, out, kernel=KERNEL, resume=True)
     old = results(out)
-    gp.batch(pictures, out, kernel=KERNEL, resume=True, settings={"smoothing": 3})
+    gp.batch(images, out, kernel=KERNEL, resume=True, settings={"regularization": 3})
     assert len(entries(out)) == 4 + 1 + 4
     assert all(results(out)[name] != old[name] for name in old)
     (out / "p00.png").unlink()  # a result that was lost
-    gp.batch(pictures, out, kernel=KERNEL, resume=True, settings={"smoothing": 3})
+    gp.batch(images, out, kernel=KERNEL, resume=True, settings={"regularization": 3})
     assert [entry["name"] for entry in entries(out)][9:] == ["p00.png"]
 
 
 def test_equal_names_of_different_folders_do_not_collide(tmp_path, out):
     for name in ("a", "b"):
-        make_pictures(tmp_path / name, 1)
+        make_images(tmp_path / name, 1)
     write_image(tmp_path / "b" / "p00.png", 255 - read_image(tmp_path / "b" / "p00.png"))
     found = gp.batch(str(tmp_path / "*" / "*.png"), out, kernel=KERNEL)
     assert [entry.name for entry in found] == ["p00.png", "p00-2.png"]
@@ -146,27 +146,27 @@ def test_equal_names_of_different_folders_do_not_collide(tmp_path, out):
     assert len(entries(out)) == 2
 
 
-def test_inputs_and_files_of_others_are_never_written_over(pictures, tmp_path):
+def test_inputs_and_files_of_others_are_never_written_over(images, tmp_path):
     with pytest.raises(InputError, match="never overwritten"):
-        gp.batch(pictures, pictures, kernel=KERNEL)
-    inside = pictures / "results"
-    gp.batch(str(pictures / "**" / "*.png"), inside, kernel=KERNEL)
-    assert len(find_inputs(str(pictures / "**" / "*.png"), inside)) == 4
+        gp.batch(images, images, kernel=KERNEL)
+    inside = images / "results"
+    gp.batch(str(images / "**" / "*.png"), inside, kernel=KERNEL)
+    assert len(find_inputs(str(images / "**" / "*.png"), inside)) == 4
     other = tmp_path / "other"
     other.mkdir()
     (other / "p01.png").write_bytes(b"mine")
     with pytest.raises(InputError, match="not of this batch"):
-        gp.batch(pictures, other, kernel=KERNEL)
+        gp.batch(images, other, kernel=KERNEL)
     assert (other / "p01.png").read_bytes() == b"mine"
 
 
-def test_stacks_keep_their_axes_and_share_a_kernel(pictures, out):
+def test_stacks_keep_their_axes_and_share_a_kernel(images, out):
     import tifffile
 
-    movie = np.stack([read_image(pictures / f"p0{number}.png") for number in range(3)])
-    tifffile.imwrite(pictures / "movie.tif", movie, imagej=True, metadata={"axes": "TYX"})
-    np.save(pictures / "unnamed.npy", movie)
-    found = {entry.name: entry for entry in gp.batch(pictures, out, kernel=KERNEL)}
+    movie = np.stack([read_image(images / f"p0{number}.png") for number in range(3)])
+    tifffile.imwrite(images / "movie.tif", movie, imagej=True, metadata={"axes": "TYX"})
+    np.save(images / "unnamed.npy", movie)
+    found = {entry.name: entry for entry in gp.batch(images, out, kernel=KERNEL)}
     with tifffile.TiffFile(out / "movie.tif") as tiff:
         assert tiff.series[0].axes == "TYX"
         restored = tiff.asarray()
@@ -176,27 +176,27 @@ def test_stacks_keep_their_axes_and_share_a_kernel(pictures, out):
     assert found["unnamed.npy"].state == "failed"
     assert "several ways" in found["unnamed.npy"].reason
     # told what the axes are; the arguments differ now, so all is done again
-    again = gp.batch(pictures / "unnamed.npy", out, kernel=KERNEL, resume=True, axes="TYX")
+    again = gp.batch(images / "unnamed.npy", out, kernel=KERNEL, resume=True, axes="TYX")
     assert again[0].state == "done"
     np.testing.assert_array_equal(read_image(out / "unnamed.npy"), restored)
 
 
-def test_zarr_goes_from_folder_to_folder_and_is_replaced_when_it_changed(pictures, out):
+def test_zarr_goes_from_folder_to_folder_and_is_replaced_when_it_changed(images, out):
     zarr = pytest.importorskip("zarr")
-    picture = read_image(pictures / "p00.png")
-    array = zarr.open(pictures / "large.zarr", mode="w", shape=picture.shape, chunks=(16, 16), dtype="u1")
-    array[:] = picture
-    [entry] = [entry for entry in gp.batch(pictures, out, kernel=KERNEL) if entry.name == "large.zarr"]
+    image = read_image(images / "p00.png")
+    array = zarr.open(images / "large.zarr", mode="w", shape=image.shape, chunks=(16, 16), dtype="u1")
+    array[:] = image
+    [entry] = [entry for entry in gp.batch(images, out, kernel=KERNEL) if entry.name == "large.zarr"]
     assert entry.state == "done", entry.reason
     first = zarr.open(out / "large.zarr", mode="r")["0"][:]
-    assert next(gp.iter_batch(pictures, out, kernel=KERNEL, resume=True)).total == 0
-    array[:] = 255 - picture
-    gp.batch(pictures, out, kernel=KERNEL, resume=True)
+    assert next(gp.iter_batch(images, out, kernel=KERNEL, resume=True)).total == 0
+    array[:] = 255 - image
+    gp.batch(images, out, kernel=KERNEL, resume=True)
     assert [entry["name"] for entry in entries(out)][5:] == ["large.zarr"]
     assert not np.array_equal(zarr.open(out / "large.zarr", mode="r")["0"][:], first)
 
 
-def test_what_cannot_work_is_refused_before_anything_is_read(pictures, out, tmp_path):
+def test_what_cannot_work_is_refused_before_anything_is_read(images, out, tmp_path):
     for arguments, said in (
         ({"method": "no-such"}, "Unknown method"),
         ({"method": "known-kernel"}, "needs a kernel"),
@@ -205,7 +205,7 @@ def test_what_cannot_work_is_refused_before_anything_is_read(pictures, out, tmp_
         ({"jobs": 2, "cluster": "tcp://x:1"}, "not both"),
     ):
         with pytest.raises(InputError, match=said):
-            gp.iter_batch(pictures, out, **arguments)
+            gp.iter_batch(images, out, **arguments)
     (tmp_path / "empty").mkdir()
     for nothing in (tmp_path / "empty", str(tmp_path / "*.nothing"), []):
         with pytest.raises(InputError):
@@ -213,23 +213,23 @@ def test_what_cannot_work_is_refused_before_anything_is_read(pictures, out, tmp_
     assert not out.exists()
 
 
-def test_two_batches_do_not_share_a_folder(pictures, out):
-    first = gp.iter_batch(pictures, out, kernel=KERNEL)
+def test_two_batches_do_not_share_a_folder(images, out):
+    first = gp.iter_batch(images, out, kernel=KERNEL)
     next(first)
     with pytest.raises(FileError, match="Another batch"):
-        gp.batch(pictures, out, kernel=KERNEL, resume=True)
+        gp.batch(images, out, kernel=KERNEL, resume=True)
     first.close()
-    assert len(gp.batch(pictures, out, kernel=KERNEL, resume=True)) == 4
+    assert len(gp.batch(images, out, kernel=KERNEL, resume=True)) == 4
 
 
-def test_a_manifest_that_is_none_is_refused(pictures, out):
+def test_a_manifest_that_is_none_is_refused(images, out):
     out.mkdir()
     (out / "manifest.jsonl").write_text("something else\n")
     with pytest.raises(InputError, match="line 1"):
-        gp.batch(pictures, out, kernel=KERNEL, resume=True)
+        gp.batch(images, out, kernel=KERNEL, resume=True)
 
 
-def test_a_result_that_was_committed_but_had_not_its_name_yet_is_not_lost(pictures, out, monkeypatch):
+def test_a_result_that_was_committed_but_had_not_its_name_yet_is_not_lost(images, out, monkeypatch):
     class Killed(BaseException):
         """Stands for a kill: nothing is tidied up."""
 
@@ -239,20 +239,20 @@ def test_a_result_that_was_committed_but_had_not_its_name_yet_is_not_lost(pictur
     monkeypatch.setattr(Manifest, "_name", die)
     monkeypatch.setattr(Manifest, "close", lambda self: self._lock.release())
     with pytest.raises(Killed):
-        gp.batch(pictures, out, kernel=KERNEL)
+        gp.batch(images, out, kernel=KERNEL)
     monkeypatch.undo()
     assert [entry["name"] for entry in entries(out)] == ["p00.png"]
     assert not (out / "p00.png").exists()
     with (out / "manifest.jsonl").open("a") as file:
         file.write('{"input": "half a li')
-    gp.batch(pictures, out, kernel=KERNEL, resume=True)
+    gp.batch(images, out, kernel=KERNEL, resume=True)
     assert [entry["name"] for entry in entries(out)] == [f"p{number:02}.png" for number in range(4)]
     assert set(results(out)) == {f"p{number:02}.png" for number in range(4)}
 
 
-def test_processes_give_the_same_and_one_that_dies_takes_nothing_along(pictures, tmp_path):
-    alone = gp.batch(pictures, tmp_path / "alone", kernel=KERNEL)
-    progress = gp.iter_batch(pictures, tmp_path / "two", kernel=KERNEL, jobs=2)
+def test_processes_give_the_same_and_one_that_dies_takes_nothing_along(images, tmp_path):
+    alone = gp.batch(images, tmp_path / "alone", kernel=KERNEL)
+    progress = gp.iter_batch(images, tmp_path / "two", kernel=KERNEL, jobs=2)
     killed = False
     for state in progress:
         if state.entry and not killed:
@@ -292,10 +292,10 @@ def size(path: Path) -> int:
 
 
 def test_killed_again_and_again_nothing_is_lost_and_nothing_done_twice(tmp_path, out, kernel_file):
-    """Small pictures, so that kills fall on reading, solving, writing and the manifest alike."""
+    """Small images, so that kills fall on reading, solving, writing and the manifest alike."""
     count = 3 * KILLS  # a run has one done before it is killed, seldom three
-    pictures = make_pictures(tmp_path / "in", count)
-    arguments = ["batch", str(pictures), "-o", str(out), "--kernel", str(kernel_file), "--quiet", "--resume"]
+    images = make_images(tmp_path / "in", count)
+    arguments = ["batch", str(images), "-o", str(out), "--kernel", str(kernel_file), "--quiet", "--resume"]
     rng = random.Random(5)
     kills = 0
     for number in range(KILLS):
@@ -313,15 +313,15 @@ def test_killed_again_and_again_nothing_is_lost_and_nothing_done_twice(tmp_path,
     assert last.exitcode == 0
     counted = sorted(entry["name"] for entry in entries(out) if entry["state"] == "done")
     assert counted == [f"p{number:02}.png" for number in range(count)]
-    gp.batch(pictures, tmp_path / "undisturbed", kernel=KERNEL)
+    gp.batch(images, tmp_path / "undisturbed", kernel=KERNEL)
     assert results(out) == results(tmp_path / "undisturbed")
     assert not (out / ".parts").exists()
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_interrupted_it_keeps_what_is_finished_and_says_so(tmp_path, out, kernel_file, jobs):
-    pictures = make_pictures(tmp_path / "in", 30)
-    arguments = ["batch", str(pictures), "-o", str(out), "--kernel", str(kernel_file), "--quiet", "--jobs", str(jobs)]
+    images = make_images(tmp_path / "in", 30)
+    arguments = ["batch", str(images), "-o", str(out), "--kernel", str(kernel_file), "--quiet", "--jobs", str(jobs)]
     process = start(arguments)
     wait_for(process, lambda: size(out / "manifest.jsonl") > 2000)
     os.kill(process.pid, signal.SIGINT)

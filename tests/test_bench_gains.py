@@ -1,25 +1,25 @@
-"""The Lai and Kodak benches on tiny made sets: right pictures, right kernels, gains and losses counted."""
+"""The Lai and Kodak benches on tiny made sets: right images, right kernels, gains and losses counted."""
 
 import numpy as np
 import pytest
 from scipy.ndimage import shift
 
+from images import blocks
 from napari_genprior import blur
 from napari_genprior.cli import main
 from napari_genprior.core import image_io as io
 from napari_genprior.evaluation import benchmark_gains as gains
 from napari_genprior.evaluation import benchmark_kodak as kodak
 from napari_genprior.evaluation import benchmark_lai as lai
-from pictures import blocks
 
 
-def eight_bits(picture):
-    return np.rint(255 * picture).astype(np.uint8)
+def eight_bits(image):
+    return np.rint(255 * image).astype(np.uint8)
 
 
 @pytest.fixture
 def lai_folder(tmp_path):
-    """Every blurry picture is its truth moved by far; only the file names tell the kernels apart."""
+    """Every blurry image is its truth moved by far; only the file names tell the kernels apart."""
     for seed, kind in enumerate(lai.CLASSES):
         for scene in ("01", "02"):
             truth = eight_bits(blocks(120, 110, seed))
@@ -51,7 +51,7 @@ def test_lai_holds_each_scene_under_each_kernel_and_undoes_far_shifts(lai_folder
     assert gains._score(found[0].blurry, found[0].truth, lai.REACH) == (np.inf, pytest.approx(1))
 
 
-def test_kodak_blurs_each_picture_by_each_kernel_the_same_each_time(kodak_folder):
+def test_kodak_blurs_each_image_by_each_kernel_the_same_each_time(kodak_folder):
     first, again = (list(kodak.cases(kodak_folder, kodak_folder.parent / "levin")) for _ in range(2))
     assert len({case.name for case in first}) == kodak.COUNT
     assert all(np.array_equal(a.blurry, b.blurry) for a, b in zip(first, again, strict=True))
@@ -68,9 +68,9 @@ def test_gains_and_losses_are_counted_per_group_and_the_worst_is_named(monkeypat
     results = {poor.tobytes(): fair, fair.tobytes(): poor}
     asked = []
 
-    def deblur(picture, method, **arguments):
+    def deblur(image, method, **arguments):
         asked.append(arguments)
-        return type("Result", (), {"found": results[picture.tobytes()]})
+        return type("Result", (), {"found": results[image.tobytes()]})
 
     monkeypatch.setattr(gains, "deblur", deblur)
     kernel = np.ones((3, 5))

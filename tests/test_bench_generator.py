@@ -13,13 +13,13 @@ from test_proposals import SIZE, install
 
 @pytest.fixture
 def world(tmp_path, monkeypatch):
-    """A pair of linear priors, and test pictures of their size."""
+    """A pair of linear priors, and test images of their size."""
     monkeypatch.setattr(store, "folders", lambda: [tmp_path])
     install(tmp_path, "digits-28", "image", 0)
     install(tmp_path, "motion-28", "kernel", 1)
     (tmp_path / "mnist").mkdir()
-    pictures = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE), dtype=np.uint8)
-    np.savez(tmp_path / "mnist" / "mnist.npz", x_test=pictures)
+    images = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE), dtype=np.uint8)
+    np.savez(tmp_path / "mnist" / "mnist.npz", x_test=images)
     monkeypatch.setattr(bench, "MNIST", {"steps": 60, "decay_steps": 20.0})
     monkeypatch.setattr(bench, "TIMED_STEPS", 3)
     return tmp_path
@@ -29,9 +29,9 @@ def test_its_lines_are_printed_and_targets_judged(world, capsys):
     threads = torch.get_num_threads()
     assert main(["bench", "generator", "--data", str(world), "--count", "2"]) == 0
     table = capsys.readouterr().out.splitlines()
-    assert table[0].startswith("2 pictures, 1% noise, one core")
+    assert table[0].startswith("2 images, 1% noise, one core")
     assert "WITHOUT a start network" in table[0]
-    assert sum(line.startswith("  picture") for line in table) == 4
+    assert sum(line.startswith("  image") for line in table) == 4
     assert any("extrapolated" in line for line in table)
     judged = [line for line in table if "target 30x" in line]
     assert len(judged) == 1
@@ -43,24 +43,24 @@ def test_its_lines_are_printed_and_targets_judged(world, capsys):
 
 def test_a_search_stops_at_the_level_or_the_limit(world, monkeypatch):
     priors = (store.load_prior("digits-28"), store.load_prior("motion-28"))
-    (picture,) = bench.cases(world, 1, priors)
-    whole = bench.search(picture, priors, "generator", schedule="paper", **bench.MNIST)
+    (image,) = bench.cases(world, 1, priors)
+    whole = bench.search(image, priors, "generator", schedule="paper", **bench.MNIST)
     assert whole.solution is not None
     assert whole.seconds == sorted(whole.seconds)
     level = (max(whole.objective) + min(whole.objective)) / 2
-    stopped = bench.search(picture, priors, "generator", level, schedule="paper", **bench.MNIST)
+    stopped = bench.search(image, priors, "generator", level, schedule="paper", **bench.MNIST)
     assert stopped.solution is None
     assert stopped.objective == whole.objective[: len(stopped.objective)]
     assert stopped.objective[-1] <= level < min(stopped.objective[:-1])
     assert stopped.until(level) == stopped.seconds[-1]
     assert stopped.until(0.0) is None
-    assert len(bench.search(picture, priors, "generator", limit=0.0, schedule="paper").objective) == 1
+    assert len(bench.search(image, priors, "generator", limit=0.0, schedule="paper").objective) == 1
 
 
 def test_the_relaxed_objective_is_the_published_one(world):
     priors = (store.load_prior("digits-28"), store.load_prior("motion-28"))
-    (picture,) = bench.cases(world, 1, priors)
-    resting = {"restarts": 1, "steps": 1, "rate": 1e-9}
-    run = bench.search(picture, priors, "relaxed", schedule="paper", **resting)
-    found = bench.relaxed_objective(run.solution, picture.blurred, RelaxedSettings())
-    assert found == pytest.approx(run.objective[0], rel=0.02)  # the free picture that is handed out is cut to [0, 1]
+    (image,) = bench.cases(world, 1, priors)
+    resting = {"restarts": 1, "steps": 1, "learning_rate": 1e-9}
+    run = bench.search(image, priors, "relaxed", schedule="paper", **resting)
+    found = bench.relaxed_objective(run.solution, image.blurred, RelaxedSettings())
+    assert found == pytest.approx(run.objective[0], rel=0.02)  # the free image that is handed out is cut to [0, 1]

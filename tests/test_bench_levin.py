@@ -1,4 +1,4 @@
-"""The Levin bench: right pictures, right protocol."""
+"""The Levin bench: right images, right protocol."""
 
 from itertools import islice
 
@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from scipy.ndimage import shift
 
+from images import blocks
 from napari_genprior.cli import main
 from napari_genprior.core import image_io as io
 from napari_genprior.core.errors import InputError
 from napari_genprior.evaluation import benchmark_levin as levin
-from pictures import blocks
 
 
 @pytest.fixture
 def small_set(tmp_path):
-    """A set in the layout of the real one: every blurred picture is its truth moved by a pixel."""
+    """A set in the layout of the real one: every blurred image is its truth moved by a pixel."""
     (tmp_path / "gt").mkdir()
     for scene in levin.SCENES:
         truth = (blocks(64, 64, seed=scene) * 255).astype(np.uint8)
@@ -47,7 +47,7 @@ def test_a_foreign_folder_is_refused(tmp_path, capsys):
     assert "does not hold the Levin set" in capsys.readouterr().err
 
 
-def test_the_real_set_gains_on_its_first_pictures(shared):
+def test_the_real_set_gains_on_its_first_images(shared):
     folder = shared / "data" / "levin"
     before = [score.psnr for score in islice(levin.scores(folder, "blurry"), 3)]
     after = [score.psnr for score in islice(levin.scores(folder, "given"), 3)]

@@ -18,12 +18,12 @@ ABOUT = {
 
 @pytest.fixture
 def world(tmp_path, monkeypatch):
-    """Two sets of pictures, and the models installed in a folder that knows one of them but for an offset."""
+    """Two sets of images, and the models installed in a folder that knows one of them but for an offset."""
     models, sets = tmp_path / "models", tmp_path / "sets"
     (sets / "asim_table5").mkdir(parents=True)
     models.mkdir()
-    pictures = np.random.default_rng(0).integers(20, 230, (3, 16, 16, 3), dtype=np.uint8)
-    np.savez(sets / "asim_table5" / "celeba.npz", x_orig=pictures, w_true=np.full((2, 28, 28), 1 / 784))
+    images = np.random.default_rng(0).integers(20, 230, (3, 16, 16, 3), dtype=np.uint8)
+    np.savez(sets / "asim_table5" / "celeba.npz", x_orig=images, w_true=np.full((2, 28, 28), 1 / 784))
 
     def install(name, net, kind="image", **more):
         shape = dict(zip(("channels", "height", "width"), net.shape, strict=True))
@@ -34,20 +34,20 @@ def world(tmp_path, monkeypatch):
         )  # fmt: skip
 
     offset = LinearGenerator(1, 3, 16, 16)
-    offset.mean.copy_(torch.from_numpy(pictures[0]).movedim(-1, 0).flatten() / 255 + 10 / 255)
+    offset.mean.copy_(torch.from_numpy(images[0]).movedim(-1, 0).flatten() / 255 + 10 / 255)
     install("faces-64-tiny", offset)
     install("unheard-of", offset)
     kernels = torch.rand(40, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     install("motion-tiny", fit(kernels / kernels.sum((2, 3), keepdim=True), 3, kernel=True), "kernel")
     monkeypatch.setattr(store, "folders", lambda: [models])
     monkeypatch.setattr(range_bench, "COUNT", 8)
-    return sets, pictures
+    return sets, images
 
 
-def test_figures_are_those_of_the_decoded_picture(world):
-    sets, pictures = world
+def test_figures_are_those_of_the_decoded_image(world):
+    sets, images = world
     (found,) = range_bench.reaches(store.load_prior("faces-64-tiny"), sets)
-    errors = (pictures[0].astype(float) + 10 - pictures) ** 2
+    errors = (images[0].astype(float) + 10 - images) ** 2
     assert found.psnr == pytest.approx(np.mean([10 * np.log10(255**2 / error.mean()) for error in errors]), abs=1e-3)
     assert 0 < found.ssim < 1
     assert found.authors_db == 24.38

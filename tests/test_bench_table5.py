@@ -25,9 +25,9 @@ def test_gains_and_losses_are_counted_against_the_blurry_input(folder):
 
 
 def test_an_input_that_is_handed_out_instead_loses_nothing(folder, monkeypatch):
-    def deblur(picture, method, **arguments):
+    def deblur(image, method, **arguments):
         verdict = type("Verdict", (), {"word": "no improvement"})
-        return type("Result", (), {"found": picture.astype(np.float32) // 2, "image": picture, "verdict": verdict})
+        return type("Result", (), {"found": image.astype(np.float32) // 2, "image": image, "verdict": verdict})
 
     monkeypatch.setattr(table5, "deblur", deblur)
     *_, each, row = table5.lines(folder, ("house-numbers",), "evidence", each=True)
@@ -40,9 +40,9 @@ def test_an_input_that_is_handed_out_instead_loses_nothing(folder, monkeypatch):
 def test_methods_with_priors_get_that_of_the_set(folder, monkeypatch):
     asked = []
 
-    def deblur(picture, method, **arguments):
+    def deblur(image, method, **arguments):
         asked.append((method, arguments))
-        return type("Result", (), {"found": picture, "image": picture})
+        return type("Result", (), {"found": image, "image": image})
 
     monkeypatch.setattr(table5, "deblur", deblur)
     for method in ("evidence", "generator", "classical"):

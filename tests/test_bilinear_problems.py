@@ -36,7 +36,7 @@ OPERATORS = {
 
 
 def plane(latent, shape, seed, mean=0.5):
-    """A linear generator of random pictures around a mean in [0, ``mean``]."""
+    """A linear generator of random images around a mean in [0, ``mean``]."""
     random = torch.Generator().manual_seed(seed)
     net = LinearGenerator(latent, *shape)
     net.mean.copy_(mean * torch.rand(net.mean.shape, generator=random))
@@ -45,7 +45,7 @@ def plane(latent, shape, seed, mean=0.5):
 
 
 def problem(operator, seed=0, mean=0.5):
-    """Priors of picture and kernel, a truth in their ranges, and its data: ``(data, priors, image, kernel)``."""
+    """Priors of image and kernel, a truth in their ranges, and its data: ``(data, priors, image, kernel)``."""
     priors = plane(12, operator.image_shape, seed, mean), plane(5, operator.kernel_shape, seed + 1, mean)
     random = torch.Generator().manual_seed(seed + 2)
     image, kernel = (prior(torch.randn(1, prior.latent, generator=random)) for prior in priors)
@@ -199,7 +199,7 @@ def test_the_documents_code_runs_as_it_stands():
         exec(compile(above + block[1], "docs/bilinear.md", "exec"), names)
 
 
-def test_the_shading_example_improves_its_picture(tmp_path, capsys, monkeypatch):
+def test_the_shading_example_improves_its_image(tmp_path, capsys, monkeypatch):
     figure = tmp_path / "shading.png"
     monkeypatch.setattr(sys, "argv", ["shading.py", "-o", str(figure)])
     runpy.run_path(str(ROOT / "examples" / "shading.py"), run_name="__main__")
@@ -221,6 +221,6 @@ def test_the_shading_example_takes_an_installed_prior(capsys, monkeypatch):
 def test_the_example_of_an_own_operator_is_exact():
     script = ROOT / "examples" / "own_operator.py"
     run = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
-    errors = [float(text) for text in re.findall(r"(?:picture|kernel) ([\d.e-]+)", run.stdout)]
+    errors = [float(text) for text in re.findall(r"(?:image|kernel) ([\d.e-]+)", run.stdout)]
     assert len(errors) == 2
     assert max(errors) < 1e-3

@@ -16,8 +16,8 @@ KERNELS = {
     "ellipse": blur.gaussian(3, 0.4, 30),
     "defocus": blur.defocus(4.3),
     "box": blur.box(5),
-    "blur-a": blur.blur_a(75),
-    "blur-b": blur.blur_b(75, 1.2),
+    "blur-a": blur.asim_a(75),
+    "blur-b": blur.asim_b(75, 1.2),
 }
 
 

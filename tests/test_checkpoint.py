@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from napari_genprior.methods.registry import METHODS
 
 import napari_genprior as gp
+from images import blocks
 from napari_genprior.cli import main
 from napari_genprior.core import image_io as io
 from napari_genprior.core.errors import FileError, InputError
 from napari_genprior.methods import checkpoint as room
-from pictures import blocks
+from napari_genprior.methods.registry import METHODS
 
 RUNS = {
     "selfdeblur": {"kernel_size": 5, "steps": 12, "settings": {"channels": 4}},
@@ -114,7 +114,7 @@ def test_on_the_command_line(blurred, tmp_path, capsys):
     assert kept.exists()
     assert main(again) == 0
     assert not kept.exists()
-    pictures = [io.read_image(tmp_path / f"{name}.tif") for name in ("whole", "again")]
-    np.testing.assert_array_equal(*pictures)
+    images = [io.read_image(tmp_path / f"{name}.tif") for name in ("whole", "again")]
+    np.testing.assert_array_equal(*images)
     assert main([*options, "-o", str(tmp_path / "x.tif"), "--checkpoint", str(tmp_path / "in.tif")]) == 2
     assert "never overwritten" in capsys.readouterr().err

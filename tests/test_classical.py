@@ -3,26 +3,26 @@
 import numpy as np
 import pytest
 import torch
-from napari_genprior.methods.classical import classical
 from scipy.signal import convolve2d
 
+from images import blocks
 from napari_genprior import blur, metrics
 from napari_genprior.blur import support as kernel_shape
-from napari_genprior.blur.support import trimmed, windowed
+from napari_genprior.blur.support import crop_to_mass, trim_empty
 from napari_genprior.deconvolution.total_variation import _add_differences, _adjoint, deconvolve, strength_for
 from napari_genprior.estimation import l0_gradient as kernel_l0
-from napari_genprior.estimation.multi_start import OTHERS, find_size, ladder, largest_kernel, pick, search_by_rivals
+from napari_genprior.estimation.multi_start import OTHERS, find_size, ladder, largest_kernel, multi_start_search, pick
 from napari_genprior.methods import Problem
+from napari_genprior.methods.classical import classical
 from napari_genprior.operators.boundary import fast_side, smooth_wrap
 from napari_genprior.operators.convolution import convolve
-from napari_genprior.operators.detail import busiest
+from napari_genprior.operators.detail import most_textured
 from napari_genprior.operators.finite_differences import differences, differences_adjoint
 from napari_genprior.operators.noise import KERNEL_NOISE, noise_std
-from napari_genprior.quality.kernel_criteria import finest_detail, implausibility, is_sharp
+from napari_genprior.quality.kernel_criteria import finest_detail, is_sharp, kernel_cost
 from napari_genprior.samples import clock as clock_photograph
 from napari_genprior.settings import ClassicalSettings
 from napari_genprior.simulation import simulate
-from pictures import blocks
 
 SHARP = blocks(128, 144, seed=2)
 KERNEL = blur.shake(15, 3, 17)
@@ -90,14 +90,14 @@ def test_the_kernel_steps_are_dense_least_squares_with_and_without_the_bound():
     found = kernel_l0.fit_kernel(edges, torch.fft.rfft2(noisy), start, ridge, steps=500)
     np.testing.assert_allclose(found.flatten().numpy(), expected, atol=1e-8)
     plain = np.linalg.lstsq(dense, np.concatenate([noisy.flatten().numpy(), np.zeros(25)]), rcond=None)[0]
-    free = kernel_l0.fit_free(edges, torch.fft.rfft2(noisy), start, ridge)
+    free = kernel_l0.fit_kernel_unconstrained(edges, torch.fft.rfft2(noisy), start, ridge)
     np.testing.assert_allclose(free.flatten().numpy(), plain.clip(min=0), atol=1e-5)
 
 
-def test_with_the_true_kernel_the_picture_step_sharpens_and_with_the_true_picture_the_kernel_step_is_exact():
+def test_with_the_true_kernel_the_image_step_sharpens_and_with_the_true_image_the_kernel_step_is_exact():
     sharp, kernel = tensor(SHARP), tensor(KERNEL)
     blurry = convolve(sharp, kernel, "circular")
-    restored = kernel_l0.sharp_edges(blurry, kernel, 1e-4)
+    restored = kernel_l0.l0_image_step(blurry, kernel, 1e-4)
     assert (restored - sharp).square().mean() < 0.05 * (blurry - sharp).square().mean()
     target = torch.fft.rfft2(kernel_l0.gradients(blurry))
     found = kernel_l0.fit_kernel(kernel_l0.gradients(sharp), target, torch.full_like(kernel, 1 / 289), 0.0, steps=800)
@@ -109,7 +109,7 @@ def test_fast_sides_are_large_enough(side):
     assert side <= fast_side(side) <= side + 40
 
 
-def test_wrapping_keeps_the_picture_and_leaves_no_jump():
+def test_wrapping_keeps_the_image_and_leaves_no_jump():
     image = tensor(SHARP + np.linspace(0, 3, 128)[:, None])
     wrapped = smooth_wrap(image, (20, 12))
     assert wrapped.shape[-2] >= 148
@@ -121,7 +121,7 @@ def test_wrapping_keeps_the_picture_and_leaves_no_jump():
 
 def test_kernels_are_resized_by_exactly_the_factor():
     kernel = tensor(blur.gaussian(3, size=25))
-    grown = kernel_shape.resized(kernel, 2**0.5)[0, 0].numpy()
+    grown = kernel_shape.resize(kernel, 2**0.5)[0, 0].numpy()
     rows = np.arange(len(grown)) - len(grown) // 2
     variance = (grown.sum(1) * rows**2).sum()
     assert variance == pytest.approx(2 * 9, rel=0.03)
@@ -133,7 +133,7 @@ def test_specks_are_removed_and_the_rest_is_centred():
     kernel[1:4, 2] = 1
     kernel[9, 9] = 0.15  # a separate part, 5% of the mass
     kernel[6, 5] = 0.02
-    found = kernel_shape.centred(kernel_shape.cleaned(tensor(kernel), 0.05, 0.1))[0, 0].numpy()
+    found = kernel_shape.center(kernel_shape.remove_specks(tensor(kernel), 0.05, 0.1))[0, 0].numpy()
     expected = np.zeros((11, 11))
     expected[4:7, 5] = 1 / 3
     np.testing.assert_allclose(found, expected, atol=1e-6)
@@ -143,7 +143,7 @@ def test_specks_are_removed_and_the_rest_is_centred():
 def test_fitting_keeps_the_centre_pixel(support):
     kernel = np.zeros((7, 7), np.float32)
     kernel[3, 3] = 1
-    found = kernel_shape.fitted(tensor(kernel), support)
+    found = kernel_shape.pad_or_crop(tensor(kernel), support)
     assert found.shape[-2:] == support
     assert found[0, 0, support[0] // 2, support[1] // 2] == 1
 
@@ -174,9 +174,9 @@ def test_a_known_kernel_restores_up_to_the_border(shape):
 
 
 def test_a_batch_is_solved_as_its_parts():
-    pictures = torch.cat([tensor(SHARP), tensor(SHARP[::-1].copy())])
-    both = deconvolve(pictures, tensor(KERNEL), 1e-3, steps=5)
-    torch.testing.assert_close(both[1:], deconvolve(pictures[1:], tensor(KERNEL), 1e-3, steps=5))
+    images = torch.cat([tensor(SHARP), tensor(SHARP[::-1].copy())])
+    both = deconvolve(images, tensor(KERNEL), 1e-3, steps=5)
+    torch.testing.assert_close(both[1:], deconvolve(images[1:], tensor(KERNEL), 1e-3, steps=5))
 
 
 def test_more_smoothing_is_smoother(blurred):
@@ -205,13 +205,13 @@ def test_the_size_is_found_too(blurred):
 
 
 def test_the_pick_is_no_worse_than_a_single_search(blurred):
-    _, found = drained(search_by_rivals(blurred, (17, 17), 0.005))
+    _, found = drained(multi_start_search(blurred, (17, 17), 0.005))
     errors = [metrics.kernel_error(one.kernel[0, 0].numpy(), KERNEL) for one in found]
     assert errors[pick(found)] < min(errors) + 0.1
 
 
 def test_a_search_that_is_late_ends_with_what_it_has(blurred):
-    levels, found = drained(search_by_rivals(blurred, None, 0.005, late=lambda: True))
+    levels, found = drained(multi_start_search(blurred, None, 0.005, late=lambda: True))
     assert len(found) == 1
     assert {level.index for level in levels} == {0}
     assert found[pick(found)].kernel.sum().item() == pytest.approx(1, abs=1e-5)
@@ -219,7 +219,7 @@ def test_a_search_that_is_late_ends_with_what_it_has(blurred):
 
 def test_the_true_kernel_is_more_plausible_than_wrong_ones(blurred):
     def against(kernel):
-        return implausibility(blurred, deconvolve(blurred, kernel, 3e-4), kernel)
+        return kernel_cost(blurred, deconvolve(blurred, kernel, 3e-4), kernel)
 
     point = torch.zeros(1, 1, 17, 17)
     point[..., 8, 8] = 1
@@ -227,34 +227,34 @@ def test_the_true_kernel_is_more_plausible_than_wrong_ones(blurred):
 
 
 def test_darker_than_dark_speaks_against_a_kernel_and_brighter_than_bright_does_not(blurred):
-    picture, kernel = deconvolve(blurred, tensor(KERNEL), 3e-4), tensor(KERNEL)
-    base, darker, brighter = (implausibility(blurred, picture + shift, kernel) for shift in (0, -0.2, 0.2))
+    image, kernel = deconvolve(blurred, tensor(KERNEL), 3e-4), tensor(KERNEL)
+    base, darker, brighter = (kernel_cost(blurred, image + shift, kernel) for shift in (0, -0.2, 0.2))
     assert darker > base + 0.01
     assert brighter == pytest.approx(base, abs=0.1)
 
 
-def test_no_size_on_the_ladder_is_more_than_half_the_picture():
+def test_no_size_on_the_ladder_is_more_than_half_the_image():
     assert ladder(largest_kernel((28, 60))) == [(13, 21), (13, 29), (11, 11), (13, 15), (7, 7)]
 
 
 def test_the_busiest_part_is_found():
     image = torch.zeros(1, 1, 120, 90)
     image[..., 70:100, 30:70] = tensor(blocks(30, 40))
-    part = busiest(image, 64)
+    part = most_textured(image, 64)
     assert part.shape == (1, 1, 64, 64)
     assert part.diff(dim=-1).abs().sum() > 0.95 * image.diff(dim=-1).abs().sum()
-    assert busiest(image, 200).shape == image.shape
+    assert most_textured(image, 200).shape == image.shape
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (28, 28), (9, 64)])
-def test_small_and_narrow_pictures_work(shape):
-    picture = tensor(np.random.default_rng(0).random(shape))
-    _, kernel = drained(kernel_l0.estimate_kernel(picture, largest_kernel(shape), lam=8e-3))
+def test_small_and_narrow_images_work(shape):
+    image = tensor(np.random.default_rng(0).random(shape))
+    _, kernel = drained(kernel_l0.estimate_kernel(image, largest_kernel(shape), lam=8e-3))
     assert kernel.sum().item() == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize("rule", [kernel_l0.FREE, kernel_l0.NON_NEGATIVE])
-def test_the_same_picture_twice_tells_what_it_tells_once(blurred, rule):
+def test_the_same_image_twice_tells_what_it_tells_once(blurred, rule):
     once, twice = (
         drained(kernel_l0.estimate_kernel(x, (17, 17), lam=8e-3, rule=rule))
         for x in (blurred, blurred.repeat(2, 1, 1, 1))
@@ -263,35 +263,35 @@ def test_the_same_picture_twice_tells_what_it_tells_once(blurred, rule):
     assert twice[0][-1].image.shape == (2, *blurred.shape[1:])
 
 
-def test_kernels_that_pictures_share_are_judged_by_the_first(blurred):
+def test_kernels_that_images_share_are_judged_by_the_first(blurred):
     both = torch.cat([blurred, blurred.flip(-1)])
-    _, found = drained(search_by_rivals(both, (17, 17), 0.005, late=lambda: True))
+    _, found = drained(multi_start_search(both, (17, 17), 0.005, late=lambda: True))
     kernel = found[0].kernel
     image = deconvolve(blurred, kernel, strength_for(KERNEL_NOISE))
     torch.testing.assert_close(found[0].image, image)
-    assert found[0].against == pytest.approx(implausibility(blurred, image, kernel), abs=1e-4)
+    assert found[0].against == pytest.approx(kernel_cost(blurred, image, kernel), abs=1e-4)
 
 
 def test_a_kernel_that_was_trimmed_shows_whether_it_ran_into_the_border():
     kernel = torch.zeros(1, 1, 11, 11)
     kernel[..., 4:7, 3:8] = 1
-    inside = trimmed(kernel)
+    inside = trim_empty(kernel)
     assert inside.shape == (1, 1, 5, 7)
     assert inside[..., 1:-1, 1:-1].sum() == pytest.approx(1)
     kernel[..., 5, :] = 1
-    assert trimmed(kernel).shape == (1, 1, 5, 11)
+    assert trim_empty(kernel).shape == (1, 1, 5, 11)
 
 
 def test_a_kernel_of_uneven_mass_is_not_cut_off_by_a_support_as_large_as_itself():
     kernel = torch.zeros(1, 1, 13, 13)
     kernel[..., 6, 2:9] = torch.tensor([0.02, 0.02, 0.02, 0.02, 0.92, 0.5, 0.5])  # 7 px long, its mass at one end
-    inside = windowed(kernel, (3, 7))
+    inside = crop_to_mass(kernel, (3, 7))
     assert inside.shape == (1, 1, 3, 7)
     torch.testing.assert_close(inside[0, 0, 1], kernel[0, 0, 6, 2:9] / 2)
     point = torch.zeros(1, 1, 13, 13)
     point[..., 6, 6] = 1
-    assert windowed(point, (5, 7))[0, 0, 2, 3] == 1  # in the middle, though every window holds it
-    assert windowed(point, (15, 21))[0, 0, 7, 10] == 1
+    assert crop_to_mass(point, (5, 7))[0, 0, 2, 3] == 1  # in the middle, though every window holds it
+    assert crop_to_mass(point, (15, 21))[0, 0, 7, 10] == 1
 
 
 def test_colour_is_estimated_on_its_mean(blurred):
@@ -302,11 +302,11 @@ def test_colour_is_estimated_on_its_mean(blurred):
 
 @pytest.fixture(scope="module")
 def captioned(blurred):
-    """White squares on the picture that no kernel made."""
-    picture = blurred.clone()
+    """White squares on the image that no kernel made."""
+    image = blurred.clone()
     for y, x in np.random.default_rng(0).integers(10, 110, (10, 2)):
-        picture[..., y : y + 4, x : x + 4] = 1
-    return picture
+        image[..., y : y + 4, x : x + 4] = 1
+    return image
 
 
 def test_a_kernel_is_fitted_to_what_it_made_where_the_rest_is_known(captioned):
@@ -317,9 +317,9 @@ def test_a_kernel_is_fitted_to_what_it_made_where_the_rest_is_known(captioned):
     assert error(captioned == 1) < error(None) - 0.2
 
 
-def test_pictures_with_cut_off_light_are_searched_without_it_too(captioned, blurred):
-    def searches(picture):
-        levels, found = drained(search_by_rivals(picture, (17, 17), 0.005))
+def test_images_with_cut_off_light_are_searched_without_it_too(captioned, blurred):
+    def searches(image):
+        levels, found = drained(multi_start_search(image, (17, 17), 0.005))
         assert {level.total for level in levels} == {len(found)}
         return len(found)
 
@@ -333,7 +333,7 @@ def test_where_most_was_cut_off_the_search_still_ends(blurred):
     assert kernel.sum().item() == pytest.approx(1, abs=1e-5)
 
 
-def test_finest_detail_of_smooth_and_of_stepped_pictures_is_known():
+def test_finest_detail_of_smooth_and_of_stepped_images_is_known():
     y, x = np.mgrid[:400, :400]
     waves = np.sin(2 * np.pi * x / 50) + np.sin(2 * np.pi * y / 50)
     expected = (np.sin(np.pi / 50) / np.sin(2 * np.pi / 50)) ** 2  # of every direction
@@ -342,7 +342,7 @@ def test_finest_detail_of_smooth_and_of_stepped_pictures_is_known():
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.01])
-def test_sharp_pictures_are_known_from_blurred_ones(blurred, noise):
+def test_sharp_images_are_known_from_blurred_ones(blurred, noise):
     sharp = tensor(SHARP) + noise * torch.randn(1, 1, *SHARP.shape, generator=torch.Generator().manual_seed(0))
     assert is_sharp(sharp, float(noise_std(sharp)))
     assert not is_sharp(blurred, float(noise_std(blurred)))
@@ -355,7 +355,7 @@ def test_a_blurred_photograph_whose_noise_is_steep_is_not_taken_for_sharp():
     assert not is_sharp(clock, noise)
 
 
-def test_a_sharp_picture_is_left_as_it_is_unless_a_size_is_given():
+def test_a_sharp_image_is_left_as_it_is_unless_a_size_is_given():
     settings = ClassicalSettings.checked({})
     _, left = drained(classical(Problem(tensor(SHARP), settings)))
     assert torch.equal(left.image, tensor(SHARP))
@@ -364,12 +364,12 @@ def test_a_sharp_picture_is_left_as_it_is_unless_a_size_is_given():
     assert "search" in snapshots[0].stage
 
 
-def test_a_colour_picture_keeps_no_fringes():
+def test_a_colour_image_keeps_no_fringes():
     paint = np.array([1.0, 0.6, 0.3], np.float32)
     made = simulate(SHARP[..., None] * paint, KERNEL, noise=0.005, seed=0).blurred
     image = torch.from_numpy(made).movedim(-1, 0)[None]
     _, solved = drained(classical(Problem(image, ClassicalSettings.checked({}), kernel_size=(17, 17))))
-    own = (solved.image[0].movedim(0, -1).numpy() / paint)[8:-8, 8:-8]  # three pictures of one grey scene
+    own = (solved.image[0].movedim(0, -1).numpy() / paint)[8:-8, 8:-8]  # three images of one grey scene
     grey = own.mean(-1, keepdims=True)
     assert (
         metrics.psnr(grey[..., 0], SHARP[8:-8, 8:-8])

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_genprior.cli import images as pictures
+from images import blocks
+from napari_genprior.cli import images as images
 from napari_genprior.cli import main
 from napari_genprior.core import image_io as io
-from pictures import blocks
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder with a sharp picture, a blurred one, and its kernel."""
-    folder = tmp_path_factory.mktemp("pictures")
+    """A folder with a sharp image, a blurred one, and its kernel."""
+    folder = tmp_path_factory.mktemp("images")
     io.write_image(folder / "sharp.png", (blocks() * 255).astype(np.uint8))
     code = run(
         f"simulate {folder}/sharp.png -o {folder}/blurred.png --blur motion --length 9 --angle 30 --noise 0.005 "
@@ -69,7 +69,7 @@ def test_what_was_found_is_written_where_the_input_is_kept(folder, tmp_path, mon
     assert np.abs(found - sharp).mean() < np.abs(blurred - sharp).mean()
 
 
-def test_deblur_writes_picture_kernel_and_report_and_repeats_from_it(folder, tmp_path, capsys):
+def test_deblur_writes_image_kernel_and_report_and_repeats_from_it(folder, tmp_path, capsys):
     arguments = f"--kernel-size 11 --quiet --kernel-out {tmp_path}/k.tif --report {tmp_path}/r.json"
     assert run(f"deblur {folder}/blurred.png -o {tmp_path}/result.tif {arguments}") == 0
     assert "improved: The kernel" in capsys.readouterr().out
@@ -94,13 +94,13 @@ def test_a_run_with_a_known_kernel_repeats_too(folder, tmp_path):
     assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
 
 
-def test_a_run_repeats_only_on_its_own_picture(folder, tmp_path, capsys):
+def test_a_run_repeats_only_on_its_own_image(folder, tmp_path, capsys):
     assert (
         run(f"deblur {folder}/blurred.png -o {tmp_path}/a.png --kernel-size 5 --quiet --report {tmp_path}/r.json") == 0
     )
     capsys.readouterr()
     assert run(f"deblur {folder}/sharp.png -o {tmp_path}/b.png --quiet --from {tmp_path}/r.json") == 2
-    assert "not the picture of that run" in one_line(capsys)
+    assert "not the image of that run" in one_line(capsys)
     assert not (tmp_path / "b.png").exists()
 
 
@@ -147,8 +147,8 @@ def bad_files(folder: Path) -> None:
         ("deblur {f}/stack.npy -o {t}/a.tif", "several ways"),
         ("deblur {f}/nan.npy -o {t}/a.tif", "NaN"),
         ("deblur {f}/flat.npy -o {t}/a.tif", "constant"),
-        ("deblur {f}/tiny.npy -o {t}/a.tif --kernel-size 15", "larger than the picture"),
-        ("deblur {f}/tiny.npy -o {t}/a.tif --kernel {f}/large_kernel.npy", "larger than the picture"),
+        ("deblur {f}/tiny.npy -o {t}/a.tif --kernel-size 15", "larger than the image"),
+        ("deblur {f}/tiny.npy -o {t}/a.tif --kernel {f}/large_kernel.npy", "larger than the image"),
         ("deblur {f}/blurred.png -o {t}/a.png --kernel {f}/zero_kernel.npy", "zero everywhere"),
         ("deblur {f}/blurred.png -o {t}/a.png --kernel {f}/negative_kernel.npy", "negative"),
         ("deblur {f}/blurred.png -o {t}/a.png --method magic", "Unknown method"),
@@ -197,7 +197,7 @@ def test_an_interrupted_run_writes_nothing(folder, tmp_path, capsys, monkeypatch
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pictures, "follow", interrupted)
+    monkeypatch.setattr(images, "follow", interrupted)
     assert run(f"deblur {folder}/blurred.png -o {tmp_path}/a.png") == 130
     assert "nothing was written" in one_line(capsys)
     assert list(tmp_path.iterdir()) == []
@@ -207,7 +207,7 @@ def test_a_fault_of_ours_has_exit_code_1_and_one_line(folder, tmp_path, capsys, 
     def broken(*_):
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr(pictures, "follow", broken)
+    monkeypatch.setattr(images, "follow", broken)
     assert run(f"deblur {folder}/blurred.png -o {tmp_path}/a.png") == 1
     assert "fault of ours: ZeroDivisionError" in one_line(capsys)
     assert list(tmp_path.iterdir()) == []

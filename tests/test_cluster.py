@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import napari_genprior as gp
+from images import blocks
 from napari_genprior.core.errors import DeviceError
 from napari_genprior.core.image_io import write_image
 from napari_genprior.zoo import store
-from pictures import blocks
 
 distributed = pytest.importorskip("distributed")
 from napari_genprior.batch import dask_cluster as batch_cluster  # noqa: E402
@@ -33,7 +33,7 @@ def cluster(tmp_path_factory):
 
 
 @pytest.fixture
-def pictures(tmp_path):
+def images(tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     for number in range(12):
@@ -56,13 +56,13 @@ def test_priors_of_the_users_own_are_sent_and_checked(cluster, tmp_path, monkeyp
     (own / "my-shake.safetensors").write_bytes((shipped / "motion-28.safetensors").read_bytes())
     monkeypatch.setattr(store, "user_folder", lambda: own)
     monkeypatch.setattr(batch_cluster, "user_folder", lambda: own)
-    picture = write_image(tmp_path / "p.png", (blocks(28, 28) * 255).astype(np.uint8))
+    image = write_image(tmp_path / "p.png", (blocks(28, 28) * 255).astype(np.uint8))
     arguments = {"method": "known-kernel", "kernel": KERNEL}
     assert batch_cluster.models_for(arguments) == {}
     priors = {"image_prior": "digits-28-linear", "kernel_prior": "my-shake"}
     arguments = {"method": "generator", "steps": 2, "restarts": 1, **priors}
     assert set(batch_cluster.models_for(arguments)) == {"my-shake.json", "my-shake.safetensors"}
-    [entry] = gp.batch(picture, tmp_path / "out", cluster=cluster.scheduler_address, **arguments)
+    [entry] = gp.batch(image, tmp_path / "out", cluster=cluster.scheduler_address, **arguments)
     assert entry.state == "done", entry.reason
     assert entry.report["provenance"]["arguments"]["kernel_prior_sha256"] == card["sha256"]
     path = {"method": "classical", "kernel_prior": str(own / "my-shake.json")}
@@ -70,27 +70,27 @@ def test_priors_of_the_users_own_are_sent_and_checked(cluster, tmp_path, monkeyp
     assert set(batch_cluster.models_for(path)) == {"my-shake.json", "my-shake.safetensors"}
 
 
-def test_a_cluster_that_is_not_there_is_an_error_and_leaves_nothing(pictures, tmp_path, monkeypatch):
+def test_a_cluster_that_is_not_there_is_an_error_and_leaves_nothing(images, tmp_path, monkeypatch):
     monkeypatch.setattr(batch_cluster, "ANSWER_S", 0.5)
     with pytest.raises(DeviceError, match="No Dask scheduler answers"):
-        gp.batch(pictures, tmp_path / "out", kernel=KERNEL, cluster="tcp://127.0.0.1:1")
+        gp.batch(images, tmp_path / "out", kernel=KERNEL, cluster="tcp://127.0.0.1:1")
     assert results(tmp_path / "out") == {}
 
 
-def test_workers_of_another_version_are_refused(cluster, pictures, tmp_path, monkeypatch):
+def test_workers_of_another_version_are_refused(cluster, images, tmp_path, monkeypatch):
     monkeypatch.setattr(batch_cluster, "__version__", "0.0.0")
     with pytest.raises(DeviceError, match=r"has napari-genprior .*, this machine has 0\.0\.0"):
-        gp.batch(pictures, tmp_path / "out", kernel=KERNEL, cluster=cluster.scheduler_address)
+        gp.batch(images, tmp_path / "out", kernel=KERNEL, cluster=cluster.scheduler_address)
 
 
-def test_a_worker_that_is_killed_takes_nothing_along(cluster, pictures, tmp_path):
+def test_a_worker_that_is_killed_takes_nothing_along(cluster, images, tmp_path):
     """The last one: another worker takes its place, but only after seconds."""
-    (pictures / "bad.png").write_bytes(b"no picture")
-    gp.batch(pictures, tmp_path / "here", kernel=KERNEL)
+    (images / "bad.png").write_bytes(b"no picture")
+    gp.batch(images, tmp_path / "here", kernel=KERNEL)
     with distributed.Client(cluster, set_as_default=False) as client:
         workers = client.run(os.getpid)
     killed = False
-    progress = gp.iter_batch(pictures, tmp_path / "out", kernel=KERNEL, cluster=cluster.scheduler_address)
+    progress = gp.iter_batch(images, tmp_path / "out", kernel=KERNEL, cluster=cluster.scheduler_address)
     for state in progress:
         if state.done and not killed:
             os.kill(next(iter(workers.values())), signal.SIGKILL)

@@ -11,12 +11,12 @@ def latents(count, length):
     return torch.randn(count, length, generator=torch.Generator().manual_seed(0))
 
 
-def test_the_papers_dcgan_makes_64_pixel_colour_pictures_and_its_opponent_judges_them():
+def test_the_papers_dcgan_makes_64_pixel_colour_images_and_its_opponent_judges_them():
     z = latents(2, 100).requires_grad_()
-    pictures = DCGAN()(z)
-    assert pictures.shape == (2, 3, 64, 64)
-    assert 0 <= pictures.min() < pictures.max() <= 1
-    logits = DCGANDiscriminator()(pictures)
+    images = DCGAN()(z)
+    assert images.shape == (2, 3, 64, 64)
+    assert 0 <= images.min() < images.max() <= 1
+    logits = DCGANDiscriminator()(images)
     assert logits.shape == (2,)
     logits.sum().backward()
     assert z.grad.abs().sum() > 0
@@ -24,9 +24,9 @@ def test_the_papers_dcgan_makes_64_pixel_colour_pictures_and_its_opponent_judges
 
 @pytest.mark.parametrize("size", [8, 32, 128])
 def test_other_sizes(size):
-    pictures = DCGAN(latent=7, channels=1, size=size, width=4).eval()(latents(1, 7))
-    assert pictures.shape == (1, 1, size, size)
-    assert DCGANDiscriminator(channels=1, size=size, width=4).eval()(pictures).shape == (1,)
+    images = DCGAN(latent=7, channels=1, size=size, width=4).eval()(latents(1, 7))
+    assert images.shape == (1, 1, size, size)
+    assert DCGANDiscriminator(channels=1, size=size, width=4).eval()(images).shape == (1,)
 
 
 def test_a_size_that_cannot_be_is_refused():
@@ -37,8 +37,8 @@ def test_a_size_that_cannot_be_is_refused():
 def test_the_progressive_gan_has_the_published_channels():
     with torch.device("meta"):  # 23 million weights: shapes only
         net = PGGAN()
-        picture = net(torch.empty(1, 512))
-    assert picture.shape == (1, 3, 128, 128)
+        image = net(torch.empty(1, 512))
+    assert image.shape == (1, 3, 128, 128)
     assert [block[-1].weight.shape[0] for block in net.blocks] == [512, 512, 512, 512, 256, 128]
 
 
@@ -50,8 +50,8 @@ def test_the_progressive_gan_grows_by_mixing_the_newest_stage_in():
     mixed = net(z, stage=2, alpha=1e-6)
     # mixing is done before the tanh, so compare there
     torch.testing.assert_close(torch.atanh(2 * mixed - 1), torch.atanh(older), atol=1e-3, rtol=1e-3)
-    picture = net(z)
-    assert 0 <= picture.min() < picture.max() <= 1
+    image = net(z)
+    assert 0 <= image.min() < image.max() <= 1
 
 
 def test_pixel_norm_makes_the_channels_rms_one():

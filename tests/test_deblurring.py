@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 import torch
-from napari_genprior.methods.registry import METHODS, Method
 
 import napari_genprior as gp
+from images import blocks
 from napari_genprior.core import provenance
 from napari_genprior.core.arrays import Intensity, resolve_device
 from napari_genprior.core.errors import DeviceError, GenPriorError, InputError
 from napari_genprior.core.result import StatusCode
 from napari_genprior.methods import Snapshot, Solution
+from napari_genprior.methods.registry import METHODS, Method
 from napari_genprior.pipeline import plan as planning
 from napari_genprior.pipeline import run as deblurring
 from napari_genprior.settings import ClassicalSettings, KnownKernelSettings, Settings
-from pictures import blocks
 
 SHARP = blocks()
 KERNEL = gp.blur.motion(9, 30)
@@ -30,7 +30,7 @@ def blind(blurred):
     return gp.deblur(blurred, kernel_size=11)
 
 
-def test_blind_deblurring_finds_picture_and_kernel(blurred, blind):
+def test_blind_deblurring_finds_image_and_kernel(blurred, blind):
     before, after = (gp.metrics.psnr(image, SHARP, align=True, crop=8) for image in (blurred, blind.image))
     assert after > before + 3
     assert gp.metrics.kernel_error(blind.kernel, KERNEL) < 0.5
@@ -39,9 +39,9 @@ def test_blind_deblurring_finds_picture_and_kernel(blurred, blind):
     assert blind.image.dtype == np.float32
     assert blind.kernel.min() >= 0
     assert blind.kernel.sum() == pytest.approx(1, abs=1e-5)
-    best, against = blind.rivals[blind.chosen]
+    best, against = blind.candidates[blind.chosen]
     np.testing.assert_array_equal(best, blind.kernel)
-    assert against == min(value for _, value in blind.rivals)
+    assert against == min(value for _, value in blind.candidates)
 
 
 def test_the_same_run_gives_the_same_bits(blurred, blind):
@@ -115,7 +115,7 @@ def test_colour_shares_one_kernel_and_keeps_alpha(blurred):
     assert np.abs(result.image[..., 0] - alone).mean() < 0.02
 
 
-BAD_PICTURES = {
+BAD_IMAGES = {
     "empty": (np.zeros((0, 10)), "empty"),
     "1-D": (np.ones(50), "1 axes"),
     "4-D": (np.ones((2, 3, 20, 20)), "4 axes"),
@@ -132,11 +132,11 @@ BAD_PICTURES = {
 }
 
 
-@pytest.mark.parametrize("name", BAD_PICTURES)
-def test_bad_pictures_are_refused_at_the_call(name):
-    picture, words = BAD_PICTURES[name]
+@pytest.mark.parametrize("name", BAD_IMAGES)
+def test_bad_images_are_refused_at_the_call(name):
+    image, words = BAD_IMAGES[name]
     with pytest.raises(InputError, match=words):
-        gp.iter_deblur(picture)
+        gp.iter_deblur(image)
 
 
 @pytest.mark.parametrize(
@@ -147,9 +147,9 @@ def test_bad_pictures_are_refused_at_the_call(name):
         ({"kernel": -KERNEL}, "negative"),
         ({"kernel": KERNEL * 0}, "zero everywhere"),
         ({"kernel": KERNEL * np.nan}, "NaN"),
-        ({"kernel": np.ones((200, 5))}, "larger than the picture"),
+        ({"kernel": np.ones((200, 5))}, "larger than the image"),
         ({"kernel": np.ones(5)}, "2-D"),
-        ({"kernel_size": 301}, "larger than the picture"),
+        ({"kernel_size": 301}, "larger than the image"),
         ({"kernel_size": 0}, "at least 1"),
         ({"kernel_size": "large"}, "kernel_size"),
         ({"kernel_size": 7.5}, "kernel_size"),
@@ -183,7 +183,7 @@ def test_even_kernel_sizes_are_raised_to_odd():
     assert planning.check_kernel_size("auto") is None
 
 
-def test_the_smallest_pictures_work():
+def test_the_smallest_images_work():
     tiny = np.random.default_rng(0).random((8, 9))
     assert gp.deblur(tiny).image.shape == (8, 9)
     assert gp.known_kernel(tiny, np.ones((8, 9))).image.shape == (8, 9)
@@ -212,7 +212,7 @@ def test_history_holds_each_term_for_each_restart(fake, blurred):
     assert result.chosen == 1
 
 
-def test_an_unchanged_picture_is_not_called_improved(fake, blurred):
+def test_an_unchanged_image_is_not_called_improved(fake, blurred):
     verdict = gp.deblur(blurred, "fake").verdict
     assert not verdict.improved
     assert "single point" in verdict.reason
@@ -229,26 +229,26 @@ def test_a_stopped_run_keeps_what_it_had(fake, blurred):
     run = deblurring.run(plan)
     snapshot = [next(run), next(run)][-1]
     run.close()
-    result = deblurring.result_so_far(plan, snapshot, seconds=1.0)
+    result = deblurring.partial_result(plan, snapshot, seconds=1.0)
     assert result.status.code is StatusCode.STOPPED
     np.testing.assert_allclose(result.image, blurred, atol=1e-6)
     empty = gp.Progress(0, 5, "start")
-    assert deblurring.result_so_far(plan, empty, seconds=1.0) is None
+    assert deblurring.partial_result(plan, empty, seconds=1.0) is None
 
 
 def test_a_budget_ends_the_run_with_what_it_has(fake, blurred):
-    result = gp.deblur(blurred, "fake", budget_s=1e-9)
+    result = gp.deblur(blurred, "fake", time_limit_s=1e-9)
     assert result.status.code is StatusCode.STOPPED
     assert "1e-09 s were over" in result.status.sentence
-    np.testing.assert_array_equal(result.history.steps, [0])  # the first snapshot has a picture and a kernel
+    np.testing.assert_array_equal(result.history.steps, [0])  # the first snapshot has an image and a kernel
     np.testing.assert_allclose(result.image, blurred, atol=1e-6)
-    assert gp.deblur(blurred, "fake", budget_s=1e6).status.code is StatusCode.DONE
+    assert gp.deblur(blurred, "fake", time_limit_s=1e6).status.code is StatusCode.DONE
 
 
 @pytest.mark.parametrize("budget", [0, -1, float("nan"), float("inf"), "10"])
 def test_a_budget_that_is_none_is_refused(blurred, budget):
-    with pytest.raises(InputError, match="budget_s must be a number of seconds"):
-        gp.deblur(blurred, budget_s=budget)
+    with pytest.raises(InputError, match="time_limit_s must be a number of seconds"):
+        gp.deblur(blurred, time_limit_s=budget)
 
 
 def test_results_are_saved_and_loaded_whole(blind, tmp_path):
@@ -258,8 +258,8 @@ def test_results_are_saved_and_loaded_whole(blind, tmp_path):
     np.testing.assert_array_equal(back.kernel, blind.kernel)
     assert (back.verdict, back.status, back.provenance) == (blind.verdict, blind.status, blind.provenance)
     assert back.history.terms.keys() == blind.history.terms.keys()
-    assert len(back.rivals) == len(blind.rivals) > 1
-    for (kernel, against), (kept, kept_against) in zip(blind.rivals, back.rivals, strict=True):
+    assert len(back.candidates) == len(blind.candidates) > 1
+    for (kernel, against), (kept, kept_against) in zip(blind.candidates, back.candidates, strict=True):
         np.testing.assert_array_equal(kernel, kept)
         assert against == kept_against
     for content in (b"", path.read_bytes()[:500], b"no npz"):

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from napari_genprior.methods.registry import METHODS
 
 from napari_genprior.core.image_io import write_image
+from napari_genprior.methods.registry import METHODS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")])
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)")
-MADE = "pictures/"  # by the two scripts, not kept in the repository
+MADE = "images/"  # by the two scripts, not kept in the repository
 
 pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="the documentation is not part of an installed package")
 
@@ -28,7 +28,7 @@ def test_links_lead_somewhere(page):
             assert (page.parent / target).exists(), f"{target} in {page}"
 
 
-def test_the_scripts_make_every_picture_shown():
+def test_the_scripts_make_every_image_shown():
     scripts = "".join((DOCS / name).read_text() for name in ("make_screenshots.py", "make_gallery.py"))
     shown = {t.removeprefix(MADE) for page in PAGES for t in LINK.findall(page.read_text()) if t.startswith(MADE)}
     assert shown
@@ -48,8 +48,8 @@ def test_sphinx_builds_it_without_a_warning(tmp_path):
     pytest.importorskip("myst_parser")
     pytest.importorskip("furo")
     source = tmp_path / "docs"
-    shutil.copytree(DOCS, source, ignore=shutil.ignore_patterns("_build", "pictures"))
-    (source / "pictures").mkdir()
+    shutil.copytree(DOCS, source, ignore=shutil.ignore_patterns("_build", "images"))
+    (source / "images").mkdir()
     for page in source.rglob("*.md"):
         for target in LINK.findall(page.read_text()):
             if target.startswith(MADE):
@@ -58,4 +58,4 @@ def test_sphinx_builds_it_without_a_warning(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "built" / "methods" / "classical.html").read_text()
-    assert "smoothing" in page  # from the settings class
+    assert "regularization" in page  # from the settings class

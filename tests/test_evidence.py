@@ -1,14 +1,13 @@
-"""Kernels by their marginal likelihood: against dense formulas, and on pictures with a known answer."""
+"""Kernels by their marginal likelihood: against dense formulas, and on images with a known answer."""
 
 import numpy as np
 import pytest
 import torch
-from napari_genprior.methods.evidence import noise_level
 
 import napari_genprior as gp
-from napari_genprior.blur.support import off_centre
-from napari_genprior.core.arrays import seeded
-from napari_genprior.core.iteration import drain
+from napari_genprior.blur.support import off_center
+from napari_genprior.core.arrays import cpu_generator
+from napari_genprior.core.iteration import run_to_end
 from napari_genprior.estimation import (
     evidence_search as search,
 )
@@ -20,6 +19,7 @@ from napari_genprior.estimation import (
 )
 from napari_genprior.estimation.evidence_search import find_kernels
 from napari_genprior.estimation.gaussian_evidence import LinearEvidence, View
+from napari_genprior.methods.evidence import noise_level
 from napari_genprior.nets.initializer import Mixture
 from napari_genprior.nets.linear_gaussian import fit
 from napari_genprior.operators.convolution import convolve
@@ -29,18 +29,18 @@ SIDE, NOISE = 8, 0.05
 
 @pytest.fixture(scope="module")
 def net():
-    random = seeded(0)
+    random = cpu_generator(0)
     smooth = torch.rand(60, 2, SIDE, SIDE, generator=random)
     return fit((smooth + smooth.roll(1, -1) + smooth.roll(1, -2)) / 3, 6)
 
 
 def kernels(count, side=3):
-    k = torch.rand(count, 1, side, side, generator=seeded(1))
+    k = torch.rand(count, 1, side, side, generator=cpu_generator(1))
     return k / k.sum((2, 3), keepdim=True)
 
 
 def dense(operator, pixels):
-    """The matrix of a linear map of pictures [1, C, Y, X]."""
+    """The matrix of a linear map of images [1, C, Y, X]."""
     columns = [operator(e.view(1, -1, SIDE, SIDE)).flatten() for e in torch.eye(pixels)]
     return torch.stack(columns, 1).double()
 
@@ -68,8 +68,8 @@ def reference(net, y, k):
 
 @pytest.fixture
 def blurred(net):
-    x = net.linear(torch.randn(1, net.latent, generator=seeded(2)))
-    return convolve(x, kernels(1), "circular") + NOISE * torch.randn(x.shape, generator=seeded(3))
+    x = net.linear(torch.randn(1, net.latent, generator=cpu_generator(2)))
+    return convolve(x, kernels(1), "circular") + NOISE * torch.randn(x.shape, generator=cpu_generator(3))
 
 
 def test_the_evidence_is_that_of_the_written_out_normal_distribution(net, blurred):
@@ -123,24 +123,24 @@ def test_updates_never_lower_the_bound_and_its_gradient_is_that_of_finite_differ
     assert rises.sum() > 1
     k = k.requires_grad_()
     (gradient,) = torch.autograd.grad(bound(k, weights).sum(), k)
-    step = 1e-3 * torch.randn(k.shape, generator=seeded(4))
+    step = 1e-3 * torch.randn(k.shape, generator=cpu_generator(4))
     with torch.no_grad():
         difference = (bound(k + step, weights) - bound(k - step, weights)) / 2
     torch.testing.assert_close((gradient * step).sum((1, 2, 3)), difference, rtol=0.03, atol=0.01)
 
 
-def test_a_low_passed_picture_keeps_its_grey_values_and_loses_noise():
+def test_a_low_passed_image_keeps_its_grey_values_and_loses_noise():
     flat = torch.full((1, 3, 32, 32), 0.4)
-    net = fit(torch.rand(20, 3, 32, 32, generator=seeded(0)), 3)
+    net = fit(torch.rand(20, 3, 32, 32, generator=cpu_generator(0)), 3)
     low = sparse.SparseEvidence(net, flat, 16, 0.01, 0.1)
     torch.testing.assert_close(low.data, torch.full((16, 16), 0.4), atol=1e-5, rtol=0)
-    noise = torch.randn(1, 3, 32, 32, generator=seeded(5))
+    noise = torch.randn(1, 3, 32, 32, generator=cpu_generator(5))
     seen = sparse.SparseEvidence(net, noise, 16, 0.01, 0.1).data.std()
     assert float(seen) == pytest.approx(sparse.low_noise(noise, 16, 1.0), rel=0.15)
 
 
 def test_noise_is_judged_by_pixels_inside_the_range():
-    random = seeded(0)
+    random = cpu_generator(0)
     clean = torch.full((1, 3, 64, 64), 0.5)
     clean[..., 32:, :] = 1.0  # a white ground, whose noise is cut off
     noisy = (clean + 0.03 * torch.randn(clean.shape, generator=random)).clamp(0, 1)
@@ -153,10 +153,10 @@ def scene():
     """A number of the generator's own making, blurred by a fresh camera shake: uint8 [32, 32, 3]."""
     prior = gp.load_prior("house-numbers-32-linear")
     net = prior.net
-    z = 0.6 * torch.randn(1, net.latent, generator=seeded(11))
+    z = 0.6 * torch.randn(1, net.latent, generator=cpu_generator(11))
     sharp = net.linear(z).clamp(0, 1)
     kernel = torch.from_numpy(gp.blur.shake(9, 5, 28))[None, None]
-    blurred = convolve(sharp, kernel, "circular") + 0.01 * torch.randn(sharp.shape, generator=seeded(12))
+    blurred = convolve(sharp, kernel, "circular") + 0.01 * torch.randn(sharp.shape, generator=cpu_generator(12))
     return (
         (255 * blurred.clamp(0, 1)).round().byte()[0].permute(1, 2, 0).numpy(),
         255 * sharp[0].permute(1, 2, 0).numpy(),
@@ -171,12 +171,12 @@ def psnr(a, b):
 PRIORS = {"image_prior": "house-numbers-32-linear", "kernel_prior": "motion-28"}
 
 
-def test_the_kernel_of_a_picture_in_range_is_found_and_the_picture_with_it(scene):
+def test_the_kernel_of_a_image_in_range_is_found_and_the_image_with_it(scene):
     blurred, sharp, kernel = scene
     result = gp.deblur(blurred, "evidence", **PRIORS)
     assert psnr(result.image, sharp) > psnr(blurred, sharp) + 4
     assert np.linalg.norm(result.kernel - kernel) < 0.5 * np.linalg.norm(kernel)
-    assert result.layers["generator picture"].shape == blurred.shape
+    assert result.layers["generator image"].shape == blurred.shape
     assert result.kernel.sum() == pytest.approx(1, abs=1e-5)
 
 
@@ -192,7 +192,7 @@ def test_equal_seeds_give_equal_candidates_and_closing_stops(scene):
     blurred = torch.from_numpy(scene[0]).permute(2, 0, 1)[None].float() / 255
 
     def first(seed):
-        search = find_kernels(net, prior.decode, 50, blurred, 0.01, 0.06, seeded(seed))
+        search = find_kernels(net, prior.decode, 50, blurred, 0.01, 0.06, cpu_generator(seed))
         found = next(search)
         search.close()
         return found
@@ -217,7 +217,7 @@ def test_the_search_begins_among_the_kernels_a_network_thinks_likely(scene, monk
     truth = torch.from_numpy(scene[2])
 
     def error(likely):
-        running = find_kernels(net, prior.decode, 50, blurred, 0.01, 0.06, seeded(0), likely)
+        running = find_kernels(net, prior.decode, 50, blurred, 0.01, 0.06, cpu_generator(0), likely)
         best = next(running).kernels[0, 0]
         running.close()
         return float((best - truth).norm() / truth.norm())
@@ -228,8 +228,8 @@ def test_the_search_begins_among_the_kernels_a_network_thinks_likely(scene, monk
 
 
 def test_what_a_network_thinks_impossible_costs_nothing():
-    z = torch.randn(9, 3, generator=seeded(0))
-    kernels, normal = torch.rand(9, 1, 4, 4, generator=seeded(1)), z.square().sum(1) / 2
+    z = torch.randn(9, 3, generator=cpu_generator(0))
+    kernels, normal = torch.rand(9, 1, 4, 4, generator=cpu_generator(1)), z.square().sum(1) / 2
     wrong = Mixture(torch.full((1, 1, 3), 50.0), torch.full((1, 1, 3), -3.0), torch.zeros(1, 1))
     torch.testing.assert_close(search._Prior(wrong, centred=False)(z, kernels), normal)
     assert (search._Prior(narrow(z[:1]), centred=False)(z, kernels)[0] < normal[0]).all()
@@ -242,7 +242,9 @@ def test_a_generator_of_centred_kernels_is_held_to_them(scene, monkeypatch):
     assert prior.card.centred
     blurred = torch.from_numpy(scene[0]).permute(2, 0, 1)[None].float() / 255
     off = [
-        off_centre(drain(find_kernels(net, prior.decode, 50, blurred, 0.01, 0.06, seeded(0), None, held)).kernels)
+        off_center(
+            run_to_end(find_kernels(net, prior.decode, 50, blurred, 0.01, 0.06, cpu_generator(0), None, held)).kernels
+        )
         for held in (True, False)
     ]
     assert off[0].max() < 0.5**2
@@ -260,16 +262,16 @@ def test_short_middling_and_long_blurs_take_turns():
     assert sorted(found[:, 0].tolist()) == sorted(best_first[:, 0].tolist())
 
 
-def test_snapshots_carry_picture_and_kernel(scene):
+def test_snapshots_carry_image_and_kernel(scene):
     progress = next(gp.iter_deblur(scene[0], "evidence", **PRIORS))
     assert progress.image.shape == scene[0].shape
     assert progress.kernel.shape == (28, 28)
     assert 0 < progress.step < progress.total
 
 
-def test_a_search_ends_on_pictures_of_noise(net):
+def test_a_search_ends_on_images_of_noise(net):
     prior = gp.load_prior("house-numbers-32-linear")
-    noise = torch.rand(1, 3, 32, 32, generator=seeded(0))
+    noise = torch.rand(1, 3, 32, 32, generator=cpu_generator(0))
     decode = gp.load_prior("motion-28").decode
-    found = drain(find_kernels(prior.net, decode, 50, noise, 0.3, 0.06, seeded(0)))
+    found = run_to_end(find_kernels(prior.net, decode, 50, noise, 0.3, 0.06, cpu_generator(0)))
     assert torch.isfinite(found.kernels).all()

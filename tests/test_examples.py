@@ -29,7 +29,7 @@ def test_a_photograph_in_little_time(monkeypatch, tmp_path, capsys):
     run(monkeypatch, "photograph.py", "-o", str(tmp_path / "out.png"), "--seconds", "0.1")
     assert "%" in capsys.readouterr().out
     assert read_image(tmp_path / "out.png").shape == (300, 400)
-    assert gp.DeblurResult.load(tmp_path / "out.png.npz").provenance.arguments["budget_s"] == 0.1
+    assert gp.DeblurResult.load(tmp_path / "out.png.npz").provenance.arguments["time_limit_s"] == 0.1
 
 
 def test_a_prior_of_ones_own(monkeypatch, capsys):

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from napari_genprior.methods.registry import METHODS
 
+from napari_genprior.methods.registry import METHODS
 from napari_genprior.pipeline import runtime_estimate as expected
 from napari_genprior.pipeline.plan import plan
 
@@ -29,7 +29,7 @@ def test_every_method_has_a_first_guess_for_all_its_variants():
         assert variants >= ({"fast", "paper"} if "schedule" in method.settings.model_fields else set())
 
 
-def test_larger_pictures_and_more_steps_take_longer():
+def test_larger_images_and_more_steps_take_longer():
     assert expected.expected_s(known(np.tile(NOISE, (4, 4)))) > expected.expected_s(known())
     few, many = (expected.expected_s(plan(NOISE, "selfdeblur", kernel_size=5, steps=n)) for n in (100, 1000))
     assert many == pytest.approx(10 * few)
@@ -50,7 +50,7 @@ def test_it_learns_from_runs_and_forgets_slowly(file):
 
 
 def test_a_budget_bounds_it_and_teaches_nothing(file):
-    made = plan(NOISE, "selfdeblur", kernel_size=5, budget_s=2)
+    made = plan(NOISE, "selfdeblur", kernel_size=5, time_limit_s=2)
     assert expected.expected_s(made) == 2
     expected.learn(made, 2.0)
     assert not file.exists()

@@ -17,6 +17,7 @@ import pytest
 import torch
 
 import napari_genprior as gp
+from images import blocks
 from napari_genprior.cli import main
 from napari_genprior.core import image_io as io
 from napari_genprior.core.errors import DeviceError, FileError
@@ -26,7 +27,6 @@ from napari_genprior.methods import registry as methods
 from napari_genprior.pipeline import plan as planning
 from napari_genprior.pipeline import runtime_estimate as expected
 from napari_genprior.pipeline.device_memory import Solves
-from pictures import blocks
 
 ROOT = Path(__file__).parents[1]
 SLOW = "GENPRIOR_SLOW" in os.environ
@@ -34,8 +34,8 @@ KERNEL = np.ones((3, 3))
 
 
 @pytest.fixture
-def picture(tmp_path) -> Path:
-    return io.write_image(tmp_path / "picture.npy", blocks(64, 64))
+def image(tmp_path) -> Path:
+    return io.write_image(tmp_path / "image.npy", blocks(64, 64))
 
 
 def breaking(monkeypatch, error: Exception) -> None:
@@ -65,13 +65,13 @@ def one_line(capsys) -> str:
     ],
     ids=["cuda", "mps", "torch", "numpy"],
 )
-def test_memory_that_runs_out_in_the_middle_is_told_with_a_way_out(picture, tmp_path, monkeypatch, capsys, error):
+def test_memory_that_runs_out_in_the_middle_is_told_with_a_way_out(image, tmp_path, monkeypatch, capsys, error):
     breaking(monkeypatch, error)
     with pytest.raises(DeviceError, match="does not hold a run of breaking on 64x64 px") as told:
         gp.deblur(blocks(64, 64), "breaking")
     assert told.value.__cause__ is None  # its traceback would hold the memory
     assert told.value.__context__ is None
-    assert main(["deblur", str(picture), "-o", str(tmp_path / "a.npy"), "--method", "breaking", "--quiet"]) == 2
+    assert main(["deblur", str(image), "-o", str(tmp_path / "a.npy"), "--method", "breaking", "--quiet"]) == 2
     assert "another device" in one_line(capsys)
     assert not (tmp_path / "a.npy").exists()
 
@@ -84,13 +84,13 @@ def test_memory_that_holds_no_tile_is_told():
         Solves(torch.device("cpu"))(solve, torch.zeros(2, 1, 16, 16))
 
 
-def test_other_errors_of_torch_stay_what_they_are(picture, tmp_path, monkeypatch, capsys):
+def test_other_errors_of_torch_stay_what_they_are(image, tmp_path, monkeypatch, capsys):
     breaking(monkeypatch, RuntimeError("CUDA error: device-side assert triggered"))
     with pytest.raises(RuntimeError, match="device-side"):
         gp.deblur(blocks(64, 64), "breaking")
-    assert main(["deblur", str(picture), "-o", str(tmp_path / "a.npy"), "--method", "breaking", "--quiet"]) == 1
+    assert main(["deblur", str(image), "-o", str(tmp_path / "a.npy"), "--method", "breaking", "--quiet"]) == 1
     assert "fault of ours" in one_line(capsys)
-    assert [path.name for path in tmp_path.iterdir()] == ["picture.npy"]
+    assert [path.name for path in tmp_path.iterdir()] == ["image.npy"]
 
 
 def test_nan_in_the_loss_keeps_the_last_good_state(monkeypatch):
@@ -132,8 +132,8 @@ def test_a_full_disk_leaves_the_older_result_and_no_half_of_the_new(tmp_path, mo
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_what_the_command_says_may_go_to_a_full_disk_too(picture, tmp_path):
-    command = [sys.executable, "-m", "napari_genprior", "deblur", picture, "-o", tmp_path / "a.npy", "--quiet"]
+def test_what_the_command_says_may_go_to_a_full_disk_too(image, tmp_path):
+    command = [sys.executable, "-m", "napari_genprior", "deblur", image, "-o", tmp_path / "a.npy", "--quiet"]
     np.save(tmp_path / "k.npy", KERNEL)
     with Path("/dev/full").open("w") as stream:
         done = subprocess.run(
@@ -151,7 +151,7 @@ def test_a_full_disk_does_not_stop_a_run_that_only_wants_to_remember_its_time(tm
 
 
 @pytest.mark.parametrize("what", ["folder removed", "permission revoked"])
-def test_an_output_folder_that_goes_during_the_run_is_told(picture, tmp_path, monkeypatch, capsys, what):
+def test_an_output_folder_that_goes_during_the_run_is_told(image, tmp_path, monkeypatch, capsys, what):
     out = tmp_path / "out"
     out.mkdir()
     (out / "a.npy").write_bytes(b"older")
@@ -171,7 +171,7 @@ def test_an_output_folder_that_goes_during_the_run_is_told(picture, tmp_path, mo
     entry = replace(methods.METHODS["known-kernel"], name="slow", recipe=recipe)
     monkeypatch.setitem(methods.METHODS, "slow", entry)
     np.save(tmp_path / "k.npy", KERNEL)
-    command = ["deblur", str(picture), "-o", str(out / "a.npy"), "--kernel", str(tmp_path / "k.npy"), "--quiet"]
+    command = ["deblur", str(image), "-o", str(out / "a.npy"), "--kernel", str(tmp_path / "k.npy"), "--quiet"]
     assert main([*command, "--method", "slow"]) == 2
     said = one_line(capsys)
     assert "Cannot write" in said
@@ -183,7 +183,7 @@ def test_an_output_folder_that_goes_during_the_run_is_told(picture, tmp_path, mo
 def test_a_clock_that_jumps_changes_no_budget(monkeypatch):
     jumps = iter(range(10**9, 0, -(10**6)))
     monkeypatch.setattr(time, "time", lambda: next(jumps))  # a million seconds back at each look
-    result = gp.deblur(blocks(64, 64), "classical", kernel_size=5, budget_s=30)
+    result = gp.deblur(blocks(64, 64), "classical", kernel_size=5, time_limit_s=30)
     assert result.status.code is StatusCode.DONE
     assert 0 < result.provenance.seconds < 30 * 60
 
@@ -202,12 +202,12 @@ def moments() -> list[float]:
 
 
 def test_ctrl_c_at_any_moment_is_one_line_and_leaves_nothing_half_written(tmp_path):
-    picture = io.write_image(tmp_path / "picture.npy", blocks(96, 96))
-    before = picture.read_bytes()
+    image = io.write_image(tmp_path / "image.npy", blocks(96, 96))
+    before = image.read_bytes()
     for number, moment in enumerate(moments()):
         out = tmp_path / str(number)
         out.mkdir()
-        words = ["deblur", picture, "-o", out / "a.npy", "--report", out / "r.json", "--kernel-size", "9", "--quiet"]
+        words = ["deblur", image, "-o", out / "a.npy", "--report", out / "r.json", "--kernel-size", "9", "--quiet"]
         run = subprocess.Popen(
             [sys.executable, "-m", "napari_genprior", *map(str, words)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -232,7 +232,7 @@ def test_ctrl_c_at_any_moment_is_one_line_and_leaves_nothing_half_written(tmp_pa
             assert path.name in ("a.npy", "r.json")
         if (out / "a.npy").exists():
             assert io.read_image(out / "a.npy").shape == (96, 96)
-    assert picture.read_bytes() == before
+    assert image.read_bytes() == before
 
 
 def test_each_row_of_the_fault_table_names_a_test_that_is_there():

@@ -43,7 +43,7 @@ def test_ssim_agrees_with_skimage(height, width, data_range):
 
 
 @pytest.mark.parametrize("side", [8, 9, 10, 24])
-def test_dissimilarity_is_zero_for_equal_pictures_of_any_size(side):
+def test_dissimilarity_is_zero_for_equal_images_of_any_size(side):
     image = draw(2, 1, side, side + 1)
     torch.testing.assert_close(dissimilarity(image, image), torch.zeros(2, dtype=torch.float64), atol=1e-12, rtol=0)
     assert (dissimilarity(image, image.flip(-1)) > 0.1).all()

@@ -30,7 +30,7 @@ def test_more_planes_and_more_kernels_take_longer_and_given_kernels_less():
     assert seconds() < seconds(kernels="channel") < seconds(kernels="frame") < seconds(kernels="plane")
     single = expected.expected_s(plan(STACK[0, 0]))
     assert seconds(kernels="plane") > 12 * single  # each kernel is searched in its plane alone
-    assert seconds(kernels="plane", budget_s=0.5) < seconds(kernels="plane")
+    assert seconds(kernels="plane", time_limit_s=0.5) < seconds(kernels="plane")
 
 
 def test_volumes_take_longer_where_the_kernel_is_unknown():

@@ -22,27 +22,27 @@ import tifffile
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from napari_genprior.methods.registry import METHODS
 
 import napari_genprior as gp
+from images import blocks
 from napari_genprior import settings as all_settings
 from napari_genprior.cli import main
 from napari_genprior.cli.arguments import repeat
 from napari_genprior.core import image_io as io
 from napari_genprior.core.arrays import check_image, check_kernel
-from napari_genprior.core.axes import lay_out
+from napari_genprior.core.axes import make_layout
 from napari_genprior.core.errors import GenPriorError, InputError
+from napari_genprior.methods.registry import METHODS
 from napari_genprior.pipeline import plan as planning
-from napari_genprior.pipeline import request_export as wishes
+from napari_genprior.pipeline import request_export as requests
 from napari_genprior.settings import Settings
 from napari_genprior.zoo import store
 from napari_genprior.zoo.card import read_card
-from pictures import blocks
 
 CASES = {
-    "pictures": 4000, "kernels": 2000, "plans": 3000, "settings": 4000, "wishes": 2500, "reports": 1000,
+    "images": 4000, "kernels": 2000, "plans": 3000, "settings": 4000, "requests": 2500, "reports": 1000,
     "cards": 1500,
-    "weights": 500, "picture files": 2500, "results": 500, "axes": 2000, "commands": 600, "runs": 300,
+    "weights": 500, "image files": 2500, "results": 500, "axes": 2000, "commands": 600, "runs": 300,
 }  # fmt: skip
 ALL = os.environ.get("CI") == "true" or "GENPRIOR_SLOW" in os.environ
 HANGS = timedelta(seconds=60)  # a case takes milliseconds; a guard, not an expectation
@@ -177,14 +177,14 @@ SCALARS = st.one_of(st.sampled_from(PLAIN), NUMBERS, st.text(max_size=8))
 NESTED = (
     [], {}, [[]], [None], [1, 2], [3, 3], [3, "3"], [3.5, 3], [0, 0], [-1, 3], [10**30, 3], [True, False],
     [1] * 1000, [[1, 2], [3, 4]],
-    {"steps": 1}, {"steps": -1}, {"smoothing": 1e400}, {"smoothing": "1"}, {"smoothing": [1]},
+    {"steps": 1}, {"steps": -1}, {"regularization": 1e400}, {"regularization": "1"}, {"regularization": [1]},
     {"restarts": 10**400}, {"": None},
-    {"final": "learned"}, {"schedule": "never"}, {"image_prior": "digits-28"}, {"kernel_prior": "../x.json"},
+    {"deconvolution": "network"}, {"schedule": "never"}, {"image_prior": "digits-28"}, {"kernel_prior": "../x.json"},
     {"a": {"b": {"c": [{}]}}},
     {"__class__": 1}, {"model_config": {}}, {"self": 1}, {"values": 2},
 )  # fmt: skip
 ANYTHING = st.one_of(SCALARS, st.sampled_from(NESTED))
-PICTURES = st.one_of(arrays(), SCALARS, st.sampled_from((object, print, b"bytes", {1: 2}, [[1, 2], [3]], [["a"]])))
+IMAGES = st.one_of(arrays(), SCALARS, st.sampled_from((object, print, b"bytes", {1: 2}, [[1, 2], [3]], [["a"]])))
 KERNELS = st.one_of(arrays(st.lists(st.integers(0, 9), max_size=3).map(tuple)), SCALARS)
 SOUND = blocks(20, 24)
 
@@ -198,18 +198,18 @@ def fields_of(model: type[Settings]) -> st.SearchStrategy:
 # What comes out --------------------------------------------------------------
 
 
-@fuzz("pictures", PICTURES)
-def test_pictures(picture):
-    checked = outcome(check_image, picture)
+@fuzz("images", IMAGES)
+def test_images(image):
+    checked = outcome(check_image, image)
     if checked is not None:
         assert checked.dtype.kind in "uif"
         assert np.isfinite(checked).all()
-        plan = outcome(planning.plan, picture)
+        plan = outcome(planning.plan, image)
         if plan is not None:
             working = plan.intensity.to_working(plan.image)
             assert np.isfinite(working).all()
             assert working.min() >= 0
-            own = plan.intensity.to_own(working)
+            own = plan.intensity.to_native(working)
             assert np.isfinite(own).all()
             assert own.dtype == np.float32
 
@@ -237,7 +237,7 @@ def test_kernels(kernel):
             "steps": SCALARS,
             "seed": SCALARS,
             "device": SCALARS,
-            "budget_s": SCALARS,
+            "time_limit_s": SCALARS,
             "settings": ANYTHING,
         },
     ),
@@ -275,22 +275,22 @@ def place(tmp_path_factory) -> Path:
 
 
 @fuzz(
-    "wishes",
+    "requests",
     st.data(),
     st.one_of(
         TEXTS,
-        st.dictionaries(st.sampled_from(wishes.FIELDS), ANYTHING, max_size=5)
-        .map(lambda wish: {"method": "classical"} | wish)
+        st.dictionaries(st.sampled_from(requests.FIELDS), ANYTHING, max_size=5)
+        .map(lambda request: {"method": "classical"} | request)
         .map(json.dumps)
         .map(str.encode),
     ),
 )
-def test_wishes(place, data, content):
-    path = place / "wish.json"
+def test_requests(place, data, content):
+    path = place / "request.json"
     path.write_bytes(content)
-    wish = outcome(wishes.load, path)
-    if wish is not None:
-        plan = outcome(planning.plan, SOUND, **wish)
+    request = outcome(requests.load, path)
+    if request is not None:
+        plan = outcome(planning.plan, SOUND, **request)
         assert plan is None or plan.sentence
 
 
@@ -366,7 +366,7 @@ def test_weights(place, spoil):
 
 @pytest.fixture(scope="module")
 def files(place) -> dict[str, bytes]:
-    """A small good picture of each type."""
+    """A small good image of each type."""
     grey, colour = (SOUND * 255).astype(np.uint8), np.stack([(SOUND * 60000).astype(np.uint16)] * 3, -1)
     made = {}
     for number, (name, image) in enumerate(
@@ -379,8 +379,8 @@ def files(place) -> dict[str, bytes]:
     return made
 
 
-@fuzz("picture files", st.integers(0, 6), damage(), damage())
-def test_picture_files(place, files, number, spoil, again):
+@fuzz("image files", st.integers(0, 6), damage(), damage())
+def test_image_files(place, files, number, spoil, again):
     name = sorted(files)[number]
     path = place / f"spoilt{Path(name).suffix}"
     path.write_bytes(again(spoil(files[name])))
@@ -413,7 +413,7 @@ LETTERS = st.text("TCZYXSQtczyxs-3", max_size=6)
     st.one_of(st.sampled_from(("planes", "volume")), SCALARS),
 )
 def test_axes(shape, axes, kernels, depth):
-    layout = outcome(lay_out, shape, axes, kernels, depth)
+    layout = outcome(make_layout, shape, axes, kernels, depth)
     if layout is not None:
         assert len(layout.axes) == len(shape)
         assert layout.sentence
@@ -428,9 +428,9 @@ OPTIONS = (
 )  # fmt: skip
 VALUES = st.one_of(
     st.sampled_from((
-        "known-kernel", "kernel.npy", "picture.png", "none.png", ".", "wish.json", "0", "-1", "1e9", "nan", "3",
+        "known-kernel", "kernel.npy", "image.png", "none.png", ".", "request.json", "0", "-1", "1e9", "nan", "3",
     "3x3",
-        "0x0", "x", "smoothing=1", "steps=1e99", "=", "cpu", "cuda", "1", "valid", "gaussian", "out.npy", "out.png",
+        "0x0", "x", "regularization=1", "steps=1e99", "=", "cpu", "cuda", "1", "valid", "gaussian", "out.npy", "out.png",
         "\x00", "é",
     )),
     st.text(max_size=4),
@@ -447,9 +447,9 @@ def test_commands(place, monkeypatch_module, capsys, command, options, source):
     folder = place / "commands"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    io.write_image(folder / "picture.png", (SOUND * 255).astype(np.uint8))
+    io.write_image(folder / "image.png", (SOUND * 255).astype(np.uint8))
     np.save(folder / "kernel.npy", np.ones((3, 3)))
-    (folder / "wish.json").write_text('{"smoothing": 2}')
+    (folder / "request.json").write_text('{"regularization": 2}')
     monkeypatch_module.chdir(folder)
     words = [command, source, *(word for option in options for word in option)]
     if command == "deblur":  # runs end soon
@@ -480,10 +480,10 @@ RUN = arrays(
 
 
 @fuzz("runs", RUN, st.one_of(KERNELS, st.just(np.ones((3, 3))), st.just(np.eye(8))), st.integers(0, 3))
-def test_runs(picture, kernel, smoothing):
-    result = outcome(gp.known_kernel, picture, kernel, settings={"smoothing": smoothing})
+def test_runs(image, kernel, regularization):
+    result = outcome(gp.known_kernel, image, kernel, settings={"regularization": regularization})
     if result is not None:
-        assert result.image.shape == np.shape(picture)
+        assert result.image.shape == np.shape(image)
         assert np.isfinite(result.image).all()
         assert result.verdict.reason
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from napari_genprior.core.iteration import drain
+from napari_genprior.core.iteration import run_to_end
 from napari_genprior.optim.successive_halving import halving
 
 
@@ -17,14 +17,14 @@ def spread(n, d=3):
 
 
 def test_the_deepest_well_is_found_and_a_tenth_remains():
-    found = drain(halving(wells, spread(40), steps=100))
+    found = run_to_end(halving(wells, spread(40), steps=100))
     assert len(found.x) == 4
     torch.testing.assert_close(found.x[0], torch.full((3,), 5.0), atol=1e-2, rtol=0)
     assert (found.values.diff() >= 0).all()
 
 
 def test_one_start_is_searched_to_the_end():
-    found = drain(halving(wells, torch.full((1, 3), -4.0), steps=100))
+    found = run_to_end(halving(wells, torch.full((1, 3), -4.0), steps=100))
     torch.testing.assert_close(found.x, torch.full((1, 3), -5.0), atol=1e-2, rtol=0)
 
 
@@ -45,7 +45,7 @@ def test_the_objective_may_change_between_the_rounds():
         told.append(best.clone())
         centre.fill_(1.0)
 
-    found = drain(halving(lambda x, rows: (x - centre).square().sum(1), spread(20), steps=50, between=between))
+    found = run_to_end(halving(lambda x, rows: (x - centre).square().sum(1), spread(20), steps=50, between=between))
     assert [len(best) for best in told] == [1, 1]
     torch.testing.assert_close(told[0], torch.full((1, 3), 5.0), atol=1e-2, rtol=0)
     torch.testing.assert_close(found.x[0], torch.ones(3), atol=1e-2, rtol=0)
@@ -54,6 +54,6 @@ def test_the_objective_may_change_between_the_rounds():
 def test_starts_that_are_not_defined_drop_out():
     start = spread(10)
     start[:5] = float("nan")
-    assert torch.isfinite(drain(halving(wells, start, steps=30)).values).all()
-    nothing = drain(halving(wells, start[:5], steps=30))
+    assert torch.isfinite(run_to_end(halving(wells, start, steps=30)).values).all()
+    nothing = run_to_end(halving(wells, start[:5], steps=30))
     assert not torch.isfinite(nothing.values).any()

@@ -19,6 +19,7 @@ import torch
 from safetensors.torch import load_file, save
 
 import napari_genprior as gp
+from images import blocks
 from napari_genprior.core.errors import FileError, GenPriorError, ModelError
 from napari_genprior.core.image_io import read_image
 from napari_genprior.pipeline import plan as planning
@@ -28,7 +29,6 @@ from napari_genprior.zoo import validation as untrusted
 from napari_genprior.zoo.card import MAX_CARD_BYTES, read_card
 from napari_genprior.zoo.registry import build
 from napari_genprior.zoo.weight_import import import_prior
-from pictures import blocks
 
 SHIPPED = store.folders()[1]
 LITTLE = 200 * 2**20  # bytes; the models here are of some 100 KiB
@@ -230,7 +230,7 @@ def test_steps_of_another_shape_do_not_spread(model, little_memory):
         gp.load_prior(model(save(tensors), arguments=card["arguments"], size=card["size"], channels=3))
 
 
-def test_a_small_file_that_decodes_by_way_of_a_huge_picture_is_refused(model, monkeypatch):
+def test_a_small_file_that_decodes_by_way_of_a_huge_image_is_refused(model, monkeypatch):
     net = {"arch": "vae", "arguments": {"latent": 1, "channels": 1, "size": 4096, "width": 1, "encoder": False}}
     with torch.device("meta"):
         shapes = {name: tensor.shape for name, tensor in build(**net).state_dict().items()}
@@ -251,7 +251,7 @@ def test_one_bad_card_spoils_no_other_model(model, tmp_path, monkeypatch, caplog
     assert "junk.json" in caplog.text
     assert "called as its file is" in caplog.text
     image, kernel = (store.read_card(SHIPPED / f"{name}.json") for name in ("digits-28", "motion-28"))
-    assert proposals.find_for(image, kernel) is not None
+    assert proposals.find_initializer(image, kernel) is not None
     assert restorers.find_restorer(torch.device("cpu")) is not None
 
 
@@ -298,10 +298,10 @@ def test_a_restorer_that_is_none_ends_in_a_message(model, tmp_path, monkeypatch)
     model(kind="restorer", latent=0)
     monkeypatch.setattr(store, "folders", lambda: [tmp_path])
     with pytest.raises(ModelError, match="called a restorer"):
-        gp.known_kernel(blocks(32, 32), np.ones((3, 3)), settings={"final": "learned"})
+        gp.known_kernel(blocks(32, 32), np.ones((3, 3)), settings={"deconvolution": "network"})
 
 
-def huge_pictures() -> dict[str, bytes]:
+def huge_images() -> dict[str, bytes]:
     """A thousand bytes that claim to be terabytes."""
     buffer = io.BytesIO()
     np.lib.format.write_array_header_1_0(buffer, {"descr": "<f8", "fortran_order": False, "shape": (10**6, 10**6)})
@@ -316,7 +316,7 @@ def huge_pictures() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", ["a.npy", "a.png", "a.tif"])
-def test_pictures_that_declare_terabytes_are_refused(tmp_path, little_memory, name):
-    (tmp_path / name).write_bytes(huge_pictures()[name])
+def test_images_that_declare_terabytes_are_refused(tmp_path, little_memory, name):
+    (tmp_path / name).write_bytes(huge_images()[name])
     with pytest.raises(FileError, match="declares some"):
         read_image(tmp_path / name)

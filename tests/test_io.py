@@ -22,7 +22,7 @@ def colour(image):
 @pytest.mark.parametrize("rgb", [False, True])
 def test_what_is_written_is_read_back(tmp_path, suffix, dtype, rgb):
     image = (colour(GREY) if rgb else GREY).astype(dtype)
-    path = tmp_path / f"picture{suffix}"
+    path = tmp_path / f"image{suffix}"
     if suffix == ".png" and dtype == np.float32:
         with pytest.raises(InputError, match=r"write \.tif"):
             io.write_image(path, image)
@@ -101,7 +101,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch)
 
 def test_any_error_while_writing_leaves_nothing(tmp_path):
     def interrupted():
-        with io.written_whole(tmp_path / "a.txt") as beside:
+        with io.write_atomic(tmp_path / "a.txt") as beside:
             beside.write_text("half")
             raise KeyboardInterrupt
 

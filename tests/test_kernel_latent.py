@@ -1,22 +1,22 @@
-"""Kernels in a generator's range without a picture prior: each part against a direct computation, then the whole."""
+"""Kernels in a generator's range without an image prior: each part against a direct computation, then the whole."""
 
 import numpy as np
 import pytest
 import torch
 
 import napari_genprior as gp
-from napari_genprior.blur.support import off_centre
-from napari_genprior.core.arrays import seeded
+from images import blocks
+from napari_genprior.blur.support import off_center
+from napari_genprior.core.arrays import cpu_generator
 from napari_genprior.core.errors import GenPriorError, InputError
 from napari_genprior.estimation import kernel_prior as kernel_latent
 from napari_genprior.estimation.kernel_prior import search_latents
-from napari_genprior.estimation.l0_gradient import sharp_edges
-from napari_genprior.operators.boundary import wraps_around
+from napari_genprior.estimation.l0_gradient import l0_image_step
+from napari_genprior.operators.boundary import is_periodic
 from napari_genprior.operators.convolution import convolve
-from napari_genprior.operators.detail import busiest
+from napari_genprior.operators.detail import most_textured
 from napari_genprior.operators.finite_differences import gradients
-from napari_genprior.quality.kernel_criteria import sparseness
-from pictures import blocks
+from napari_genprior.quality.kernel_criteria import normalized_sparsity
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def error(found, true):
 
 @pytest.mark.parametrize("colours", [1, 3])
 def test_a_kernel_of_the_range_is_found(prior, colours):
-    kernel = prior.project(gp.blur.shake(15, 3, 28)[None]).pictures[0]
+    kernel = prior.project(gp.blur.shake(15, 3, 28)[None]).images[0]
     planes = [(1 - colour / 4) * blocks(160, 160, seed=2) for colour in range(colours)]
     sim = gp.simulate(np.stack(planes, -1) if colours > 1 else planes[0], kernel=kernel, noise=0.005, seed=0)
     blurred = sim.blurred[16:144, 16:144]  # a part of it: the border is unknown
@@ -48,9 +48,11 @@ def test_colours_share_their_edges():
     point = torch.zeros(1, 1, 3, 3)
     point[..., 1, 1] = 1
     faint = torch.cat([y, 0.1 * y], 1)
-    together = sharp_edges(faint, point, 2e-3)
-    torch.testing.assert_close(sharp_edges(y.expand(-1, 2, -1, -1), point, 4e-3)[:, :1], sharp_edges(y, point, 2e-3))
-    alone = sharp_edges(0.1 * y, point, 2e-3)
+    together = l0_image_step(faint, point, 2e-3)
+    torch.testing.assert_close(
+        l0_image_step(y.expand(-1, 2, -1, -1), point, 4e-3)[:, :1], l0_image_step(y, point, 2e-3)
+    )
+    alone = l0_image_step(0.1 * y, point, 2e-3)
     assert (together[:, 1:] - 0.1 * y).square().mean() < (alone - 0.1 * y).square().mean()
 
 
@@ -60,11 +62,11 @@ def test_the_misfit_of_a_step_is_that_of_the_convolved_edges(prior):
     kernels = kernel_latent._Kernels(prior.decode, (28, 28), centred=True)
     level = kernel_latent._Level(y, kernels, 1.0, 0.01)
     assert level.canvas.shape == y.shape  # it was blurred circularly
-    z = torch.randn(3, 50, generator=seeded(1))
+    z = torch.randn(3, 50, generator=cpu_generator(1))
     with torch.no_grad():
         values = level.cost(z, 2e-3)(z, torch.arange(3))
         k, off = kernels(z, 1.0)
-        edges = torch.cat([gradients(sharp_edges(y, each[None], 2e-3)) for each in k])
+        edges = torch.cat([gradients(l0_image_step(y, each[None], 2e-3)) for each in k])
         misfit = (convolve(edges, k) - gradients(y)).square().sum((1, 2, 3)) / gradients(y).square().sum()
     expected = kernel_latent.FIT * misfit + z.square().sum(1) / 2 + off / (2 * kernel_latent.CENTRED**2)
     torch.testing.assert_close(values, expected, rtol=1e-3, atol=1e-2)
@@ -73,60 +75,60 @@ def test_the_misfit_of_a_step_is_that_of_the_convolved_edges(prior):
 def test_kernels_stay_where_the_generator_has_them(prior, monkeypatch):
     monkeypatch.setattr(kernel_latent, "PIXELS", 2**13)
     blurred = torch.from_numpy(gp.simulate(blocks(64, 64), kernel=gp.blur.shake(9, 1, 28), seed=0).blurred)[None, None]
-    search = search_latents(blurred, prior.decode, 50, seeded(0), centred=True)
+    search = search_latents(blurred, prior.decode, 50, cpu_generator(0), centred=True)
     first = next(search)
     for found in search:
         last = found
-    assert off_centre(last.kernels).max() < 0.3**2
+    assert off_center(last.kernels).max() < 0.3**2
     assert last.step == last.total
     assert (last.values.diff() >= 0).all()
     assert len(last.kernels) < len(first.kernels)  # the better ones have gone on
-    again = search_latents(blurred, prior.decode, 50, seeded(0), centred=True)
+    again = search_latents(blurred, prior.decode, 50, cpu_generator(0), centred=True)
     assert torch.equal(next(again).kernels, first.kernels)
     again.close()
 
 
-def test_pictures_as_small_as_the_kernel_are_no_error():
+def test_images_as_small_as_the_kernel_are_no_error():
     result = gp.deblur(blocks(28, 30), "classical", kernel_prior="motion-28")
     assert np.isfinite(result.image).all()
     assert result.kernel.shape == (28, 28)
 
 
-def test_of_a_large_picture_the_part_with_most_detail_is_looked_at():
-    picture = torch.zeros(1, 3, 200, 300)
-    picture[..., 120:180, 200:280] = torch.rand(1, 3, 60, 80, generator=seeded(0))
-    part = busiest(picture, 96)
+def test_of_a_large_image_the_part_with_most_detail_is_looked_at():
+    image = torch.zeros(1, 3, 200, 300)
+    image[..., 120:180, 200:280] = torch.rand(1, 3, 60, 80, generator=cpu_generator(0))
+    part = most_textured(image, 96)
     assert part.shape == (1, 3, 96, 96)
-    assert part.square().sum() > 0.9 * picture.square().sum()
-    assert torch.equal(busiest(picture, 300), picture)
+    assert part.square().sum() > 0.9 * image.square().sum()
+    assert torch.equal(most_textured(image, 300), image)
 
 
-def test_pictures_that_go_on_at_their_other_side_are_known():
-    scene = torch.rand(1, 1, 80, 80, generator=seeded(0))
+def test_images_that_go_on_at_their_other_side_are_known():
+    scene = torch.rand(1, 1, 80, 80, generator=cpu_generator(0))
     kernel = torch.from_numpy(gp.blur.gaussian(3.0))[None, None]
-    assert wraps_around(convolve(scene, kernel))
-    assert not wraps_around(convolve(scene, kernel, "valid"))
-    assert wraps_around(torch.zeros(1, 1, 8, 8))
+    assert is_periodic(convolve(scene, kernel))
+    assert not is_periodic(convolve(scene, kernel, "valid"))
+    assert is_periodic(torch.zeros(1, 1, 8, 8))
 
 
 def test_noise_does_not_hide_a_seam():
-    noisy = torch.linspace(0, 1, 64).expand(1, 1, 64, 64) + 0.5 * torch.randn(1, 1, 64, 64, generator=seeded(1))
-    assert wraps_around(noisy)
-    assert not wraps_around(noisy, 0.5)
+    noisy = torch.linspace(0, 1, 64).expand(1, 1, 64, 64) + 0.5 * torch.randn(1, 1, 64, 64, generator=cpu_generator(1))
+    assert is_periodic(noisy)
+    assert not is_periodic(noisy, 0.5)
 
 
 def test_the_distance_from_the_middle_of_the_grid_is_that_of_the_centre_of_mass():
     kernels = torch.zeros(2, 1, 4, 5)
     kernels[0, 0, 1:3, 2] = 0.5
     kernels[1, 0, 0, 4] = 1
-    torch.testing.assert_close(off_centre(kernels), torch.tensor([0.0, 1.5**2 + 2**2]))
+    torch.testing.assert_close(off_center(kernels), torch.tensor([0.0, 1.5**2 + 2**2]))
 
 
 def test_few_sharp_edges_are_sparser_than_many_or_blurred_ones():
     sharp = torch.from_numpy(blocks(64, 64))[None, None]
     soft = convolve(sharp, torch.from_numpy(gp.blur.gaussian(1.5))[None, None])
-    noisy = sharp + 0.05 * torch.randn(sharp.shape, generator=seeded(0))
-    values = sparseness(torch.cat([sharp, soft, noisy]))
+    noisy = sharp + 0.05 * torch.randn(sharp.shape, generator=cpu_generator(0))
+    values = normalized_sparsity(torch.cat([sharp, soft, noisy]))
     assert values[0] < values[1] < 1
     assert values[0] < values[2] < 1
 
@@ -137,6 +139,6 @@ def test_what_is_no_prior_of_plane_kernels_is_refused(name):
         gp.iter_deblur(blocks(64, 64), "classical", kernel_prior=name)
 
 
-def test_a_kernel_larger_than_the_picture_is_refused_with_those_that_fit():
+def test_a_kernel_larger_than_the_image_is_refused_with_those_that_fit():
     with pytest.raises(InputError, match="motion-28"):
         gp.iter_deblur(blocks(29, 64), "classical", kernel_prior="microscope-33")

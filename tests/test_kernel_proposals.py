@@ -1,9 +1,9 @@
-"""Kernel proposals: the density of a kernel's latents that a network tells from the blurred picture."""
+"""Kernel proposals: the density of a kernel's latents that a network tells from the blurred image."""
 
 import numpy as np
 import torch
 
-from napari_genprior.core.arrays import low_passed, seeded
+from napari_genprior.core.arrays import cpu_generator, lowpass
 from napari_genprior.nets.initializer import KernelProposal, Mixture
 from napari_genprior.operators.convolution import convolve
 from napari_genprior.settings import TrainingSettings
@@ -14,14 +14,14 @@ from test_proposals import KERNEL_LATENT, LATENT, TINY, pair, world  # noqa: F40
 
 
 def mixture(count=1, heads=3, latent=2):
-    random = seeded(0)
+    random = cpu_generator(0)
     means, spreads = torch.randn(2, count, heads, latent, generator=random)
     return Mixture(means, spreads / 3 - 1, torch.randn(count, heads, generator=random).log_softmax(1))
 
 
 def test_the_density_is_that_of_a_mixture_of_gaussians():
     m = mixture(4)
-    z = torch.randn(4, 2, generator=seeded(1))
+    z = torch.randn(4, 2, generator=cpu_generator(1))
     parts = torch.distributions.Independent(torch.distributions.Normal(m.means, m.log_spreads.exp()), 1)
     whole = torch.distributions.MixtureSameFamily(torch.distributions.Categorical(logits=m.log_shares), parts)
     expected = whole.log_prob(z) + np.log(2 * np.pi)  # two dimensions
@@ -31,15 +31,15 @@ def test_the_density_is_that_of_a_mixture_of_gaussians():
 
 def test_what_is_drawn_has_the_mixture_s_mean_and_depends_on_the_seed_alone():
     m = mixture()
-    drawn = m.draw(20_000, seeded(2))
+    drawn = m.draw(20_000, cpu_generator(2))
     torch.testing.assert_close(drawn.mean(0), (m.log_shares[0].exp() @ m.means[0]), atol=0.03, rtol=0)
-    assert torch.equal(m.draw(5, seeded(3)), m.draw(5, seeded(3)))
+    assert torch.equal(m.draw(5, cpu_generator(3)), m.draw(5, cpu_generator(3)))
 
 
 def test_the_network_looks_at_shapes_not_at_brightness():
     net = KernelProposal(2, side=8, hidden=16)
-    picture = torch.rand(2, 3, 16, 16, generator=seeded(4))
-    one, other = net(picture), net(0.2 + 0.5 * picture)
+    image = torch.rand(2, 3, 16, 16, generator=cpu_generator(4))
+    one, other = net(image), net(0.2 + 0.5 * image)
     torch.testing.assert_close(one.means, other.means, atol=0.02, rtol=0)
     assert torch.isfinite(net(torch.zeros(1, 3, 16, 16)).means).all()
 
@@ -47,15 +47,15 @@ def test_the_network_looks_at_shapes_not_at_brightness():
 def test_low_passing_keeps_slow_waves_and_drops_fast_ones():
     rows = torch.arange(16.0)[:, None].expand(16, 16)
     slow, fast = torch.cos(2 * torch.pi * rows / 16), torch.cos(2 * torch.pi * 5 * rows / 16)
-    torch.testing.assert_close(low_passed(slow + fast, 8), slow[::2, ::2], atol=1e-5, rtol=0)
-    torch.testing.assert_close(low_passed(slow, 16), slow, atol=1e-5, rtol=0)
+    torch.testing.assert_close(lowpass(slow + fast, 8), slow[::2, ::2], atol=1e-5, rtol=0)
+    torch.testing.assert_close(lowpass(slow, 16), slow, atol=1e-5, rtol=0)
 
 
 def test_likely_kernels_are_nearer_than_those_of_the_prior_and_serve_their_pair_alone(world):  # noqa: F811
     image, kernel = pair(world)
     assert start_task(image) is KernelProposalTask
     task = KernelProposalTask(image, kernel, TrainingSettings(**{**TINY, "steps": 400, "learning_rate": 3e-3}))
-    assert proposals.likely_kernels(image.card, kernel.card, torch.rand(1, 1, 16, 16)) is None
+    assert proposals.kernel_proposal(image.card, kernel.card, torch.rand(1, 1, 16, 16)) is None
     running = run(task, "m", world, license_weights="none", license_data="none", recipe="", overwrite=False)
     while True:
         try:
@@ -63,12 +63,12 @@ def test_likely_kernels_are_nearer_than_those_of_the_prior_and_serve_their_pair_
         except StopIteration as end:
             made = end.value
             break
-    assert proposals.find_for(image.card, kernel.card) is None  # a start of another kind
+    assert proposals.find_initializer(image.card, kernel.card) is None  # a start of another kind
     assert made.card.metrics["relative_error_proposed"] < made.card.metrics["relative_error_prior"]
     assert made.card.metrics["nats_gained"] > 0.5
-    random = seeded(9)
+    random = cpu_generator(9)
     z_image, z_kernel = torch.randn(1, LATENT, generator=random), torch.randn(1, KERNEL_LATENT, generator=random)
     blurred = convolve(image.decode(z_image), kernel.decode(z_kernel))
-    likely = proposals.likely_kernels(image.card, kernel.card, blurred)
+    likely = proposals.kernel_proposal(image.card, kernel.card, blurred)
     assert likely.draw(7, random).shape == (7, KERNEL_LATENT)
-    assert proposals.likely_kernels(kernel.card, image.card, blurred) is None
+    assert proposals.kernel_proposal(kernel.card, image.card, blurred) is None

@@ -10,7 +10,7 @@ from napari_genprior.core.errors import InputError
 from napari_genprior.core.image_io import read_image
 
 
-def bead_picture(kernel, places, shape=(160, 180), background=20.0, noise=1.0, brightness=3000.0):
+def bead_image(kernel, places, shape=(160, 180), background=20.0, noise=1.0, brightness=3000.0):
     """Beads at sub-pixel places, each ``brightness`` in sum."""
     image = np.full(shape, background)
     half = np.array(kernel.shape) // 2
@@ -26,7 +26,7 @@ PSF = gp.blur.gaussian(2.0, aspect=0.6, angle_deg=30, size=21)
 
 
 def test_the_mean_of_beads_is_the_kernel():
-    found = gp.blur.from_beads(bead_picture(PSF, PLACES), size=21)
+    found = gp.blur.from_beads(bead_image(PSF, PLACES), size=21)
     assert len(found.used) == len(PLACES)
     assert found.left_out == {}
     assert found.kernel.sum() == pytest.approx(1)
@@ -34,8 +34,8 @@ def test_the_mean_of_beads_is_the_kernel():
 
 
 def test_beads_that_would_spoil_the_mean_are_left_out():
-    image = bead_picture(PSF, [*PLACES, (12.0, 90.0), (15.5, 97.0)])  # two near each other
-    image += bead_picture(PSF, [(60.0, 25.0)], background=0.0, noise=0.0, brightness=9000)  # a clump
+    image = bead_image(PSF, [*PLACES, (12.0, 90.0), (15.5, 97.0)])  # two near each other
+    image += bead_image(PSF, [(60.0, 25.0)], background=0.0, noise=0.0, brightness=9000)  # a clump
     image[2, 2] += 3000  # at the border
     found = gp.blur.from_beads(image, size=21)
     assert len(found.used) == len(PLACES)
@@ -48,7 +48,7 @@ def test_a_stack_of_beads_gives_a_volume():
     psf = z[:, None, None] * PSF[None, 5:-5, 5:-5]
     psf /= psf.sum()
     places = [(10.2, 20.4, 30.1), (12.0, 45.3, 60.8), (9.6, 60.2, 20.5)]
-    found = gp.blur.from_beads(bead_picture(psf, places, (22, 80, 90), brightness=8000.0), size=(9, 11, 11))
+    found = gp.blur.from_beads(bead_image(psf, places, (22, 80, 90), brightness=8000.0), size=(9, 11, 11))
     assert found.kernel.shape == (9, 11, 11)
     assert np.linalg.norm(found.kernel - psf) < 0.1 * np.linalg.norm(psf)
 
@@ -58,13 +58,13 @@ def test_a_stack_of_beads_gives_a_volume():
     [
         (np.random.default_rng(0).normal(size=(64, 64)), 9, "No bead"),
         (np.zeros((64, 64)), 9, "nothing stands out"),
-        (bead_picture(PSF, PLACES[:2]), 2, "at least 3 px"),
-        (bead_picture(PSF, PLACES[:2]), (9, 9, 9), "each of 2 axes"),
+        (bead_image(PSF, PLACES[:2]), 2, "at least 3 px"),
+        (bead_image(PSF, PLACES[:2]), (9, 9, 9), "each of 2 axes"),
         (np.zeros(50), 9, "plane or a stack"),
         (np.full((20, 20), np.nan), 9, "finite"),
     ],
 )
-def test_pictures_without_usable_beads_are_refused(image, size, words):
+def test_images_without_usable_beads_are_refused(image, size, words):
     with pytest.raises(InputError, match=words):
         gp.blur.from_beads(image, size)
 
@@ -116,7 +116,7 @@ def test_a_factor_that_is_none_is_refused(factor):
 
 
 def test_the_same_on_the_command_line(tmp_path, capsys):
-    np.save(tmp_path / "beads.npy", bead_picture(PSF, PLACES))
+    np.save(tmp_path / "beads.npy", bead_image(PSF, PLACES))
     assert (
         cli.main(["kernel", "beads", str(tmp_path / "beads.npy"), "-o", str(tmp_path / "k.tif"), "--size", "21"]) == 0
     )

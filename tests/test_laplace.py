@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 import napari_genprior as gp
-from napari_genprior.blur.support import off_centre
-from napari_genprior.core.arrays import seeded
-from napari_genprior.core.iteration import drain
+from napari_genprior.blur.support import off_center
+from napari_genprior.core.arrays import cpu_generator
+from napari_genprior.core.iteration import run_to_end
 from napari_genprior.estimation import laplace_evidence as laplace
 from napari_genprior.estimation.gaussian_evidence import LinearEvidence, View
 from napari_genprior.nets.linear_gaussian import LinearGenerator
@@ -19,21 +19,21 @@ SIDE, LATENT, NOISE, ERROR = 8, 5, 0.05, 0.03
 
 
 class Curved(nn.Module):
-    """Smooth pictures of one channel that bend away from the plane of their latents."""
+    """Smooth images of one channel that bend away from the plane of their latents."""
 
     def __init__(self, bend: float = 1.0) -> None:
         super().__init__()
-        noise = torch.randn(LATENT, 1, SIDE, SIDE, generator=seeded(0))
+        noise = torch.randn(LATENT, 1, SIDE, SIDE, generator=cpu_generator(0))
         self.patterns = (noise + noise.roll(1, 2) + noise.roll(1, 3)) / 3
         self.bend = bend
 
     def forward(self, z):
-        picture = (z @ self.patterns.flatten(1)).view(-1, 1, SIDE, SIDE)
-        return 0.5 + 0.3 * torch.tanh(self.bend * picture) / self.bend
+        image = (z @ self.patterns.flatten(1)).view(-1, 1, SIDE, SIDE)
+        return 0.5 + 0.3 * torch.tanh(self.bend * image) / self.bend
 
 
 def kernels(count):
-    k = torch.rand(count, 1, 3, 3, generator=seeded(1))
+    k = torch.rand(count, 1, 3, 3, generator=cpu_generator(1))
     return k / k.sum((2, 3), keepdim=True)
 
 
@@ -47,27 +47,27 @@ def linear():
 
 
 def test_the_local_generator_of_a_linear_one_is_itself_wherever_it_touches(linear):
-    local = laplace.local_generator(linear, torch.randn(3, LATENT, generator=seeded(2)), ERROR)
+    local = laplace.local_generator(linear, torch.randn(3, LATENT, generator=cpu_generator(2)), ERROR)
     torch.testing.assert_close(local.basis, linear.basis.expand(3, -1, -1))
     torch.testing.assert_close(local.mean, linear.mean.expand(3, -1), atol=1e-5, rtol=0)
     torch.testing.assert_close(local.residual_spectrum, linear.residual_spectrum)
 
 
 def test_local_generators_touch_a_curved_one_in_value_and_slope():
-    net, z = Curved(), torch.randn(3, LATENT, generator=seeded(2))
+    net, z = Curved(), torch.randn(3, LATENT, generator=cpu_generator(2))
     local = laplace.local_generator(net, z, ERROR)
     torch.testing.assert_close(local.linear(z), net(z))
-    step = 1e-2 * torch.randn(z.shape, generator=seeded(3))
+    step = 1e-2 * torch.randn(z.shape, generator=cpu_generator(3))
     slope = (local.linear(z + step) - local.linear(z - step)) / 2
     torch.testing.assert_close(slope, (net(z + step) - net(z - step)) / 2, atol=1e-5, rtol=1e-2)
 
 
 def test_laplace_is_the_exact_evidence_where_the_generator_is_linear(linear):
     k = kernels(2)
-    y = convolve(linear.linear(torch.randn(1, LATENT, generator=seeded(4))), k[:1], "circular")
-    y = y + NOISE * torch.randn(y.shape, generator=seeded(5))
+    y = convolve(linear.linear(torch.randn(1, LATENT, generator=cpu_generator(4))), k[:1], "circular")
+    y = y + NOISE * torch.randn(y.shape, generator=cpu_generator(5))
     near = LinearEvidence(laplace.local_generator(linear, torch.zeros(2, LATENT), ERROR), y, View(LATENT, grey=False))
-    best = drain(
+    best = run_to_end(
         lbfgs(lambda z, r: z.square().sum(1) / 2 - near[r].joint(linear.linear(z), k[r], NOISE), torch.zeros(2, LATENT))
     )
     exact = LinearEvidence(linear, y, View(LATENT, grey=False))
@@ -76,11 +76,11 @@ def test_laplace_is_the_exact_evidence_where_the_generator_is_linear(linear):
 
 
 def test_the_joint_density_has_the_gradient_of_finite_differences():
-    net, z, k = Curved(), torch.randn(2, LATENT, generator=seeded(6)), kernels(2).requires_grad_()
+    net, z, k = Curved(), torch.randn(2, LATENT, generator=cpu_generator(6)), kernels(2).requires_grad_()
     y = convolve(net(z[:1]), k[:1].detach(), "circular")
     near = LinearEvidence(laplace.local_generator(net, z, ERROR), y, View(LATENT, grey=False))
     (gradient,) = torch.autograd.grad(near.joint(net(z), k, NOISE).sum(), k)
-    step = 1e-3 * torch.randn(k.shape, generator=seeded(7))
+    step = 1e-3 * torch.randn(k.shape, generator=cpu_generator(7))
     with torch.no_grad():
         difference = (near.joint(net(z), k + step, NOISE) - near.joint(net(z), k - step, NOISE)) / 2
     torch.testing.assert_close((gradient * step).sum((1, 2, 3)), difference, rtol=0.02, atol=2e-3)
@@ -96,10 +96,10 @@ def test_a_search_under_a_curved_generator_finds_the_kernel():
         return share * along + (1 - share) * across
 
     truth = torch.tensor([[1.0]])
-    y = convolve(net(torch.randn(1, LATENT, generator=seeded(8))), decode(truth), "circular")
-    y = y + 0.003 * torch.randn(y.shape, generator=seeded(9))
-    starts = torch.randn(12, LATENT + 1, generator=seeded(10))
-    found, local = drain(laplace.find_kernels(net, decode, y, 0.003, 0.001, starts, LATENT))
+    y = convolve(net(torch.randn(1, LATENT, generator=cpu_generator(8))), decode(truth), "circular")
+    y = y + 0.003 * torch.randn(y.shape, generator=cpu_generator(9))
+    starts = torch.randn(12, LATENT + 1, generator=cpu_generator(10))
+    found, local = run_to_end(laplace.find_kernels(net, decode, y, 0.003, 0.001, starts, LATENT))
     assert float(found.latents[0, 0]) == pytest.approx(1.0, abs=0.3)
     assert (found.values.diff() <= 0).all()
     assert len(local.basis) == len(found.kernels)
@@ -115,10 +115,10 @@ def test_kernels_of_a_centred_generator_are_held_to_the_middle(centred, monkeypa
         share = torch.sigmoid(2 * z[:, :1, None, None])
         return share * sides[:1] + (1 - share) * sides[1:]
 
-    y = convolve(net(torch.randn(1, LATENT, generator=seeded(8))), decode(torch.tensor([[1.0]])), "circular")
-    starts = torch.randn(12, LATENT + 1, generator=seeded(10))
-    found, _ = drain(laplace.find_kernels(net, decode, y, 0.003, 0.001, starts, LATENT, centred))
-    assert bool(off_centre(found.kernels[:1]) < 0.1**2) is centred
+    y = convolve(net(torch.randn(1, LATENT, generator=cpu_generator(8))), decode(torch.tensor([[1.0]])), "circular")
+    starts = torch.randn(12, LATENT + 1, generator=cpu_generator(10))
+    found, _ = run_to_end(laplace.find_kernels(net, decode, y, 0.003, 0.001, starts, LATENT, centred))
+    assert bool(off_center(found.kernels[:1]) < 0.1**2) is centred
 
 
 PRIORS = {"image_prior": "digits-28", "kernel_prior": "motion-28"}
@@ -126,11 +126,11 @@ PRIORS = {"image_prior": "digits-28", "kernel_prior": "motion-28"}
 
 @pytest.fixture(scope="module")
 def digit():
-    z = torch.randn(1, 100, generator=seeded(3))
+    z = torch.randn(1, 100, generator=cpu_generator(3))
     with torch.no_grad():
         sharp = gp.load_prior("digits-28").decode(z)
     kernel = torch.from_numpy(gp.blur.shake(9, 5, 28))[None, None]
-    blurred = convolve(sharp, kernel, "circular") + 0.01 * torch.randn(sharp.shape, generator=seeded(12))
+    blurred = convolve(sharp, kernel, "circular") + 0.01 * torch.randn(sharp.shape, generator=cpu_generator(12))
     return (255 * blurred.clamp(0, 1)).round().byte()[0, 0].numpy(), 255 * sharp[0, 0].numpy(), kernel[0, 0].numpy()
 
 
@@ -143,7 +143,7 @@ def test_a_digit_is_deblurred_under_an_autoencoder(digit):
     result = gp.deblur(blurred, "evidence", **PRIORS)
     assert psnr(result.image, sharp) > psnr(blurred, sharp) + 5
     assert np.linalg.norm(result.kernel - kernel) < 0.5 * np.linalg.norm(kernel)
-    assert result.layers["generator picture"].shape == blurred.shape
+    assert result.layers["generator image"].shape == blurred.shape
 
 
 def test_a_given_kernel_is_kept_under_an_autoencoder(digit):

@@ -1,4 +1,4 @@
-"""Large pictures: tile by tile what the whole gives, from file to file, whole or not at all."""
+"""Large images: tile by tile what the whole gives, from file to file, whole or not at all."""
 
 import json
 import shutil
@@ -12,15 +12,15 @@ import torch
 import zarr
 
 import napari_genprior as gp
+from images import blocks
 from napari_genprior.cli import main
 from napari_genprior.core import lazy_io as lazy
 from napari_genprior.core import tiled_io as writing
 from napari_genprior.core.errors import FileError, InputError
-from napari_genprior.core.iteration import drain, relay
+from napari_genprior.core.iteration import map_states, run_to_end
 from napari_genprior.pipeline import global_statistics as survey
 from napari_genprior.pipeline import large
 from napari_genprior.pipeline.global_statistics import Survey
-from pictures import blocks
 
 KERNEL = gp.blur.motion(length=7, angle_deg=30)
 BORDER = 40  # px
@@ -28,7 +28,7 @@ BORDER = 40  # px
 
 @pytest.fixture(scope="module")
 def blurred():
-    """A picture [300, 380], float32 in [0, 1], with noise."""
+    """An image [300, 380], float32 in [0, 1], with noise."""
     return gp.simulate(blocks(300, 380), KERNEL, noise=0.01, seed=0).blurred
 
 
@@ -84,12 +84,12 @@ def test_a_blind_run_finds_the_kernel_of_the_sharpest_part(tmp_path, blurred, mo
 def test_ome_zarr_keeps_axes_and_pixel_size(tmp_path, blurred, version):
     planes = as_16_bit(np.stack([blurred[:100, :130], blurred[100:200, :130]]))[:, None]
     like = lazy.Lazy(planes, "TCYX", {"T": 2.0, "Y": 0.25, "X": 0.5}, {"Y": "micrometer", "X": "micrometer"}, version)
-    with writing.written(tmp_path / "in.zarr", planes.shape, planes.dtype, like, "TCYX") as write:
+    with writing.open_writer(tmp_path / "in.zarr", planes.shape, planes.dtype, like, "TCYX") as write:
         for t in range(2):
             write((t, 0), 0, planes[t, 0, :60])
             write((t, 0), 60, planes[t, 0, 60:])
     gp.deblur_large(tmp_path / "in.zarr", tmp_path / "out.zarr", kernel=KERNEL, tile=64)
-    with lazy.opened(tmp_path / "out.zarr") as made:
+    with lazy.open_lazy(tmp_path / "out.zarr") as made:
         assert made.axes == "TCYX"
         assert made.pixel_size == {"T": 2.0, "C": 1.0, "Y": 0.25, "X": 0.5}
         assert made.units == {"Y": "micrometer", "X": "micrometer"}
@@ -111,27 +111,25 @@ def test_ome_tiff_keeps_its_pixel_size(tmp_path, blurred):
         "PhysicalSizeY": 90,
         "PhysicalSizeYUnit": "nm",
     }
-    picture = as_16_bit(blurred[:100, :130])
-    tifffile.imwrite(tmp_path / "in.ome.tif", picture, metadata=metadata, tile=(32, 32), compression="zlib")
-    with lazy.opened(tmp_path / "in.ome.tif") as source:
-        np.testing.assert_array_equal(source.data[20:70, 30:100], picture[20:70, 30:100])
+    image = as_16_bit(blurred[:100, :130])
+    tifffile.imwrite(tmp_path / "in.ome.tif", image, metadata=metadata, tile=(32, 32), compression="zlib")
+    with lazy.open_lazy(tmp_path / "in.ome.tif") as source:
+        np.testing.assert_array_equal(source.data[20:70, 30:100], image[20:70, 30:100])
     gp.deblur_large(tmp_path / "in.ome.tif", tmp_path / "out.ome.tif", kernel=KERNEL)
-    with lazy.opened(tmp_path / "out.ome.tif") as made:
+    with lazy.open_lazy(tmp_path / "out.ome.tif") as made:
         assert made.pixel_size == {"Y": 90.0, "X": 0.11}
         assert made.units == {"Y": "nanometer", "X": "micrometer"}
 
 
 def test_imagej_and_big_endian_tiff(tmp_path, blurred):
-    picture = as_16_bit(blurred[:100, :130])
-    tifffile.imwrite(
-        tmp_path / "in.tif", picture, imagej=True, resolution=(4, 2), metadata={"unit": "um"}, byteorder=">"
-    )
-    with lazy.opened(tmp_path / "in.tif") as source:
+    image = as_16_bit(blurred[:100, :130])
+    tifffile.imwrite(tmp_path / "in.tif", image, imagej=True, resolution=(4, 2), metadata={"unit": "um"}, byteorder=">")
+    with lazy.open_lazy(tmp_path / "in.tif") as source:
         assert source.data.dtype.byteorder == ">"
         assert source.pixel_size == {"Y": 0.5, "X": 0.25}
         assert source.units == {"Y": "micrometer", "X": "micrometer"}
     gp.deblur_large(tmp_path / "in.tif", tmp_path / "out.tif", kernel=KERNEL)
-    whole = gp.known_kernel(picture, KERNEL).image
+    whole = gp.known_kernel(image, KERNEL).image
     assert np.abs(tifffile.imread(tmp_path / "out.tif") - whole).max() <= 1
 
 
@@ -158,7 +156,7 @@ def test_a_stopped_run_leaves_what_was_there(tmp_path, blurred):
         while "tile 3" not in next(run).stage:
             pass
         run.close()
-        with lazy.opened(first.path) as kept:
+        with lazy.open_lazy(first.path) as kept:
             assert kept.data.shape == (64, 64)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.tif", "out.zarr"]
 
@@ -180,19 +178,21 @@ def killed(run, stage, folder):
 @pytest.mark.parametrize("name", ["out.zarr", "out.tif"])
 def test_a_killed_run_goes_on_where_it_was(tmp_path, blurred, name, monkeypatch):
     monkeypatch.setattr(writing, "CHUNK", 32)
-    picture = np.stack([as_16_bit(blurred[:200, :150]), as_16_bit(blurred[-200:, :150])])
+    image = np.stack([as_16_bit(blurred[:200, :150]), as_16_bit(blurred[-200:, :150])])
     arguments = {"kernel": KERNEL, "tile": 64, "axes": "TYX"}
-    whole = gp.deblur_large(picture, tmp_path / f"whole-{name}", **arguments)
+    whole = gp.deblur_large(image, tmp_path / f"whole-{name}", **arguments)
     folder = tmp_path / "here"
     folder.mkdir()
     tiles = int(np.prod(whole.tiles))
-    killed(gp.iter_deblur_large(picture, folder / name, **arguments), f"tile {tiles + 3 * whole.tiles[1] + 2} ", folder)
+    killed(gp.iter_deblur_large(image, folder / name, **arguments), f"tile {tiles + 3 * whole.tiles[1] + 2} ", folder)
     assert not (folder / name).exists()
     stages = []
-    result = drain(relay(gp.iter_deblur_large(picture, folder / name, **arguments), lambda p: stages.append(p.stage)))
+    result = run_to_end(
+        map_states(gp.iter_deblur_large(image, folder / name, **arguments), lambda p: stages.append(p.stage))
+    )
     assert "killed had come to: plane 2, row" in result.status.sentence
     assert 0 < sum(stage.startswith("tile") for stage in stages) < tiles  # of twice as many
-    with lazy.opened(folder / name) as made, lazy.opened(whole.path) as expected:
+    with lazy.open_lazy(folder / name) as made, lazy.open_lazy(whole.path) as expected:
         np.testing.assert_array_equal(made.data[:], expected.data[:])
     assert [path.name for path in folder.iterdir()] == [name]
 
@@ -237,7 +237,7 @@ def test_two_runs_do_not_write_the_same(tmp_path, blurred):
         pass
     with pytest.raises(FileError, match="Another run"):
         gp.deblur_large(blurred, tmp_path / "out.tif", kernel=KERNEL, tile=64)
-    result = drain(first)
+    result = run_to_end(first)
     assert result.path.exists()
 
 
@@ -319,7 +319,7 @@ def test_genprior_deblur_takes_large_files_by_tiles(tmp_path, blurred, monkeypat
     ]
     monkeypatch.chdir(tmp_path)
     assert main(words) == 0
-    with lazy.opened("out.zarr") as made:
+    with lazy.open_lazy("out.zarr") as made:
         assert made.data.shape == (130, 140)
     report = json.loads((tmp_path / "r.json").read_text())
     assert report["tiles"] == [1, 1]
@@ -342,7 +342,7 @@ def test_gpu_and_cpu_agree(blurred, tmp_path):
     assert np.abs(made[0] - made[1]).max() < 1e-3  # of the range; FFTs of float32 differ in their last digits
 
 
-def test_a_sharp_picture_is_left_as_it_is(tmp_path):
+def test_a_sharp_image_is_left_as_it_is(tmp_path):
     sharp = np.rint(255 * blocks(200, 260)).astype(np.uint8)
     result = gp.deblur_large(sharp, tmp_path / "out.tif", axes="YX", tile=64)
     assert result.verdict.word == "no improvement"

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from napari_genprior.core.iteration import drain
+from napari_genprior.core.iteration import run_to_end
 from napari_genprior.optim.batched_lbfgs import lbfgs
 
 
@@ -26,9 +26,9 @@ def test_a_quadratic_ends_after_as_many_steps_as_it_has_variables():
         away = x - minima[rows]
         return (away[:, None] @ matrices[rows] @ away[..., None])[:, 0, 0]
 
-    found = drain(lbfgs(objective, torch.zeros_like(minima), steps=15, memory=15, curvature=0.001))
+    found = run_to_end(lbfgs(objective, torch.zeros_like(minima), steps=15, memory=15, curvature=0.001))
     torch.testing.assert_close(found.x, minima, atol=1e-4, rtol=1e-4)
-    loose = drain(lbfgs(objective, torch.zeros_like(minima), steps=60))
+    loose = run_to_end(lbfgs(objective, torch.zeros_like(minima), steps=60))
     torch.testing.assert_close(loose.x, minima, atol=1e-4, rtol=1e-4)
 
 
@@ -37,7 +37,7 @@ def test_rosenbrocks_valley_is_followed_to_its_end(size, steps):
     start = torch.tensor([-1.2, 1.0] * (size // 2), dtype=torch.float64).repeat(3, 1)
     start[1] *= 0.5
     start[2] = 0.0
-    found = drain(lbfgs(rosenbrock, start, steps=steps, tolerance=1e-10))
+    found = run_to_end(lbfgs(rosenbrock, start, steps=steps, tolerance=1e-10))
     torch.testing.assert_close(found.x, torch.ones_like(start), atol=1e-5, rtol=1e-5)
     assert found.values.max() < 1e-10
 
@@ -45,9 +45,9 @@ def test_rosenbrocks_valley_is_followed_to_its_end(size, steps):
 def test_a_row_goes_its_way_whoever_is_beside_it():
     random = torch.Generator().manual_seed(1)
     start = torch.randn(4, 6, generator=random, dtype=torch.float64)
-    together = drain(lbfgs(rosenbrock, start, steps=25))
+    together = run_to_end(lbfgs(rosenbrock, start, steps=25))
     for row in range(4):
-        alone = drain(lbfgs(rosenbrock, start[row : row + 1], steps=25))
+        alone = run_to_end(lbfgs(rosenbrock, start[row : row + 1], steps=25))
         torch.testing.assert_close(together.x[row], alone.x[0])
 
 
@@ -57,7 +57,7 @@ def test_scales_that_differ_by_millions_are_no_matter():
     def objective(x, rows):
         return scale[rows] * ((x - 2) ** 2).sum(1) + 1
 
-    found = drain(lbfgs(objective, torch.zeros(3, 4, dtype=torch.float64), tolerance=1e-12))
+    found = run_to_end(lbfgs(objective, torch.zeros(3, 4, dtype=torch.float64), tolerance=1e-12))
     torch.testing.assert_close(found.x, torch.full((3, 4), 2.0, dtype=torch.float64), atol=1e-3, rtol=1e-3)
 
 
@@ -79,13 +79,13 @@ def test_where_a_function_is_not_defined_is_not_gone():
     def objective(x, rows):
         return (x - x.log()).sum(1)  # NaN for x <= 0, minimum at 1
 
-    found = drain(lbfgs(objective, torch.tensor([[8.0, 0.01], [-1.0, 1.0]], dtype=torch.float64)))
+    found = run_to_end(lbfgs(objective, torch.tensor([[8.0, 0.01], [-1.0, 1.0]], dtype=torch.float64)))
     torch.testing.assert_close(found.x[0], torch.ones(2, dtype=torch.float64), atol=1e-3, rtol=1e-3)
     assert found.x[1].tolist() == [-1.0, 1.0]  # its start is undefined: it stays
     assert not torch.isfinite(found.values[1])
 
 
 def test_single_precision_comes_to_rest_by_itself():
-    found = drain(lbfgs(rosenbrock, torch.zeros(2, 4), steps=500))
+    found = run_to_end(lbfgs(rosenbrock, torch.zeros(2, 4), steps=500))
     assert found.step < 200
     torch.testing.assert_close(found.x, torch.ones(2, 4), atol=1e-2, rtol=1e-2)

@@ -7,24 +7,24 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from napari_genprior.methods.final_deconvolution import final_picture
 
 import napari_genprior as gp
+from images import blocks
 from napari_genprior import blur, metrics, samples
 from napari_genprior.core.errors import ModelError
 from napari_genprior.deconvolution import unrolled as learned_solve
 from napari_genprior.deconvolution.total_variation import deconvolve, strength_for
 from napari_genprior.deconvolution.unrolled import restore, rounds
+from napari_genprior.methods.final_deconvolution import final_image
 from napari_genprior.nets.restorer import FITS, Restorer
 from napari_genprior.operators.convolution import convolve
-from napari_genprior.operators.observation import BLOCK, on_canvas
+from napari_genprior.operators.observation import BLOCK, pad_periodic
 from napari_genprior.settings import KnownKernelSettings, TrainingSettings
 from napari_genprior.simulation import simulate
 from napari_genprior.training import data, restorers
 from napari_genprior.training.loop import run
 from napari_genprior.zoo import store
 from napari_genprior.zoo.restorers import find_restorer, restorer_card
-from pictures import blocks
 
 KERNEL = blur.shake(13, 3, 15)
 
@@ -50,7 +50,7 @@ def net():
 
 
 def test_a_canvas_leaves_room_and_has_whole_blocks():
-    seen = on_canvas(torch.rand(1, 1, 50, 61), (9, 5))
+    seen = pad_periodic(torch.rand(1, 1, 50, 61), (9, 5))
     height, width = seen.canvas.shape[-2:]
     assert height >= 50 + 9
     assert width >= 61 + 5
@@ -58,29 +58,29 @@ def test_a_canvas_leaves_room_and_has_whole_blocks():
     assert seen.inside.sum() == 50 * 61
 
 
-def test_a_picture_that_goes_round_is_its_own_canvas():
-    picture = torch.rand(1, 3, 32, 48)
-    seen = on_canvas(picture, (28, 28), circular=True)
-    assert torch.equal(seen.canvas, picture)
+def test_a_image_that_goes_round_is_its_own_canvas():
+    image = torch.rand(1, 3, 32, 48)
+    seen = pad_periodic(image, (28, 28), circular=True)
+    assert torch.equal(seen.canvas, image)
     assert seen.inside.all()
-    assert on_canvas(picture, (33, 5), circular=True).canvas.shape[-2] > 33  # a larger kernel goes round more than once
-    assert on_canvas(picture[..., :31, :], (5, 5), circular=True).canvas.shape[-2] % BLOCK == 0
+    assert (
+        pad_periodic(image, (33, 5), circular=True).canvas.shape[-2] > 33
+    )  # a larger kernel goes round more than once
+    assert pad_periodic(image[..., :31, :], (5, 5), circular=True).canvas.shape[-2] % BLOCK == 0
 
 
-@pytest.mark.parametrize("final", ["tv", "learned"])
-def test_a_circular_border_is_no_unknown(final):
+@pytest.mark.parametrize("deconvolution", ["tv", "network"])
+def test_a_circular_border_is_no_unknown(deconvolution):
     sharp = torch.from_numpy(blocks(64, 64, seed=3))[None, None]
     kernel = tensor(KERNEL)
     blurred = convolve(sharp, kernel)
-    settings = KnownKernelSettings.checked({"final": final})
-    error = [
-        (final_picture(blurred, kernel, 0.003, settings, known) - sharp).square().mean() for known in (False, True)
-    ]
+    settings = KnownKernelSettings.checked({"deconvolution": deconvolution})
+    error = [(final_image(blurred, kernel, 0.003, settings, known) - sharp).square().mean() for known in (False, True)]
     assert error[1] < error[0] / 2
 
 
 def test_pixels_at_the_ends_of_the_range_tell_one_side_only():
-    seen = on_canvas(torch.tensor([0.0, 0.5, 1.0]).repeat(1, 1, 8, 3), (1, 1))
+    seen = pad_periodic(torch.tensor([0.0, 0.5, 1.0]).repeat(1, 1, 8, 3), (1, 1))
     for offset, expected in ((0.3, [0.0, 0.5, 1.3]), (-0.3, [-0.3, 0.5, 1.0])):
         completed = seen.completed(seen.canvas + offset)
         torch.testing.assert_close(completed[0, 0, 2, :3], torch.tensor(expected))
@@ -114,8 +114,8 @@ def test_rounds_follow_scale_and_offset_of_the_intensities(net):
     blurred = tensor(simulate(0.3 + 0.3 * blocks(64, 64), KERNEL, noise=0.005).blurred)
     moved = 0.7 * blurred + 0.15
     answers = []
-    for picture, scale in ((blurred, 1.0), (moved, 0.7)):
-        seen, noise = on_canvas(picture, KERNEL.shape), torch.tensor([0.01 * scale])
+    for image, scale in ((blurred, 1.0), (moved, 0.7)):
+        seen, noise = pad_periodic(image, KERNEL.shape), torch.tensor([0.01 * scale])
         answers.append([*rounds(seen, tensor(KERNEL), seen.canvas, noise, net)][-1])
     torch.testing.assert_close(answers[1], 0.7 * answers[0] + 0.15, atol=2e-5, rtol=0)
 
@@ -151,7 +151,7 @@ def shipped():
     return net
 
 
-def test_a_sharp_picture_comes_back():
+def test_a_sharp_image_comes_back():
     sharp = tensor(samples.cat()[60:160, 120:220, 1] / 255)
     point = torch.ones(1, 1, 1, 1)
     image = restore(sharp, point, 0.002, shipped())
@@ -176,15 +176,17 @@ def test_grey_in_three_channels_stays_grey():
 
 def test_provenance_names_the_restorer():
     blurred, hashes = np.eye(32, dtype=np.float32), []
-    for final in ("learned", "tv"):
-        result = gp.known_kernel(blurred, KERNEL, settings={"final": final})
+    for deconvolution in ("network", "tv"):
+        result = gp.known_kernel(blurred, KERNEL, settings={"deconvolution": deconvolution})
         hashes.append(result.provenance.arguments["networks"])
     assert hashes == [{"restorer": restorer_card().sha256}, {}]
 
 
 def test_settings_choose_between_learned_and_total_variation():
     made = simulate(blocks(64, 64), KERNEL, noise=0.01)
-    learned, plain = (gp.known_kernel(made.blurred, KERNEL, settings={"final": f}).image for f in ("learned", "tv"))
+    learned, plain = (
+        gp.known_kernel(made.blurred, KERNEL, settings={"deconvolution": f}).image for f in ("network", "tv")
+    )
     assert np.abs(learned - plain).max() > 1e-3
 
 
@@ -214,15 +216,15 @@ def test_changed_weights_are_refused_and_it_is_no_prior(tmp_path, monkeypatch):
 def small(monkeypatch):
     monkeypatch.setattr(restorers, "CANVAS", 48)
     monkeypatch.setattr(restorers, "random_kernel", lambda rng: blur.shake(5, rng, 5))
-    pictures = np.stack([(255 * blocks(36, 36, seed)).astype(np.uint8) for seed in range(8)])[:, None]
+    images = np.stack([(255 * blocks(36, 36, seed)).astype(np.uint8) for seed in range(8)])[:, None]
     settings = TrainingSettings.checked({"steps": 3, "batch": 2, "held_out": 0.25, "width": 8, "device": "cpu"})
-    return restorers.RestorerTask(data.split(pictures, "image", "blocks", held_out=0.25), settings)
+    return restorers.RestorerTask(data.split(images, "image", "blocks", held_out=0.25), settings)
 
 
 def test_problems_fit_their_truth_in_any_posture(small):
     for x in (small.problems, small.problems.turned(True, (2,), False), small.problems.turned(False, (2, 3), True)):
         model = convolve(x.truth, x.kernel)
-        kernel_side = 5  # the truth ends with the picture
+        kernel_side = 5  # the truth ends with the image
         well_inside = torch.nn.functional.avg_pool2d(x.inside.float(), 2 * kernel_side + 1, 1, kernel_side) == 1
         error = ((model.clamp(0, 1) - x.canvas) * well_inside).square().sum((1, 2, 3)) / well_inside.sum((1, 2, 3))
         assert float((error.sqrt() / x.noise.clamp(min=0.01)).median()) < 1.5

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 import napari_genprior as gp
+from images import blocks
 from napari_genprior import metrics
 from napari_genprior.cli import main
 from napari_genprior.core import image_io as io
 from napari_genprior.core.arrays import Intensity
 from napari_genprior.core.errors import InputError
-from pictures import blocks
 
 KERNEL = gp.blur.motion(11, 30)
-LINEAR = {"light": "linear"}
+LINEAR = {"transfer_function": "srgb"}
 
 
 def coded(light):
@@ -29,8 +29,8 @@ def photograph():
     return np.rint(255 * coded(light)), np.rint(255 * coded(np.clip(made.blurred, 0, 1))).astype(np.uint8)
 
 
-def decibels(picture, sharp):
-    return metrics.psnr(picture, sharp, align=True, peak=255, crop=12)
+def decibels(image, sharp):
+    return metrics.psnr(image, sharp, align=True, peak=255, crop=12)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
@@ -42,13 +42,13 @@ def test_there_and_back_nothing_changes(dtype):
     assert working.min() == 0
     assert working.max() == pytest.approx(1)
     assert working.flat[128] == pytest.approx(0.2159, abs=1e-3)  # IEC 61966-2-1
-    np.testing.assert_allclose(intensity.to_own(working), values, atol=1e-5 * values.max())
+    np.testing.assert_allclose(intensity.to_native(working), values, atol=1e-5 * values.max())
 
 
 def test_a_slope_is_what_small_differences_come_to():
     intensity = Intensity.of(np.array([0, 255], np.uint8), coded=True)
     at = np.array([0.001, 0.1, 0.5], np.float64)
-    change = intensity.to_own(at + 1e-3) - intensity.to_own(at)
+    change = intensity.to_native(at + 1e-3) - intensity.to_native(at)
     np.testing.assert_allclose(intensity.slope(at) * 1e-3, change, rtol=0.02)
     assert (Intensity.of(np.array([0, 255], np.uint8)).slope(at) == 255).all()
 
@@ -63,22 +63,22 @@ def test_with_the_kernel_given_light_is_solved_better(photograph):
 
 def test_blind_in_colours_and_the_light_is_kept(photograph):
     sharp, blurred = photograph
-    picture = np.stack([blurred, blurred, blurred], -1)
-    result = gp.deblur(picture, kernel_size=15, settings=LINEAR)
+    image = np.stack([blurred, blurred, blurred], -1)
+    result = gp.deblur(image, kernel_size=15, settings=LINEAR)
     assert decibels(result.image[..., 1], sharp) > decibels(blurred, sharp) + 3
-    light = [((each / 255 + 0.055) / 1.055) ** 2.4 for each in (picture.astype(float), np.maximum(result.image, 11))]
+    light = [((each / 255 + 0.055) / 1.055) ** 2.4 for each in (image.astype(float), np.maximum(result.image, 11))]
     assert light[1].mean() == pytest.approx(light[0].mean(), rel=0.02)
-    assert result.provenance.settings["light"] == "linear"
+    assert result.provenance.settings["transfer_function"] == "srgb"
 
 
-def test_planes_of_a_stack_become_what_single_pictures_do(photograph):
+def test_planes_of_a_stack_become_what_single_images_do(photograph):
     blurred = photograph[1]
     stack = gp.deblur_stack(np.stack([blurred, blurred]), "TYX", kernel=KERNEL, method="known-kernel", settings=LINEAR)
     np.testing.assert_array_equal(stack.image[1], gp.known_kernel(blurred, KERNEL, settings=LINEAR).image)
 
 
 def test_in_tiles_it_is_refused(photograph, tmp_path):
-    with pytest.raises(InputError, match="light"):
+    with pytest.raises(InputError, match="transfer_function"):
         gp.deblur_large(photograph[1], tmp_path / "out.tif", kernel=KERNEL, method="known-kernel", settings=LINEAR)
 
 
@@ -86,6 +86,6 @@ def test_on_the_command_line(photograph, tmp_path):
     io.write_image(tmp_path / "in.png", photograph[1])
     io.write_image(tmp_path / "k.tif", KERNEL)
     files = [str(tmp_path / "in.png"), "-o", str(tmp_path / "out.png"), "--kernel", str(tmp_path / "k.tif")]
-    assert main(["deblur", *files, "--set", "light=linear", "--quiet"]) == 0
+    assert main(["deblur", *files, "--set", "transfer_function=srgb", "--quiet"]) == 0
     wanted = gp.known_kernel(photograph[1], KERNEL, settings=LINEAR).image
     np.testing.assert_array_equal(io.read_image(tmp_path / "out.png"), np.rint(wanted))

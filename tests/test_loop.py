@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_genprior.core.iteration import relay
+from napari_genprior.core.iteration import map_states
 from napari_genprior.core.result import StatusCode
 from napari_genprior.optim.gradient_loop import minimise
 
@@ -15,7 +15,7 @@ def quadratic(point):
     return lambda step: {"total": (point - TARGET).square().sum(1)}
 
 
-def drain(search):
+def run_to_end(search):
     states = []
     while True:
         try:
@@ -27,7 +27,9 @@ def drain(search):
 def test_minimises_to_the_known_answer_and_reports():
     point = torch.zeros(3, 2, requires_grad=True)
     optimiser = torch.optim.Adam([point], lr=0.1)
-    states, status = drain(minimise(quadratic(point), optimiser, steps=305, milestones={150, 250}, report_every=100))
+    states, status = run_to_end(
+        minimise(quadratic(point), optimiser, steps=305, milestones={150, 250}, report_every=100)
+    )
     torch.testing.assert_close(point.detach(), TARGET, atol=1e-3, rtol=0)
     assert status.code is StatusCode.DONE
     assert [state.step for state in states] == [0, 100, 200, 300, 305]
@@ -39,9 +41,9 @@ def test_minimises_to_the_known_answer_and_reports():
 
 def test_restarts_do_not_touch_each_other():
     together, alone = torch.zeros(3, 2, requires_grad=True), torch.zeros(1, 2, requires_grad=True)
-    drain(minimise(quadratic(together), torch.optim.Adam([together], lr=0.1), steps=20))
+    run_to_end(minimise(quadratic(together), torch.optim.Adam([together], lr=0.1), steps=20))
     only = {"total": lambda: (alone - TARGET[1:2]).square().sum(1)}
-    drain(minimise(lambda step: {"total": only["total"]()}, torch.optim.Adam([alone], lr=0.1), steps=20))
+    run_to_end(minimise(lambda step: {"total": only["total"]()}, torch.optim.Adam([alone], lr=0.1), steps=20))
     assert torch.equal(together[1:2], alone)
 
 
@@ -67,7 +69,7 @@ def test_stops_on_non_finite_losses_and_restores(bad):
         spoilt = torch.tensor([0.0, bad if step == 4 else 0.0, 0.0])  # one restart is enough
         return {"total": quadratic(point)(step)["total"] + spoilt}
 
-    states, status = drain(minimise(objective, torch.optim.SGD([point], lr=0.1), steps=10, report_every=1))
+    states, status = run_to_end(minimise(objective, torch.optim.SGD([point], lr=0.1), steps=10, report_every=1))
     assert status.code is StatusCode.DIVERGED
     assert "step 4" in status.sentence
     assert torch.equal(point, seen[3])
@@ -76,7 +78,7 @@ def test_stops_on_non_finite_losses_and_restores(bad):
 
 def test_an_infinite_gradient_in_the_last_step_is_noticed():
     point = torch.zeros(1, requires_grad=True)  # sqrt has a finite value and an infinite slope at 0
-    _, status = drain(minimise(lambda step: {"total": point.sqrt()}, torch.optim.SGD([point], lr=0.1), steps=1))
+    _, status = run_to_end(minimise(lambda step: {"total": point.sqrt()}, torch.optim.SGD([point], lr=0.1), steps=1))
     assert status.code is StatusCode.DIVERGED
     assert point.item() == 0
 
@@ -103,8 +105,8 @@ def test_relay_translates_returns_and_closes():
             closed.append(True)
         return "end"
 
-    assert drain(relay(search(), str)) == (["1", "2"], "end")
-    half = relay(search(), str)
+    assert run_to_end(map_states(search(), str)) == (["1", "2"], "end")
+    half = map_states(search(), str)
     next(half)
     closed.clear()
     half.close()

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, shift
 
+from images import blocks
 from napari_genprior import blur, metrics
 from napari_genprior.core.errors import InputError
-from pictures import blocks
 
 TRUTH = blocks(80, 90)
 
@@ -37,7 +37,7 @@ def test_alignment_finds_the_shift(moved):
     assert np.abs(aligned - smooth)[6:-6, 6:-6].mean() < 0.005
 
 
-def test_colour_is_aligned_as_one_picture():
+def test_colour_is_aligned_as_one_image():
     colour = np.stack([TRUTH, TRUTH[::-1], 1 - TRUTH], axis=-1)
     moved = np.roll(colour, (2, -1), axis=(0, 1))
     assert metrics.align(moved, colour, crop=5)[1] == (2, -1)
@@ -51,7 +51,7 @@ def test_kernel_error_ignores_shift_and_size():
     assert metrics.kernel_error(kernel.T, kernel) > 0.5
 
 
-def test_pictures_that_cannot_be_compared_are_refused():
+def test_images_that_cannot_be_compared_are_refused():
     with pytest.raises(InputError, match="differ in shape"):
         metrics.psnr(TRUTH, TRUTH[1:])
     with pytest.raises(InputError, match="border of 40"):

@@ -12,15 +12,15 @@ from napari_genprior.nets.skip import SkipNetwork, fitting_depth
 def test_skip_network_keeps_any_size_and_stays_in_range(height, width, outputs):
     depth = fitting_depth((height, width), 5)
     network = SkipNetwork(outputs, inputs=4, channels=8, skip_channels=2, depth=depth)
-    picture = network(torch.rand(2, 4, height, width))
-    assert picture.shape == (2, outputs, height, width)
-    assert picture.min() > 0
-    assert picture.max() < 1
-    picture.square().sum().backward()
+    image = network(torch.rand(2, 4, height, width))
+    assert image.shape == (2, outputs, height, width)
+    assert image.min() > 0
+    assert image.max() < 1
+    image.square().sum().backward()
     assert all(p.grad is not None for p in network.parameters())
 
 
-def test_skip_network_treats_each_picture_by_itself():
+def test_skip_network_treats_each_image_by_itself():
     network = SkipNetwork(1, inputs=4, channels=8, depth=2)
     codes = torch.rand(2, 4, 24, 24)
     torch.testing.assert_close(network(codes)[:1], network(codes[:1]), atol=1e-5, rtol=1e-5)

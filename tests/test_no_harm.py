@@ -7,12 +7,12 @@ import pytest
 import tifffile
 
 import napari_genprior as gp
+from images import blocks
 from napari_genprior.cli import main
 from napari_genprior.core import image_io as io
 from napari_genprior.core.lazy_io import scale_of
-from napari_genprior.core.result import SET_ASIDE, Word
-from napari_genprior.core.tiled_io import write_picture
-from pictures import blocks
+from napari_genprior.core.result import REJECTED, Word
+from napari_genprior.core.tiled_io import write_image_file
 
 KERNEL = gp.blur.motion(7, 30)
 SHARP = 0.05 + 0.8 * blocks(64, 64)
@@ -87,7 +87,7 @@ def test_an_input_that_is_kept_is_kept_to_the_last_value_and_no_view_of_it(dtype
     assert result.verdict.word is Word.KEPT, result.verdict.sentence
     np.testing.assert_array_equal(io.as_type(result.image, colour.dtype), colour)
     assert not np.shares_memory(result.image, colour)
-    assert result.layers[SET_ASIDE].shape == colour.shape
+    assert result.layers[REJECTED].shape == colour.shape
 
 
 @pytest.fixture(scope="module")
@@ -126,14 +126,14 @@ def test_a_file_comes_back_in_its_type_and_shape(files, monkeypatch):
     assert result.mean() == pytest.approx(given.mean(), rel=1e-3)
 
 
-def with_scale(path, picture, kind):
+def with_scale(path, image, kind):
     """A TIFF as ImageJ, or a microscope (OME), writes it: 0.1 x 0.2 um."""
     if kind == "ImageJ":
         scale = {"resolution": (1 / 0.2, 1 / 0.1), "metadata": {"unit": "um"}, "imagej": True}
     else:
         told = {f"PhysicalSize{axis}": size for axis, size in (("X", 0.2), ("Y", 0.1))}
-        scale = {"metadata": told | {"axes": "YXS"[: picture.ndim]}, "ome": True}
-    tifffile.imwrite(path, picture, photometric="minisblack" if picture.ndim == 2 else "rgb", **scale)
+        scale = {"metadata": told | {"axes": "YXS"[: image.ndim]}, "ome": True}
+    tifffile.imwrite(path, image, photometric="minisblack" if image.ndim == 2 else "rgb", **scale)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
@@ -159,10 +159,10 @@ def test_pixel_size_and_unit_go_from_file_to_file(tmp_path, kind, dtype):
 def test_pixel_size_of_colour_and_none_where_none_is_known(tmp_path):
     colour = np.stack([blurred_as(np.uint8, 200, 20)] * 3, -1)
     with_scale(tmp_path / "in.tif", colour, "OME")
-    write_picture(tmp_path / "out.tif", colour, scale_of(tmp_path / "in.tif"))
+    write_image_file(tmp_path / "out.tif", colour, scale_of(tmp_path / "in.tif"))
     np.testing.assert_array_equal(io.read_image(tmp_path / "out.tif"), colour)
     assert scale_of(tmp_path / "out.tif").pixel_size == pytest.approx({"Y": 0.1, "X": 0.2})
-    write_picture(tmp_path / "out.png", colour, scale_of(tmp_path / "in.tif"))
+    write_image_file(tmp_path / "out.png", colour, scale_of(tmp_path / "in.tif"))
     (tmp_path / "broken.tif").write_bytes(b"II*\0broken")
     for unknown in ("out.png", "broken.tif", "missing.tif"):
         assert scale_of(tmp_path / unknown).pixel_size == {}

@@ -113,7 +113,7 @@ def test_a_volume_generator_is_trained_stored_and_decodes(tmp_path, monkeypatch,
     assert float(decoded.sum()) == pytest.approx(1, abs=1e-4)
     given = np.stack(list(islice(volumes.draw_volumes((5, 11, 11), 0), 3)))
     found = prior.project(given)
-    assert found.pictures.shape == given.shape
+    assert found.images.shape == given.shape
     assert found.errors.max() < 0.6
     assert (
         main([*command[:3], "--arch", "vae", "-o", "x", "--out-folder", str(tmp_path), "--quiet", "--kernels", "8"])

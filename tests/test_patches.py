@@ -1,19 +1,19 @@
-"""A generator smaller than the picture: patches that share a kernel."""
+"""A generator smaller than the image: patches that share a kernel."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from napari_genprior.methods.patches import LAYER, Cover
 from scipy.ndimage import gaussian_filter
 
 import napari_genprior as gp
+from images import blocks
 from napari_genprior import metrics
-from napari_genprior.core.arrays import seeded
+from napari_genprior.core.arrays import cpu_generator
 from napari_genprior.core.errors import InputError
+from napari_genprior.methods.patches import LAYER, Cover
 from napari_genprior.operators.convolution import convolve
-from pictures import blocks
 
 PRIORS = {"image_prior": "nuclei-64-linear", "kernel_prior": "motion-28"}
 
@@ -22,10 +22,10 @@ PRIORS = {"image_prior": "nuclei-64-linear", "kernel_prior": "motion-28"}
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_scene_cut_and_blended_is_the_scene(scene, channels):
     cover = Cover((64, 48), scene, torch.device("cpu"))
-    picture = torch.rand(1, channels, *scene, generator=seeded(0))
-    pieces = cover.cut(picture)
+    image = torch.rand(1, channels, *scene, generator=cpu_generator(0))
+    pieces = cover.cut(image)
     assert pieces.shape == (cover.count, channels, 64, 48)
-    torch.testing.assert_close(cover.blended(pieces), picture)
+    torch.testing.assert_close(cover.blended(pieces), image)
 
 
 def test_patches_that_differ_are_blended_without_a_seam():
@@ -55,11 +55,11 @@ def scene():
     return seen, np.clip(blurred + 0.01 * rng.standard_normal(blurred.shape), 0, 1).astype(np.float32), kernel
 
 
-def decibels(picture, sharp):
-    return metrics.psnr(np.clip(picture, 0, 1), sharp, align=True, peak=1, crop=12, max_shift=6)
+def decibels(image, sharp):
+    return metrics.psnr(np.clip(image, 0, 1), sharp, align=True, peak=1, crop=12, max_shift=6)
 
 
-def test_a_picture_larger_than_its_generator_is_deblurred(scene):
+def test_a_image_larger_than_its_generator_is_deblurred(scene):
     sharp, blurred, kernel = scene
     run = gp.iter_deblur(blurred, "patches", steps=60, **PRIORS)
     stages = []
@@ -76,7 +76,7 @@ def test_a_picture_larger_than_its_generator_is_deblurred(scene):
     assert decibels(result.found, sharp) > decibels(blurred, sharp) + 6
     assert decibels(result.layers[LAYER], sharp) > decibels(blurred, sharp) + 4
     assert metrics.kernel_error(result.kernel, kernel) < 0.5
-    assert len(result.rivals) == 2
+    assert len(result.candidates) == 2
 
 
 def test_a_given_kernel_is_kept(scene):
@@ -84,9 +84,9 @@ def test_a_given_kernel_is_kept(scene):
     np.testing.assert_allclose(result.kernel, scene[2], atol=1e-6)
 
 
-def test_only_priors_no_larger_than_the_picture_and_of_its_colours_are_taken():
-    for picture in (blocks(60, 100), np.stack([blocks(80, 80)] * 3, -1)):
+def test_only_priors_no_larger_than_the_image_and_of_its_colours_are_taken():
+    for image in (blocks(60, 100), np.stack([blocks(80, 80)] * 3, -1)):
         with pytest.raises(InputError, match="nuclei-64-linear is a prior of images"):
-            gp.deblur(picture, "patches", **PRIORS)
+            gp.deblur(image, "patches", **PRIORS)
     with pytest.raises(InputError, match="nuclei-64"):
         gp.deblur(blocks(80, 80), "patches")

@@ -4,7 +4,7 @@ import torch
 from napari_genprior.zoo.quantization import pack, unpack
 
 
-def test_large_weights_of_pictures_take_a_byte_a_value_and_come_back_within_half_a_step():
+def test_large_weights_of_images_take_a_byte_a_value_and_come_back_within_half_a_step():
     basis = torch.randn(5, 1000, generator=torch.Generator().manual_seed(0)) * torch.logspace(0, -4, 5)[:, None]
     stored = pack({"basis": basis, "mean": torch.rand(400)}, half=True, kernel=False)
     assert stored["basis"].dtype == torch.int8

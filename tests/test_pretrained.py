@@ -3,19 +3,19 @@
 import numpy as np
 import pytest
 import torch
-from napari_genprior.methods.evidence import noise_level, range_error
-from napari_genprior.methods.evidence_ranking import by_evidence
-from napari_genprior.methods.generator import generator, project, relaxed
-from napari_genprior.methods.latent_pair import Pair
-from napari_genprior.methods.range_slack import eliminated, free_picture
 
 import napari_genprior as gp
 from napari_genprior.core.errors import InputError
-from napari_genprior.core.iteration import drain, relay
+from napari_genprior.core.iteration import map_states, run_to_end
 from napari_genprior.estimation.gaussian_evidence import LinearEvidence, View
 from napari_genprior.estimation.laplace_evidence import local_generator
 from napari_genprior.methods import Problem
 from napari_genprior.methods import initialization as starts
+from napari_genprior.methods.evidence import noise_level, range_error
+from napari_genprior.methods.evidence_ranking import by_evidence
+from napari_genprior.methods.generator import generator, project, relaxed
+from napari_genprior.methods.latent_pair import Pair
+from napari_genprior.methods.range_slack import profile_objective, solve_image
 from napari_genprior.nets.linear_gaussian import LinearGenerator
 from napari_genprior.operators.bilinear import Convolution
 from napari_genprior.operators.convolution import convolve
@@ -45,7 +45,7 @@ def smooth(n, side, width, seed):
 
 @pytest.fixture(scope="module")
 def priors(tmp_path_factory):
-    """Paths of two linear generators: grey pictures 16x16 of 8 components, kernels 5x5 of 3."""
+    """Paths of two linear generators: grey images 16x16 of 8 components, kernels 5x5 of 3."""
     folder = tmp_path_factory.mktemp("priors")
     image = LinearGenerator(8, 1, SIDE, SIDE)
     image.mean.fill_(0.5)
@@ -65,7 +65,7 @@ def priors(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def scene(priors):
-    """A picture and a kernel of the ranges, and the blurred picture."""
+    """An image and a kernel of the ranges, and the blurred image."""
     image, kernel = (load_prior(path) for path in priors.values())
     x = image.decode(torch.randn(1, 8, generator=random(5)))
     k = kernel.decode(torch.randn(1, 3, generator=random(6)))
@@ -80,7 +80,7 @@ def problem(priors, y, settings, **arguments):
 
 def run(recipe, *arguments, **more):
     snapshots = []
-    return drain(relay(recipe(problem(*arguments, **more)), snapshots.append)), snapshots
+    return run_to_end(map_states(recipe(problem(*arguments, **more)), snapshots.append)), snapshots
 
 
 def test_all_three_go_through_the_front_door(priors, scene):
@@ -94,7 +94,7 @@ def test_all_three_go_through_the_front_door(priors, scene):
         np.testing.assert_array_equal(again.image, result.image)
 
 
-def test_projection_is_the_closest_picture_and_its_kernel_a_point(priors, scene):
+def test_projection_is_the_closest_image_and_its_kernel_a_point(priors, scene):
     y = scene[2]
     solution, _ = run(project, {"image_prior": priors["image_prior"]}, y, ProjectSettings())
     basis = load_prior(priors["image_prior"]).net.basis
@@ -150,33 +150,35 @@ def test_the_papers_gradients_are_those_of_autograd():
 
 
 @pytest.mark.parametrize("start", ["random", "projection"])
-def test_algorithm_1_finds_picture_and_kernel_of_the_ranges(priors, scene, start):
+def test_algorithm_1_finds_image_and_kernel_of_the_ranges(priors, scene, start):
     x, k, y = scene
     settings = GeneratorSettings(
-        schedule="paper", restarts=3, steps=400, rate=0.05, decay_steps=100, start=start,
-        image_ridge=1e-5, kernel_ridge=1e-5,
+        schedule="paper", restarts=3, steps=400, learning_rate=0.05, decay_steps=100, image_initialization=start,
+        image_latent_weight=1e-5, kernel_latent_weight=1e-5,
     )  # fmt: skip
     solution, snapshots = run(generator, priors, y, settings)
     assert error(solution.image, x) < 0.2 * error(y, x)
     assert error(solution.kernel, k) < 0.1 * error(start_kernel("flat", (5, 5)), k)
-    assert set(snapshots[-1].losses) == {"misfit", "picture ridge", "kernel ridge", "total"}
+    assert set(snapshots[-1].losses) == {"misfit", "image ridge", "kernel ridge", "total"}
     assert solution.chosen == int(snapshots[-1].losses["misfit"].argmin())
     torch.testing.assert_close(snapshots[-1].image, solution.image)
     if start == "projection":
-        assert float(snapshots[0].losses["picture ridge"].std()) < 1e-4  # one picture for all, three kernels
+        assert float(snapshots[0].losses["image ridge"].std()) < 1e-4  # one image for all, three kernels
 
 
-def test_algorithm_2_leaves_the_range_where_the_picture_does(priors, scene):
+def test_algorithm_2_leaves_the_range_where_the_image_does(priors, scene):
     x, k, _ = scene
     spot = torch.zeros_like(x)
     spot[..., 4:7, 9:12] = 0.3
     beyond = convolve(x + spot, k)
-    settings = RelaxedSettings(schedule="paper", restarts=2, steps=500, rate=0.02, closeness=1.0)
+    settings = RelaxedSettings(schedule="paper", restarts=2, steps=500, learning_rate=0.02, range_weight=1.0)
     solution, snapshots = run(relaxed, priors, beyond, settings)
-    strict, _ = run(generator, priors, beyond, GeneratorSettings(schedule="paper", restarts=2, steps=300, rate=0.05))
+    strict, _ = run(
+        generator, priors, beyond, GeneratorSettings(schedule="paper", restarts=2, steps=300, learning_rate=0.05)
+    )
     assert error(solution.image, x + spot) < error(strict.image, x + spot)
     assert set(snapshots[-1].losses) == {"misfit", "range misfit", "distance", "total variation", "total"}
-    assert error(solution.extras["generator picture"], x + spot) > error(solution.image, x + spot)
+    assert error(solution.extras["generator image"], x + spot) > error(solution.image, x + spot)
 
 
 @pytest.mark.parametrize("schedule", ["paper", "fast"])
@@ -191,7 +193,7 @@ class TestEvery:
 
     def test_a_known_kernel_stays(self, priors, scene, recipe, settings, schedule):
         x, k, y = scene
-        solution, _ = run(recipe, priors, y, settings(**FEW | {"rate": 0.05, "schedule": schedule}), kernel=k)
+        solution, _ = run(recipe, priors, y, settings(**FEW | {"learning_rate": 0.05, "schedule": schedule}), kernel=k)
         assert torch.equal(solution.kernel, k)
         assert error(solution.image, x) < error(y, x)
 
@@ -205,14 +207,16 @@ class TestEvery:
         with pytest.raises(StopIteration):
             next(search)
 
-    def test_a_picture_that_is_not_finite_ends_as_diverged(self, priors, scene, recipe, settings, schedule):
+    def test_a_image_that_is_not_finite_ends_as_diverged(self, priors, scene, recipe, settings, schedule):
         solution, _ = run(recipe, priors, scene[2] * float("nan"), settings(**FEW | {"schedule": schedule}))
         assert solution.diverged
 
 
 def test_fast_ends_no_higher_than_the_published_steps_and_needs_fewer(priors, scene):
     y = scene[2]
-    paper, published = run(generator, priors, y, GeneratorSettings(schedule="paper", restarts=3, steps=400, rate=0.05))
+    paper, published = run(
+        generator, priors, y, GeneratorSettings(schedule="paper", restarts=3, steps=400, learning_rate=0.05)
+    )
     fast, few = run(generator, priors, y, GeneratorSettings(restarts=3))
     assert float(few[-1].losses["total"].min()) <= float(published[-1].losses["total"].min()) * 1.02
     assert few[-1].step < 200
@@ -224,15 +228,17 @@ def test_fast_relaxed_leaves_the_range_too(priors, scene):
     x, k, _ = scene
     spot = torch.zeros_like(x)
     spot[..., 4:7, 9:12] = 0.3
-    solution, _ = run(relaxed, priors, convolve(x + spot, k), RelaxedSettings(restarts=3, closeness=1.0))
-    assert error(solution.image, x + spot) < error(solution.extras["generator picture"], x + spot)
+    solution, _ = run(relaxed, priors, convolve(x + spot, k), RelaxedSettings(restarts=3, range_weight=1.0))
+    assert error(solution.image, x + spot) < error(solution.extras["generator image"], x + spot)
 
 
 def test_proposed_starts_replace_the_random_ones(priors, scene, monkeypatch):
     x, k, y = scene
     zi, zk = torch.randn(1, 8, generator=random(5)), torch.randn(1, 3, generator=random(6))  # the scene's own
     monkeypatch.setattr(starts, "proposed_starts", lambda problem: [(zi, zk)])
-    solution, snapshots = run(generator, priors, y, GeneratorSettings(image_ridge=1e-6, kernel_ridge=1e-6))
+    solution, snapshots = run(
+        generator, priors, y, GeneratorSettings(image_latent_weight=1e-6, kernel_latent_weight=1e-6)
+    )
     assert {len(s.losses["total"]) for s in snapshots} <= {1}
     assert error(solution.image, x) < 0.1
     known, _ = run(generator, priors, y, GeneratorSettings(restarts=2), kernel=k)  # proposals are for unknown kernels
@@ -240,7 +246,7 @@ def test_proposed_starts_replace_the_random_ones(priors, scene, monkeypatch):
 
 
 def test_finalists_are_ranked_by_their_evidence_not_by_their_loss(priors, scene):
-    """Exact for linear generators: each finalist's picture is the posterior mean of its kernel."""
+    """Exact for linear generators: each finalist's image is the posterior mean of its kernel."""
     y = scene[2]
     asked = problem(priors, y, GeneratorSettings())
     noise, true = noise_level(y), torch.randn(1, 3, generator=random(6))
@@ -257,7 +263,7 @@ def test_finalists_are_ranked_by_their_evidence_not_by_their_loss(priors, scene)
 
 
 def test_noise_that_was_cut_off_is_allowed_for(priors):
-    """Dark pictures under strong noise, cut to [0, 1]: the zeros must not lift the picture."""
+    """Dark images under strong noise, cut to [0, 1]: the zeros must not lift the image."""
     image, kernel = (load_prior(path) for path in priors.values())
     dark = -0.45 + image.decode(0.5 * torch.randn(1, 8, generator=random(1)))
     k = kernel.decode(torch.randn(1, 3, generator=random(2)))
@@ -271,7 +277,7 @@ def test_noise_that_was_cut_off_is_allowed_for(priors):
     assert abs(aware - float(dark.mean())) < 0.05 < abs(plain - float(dark.mean()))
 
 
-def test_strong_noise_does_not_lead_the_free_picture_astray(priors, scene):
+def test_strong_noise_does_not_lead_the_free_image_astray(priors, scene):
     x, k, _ = scene
     y = (convolve(x, k) + 0.1 * torch.randn(1, 1, SIDE, SIDE, generator=random(4))).clamp(0, 1)
     strict, free = (
@@ -288,8 +294,8 @@ def test_where_nothing_was_cut_off_it_is_the_squared_error(scene):
 
 
 @pytest.mark.parametrize("side", [6, 7])
-def test_the_eliminated_picture_is_the_best_one(side):
-    s = RelaxedSettings(closeness=20.0, range_misfit=0.7, total_variation=0.0)
+def test_the_eliminated_image_is_the_best_one(side):
+    s = RelaxedSettings(range_weight=20.0, generator_data_weight=0.7, total_variation=0.0)
     y, g, k = (
         torch.rand(*shape, generator=random(i))
         for i, shape in enumerate(((1, 2, side, side), (3, 2, side, side), (3, 1, 3, 3)))
@@ -297,17 +303,19 @@ def test_the_eliminated_picture_is_the_best_one(side):
     k = k / k.sum((-2, -1), keepdim=True)
 
     def objective(free, variation=0.0):
-        tied = s.closeness * squared_error(free, g) + variation * total_variation(free)
+        tied = s.range_weight * squared_error(free, g) + variation * total_variation(free)
         return (
-            summed_squared_error(convolve(free, k), y) + tied + s.range_misfit * summed_squared_error(convolve(g, k), y)
+            summed_squared_error(convolve(free, k), y)
+            + tied
+            + s.generator_data_weight * summed_squared_error(convolve(g, k), y)
         )
 
     def total_variation(x):
         return sum((x.roll(-1, axis) - x).abs().flatten(1).sum(1) for axis in (-2, -1))
 
-    best = free_picture(g, k, y, s)
-    torch.testing.assert_close(objective(best), eliminated(g, k, y, s), rtol=1e-4, atol=1e-5)
-    smooth = free_picture(g, k, y, s.model_copy(update={"total_variation": 0.05}))
+    best = solve_image(g, k, y, s)
+    torch.testing.assert_close(objective(best), profile_objective(g, k, y, s), rtol=1e-4, atol=1e-5)
+    smooth = solve_image(g, k, y, s.model_copy(update={"total_variation": 0.05}))
     for other in (best, *(smooth + 0.02 * torch.randn(g.shape, generator=random(n)) for n in range(3))):
         assert (objective(smooth, 0.05) < objective(other, 0.05)).all()
 

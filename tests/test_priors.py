@@ -11,11 +11,11 @@ from napari_genprior.operators.data_fidelity import squared_error
 from napari_genprior.priors.base import trainable
 from napari_genprior.priors.objective import Objective, Term, during
 from napari_genprior.priors.penalties import kernel_energy, total_variation
-from napari_genprior.priors.pixels import FreePicture, Known, SoftmaxKernel, start_kernel
+from napari_genprior.priors.pixels import FreeImage, Known, SoftmaxKernel, start_kernel
 from napari_genprior.priors.untrained import CODE, UntrainedNetwork, initial_weights
 
 
-def seeded(seed=0):
+def cpu_generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
@@ -26,14 +26,14 @@ def skip_prior(jitter=0.0):
 PRIORS = {
     "skip network": (skip_prior(), (1, 12, 15)),
     "kernel network": (UntrainedNetwork(lambda: KernelMLP((3, 5), 6, 8), (6,)), (1, 3, 5)),
-    "free picture": (FreePicture(torch.rand(1, 2, 6, 7), spread=0.1), (2, 6, 7)),
+    "free image": (FreeImage(torch.rand(1, 2, 6, 7), spread=0.1), (2, 6, 7)),
     "softmax kernel": (SoftmaxKernel(start_kernel("gaussian", (3, 5)), spread=0.1), (1, 3, 5)),
 }
 
 
 @pytest.mark.parametrize(("prior", "shape"), PRIORS.values(), ids=PRIORS)
 def test_contract(prior, shape):
-    block = prior.init(3, seeded())
+    block = prior.init(3, cpu_generator())
     decoded = prior.decode(block)
     assert decoded.shape == (3, *shape)
     assert prior.penalty(block).shape == (3,)
@@ -48,8 +48,8 @@ def test_contract(prior, shape):
 @pytest.mark.parametrize(("prior", "shape"), PRIORS.values(), ids=PRIORS)
 def test_starts_follow_the_generator_alone(prior, shape):
     before = torch.get_rng_state()
-    first, again, other = (prior.init(2, seeded(s)) for s in (0, 0, 1))
-    alone = prior.init(1, seeded(0))
+    first, again, other = (prior.init(2, cpu_generator(s)) for s in (0, 0, 1))
+    alone = prior.init(1, cpu_generator(0))
     assert torch.equal(torch.get_rng_state(), before), "torch's global generator belongs to the user"
     for name in first:
         assert torch.equal(first[name], again[name])
@@ -61,21 +61,21 @@ def test_starts_follow_the_generator_alone(prior, shape):
 
 def test_jitter_moves_the_search_but_not_the_decoding():
     prior = skip_prior(jitter=1e-2)
-    block, generator = prior.init(1, seeded()), seeded(5)
+    block, generator = prior.init(1, cpu_generator()), cpu_generator(5)
     first, second = prior.perturbed(block, generator), prior.perturbed(block, generator)
     assert not torch.equal(first, second)
-    assert torch.equal(first, prior.perturbed(block, seeded(5)))
+    assert torch.equal(first, prior.perturbed(block, cpu_generator(5)))
     assert torch.equal(prior.decode(block), prior.decode(block))
     assert not block[CODE].requires_grad
 
 
 def test_initial_weights_have_torchs_spread_and_unknown_layers_are_refused():
-    weights = initial_weights(nn.Conv2d(16, 64, 3), seeded())
+    weights = initial_weights(nn.Conv2d(16, 64, 3), cpu_generator())
     bound = (16 * 9) ** -0.5
     assert 0.95 * bound < weights["weight"].abs().max() <= bound
     assert weights["bias"].std() > 0
     with pytest.raises(TypeError, match="GRUCell"):
-        initial_weights(nn.GRUCell(2, 2), seeded())
+        initial_weights(nn.GRUCell(2, 2), cpu_generator())
     with pytest.raises(ValueError, match="buffers"):
         UntrainedNetwork(lambda: nn.BatchNorm2d(3), (3, 8, 8))
 
@@ -85,14 +85,14 @@ def test_initial_weights_have_torchs_spread_and_unknown_layers_are_refused():
 def test_softmax_kernel_starts_where_told(kind, shape):
     start = start_kernel(kind, shape)
     prior = SoftmaxKernel(start, floor=1e-4)
-    kernel = prior.decode(prior.init(1, seeded()))
+    kernel = prior.decode(prior.init(1, cpu_generator()))
     torch.testing.assert_close(kernel, start, atol=5e-3, rtol=0)
     assert kernel.min() > 0
     torch.testing.assert_close(kernel.sum(), torch.tensor(1.0))
     assert kernel.flatten().argmax() == start.flatten().argmax()
 
 
-def test_penalties_on_known_pictures():
+def test_penalties_on_known_images():
     step = torch.zeros(1, 1, 4, 6, dtype=torch.float64)
     step[..., 3:] = 2.0  # one edge of height 2 along 4 rows
     for isotropic in (True, False):
@@ -108,7 +108,7 @@ def test_penalties_on_known_pictures():
 
 @pytest.mark.parametrize("isotropic", [True, False])
 def test_penalty_gradients(isotropic):
-    image = torch.rand(2, 1, 4, 5, dtype=torch.float64, generator=seeded()).requires_grad_()
+    image = torch.rand(2, 1, 4, 5, dtype=torch.float64, generator=cpu_generator()).requires_grad_()
     assert torch.autograd.gradcheck(lambda x: total_variation(x, isotropic, epsilon=1e-2), image)
     assert torch.autograd.gradcheck(kernel_energy, image)
     flat = torch.ones(1, 1, 3, 3, requires_grad=True)
@@ -118,14 +118,14 @@ def test_penalty_gradients(isotropic):
 
 def test_objective_weighs_terms_by_step_and_keeps_restarts_apart():
     operator = Convolution((3, 3), (1, 8, 8), "circular")
-    data = torch.rand(1, 1, 8, 8, generator=seeded())
+    data = torch.rand(1, 1, 8, 8, generator=cpu_generator())
     terms = {
         "fit": Term(lambda e: squared_error(e.model, e.data), 2.0),
         "tv": Term(lambda e: total_variation(e.image), during(5, 7, weight=0.5)),
         "energy": Term(lambda e: kernel_energy(e.kernel), lambda step: 0.1 * step),  # of the known kernel: [1]
     }
     kernel = Known(start_kernel("delta", (3, 3)))
-    objective = Objective(operator, data, FreePicture(data, spread=0.1), kernel, terms, seeded(), restarts=3)
+    objective = Objective(operator, data, FreeImage(data, spread=0.1), kernel, terms, cpu_generator(), restarts=3)
     assert set(objective(0)) == {"fit", "total"}
     assert set(objective(7)) == {"fit", "energy", "total"}
     losses = objective(5)
@@ -138,10 +138,10 @@ def test_objective_weighs_terms_by_step_and_keeps_restarts_apart():
 
 
 def test_objective_refuses_what_would_be_silent():
-    arguments = (Convolution((1, 1), (1, 8, 8)), torch.rand(1, 1, 8, 8), FreePicture(torch.rand(1, 1, 8, 8)))
+    arguments = (Convolution((1, 1), (1, 8, 8)), torch.rand(1, 1, 8, 8), FreeImage(torch.rand(1, 1, 8, 8)))
     kernel = Known(torch.ones(1, 1, 1, 1))
     fit = Term(lambda e: squared_error(e.model, e.data), during(3))
     with pytest.raises(ValueError, match="step 0"):
-        Objective(*arguments, kernel, {"fit": fit}, seeded())(0)
+        Objective(*arguments, kernel, {"fit": fit}, cpu_generator())(0)
     with pytest.raises(ValueError, match="total"):
-        Objective(*arguments, kernel, {"total": fit}, seeded())
+        Objective(*arguments, kernel, {"total": fit}, cpu_generator())

@@ -1,4 +1,4 @@
-"""Range pictures: what lies in the range comes back, what does not comes back as the closest."""
+"""Range images: what lies in the range comes back, what does not comes back as the closest."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def generator(net, channels, size, kind="image"):
 
 @pytest.fixture
 def plane():
-    """A linear generator of colour pictures, 6x5x3, two of whose five components carry nothing."""
+    """A linear generator of colour images, 6x5x3, two of whose five components carry nothing."""
     random = torch.Generator().manual_seed(0)
     net = LinearGenerator(5, 3, 6, 5)
     net.mean.copy_(torch.rand(90, generator=random))
@@ -36,25 +36,25 @@ def plane():
 
 
 def test_least_squares_is_exact_for_linear_generators(plane):
-    pictures = np.random.default_rng(0).random((4, 6, 5, 3)).astype(np.float32)
-    found = plane.project(pictures)
-    assert found.pictures.shape == pictures.shape
-    left = np.moveaxis(pictures - found.pictures, -1, 1).reshape(4, -1)
+    images = np.random.default_rng(0).random((4, 6, 5, 3)).astype(np.float32)
+    found = plane.project(images)
+    assert found.images.shape == images.shape
+    left = np.moveaxis(images - found.images, -1, 1).reshape(4, -1)
     np.testing.assert_allclose(left @ plane.net.basis.numpy().T, 0, atol=1e-4)  # at right angles to the plane
-    size = np.linalg.norm(pictures.reshape(4, -1), axis=1)
+    size = np.linalg.norm(images.reshape(4, -1), axis=1)
     np.testing.assert_allclose(found.errors, np.linalg.norm(left, axis=1) / size, rtol=1e-4)
     torch.testing.assert_close(found.latents[:, 3:], torch.zeros(4, 2))
-    again = plane.project(torch.from_numpy(found.pictures))
+    again = plane.project(torch.from_numpy(found.images))
     assert again.errors.max() < 1e-5
 
 
-def test_bytes_and_fractions_are_the_same_picture(plane):
+def test_bytes_and_fractions_are_the_same_image(plane):
     given = np.random.default_rng(0).integers(0, 256, (2, 6, 5, 3), dtype=np.uint8)
-    np.testing.assert_allclose(plane.project(given).pictures, plane.project(given / 255).pictures, atol=1e-5)
+    np.testing.assert_allclose(plane.project(given).images, plane.project(given / 255).images, atol=1e-5)
 
 
 @pytest.mark.parametrize("encoder", [True, False])
-def test_pictures_of_a_network_are_found_again(encoder):
+def test_images_of_a_network_are_found_again(encoder):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         net = ConvVAE(3, channels=1, size=8, width=4, encoder=encoder)
@@ -63,9 +63,9 @@ def test_pictures_of_a_network_are_found_again(encoder):
     z = torch.randn(3, 3, generator=torch.Generator().manual_seed(1))
     truth = net(z)[:, 0].numpy()
     found = prior.project(truth, restarts=4)
-    assert found.pictures.shape == (3, 8, 8)
+    assert found.images.shape == (3, 8, 8)
     assert found.errors.max() < 1e-3
-    np.testing.assert_array_equal(found.pictures, prior.project(truth, restarts=4).pictures)
+    np.testing.assert_array_equal(found.images, prior.project(truth, restarts=4).images)
 
 
 def test_more_restarts_are_never_worse():
@@ -74,7 +74,7 @@ def test_more_restarts_are_never_worse():
     noise = np.random.default_rng(3).random((4, 8, 8, 1))
     few, many = (prior.project(noise, restarts=n, steps=40) for n in (0, 6))
     assert many.errors.mean() <= few.errors.mean() + 1e-4
-    assert few.pictures.shape == noise.shape
+    assert few.images.shape == noise.shape
 
 
 def test_a_kernel_generator_comes_closer_than_its_encoder():
@@ -85,7 +85,7 @@ def test_a_kernel_generator_comes_closer_than_its_encoder():
         decoded = prior.net(prior.net.encode(torch.from_numpy(kernels)[:, None])[0])[:, 0].numpy()
     encoded = np.linalg.norm(decoded - kernels, axis=(1, 2)) / np.linalg.norm(kernels, axis=(1, 2))
     assert (found.errors < encoded).all()
-    np.testing.assert_allclose(found.pictures.sum(axis=(1, 2)), 1, rtol=1e-4)
+    np.testing.assert_allclose(found.images.sum(axis=(1, 2)), 1, rtol=1e-4)
 
 
 def test_volumes_are_projected_too():
@@ -96,7 +96,7 @@ def test_volumes_are_projected_too():
     white = float(((volumes - net(net.encode(volumes)[0])) ** 2).mean())
     assert float(net.noise_variance()) == pytest.approx(white, rel=0.05)
     found = generator(net, 1, (3, 5, 4)).project(volumes[:2, 0])
-    assert found.pictures.shape == (2, 3, 5, 4)
+    assert found.images.shape == (2, 3, 5, 4)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_volumes_are_projected_too():
     ],
     ids=["grey", "size", "none", "one", "nan", "text"],
 )  # fmt: skip
-def test_pictures_that_do_not_fit_are_refused(plane, wrong):
+def test_images_that_do_not_fit_are_refused(plane, wrong):
     with pytest.raises(InputError, match=r"6 x 5 x 3|NaN"):
         plane.project(wrong)
 

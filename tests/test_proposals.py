@@ -17,7 +17,7 @@ from napari_genprior.methods import Problem
 from napari_genprior.methods import initialization as starts
 from napari_genprior.nets.linear_gaussian import LinearGenerator
 from napari_genprior.operators.convolution import convolve
-from napari_genprior.pipeline.plan import networks_of, plan
+from napari_genprior.pipeline.plan import network_hashes, plan
 from napari_genprior.settings import GeneratorSettings, TrainingSettings
 from napari_genprior.training import data
 from napari_genprior.training import initializer_data as examples
@@ -35,7 +35,7 @@ SIZE, LATENT, KERNEL_SIZE, KERNEL_LATENT = 16, 4, 7, 2
 
 
 def install(folder, name, kind, seed):
-    """A linear generator: smooth pictures with four degrees of freedom, or lines that turn with two."""
+    """A linear generator: smooth images with four degrees of freedom, or lines that turn with two."""
     rng = torch.Generator().manual_seed(seed)
     if kind == "image":
         net = LinearGenerator(LATENT, 1, SIZE, SIZE)
@@ -70,7 +70,7 @@ def pair(folder):
     return store.load_prior(folder / "waves.json"), store.load_prior(folder / "smears.json")
 
 
-TINY = {"batch": 32, "width": 32, "checkpoint_seconds": 1e4, "evaluate_every": 50}
+TINY = {"batch": 32, "width": 32, "checkpoint_seconds": 1e4, "validate_every": 50}
 
 
 def trained(folder, name="start", **settings):
@@ -91,34 +91,34 @@ def test_every_shipped_start_belongs_to_the_shipped_priors_of_its_names():
         if card.starts_for is not None:
             image, kernel = (gp.load_prior(prior.name) for prior in card.starts_for)
             if card.arch == "kernel-proposal":
-                assert proposals.likely_kernels(image.card, kernel.card, torch.zeros(1, card.channels, *card.size))
+                assert proposals.kernel_proposal(image.card, kernel.card, torch.zeros(1, card.channels, *card.size))
             else:
-                network = proposals.find_for(image.card, kernel.card)
+                network = proposals.find_initializer(image.card, kernel.card)
                 assert network is not None
                 assert network.latents == (image.card.latent, kernel.card.latent)
 
 
 def test_provenance_names_the_start_network_that_a_run_asks():
-    picture = np.eye(28, dtype=np.uint8)
+    image = np.eye(28, dtype=np.uint8)
     pair = {"image_prior": "digits-28", "kernel_prior": "motion-28"}
     card = gp.load_prior("digits-28").card
     start = proposals.start_card(card, gp.load_prior("motion-28").card, "proposal")
-    result = gp.deblur(picture, "generator", steps=2, **pair)
+    result = gp.deblur(image, "generator", steps=2, **pair)
     assert result.provenance.arguments["networks"] == {"start-digits-28-motion-28": start.sha256}
     for other in ({"kernel": np.ones((3, 3))}, {"settings": {"schedule": "paper"}}):
         asked = {name: value for name, value in pair.items() if "kernel" not in other or name == "image_prior"}
-        assert gp.deblur(picture, "generator", steps=2, **asked, **other).provenance.arguments["networks"] == {}
+        assert gp.deblur(image, "generator", steps=2, **asked, **other).provenance.arguments["networks"] == {}
 
 
 def test_provenance_names_the_kernels_network_of_a_linear_prior():
     asked = plan(np.eye(32, dtype=np.uint8)[..., None].repeat(3, 2), "evidence", image_prior="house-numbers-32-linear")
-    assert list(networks_of(asked)) == ["start-house-numbers-32-linear-motion-28"]
+    assert list(network_hashes(asked)) == ["start-house-numbers-32-linear-motion-28"]
 
 
 def test_proposals_are_closer_than_chance(world):
     image, kernel = pair(world)
     made = trained(world, steps=400, width=64, learning_rate=3e-3)
-    network = proposals.find_for(image.card, kernel.card)
+    network = proposals.find_initializer(image.card, kernel.card)
     rng = torch.Generator().manual_seed(9)
     errors, chance = [], []
     for _ in range(20):
@@ -133,15 +133,15 @@ def test_proposals_are_closer_than_chance(world):
     assert set(made.card.metrics) == {"psnr_proposed_db", "relative_error_proposed", "objective_proposed"}
 
 
-def test_given_pictures_and_kernels_are_learnt_from(world):
+def test_given_images_and_kernels_are_learnt_from(world):
     image, kernel = pair(world)
     rng = torch.Generator().manual_seed(3)
     with torch.no_grad():
-        pictures = image.decode(0.5 * torch.randn(40, LATENT, generator=rng)).clamp(0, 1).numpy()
+        images = image.decode(0.5 * torch.randn(40, LATENT, generator=rng)).clamp(0, 1).numpy()
         kernels = kernel.decode(torch.randn(40, KERNEL_LATENT, generator=rng)).numpy()
     settings = TrainingSettings(steps=5, **TINY)
     task = ProposalTask(
-        image, kernel, settings, data.split(pictures, "image", "40 waves"), data.split(kernels, "kernel", "40 smears")
+        image, kernel, settings, data.split(images, "image", "40 waves"), data.split(kernels, "kernel", "40 smears")
     )
     batch = task.batch(torch.arange(8), torch.Generator().manual_seed(0), torch.device("cpu"))
     torch.testing.assert_close(image.decode(batch.image_latent), batch.image, atol=0.02, rtol=0)
@@ -155,13 +155,13 @@ def test_a_start_belongs_to_its_pair_alone(world):
     image, kernel = pair(world)
     trained(world)
     path = world / "start.json"
-    assert proposals.find_for(image.card, kernel.card) is not None
+    assert proposals.find_initializer(image.card, kernel.card) is not None
     foreign = install(world, "other-waves", "image", 5)
-    assert proposals.find_for(foreign.card, kernel.card) is None
+    assert proposals.find_initializer(foreign.card, kernel.card) is None
     with pytest.raises(ModelError, match=r"for waves \(.*not for other-waves"):
         proposals.load_start(path, foreign.card, kernel.card)
     renewed = install(world, "waves", "image", 6)  # the same name, other weights
-    assert proposals.find_for(renewed.card, kernel.card) is None
+    assert proposals.find_initializer(renewed.card, kernel.card) is None
     with pytest.raises(ModelError, match="proposes no starts"):
         proposals.load_start(world / "waves.json", image.card, kernel.card)
     with pytest.raises(ModelError, match="is no prior"):
@@ -224,11 +224,11 @@ def test_what_cannot_be_learnt_from_is_refused(world):
 
 
 def test_a_killed_command_goes_on_and_models_lists_the_start(world, capsys):
-    pictures = np.random.default_rng(0).integers(0, 255, (40, SIZE, SIZE), dtype=np.uint8)
-    np.save(world / "pictures.npy", pictures)
+    images = np.random.default_rng(0).integers(0, 255, (40, SIZE, SIZE), dtype=np.uint8)
+    np.save(world / "images.npy", images)
     command = [
         *(sys.executable, "-m", "napari_genprior", "train", "--start", str(world / "waves.json")),
-        *(str(world / "smears.json"), "--data", str(world / "pictures.npy"), "--simulate", "shake", "--kernels", "40"),
+        *(str(world / "smears.json"), "--data", str(world / "images.npy"), "--simulate", "shake", "--kernels", "40"),
         *("--steps", "300", "--batch", "8", "--width", "16", "--checkpoint-seconds", "0", "--quiet"),
         *("-o", "m", "--out-folder", str(world)),
     ]

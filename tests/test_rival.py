@@ -1,16 +1,16 @@
-"""A kernel found without a picture prior against the one of the best evidence."""
+"""A kernel found without an image prior against the one of the best evidence."""
 
 import pytest
 import torch
 
 import napari_genprior as gp
-from napari_genprior.core.arrays import seeded
-from napari_genprior.core.iteration import drain
+from images import blocks
+from napari_genprior.core.arrays import cpu_generator
+from napari_genprior.core.iteration import run_to_end
 from napari_genprior.methods import Problem
-from napari_genprior.methods import prior_mismatch as rival
+from napari_genprior.methods import prior_mismatch as candidate
 from napari_genprior.operators.convolution import convolve
 from napari_genprior.settings import EvidenceSettings
-from pictures import blocks
 
 TRUE = torch.from_numpy(gp.blur.shake(9, 5, 28))[None, None]
 OTHER = torch.from_numpy(gp.blur.motion(15, 120, 28))[None, None]
@@ -27,14 +27,14 @@ def contest(net, monkeypatch, sharp, kernel, challenger):
         yield
         return challenger
 
-    monkeypatch.setattr(rival, "class_free_kernels", found)
-    blurred = convolve(sharp, TRUE) + 0.01 * torch.randn(sharp.shape, generator=seeded(12))
+    monkeypatch.setattr(candidate, "kernels_from_prior", found)
+    blurred = convolve(sharp, TRUE) + 0.01 * torch.randn(sharp.shape, generator=cpu_generator(12))
     problem = Problem(blurred.clamp(0, 1), EvidenceSettings.checked({}))
-    return drain(rival.contest(problem, net, kernel, 0.01))
+    return run_to_end(candidate.contest(problem, net, kernel, 0.01))
 
 
 def number(net):
-    return net.linear(0.6 * torch.randn(1, net.latent, generator=seeded(11))).clamp(0, 1)
+    return net.linear(0.6 * torch.randn(1, net.latent, generator=cpu_generator(11))).clamp(0, 1)
 
 
 def winner(found):
@@ -60,8 +60,8 @@ def test_a_prior_of_another_class_is_known_by_its_latents(net, monkeypatch):
     assert not contest(net, monkeypatch, torch.stack(planes)[None], NONE, TRUE).fits.any()
 
 
-def test_of_many_rivals_those_compete_whose_pictures_ring_least(net, monkeypatch):
+def test_of_many_candidates_those_compete_whose_images_ring_least(net, monkeypatch):
     many = torch.cat([OTHER, NONE, NONE, NONE, TRUE])
     found = contest(net, monkeypatch, number(net), OTHER, many)
-    assert len(found.kernels) == 1 + rival.RIVALS
+    assert len(found.kernels) == 1 + candidate.CANDIDATES
     assert torch.equal(winner(found), TRUE)

@@ -5,16 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from napari_genprior.methods.deep_prior import resampled
-from napari_genprior.methods.selfdeblur import enlarged, multiscale, selfdeblur
 
 import napari_genprior as gp
+from images import blocks
 from napari_genprior.core.result import SPREAD
 from napari_genprior.methods import Problem
+from napari_genprior.methods.deep_prior import resampled
+from napari_genprior.methods.selfdeblur import enlarged, multiscale, selfdeblur
 from napari_genprior.operators.convolution import convolve
 from napari_genprior.settings import MultiscaleSettings, SelfDeblurSettings
 from napari_genprior.settings import untrained as constants
-from pictures import blocks
 
 SMALL = {"steps": 10, "channels": 8, "report_every": 4}
 RECIPES = {selfdeblur: SelfDeblurSettings, multiscale: MultiscaleSettings}
@@ -57,13 +57,13 @@ def test_shapes_previews_and_losses(schedule, channels, side):
     assert solution.kernel.min() >= 0
     torch.testing.assert_close(solution.kernel.sum(), torch.tensor(1.0))
     assert not solution.diverged
-    assert ("network picture" in solution.extras) == (schedule == "fast")
+    assert ("network image" in solution.extras) == (schedule == "fast")
     assert [s.step for s in snapshots] == [0, 4, 8, 10]
     assert snapshots[1].image.shape == blurred.shape
     assert not snapshots[1].image.requires_grad
     assert set(snapshots[0].losses) == {"squared error", "total"}
     assert set(snapshots[2].losses) == {"1 - SSIM", "total"}
-    assert not torch.equal(snapshots[1].image, snapshots[2].image)  # copies, not the live picture
+    assert not torch.equal(snapshots[1].image, snapshots[2].image)  # copies, not the live image
 
 
 def test_the_published_search_over_scales_goes_through_all_its_phases():
@@ -117,11 +117,11 @@ def test_of_several_runs_the_one_with_the_least_loss_is_the_result():
     both, snapshots = run(blurred, seed=3, ensemble=2)
     assert both.chosen == best
     assert torch.equal(both.image, alone[best][0].image)
-    pictures = torch.stack([solution.image for solution, _ in alone])
-    torch.testing.assert_close(both.extras[SPREAD], pictures.std(0))
+    images = torch.stack([solution.image for solution, _ in alone])
+    torch.testing.assert_close(both.extras[SPREAD], images.std(0))
     assert [s.step for s in snapshots] == [0, 4, 8, 10, 10, 14, 18, 20]
     assert snapshots[-1].total == 20
-    assert snapshots[-1].stage == "run 2 of 2, picture and kernel"
+    assert snapshots[-1].stage == "run 2 of 2, image and kernel"
 
 
 def test_with_the_true_kernel_it_sharpens_and_stays_registered():
@@ -185,10 +185,10 @@ def test_without_a_kernel_size_one_is_found():
 
 @pytest.mark.parametrize("schedule", ["fast", "paper"])
 def test_a_budget_that_is_over_at_a_coarser_scale_still_gives_a_whole_result(schedule):
-    picture = resampled(torch.from_numpy(blocks(64, 64))[None, None], (40, 40))[0, 0].numpy()
+    image = resampled(torch.from_numpy(blocks(64, 64))[None, None], (40, 40))[0, 0].numpy()
     settings = SMALL | {"schedule": schedule}
     seen = []
-    run = gp.iter_deblur(picture, "selfdeblur-multiscale", kernel_size=9, settings=settings, budget_s=1e-3)
+    run = gp.iter_deblur(image, "selfdeblur-multiscale", kernel_size=9, settings=settings, time_limit_s=1e-3)
     while True:
         try:
             seen.append(next(run))
@@ -196,6 +196,6 @@ def test_a_budget_that_is_over_at_a_coarser_scale_still_gives_a_whole_result(sch
             result = end.value
             break
     assert {progress.stage for progress in seen} <= {"scale 1 of 3", "scale 1 of 3, start"}
-    assert result.image.shape == picture.shape
+    assert result.image.shape == image.shape
     assert result.kernel.shape >= (9, 9)
     assert result.kernel.sum() == pytest.approx(1, abs=1e-5)

@@ -9,16 +9,16 @@ import tifffile
 from scipy import ndimage
 
 import napari_genprior as gp
+from images import blocks
 from napari_genprior.cli import main
-from napari_genprior.core.axes import lay_out
-from napari_genprior.core.iteration import drain
+from napari_genprior.core.axes import make_layout
+from napari_genprior.core.iteration import run_to_end
 from napari_genprior.core.result import Word
 from napari_genprior.pipeline import kernel_search as search
 from napari_genprior.pipeline import planes as shared
 from napari_genprior.pipeline import run as deblurring
 from napari_genprior.pipeline.stack_plan import plan_stack
 from napari_genprior.pipeline.volumes import deblur_volume
-from pictures import blocks
 
 KERNELS = [gp.blur.motion(length=7, angle_deg=angle) for angle in (20, 110)]
 SIZE = 11
@@ -74,7 +74,7 @@ def test_kernels_lie_in_the_middle_so_that_no_plane_jumps(by_channel):
         assert abs((kernel.sum(0) * x).sum()) < 0.05
 
 
-def test_given_kernels_do_what_they_do_to_single_pictures(movie):
+def test_given_kernels_do_what_they_do_to_single_images(movie):
     result = gp.deblur_stack(movie[:1], "TCYX", kernels="channel", kernel=np.stack(KERNELS))
     for c in range(2):
         np.testing.assert_array_equal(result.image[0, c], gp.known_kernel(movie[0, c], KERNELS[c]).image)
@@ -134,7 +134,7 @@ def test_lazy_stacks_are_read_piece_by_piece(movie):
         ({"axes": "TZYX", "kernels": "channel"}, "needs a C axis"),
         ({"axes": "TCYX", "method": "nonsense"}, "Unknown method"),
         ({"axes": "TCYX", "method": "known-kernel"}, "needs a kernel"),
-        ({"axes": "TCYX", "kernel_size": 999}, "larger than the picture"),
+        ({"axes": "TCYX", "kernel_size": 999}, "larger than the image"),
         ({"axes": "TCYX", "kernel": np.ones((3, 3)) * -1}, "negative"),
         ({"axes": "TCYX", "kernel": np.ones((3, 5, 5))}, r"shape \(3, 5, 5\)"),
         ({"axes": "TCYX", "seed": -1}, "seed"),
@@ -167,7 +167,7 @@ def test_the_search_looks_where_there_is_most_detail(movie, monkeypatch):
 
     monkeypatch.setattr(search, "run", run)
     stack = plan_stack(dull, "TYX", kernel_size=SIZE)
-    kernel, verdict = drain(search.sought(stack, list(stack.layout.members(()))))
+    kernel, verdict = run_to_end(search.estimate_shared_kernel(stack, list(stack.layout.members(()))))
     np.testing.assert_array_equal(looked_at, dull[[1, 0]])  # neither the blank one nor the faint one
     alone = gp.deblur(movie[0, 0], kernel_size=SIZE)
     np.testing.assert_array_equal(kernel, alone.kernel)
@@ -175,7 +175,7 @@ def test_the_search_looks_where_there_is_most_detail(movie, monkeypatch):
     # noise is no detail
     rng = np.random.default_rng(0)
     assert shared.detail(0.1 * rng.standard_normal((96, 112))) < shared.detail(movie[0, 0]) / 10
-    assert search.most_telling({(i,): 10.0 + i for i in range(9)}) == [(8,), (7,), (6,), (5,)]
+    assert search.most_textured_planes({(i,): 10.0 + i for i in range(9)}) == [(8,), (7,), (6,), (5,)]
 
 
 def test_planes_that_share_a_kernel_find_it_together():
@@ -214,7 +214,7 @@ def test_a_sentence_says_what_will_be_done(movie):
     assert plan.sentence == (
         "3 frames x 2 channels of 96x112 px, one kernel per frame (3); unknown kernel of 9x9 px, auto on cpu"
     )
-    assert lay_out(movie.shape, "TCYX", "frame") == plan.layout
+    assert make_layout(movie.shape, "TCYX", "frame") == plan.layout
 
 
 # --- the command line

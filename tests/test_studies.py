@@ -39,7 +39,7 @@ def world(tmp_path, monkeypatch):
 
 
 def study(world, name, *more, values=None):
-    """Run a study of two pictures; the exit code."""
+    """Run a study of two images; the exit code."""
     flag = "--image-prior" if name == "latent" else "--value"
     chosen = [word for value in values or VALUES[name] for word in (flag, value)]
     priors = ["--sample-from", "waves"] if name == "latent" and "--data" not in more else []
@@ -57,7 +57,7 @@ def rows(world, name):
 
 
 def keys(found):
-    return [(row["picture"], row["value"], row["truth"], row["method"]) for row in found]
+    return [(row["image"], row["value"], row["truth"], row["method"]) for row in found]
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -83,9 +83,9 @@ def test_each_study_writes_its_rows_a_summary_and_a_plot(world, name, capsys):
     (mean,) = (row for row in summary if (row["value"], row["truth"]) == (VALUES[name][0], "given"))
     assert float(mean["psnr_mean"]) == pytest.approx(np.mean(first), rel=1e-4)
     assert float(mean["psnr_std"]) == pytest.approx(np.std(first), abs=1e-3)
-    picture = read_image(world / "out" / f"{name}.png")
-    assert picture.shape[-1] == 3
-    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 3
+    image = read_image(world / "out" / f"{name}.png")
+    assert image.shape[-1] == 3
+    assert len(np.unique(image.reshape(-1, 3), axis=0)) > 3
 
 
 def test_a_killed_study_goes_on_where_it_was(world, capsys):
@@ -144,7 +144,7 @@ def test_rows_of_other_settings_are_refused(world, capsys):
     assert study(world, "noise", "--blur", "blur-b") == 2
     assert path.read_text() == before
     settings = json.loads(path.with_suffix(".json").read_text())
-    assert settings["pictures"]["about"] == "sampled from waves"
+    assert settings["images"]["about"] == "sampled from waves"
     path.write_text(before + "nonsense\n")
     capsys.readouterr()
     assert study(world, "noise") == 2
@@ -157,24 +157,24 @@ def test_rows_of_other_settings_are_refused(world, capsys):
     assert path.read_text() == before
 
 
-def test_given_pictures_are_used(world, capsys):
+def test_given_images_are_used(world, capsys):
     rng = np.random.default_rng(0)
-    pictures = rng.integers(0, 256, (3, SIZE, SIZE), dtype=np.uint8)
-    np.savez(world / "set.npz", x_test=pictures, grey=pictures / 255, wide=np.zeros((3, 8, 20), np.uint8))
+    images = rng.integers(0, 256, (3, SIZE, SIZE), dtype=np.uint8)
+    np.savez(world / "set.npz", x_test=images, grey=images / 255, wide=np.zeros((3, 8, 20), np.uint8))
     data = ["--data", str(world / "set.npz"), "--key", "x_test"]
     assert study(world, "range-error", *data) == 0
     assert "of set.npz (x_test)" in capsys.readouterr().out
     prior = store.load_prior("waves")
     for row in rows(world, "range-error"):
-        near = prior.project(pictures[int(row["picture"])][None]).pictures[0]
-        error = np.mean((np.rint(255 * near.clip(0, 1)) - pictures[int(row["picture"])]) ** 2)
+        near = prior.project(images[int(row["image"])][None]).images[0]
+        error = np.mean((np.rint(255 * near.clip(0, 1)) - images[int(row["image"])]) ** 2)
         assert float(row["range_psnr"]) == pytest.approx(10 * np.log10(255**2 / error), abs=1e-3)
-        if row["truth"] == "given":  # noise is not in the range: the closest picture is the best there is
+        if row["truth"] == "given":  # noise is not in the range: the closest image is the best there is
             assert float(row["psnr"]) <= float(row["range_psnr"]) + 0.01
-    same = cases.given_pictures(world / "set.npz", "grey", prior, 3)
-    np.testing.assert_array_equal(same.pictures, pictures)
+    same = cases.given_images(world / "set.npz", "grey", prior, 3)
+    np.testing.assert_array_equal(same.images, images)
     assert study(world, "range-error", *data, "--count", "4") == 2
-    assert "holds 3 pictures; --count is 4" in capsys.readouterr().err
+    assert "holds 3 images; --count is 4" in capsys.readouterr().err
     assert study(world, "range-error", "--data", str(world / "set.npz"), "--key", "wide") == 2
     assert study(world, "range-error", "--data", str(world / "none.npz")) == 2
 
@@ -220,7 +220,7 @@ def test_kernels_differ_by_what_varies_only():
     np.testing.assert_array_equal(*drawn)
 
 
-def test_a_search_does_not_begin_at_the_picture_it_looks_for():
+def test_a_search_does_not_begin_at_the_image_it_looks_for():
     seeds = cases.Seeds.of(0, 0)
     assert len({*vars(seeds).values()}) == 4
     assert cases.Seeds.of(0, 0) == seeds != cases.Seeds.of(0, 1)

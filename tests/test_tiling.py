@@ -33,15 +33,15 @@ def test_weights_sum_to_exactly_one(length, side, overlap, ramp):
 
 
 @pytest.mark.parametrize("colours", [(), (3,)])
-def test_a_mosaic_of_untouched_tiles_is_the_picture(colours):
-    picture = np.random.default_rng(0).integers(0, 255, (211, 157, *colours)).astype(np.float32)
+def test_a_mosaic_of_untouched_tiles_is_the_image(colours):
+    image = np.random.default_rng(0).integers(0, 255, (211, 157, *colours)).astype(np.float32)
     rows, columns = spans(211, 40, 10, 16), spans(157, 60, 5, 30)
     mosaic, ready = Mosaic(rows, columns), []
     for row in rows:
         for column in columns:
-            ready.append(mosaic.add(picture[row.read, column.read]))
+            ready.append(mosaic.add(image[row.read, column.read]))
     assert [strip is not None for strip in ready] == ([False] * (len(columns) - 1) + [True]) * len(rows)
-    np.testing.assert_array_equal(np.concatenate([strip for strip in ready if strip is not None]), picture)
+    np.testing.assert_array_equal(np.concatenate([strip for strip in ready if strip is not None]), image)
 
 
 def test_out_of_memory_takes_fewer_at_once_and_then_the_cpu(caplog):

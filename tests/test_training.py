@@ -13,13 +13,13 @@ import torch
 from safetensors.torch import load_file
 
 import napari_genprior as gp
+from images import blocks
 from napari_genprior.cli import main
 from napari_genprior.core import image_io as io
 from napari_genprior.core.errors import FileError, InputError
 from napari_genprior.settings import TrainingSettings
 from napari_genprior.training import data, losses
 from napari_genprior.training.loop import train
-from pictures import blocks
 
 
 def kernels(count=60, size=28, seed=0):
@@ -27,17 +27,17 @@ def kernels(count=60, size=28, seed=0):
     return data.split(drawn, "kernel", "a few kernels", turn=True)
 
 
-def pictures(count=40, size=16, channels=3):
+def images(count=40, size=16, channels=3):
     made = np.stack([blocks(size, size, seed) for seed in range(count)])[:, None].repeat(channels, 1)
     return data.split((made * 255).astype(np.uint8), "image", "a few blocks")
 
 
-TINY = {"batch": 8, "checkpoint_seconds": 1e4, "evaluate_every": 5}
+TINY = {"batch": 8, "checkpoint_seconds": 1e4, "validate_every": 5}
 ARCHITECTURES = [
     ("blur-vae", kernels, {"steps": 12}),
-    ("vae", pictures, {"steps": 12, "latent": 6, "width": 4, "mirror": True, "shift_px": 1}),
-    ("dcgan", pictures, {"steps": 4, "latent": 6, "width": 4}),
-    ("linear", pictures, {"steps": 12, "latent": 6, "refiner": True, "turn": True}),
+    ("vae", images, {"steps": 12, "latent": 6, "width": 4, "mirror": True, "shift_px": 1}),
+    ("dcgan", images, {"steps": 4, "latent": 6, "width": 4}),
+    ("linear", images, {"steps": 12, "latent": 6, "refiner": True, "turn": True}),
 ]
 
 
@@ -92,9 +92,9 @@ def test_what_was_trained_loads_like_any_other_prior(arch, make, more, tmp_path)
 @pytest.mark.parametrize("reconstruction", ["gaussian", "mse", "bce"])
 def test_training_reduces_the_held_out_loss(reconstruction, tmp_path):
     settings = TrainingSettings(
-        arch="vae", steps=60, batch=16, latent=4, width=8, evaluate_every=10, reconstruction=reconstruction, beta=0.1
+        arch="vae", steps=60, batch=16, latent=4, width=8, validate_every=10, reconstruction=reconstruction, beta=0.1
     )
-    _, progress = run(pictures(), settings, "m", tmp_path)
+    _, progress = run(images(), settings, "m", tmp_path)
     looks = [p.held_out for p in progress if p.held_out is not None]
     assert looks[-1] < looks[0]
     assert progress[0].seconds_left > 0
@@ -103,9 +103,9 @@ def test_training_reduces_the_held_out_loss(reconstruction, tmp_path):
 
 def test_patience_ends_it_and_the_best_weights_are_stored(tmp_path):
     settings = TrainingSettings(
-        arch="vae", steps=500, batch=8, latent=4, width=2, evaluate_every=1, patience=3, learning_rate=1.0
+        arch="vae", steps=500, batch=8, latent=4, width=2, validate_every=1, patience=3, learning_rate=1.0
     )
-    trained, progress = run(pictures(), settings, "m", tmp_path)
+    trained, progress = run(images(), settings, "m", tmp_path)
     assert "no better" in trained.reason
     assert len(progress) < 500
 
@@ -134,7 +134,7 @@ def test_without_encoder_only_the_decoder_is_stored(tmp_path):
 
 def test_torchs_own_random_numbers_are_left_alone(tmp_path):
     before = torch.get_rng_state()
-    run(pictures(), TrainingSettings(arch="dcgan", steps=1, width=2, **TINY), "m", tmp_path)
+    run(images(), TrainingSettings(arch="dcgan", steps=1, width=2, **TINY), "m", tmp_path)
     assert torch.equal(before, torch.get_rng_state())
 
 
@@ -158,10 +158,10 @@ def test_another_training_under_the_same_name_is_not_mixed_up(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "make", "words"),
     [
-        ({"arch": "blur-vae"}, pictures, "no generator of images"),
+        ({"arch": "blur-vae"}, images, "no generator of images"),
         ({"arch": "dcgan"}, kernels, "no generator of kernels"),
-        ({"arch": "digit-vae"}, pictures, "28x28x1"),
-        ({"arch": "vae", "size": 64}, pictures, "needs larger"),
+        ({"arch": "digit-vae"}, images, "28x28x1"),
+        ({"arch": "vae", "size": 64}, images, "needs larger"),
     ],
 )
 def test_data_that_do_not_fit_the_architecture_are_refused(settings, make, words, tmp_path):
@@ -208,13 +208,13 @@ def folder(tmp_path):
 
 
 def test_a_folder_is_scaled_or_cut(folder):
-    assert data.read_pictures(folder, size=8).shape == (9, 1, 8, 8)
-    tiles = data.read_pictures(folder, size=8, tiles=True)
+    assert data.read_images(folder, size=8).shape == (9, 1, 8, 8)
+    tiles = data.read_images(folder, size=8, tiles=True)
     assert tiles.shape == (9 * 2 * 3, 1, 8, 8)
     np.testing.assert_array_equal(tiles[1, 0], io.read_image(folder / "0.png")[:8, 8:16])
     io.write_image(folder / "colour.png", np.zeros((20, 20, 3), np.uint8))
-    assert data.read_pictures(folder, size=8).shape == (10, 3, 8, 8)
-    assert data.read_pictures(folder, size=8, channels=1).shape == (10, 1, 8, 8)
+    assert data.read_images(folder, size=8).shape == (10, 3, 8, 8)
+    assert data.read_images(folder, size=8, channels=1).shape == (10, 1, 8, 8)
 
 
 def test_an_npz_is_read_by_key_or_as_packed_jpeg(tmp_path):
@@ -222,12 +222,12 @@ def test_an_npz_is_read_by_key_or_as_packed_jpeg(tmp_path):
 
     stack = np.stack([(blocks(16, 16, seed) * 255).astype(np.uint8) for seed in range(3)])
     np.savez(tmp_path / "a.npz", x=stack, other=stack[..., None].repeat(3, -1))
-    assert data.read_pictures(tmp_path / "a.npz").shape == (3, 1, 16, 16)
-    assert data.read_pictures(tmp_path / "a.npz", key="other").shape == (3, 3, 16, 16)
-    streams = [imagecodecs.jpeg8_encode(picture, level=95) for picture in stack]
+    assert data.read_images(tmp_path / "a.npz").shape == (3, 1, 16, 16)
+    assert data.read_images(tmp_path / "a.npz", key="other").shape == (3, 3, 16, 16)
+    streams = [imagecodecs.jpeg8_encode(image, level=95) for image in stack]
     offsets = np.cumsum([0, *map(len, streams)])
     np.savez(tmp_path / "b.npz", jpeg=np.frombuffer(b"".join(streams), np.uint8), offsets=offsets)
-    packed = data.read_pictures(tmp_path / "b.npz")
+    packed = data.read_images(tmp_path / "b.npz")
     assert packed.shape == (3, 1, 16, 16)
     assert abs(packed[:, 0].astype(int) - stack).mean() < 8
 
@@ -236,13 +236,13 @@ def test_an_npz_is_read_by_key_or_as_packed_jpeg(tmp_path):
     ("options", "words"),
     [
         ("--data {t}/none", "no file or folder"),
-        ("--data {t}/empty", "no pictures"),
+        ("--data {t}/empty", "no images"),
         ("--data {t}/few", "at least 8"),
         ("--data {t}/small --size 64", "smaller than the 64"),
         ("--data {t}/keyless.npz", "has no array x"),
         ("--data {t}/text.npz", "not a readable npz"),
         ("--data {t}/objects.npy", "not a readable npz"),
-        ("--data {t}/flat.npy", "pictures are"),
+        ("--data {t}/flat.npy", "images are"),
         ("--data {t}/bright.npy", "must lie in"),
         ("--data {t}/bright.npy --kind kernel --arch dcgan", "no generator of kernels"),
         ("--data {t}/negative.npy --kind kernel", "negative"),

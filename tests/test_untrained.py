@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 import torch
-from napari_genprior.methods.untrained import untrained
 
+from images import blocks
 from napari_genprior.methods import Problem
+from napari_genprior.methods.untrained import untrained
 from napari_genprior.nets.dcgan_decoder import Decoder
 from napari_genprior.operators.convolution import convolve
 from napari_genprior.settings import DecoderSettings
 from napari_genprior.settings import untrained as constants
 from napari_genprior.zoo.store import load_prior
-from pictures import blocks
 
 
 def blurred_blocks(side=48):
@@ -34,7 +34,7 @@ def run(blurred, prior=None, kernel=None, seed=0, **settings):
             return end.value, [snapshot for snapshot in snapshots if snapshot.losses]  # without those of the first fit
 
 
-def test_it_begins_at_the_blurred_picture_and_the_losses_fall(monkeypatch):
+def test_it_begins_at_the_blurred_image_and_the_losses_fall(monkeypatch):
     monkeypatch.setattr(constants, "FIRST_FIT_STEPS", 150)
     monkeypatch.setitem(constants.DECODER, "paper", replace(constants.DECODER["paper"], width=8))
     blurred, _, _, prior = blurred_blocks(side=32)
@@ -63,7 +63,7 @@ def test_seeds_and_the_final_solve(monkeypatch):
     first, second, other = (run(colour, prior, seed=seed)[0] for seed in (3, 3, 4))
     assert torch.equal(first.image, second.image)
     assert not torch.equal(first.image, other.image)
-    assert first.image.shape == first.extras["network picture"].shape == colour.shape
+    assert first.image.shape == first.extras["network image"].shape == colour.shape
 
 
 def test_closing_stops_it(monkeypatch):
@@ -77,8 +77,8 @@ def test_closing_stops_it(monkeypatch):
 
 
 @pytest.mark.parametrize("size", [(8, 8), (35, 61), (64, 64), (75, 40)])
-def test_the_decoder_makes_pictures_of_any_size(size):
-    picture = Decoder(3, size, latent=10, width=4, widest=16)(torch.randn(1, 10))
-    assert picture.shape == (1, 3, *size)
-    assert picture.min() > 0
-    assert picture.max() < 1
+def test_the_decoder_makes_images_of_any_size(size):
+    image = Decoder(3, size, latent=10, width=4, widest=16)(torch.randn(1, 10))
+    assert image.shape == (1, 3, *size)
+    assert image.min() > 0
+    assert image.max() < 1

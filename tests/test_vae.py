@@ -27,12 +27,12 @@ def test_what_is_decoded_has_the_shape_and_range_it_should(case):
     cls, arguments, latent, shape = CASES[case]
     net = seeded_net(cls, **arguments).eval()
     assert net.latent == latent
-    picture = net(3 * torch.randn(2, latent, generator=torch.Generator().manual_seed(1)))
-    assert picture.shape == (2, *shape)
-    assert picture.min() >= 0
-    assert picture.max() <= 1
+    image = net(3 * torch.randn(2, latent, generator=torch.Generator().manual_seed(1)))
+    assert image.shape == (2, *shape)
+    assert image.min() >= 0
+    assert image.max() <= 1
     if net.kernel:
-        torch.testing.assert_close(picture.sum(dim=(1, 2, 3)), torch.ones(2))
+        torch.testing.assert_close(image.sum(dim=(1, 2, 3)), torch.ones(2))
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -1,23 +1,23 @@
-"""Blur that changes over the picture: kernels by place, the solve between them, the search."""
+"""Blur that changes over the image: kernels by place, the solve between them, the search."""
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
 import napari_genprior as gp
-from napari_genprior.blur.support import within
+from images import blocks
+from napari_genprior.blur.support import pad_to
 from napari_genprior.cli import main
 from napari_genprior.core.errors import InputError
 from napari_genprior.pipeline.kernel_field import kernel_map
 from napari_genprior.pipeline.tiled_deconvolution import kernel_at
-from pictures import blocks
 
 SIDE, TURN, SAMPLES = 240, 2.0, 31  # px, degrees to both sides, poses
 
 
 @pytest.fixture(scope="module")
 def turned():
-    """A picture, and the same seen by a camera that turns about its middle: the middle stays sharp."""
+    """An image, and the same seen by a camera that turns about its middle: the middle stays sharp."""
     sharp = blocks(SIDE, SIDE, seed=3)
     centre = (SIDE - 1) / 2
     poses = []
@@ -58,7 +58,7 @@ def test_known_kernels_beat_one(turned):
 
 @pytest.fixture(scope="module")
 def two_motions():
-    """A picture [150, 300] that moved to the side at its left and up at its right, in between both."""
+    """An image [150, 300] that moved to the side at its left and up at its right, in between both."""
     sharp = blocks(150, 300, seed=3)
     right = np.interp(np.arange(300) + 0.5, [75, 225], [0, 1])
     parts = [
@@ -71,7 +71,7 @@ def two_motions():
 
 def test_true_kernels_by_place_restore_what_one_cannot(two_motions):
     sharp, blurred = two_motions
-    kernels = np.stack([within(gp.blur.motion(9, angle), (11, 11)) for angle in (0, 90)])[None]
+    kernels = np.stack([pad_to(gp.blur.motion(9, angle), (11, 11)) for angle in (0, 90)])[None]
     many = gp.deblur_varying(blurred, kernel=kernels)
     one = gp.known_kernel(blurred, kernels.mean((0, 1)))
     assert gp.metrics.psnr(inner(many.image), inner(sharp)) > gp.metrics.psnr(inner(one.image), inner(sharp)) + 5
@@ -104,7 +104,7 @@ def test_a_blank_tile_takes_the_kernel_of_all(turned):
     assert gp.blur.measure(result.kernels[0, 0]).fwhm_long < 13
 
 
-def test_pictures_without_blur_or_without_anything_but_noise_come_through():
+def test_images_without_blur_or_without_anything_but_noise_come_through():
     sharp = blocks(100, 100, seed=1)
     result = gp.deblur_varying(sharp, (2, 2))
     assert result.kernels.shape == (2, 2, 1, 1)
@@ -113,7 +113,7 @@ def test_pictures_without_blur_or_without_anything_but_noise_come_through():
     assert np.isfinite(gp.deblur_varying(noise, (2, 1), kernel_size=5).image).all()
 
 
-def test_a_picture_with_a_prior_of_its_size_has_no_tiles(turned):
+def test_a_image_with_a_prior_of_its_size_has_no_tiles(turned):
     with pytest.raises(InputError, match="tiles are smaller"):
         gp.iter_deblur_varying(turned[1][:64, :64], (1, 1), method="evidence", image_prior="nuclei-64-linear")
 

@@ -9,21 +9,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from napari_genprior.methods.registry import METHODS, Method
 
 import napari_genprior as gp
+from images import blocks
 from napari_genprior import blur
 from napari_genprior.cli import main
-from napari_genprior.core.result import SET_ASIDE, DeblurResult, Status, StatusCode, Verdict, Word
+from napari_genprior.core.result import REJECTED, DeblurResult, Status, StatusCode, Verdict, Word
 from napari_genprior.evaluation import benchmark_verdict as bench
 from napari_genprior.evaluation.benchmark_verdict_cases import Case
 from napari_genprior.methods import Snapshot, Solution
+from napari_genprior.methods.registry import METHODS, Method
 from napari_genprior.operators.convolution import convolve
-from napari_genprior.quality.classifier import CLUES, REASONS, weigh
-from napari_genprior.quality.kernel_features import kernel_figures, likeness
-from napari_genprior.quality.verdict import Clues, judge
+from napari_genprior.quality.classifier import CLUES, REASONS, classify
+from napari_genprior.quality.kernel_features import kernel_figures, kernel_similarity
+from napari_genprior.quality.verdict import RunContext, judge
 from napari_genprior.settings import ClassicalSettings
-from pictures import blocks
 
 FIT = Path(__file__).parents[1] / "benchmarks" / "fit_verdict.py"
 SHARP = torch.from_numpy(blocks())[None, None]
@@ -89,7 +89,7 @@ def test_noise_in_the_input_does_not_pass_for_sharpness():
     assert noisy.figures["sharpness_gain"] == pytest.approx(clean.figures["sharpness_gain"], rel=0.1)
 
 
-def test_a_sharp_picture_speaks_against_a_blur():
+def test_a_sharp_image_speaks_against_a_blur():
     sharp = SHARP + NOISE
     made_up = judge(sharp, convolve(SHARP, -KERNEL, "reflect") + 2 * SHARP, KERNEL, DONE, kernel_given=True)
     assert made_up.figures["likelihood_gain"] < 0
@@ -101,22 +101,22 @@ def test_the_input_is_kept_only_where_the_caller_hands_it_out():
     assert judge(BLURRED, BLURRED, POINT, DONE, kernel_given=False, may_keep=True).word is Word.KEPT
 
 
-def test_rivals_that_lead_to_other_pictures_are_told_and_speak_against():
-    same = judge(BLURRED, SHARP, KERNEL, DONE, False, Clues(rivals=[KERNEL, spread(KERNEL, 0.01)])).figures
-    other = judge(BLURRED, SHARP, KERNEL, DONE, False, Clues(rivals=[KERNEL, KERNEL.flip(-1)])).figures
+def test_candidates_that_lead_to_other_images_are_told_and_speak_against():
+    same = judge(BLURRED, SHARP, KERNEL, DONE, False, RunContext(candidates=[KERNEL, spread(KERNEL, 0.01)])).figures
+    other = judge(BLURRED, SHARP, KERNEL, DONE, False, RunContext(candidates=[KERNEL, KERNEL.flip(-1)])).figures
     assert same["agreement"] > 0.98 > other["agreement"]
     assert same["disagreement"] < 0.5 * other["disagreement"]
     assert same["chance"] > other["chance"]
-    assert "agreement" not in judge(BLURRED, SHARP, KERNEL, DONE, False, Clues(rivals=[KERNEL])).figures
+    assert "agreement" not in judge(BLURRED, SHARP, KERNEL, DONE, False, RunContext(candidates=[KERNEL])).figures
 
 
-def test_a_picture_unlike_the_generators_is_never_called_improved():
-    clues = Clues(generated=SHARP, range_error=0.05, spread=0.02)
+def test_a_image_unlike_the_generators_is_never_called_improved():
+    clues = RunContext(generated=SHARP, range_error=0.05, spread=0.02)
     blurred = convolve(SHARP, KERNEL) + NOISE
     of_class = judge(blurred, SHARP, KERNEL, DONE, False, clues)
     assert of_class.improved
     assert of_class.figures["spread"] == 0.02
-    strange = judge(blurred, SHARP, KERNEL, DONE, False, Clues(generated=SHARP.flip(-1), range_error=0.05))
+    strange = judge(blurred, SHARP, KERNEL, DONE, False, RunContext(generated=SHARP.flip(-1), range_error=0.05))
     assert not strange.improved
     assert "unlike those the generator knows" in strange.reason
 
@@ -130,8 +130,8 @@ def test_a_picture_unlike_the_generators_is_never_called_improved():
     ],
 )  # fmt: skip
 def test_each_clue_lowers_the_chance_and_has_its_words(figure, value):
-    _, _, usual = weigh(GOOD, False)
-    word, reason, chance = weigh(GOOD | {figure: value}, False)
+    _, _, usual = classify(GOOD, False)
+    word, reason, chance = classify(GOOD | {figure: value}, False)
     assert chance < usual
     assert word is Word.IMPROVED or reason.startswith(REASONS[figure][:12])
 
@@ -149,8 +149,8 @@ def test_a_kernel_of_another_shape_explains_the_spectrum_less_than_a_round_blur_
 
 def test_the_shape_of_a_kernel_that_was_given_is_not_questioned():
     odd = GOOD | {"kernel_scattered_mass": 0.6, "kernel_peak": 0.95, "kernel_border_mass": 0.2}
-    assert weigh(odd, True) == weigh(GOOD, True)
-    assert weigh(odd, False)[2] < weigh(GOOD, False)[2]
+    assert classify(odd, True) == classify(GOOD, True)
+    assert classify(odd, False)[2] < classify(GOOD, False)[2]
 
 
 def test_figures_beyond_all_measure_change_no_more_than_the_worst_seen():
@@ -166,7 +166,7 @@ def test_figures_of_kernels():
     two = torch.zeros(1, 1, 9, 9)
     two[..., 1, 1] = two[..., 7, 7] = 0.5
     assert kernel_figures(two)["kernel_modes"] == 2
-    assert likeness(two, two.roll(1, -1)) == pytest.approx(1, abs=0.05)
+    assert kernel_similarity(two, two.roll(1, -1)) == pytest.approx(1, abs=0.05)
     assert kernel_figures(POINT)["kernel_peak"] == 1
 
 
@@ -191,17 +191,17 @@ def invents(monkeypatch):
 
 
 def test_the_input_is_kept_where_nothing_was_gained_and_what_was_found_is_set_aside(invents):
-    picture = (200 * blocks()).astype(np.uint8)
-    result = gp.deblur(picture, "invents")
+    image = (200 * blocks()).astype(np.uint8)
+    result = gp.deblur(image, "invents")
     assert result.verdict.word is Word.KEPT
     assert result.verdict.sentence.startswith("no improvement: input kept, because the kernel found is nearly a single")
-    np.testing.assert_array_equal(result.image, picture)
-    assert result.found is result.layers[SET_ASIDE]
-    assert not np.array_equal(result.found, picture)
+    np.testing.assert_array_equal(result.image, image)
+    assert result.found is result.layers[REJECTED]
+    assert not np.array_equal(result.found, image)
     assert result.kernel.max() == 1
 
 
-def test_a_sharp_picture_is_left_alone():
+def test_a_sharp_image_is_left_alone():
     sharp = np.clip(blocks() + 0.004 * np.random.default_rng(0).standard_normal(blocks().shape), 0, 1)
     result = gp.deblur(sharp)
     assert result.verdict.word is Word.KEPT, result.verdict.sentence
@@ -211,8 +211,8 @@ def test_a_sharp_picture_is_left_alone():
 def test_nothing_is_kept_back_from_who_gave_the_kernel_or_stopped_the_run(invents):
     given = gp.deblur(blocks(), "invents", kernel=np.ones((1, 1)))
     assert given.verdict.word is Word.DOUBTFUL
-    assert SET_ASIDE not in given.layers
-    stopped = gp.deblur(blocks(), "invents", budget_s=1e-9)
+    assert REJECTED not in given.layers
+    stopped = gp.deblur(blocks(), "invents", time_limit_s=1e-9)
     assert stopped.status.code is StatusCode.STOPPED
     assert stopped.verdict.word is Word.DOUBTFUL
 
@@ -285,9 +285,7 @@ def test_the_rule_is_fitted_to_a_table_of_figures(tmp_path, capsys):
     rng, rows = np.random.default_rng(0), []
     for number in range(200):
         gain = rng.uniform(-3, 3)
-        rows.append(
-            {"picture": f"p{number // 2}", "method": "classical", "fitted": 1, "before": 20, "after": 20 + gain}
-        )
+        rows.append({"image": f"p{number // 2}", "method": "classical", "fitted": 1, "before": 20, "after": 20 + gain})
         rows[-1]["method"] = ("classical", "known-kernel")[number % 2]
         rows[-1] |= {clue.figure: rng.uniform(0.1, 2) for clue in CLUES}
         rows[-1]["overshoot"] = np.exp(-gain + 0.1 * rng.standard_normal())  # the only one that tells

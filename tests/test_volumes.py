@@ -14,7 +14,7 @@ import napari_genprior as gp
 from napari_genprior.blur import microscope as optics
 from napari_genprior.cli import main
 from napari_genprior.core.errors import InputError
-from napari_genprior.core.iteration import drain
+from napari_genprior.core.iteration import run_to_end
 from napari_genprior.core.result import DeblurResult, Word
 from napari_genprior.deconvolution import volumes as solves
 from napari_genprior.estimation import cross_validation as held_out
@@ -59,7 +59,7 @@ KERNEL = gaussian((5, 7, 7), (1.2, 1.5, 1.5))
 def test_blur_of_a_stack_and_its_adjoint_belong_together(kernel_shape):
     random = torch.Generator().manual_seed(0)
     kernel = torch.rand(1, 1, *kernel_shape, generator=random, dtype=torch.float64)
-    canvas = forward.on_canvas(torch.zeros(1, 1, 6, 9, 10, dtype=torch.float64), tuple(n - 1 for n in kernel_shape))
+    canvas = forward.pad_periodic(torch.zeros(1, 1, 6, 9, 10, dtype=torch.float64), tuple(n - 1 for n in kernel_shape))
     transfer = forward.transfer_function(kernel, canvas.sides)
     x = torch.randn(canvas.data.shape, generator=random, dtype=torch.float64)
     y = torch.randn((1, 1, *canvas.stack), generator=random, dtype=torch.float64)
@@ -75,7 +75,7 @@ def test_blur_on_the_canvas_is_the_plain_convolution_of_what_lies_around():
     wide = np.random.default_rng(1).random((10, 14, 15))
     kernel = np.random.default_rng(2).random((3, 5, 4))
     stack = tuple(n - k + 1 for n, k in zip(wide.shape, kernel.shape, strict=True))
-    canvas = forward.on_canvas(torch.zeros(1, 1, *stack, dtype=torch.float64), (2, 4, 3))
+    canvas = forward.pad_periodic(torch.zeros(1, 1, *stack, dtype=torch.float64), (2, 4, 3))
     x = torch.zeros(canvas.sides, dtype=torch.float64)
     x[: wide.shape[0], : wide.shape[1], : wide.shape[2]] = torch.from_numpy(wide)
     # "valid" sees a kernel's width behind each voxel: bring the stack's first voxel to the origin
@@ -135,9 +135,9 @@ def test_planes_beyond_the_stack_are_unknowns_rather_than_those_of_its_other_end
     for seed in range(3):
         sharp, blurred = scene(kernel, noise=0.005, seed=seed)
         for i, margin in enumerate((forward.margin_for(k, solves.TAIL), (0, 0, 0))):
-            canvas = forward.on_canvas(torch.from_numpy(blurred)[None, None], margin)
+            canvas = forward.pad_periodic(torch.from_numpy(blurred)[None, None], margin)
             transfer, noise = forward.transfer_function(k, canvas.sides), solves.Noise(0.0, 0.005**2)
-            state = drain(solves.least_variation(canvas, transfer, noise, weights, strength=4.0))
+            state = run_to_end(solves.tv_admm(canvas, transfer, noise, weights, strength=4.0))
             ends[i] += ((canvas.cut(state.canvas)[0, 0].numpy() - sharp)[[0, -1]] ** 2).mean()
     assert ends[0] < 0.5 * ends[1]
 
@@ -177,7 +177,7 @@ def test_seams_tell_a_volume_that_goes_round():
     inside, apart = blocks((14, 24, 24), 1), np.full((14, 24, 24), 0.1, np.float32)
     apart[5:9, 8:14, 8:14] = 1
     for volume, expected in ((apart, (True,) * 3), (np.cumsum(inside, 0), (False,))):
-        found = forward.goes_round(torch.from_numpy(volume)[None, None], 0.0)
+        found = forward.periodic_axes(torch.from_numpy(volume)[None, None], 0.0)
         assert found[: len(expected)] == expected
 
 
@@ -190,7 +190,7 @@ def test_closing_the_generator_stops_and_the_result_can_be_saved(tmp_path):
     search.close()
     with pytest.raises(StopIteration):
         next(search)
-    result = drain(iter_deblur_volume(blurred, KERNEL, device="cpu"))
+    result = run_to_end(iter_deblur_volume(blurred, KERNEL, device="cpu"))
     assert result.verdict.improved, result.verdict.reason
     again = DeblurResult.load(result.save(tmp_path / "volume.npz"))
     np.testing.assert_array_equal(again.image, result.image)
@@ -240,10 +240,10 @@ def test_all_candidates_have_what_is_known():
     pytest.importorskip("psfmodels")
     rng, prior = np.random.default_rng(0), load_prior("microscope-3d")
     told = {"microscope": "confocal", "na": 1.4, "wavelength_nm": 520, "immersion_index": 1.515}
-    known = microscopes.known_of(VolumeSettings(**told), (0.2, 0.08, 0.08))
-    optic, kernel = microscopes.drawn(rng, prior, known, None, 0.0)
+    known = microscopes.parse_constraints(VolumeSettings(**told), (0.2, 0.08, 0.08))
+    optic, kernel = microscopes.sample_candidates(rng, prior, known, None, 0.0)
     near = microscopes.Candidate(0.0, 1.0, kernel, optic)
-    varied, other = microscopes.drawn(rng, prior, known, near, 0.2)
+    varied, other = microscopes.sample_candidates(rng, prior, known, near, 0.2)
     for each in (optic, varied):
         assert {name: getattr(each.microscope, name) for name in known.fields} == known.fields
         assert each.microscope.pixel_size_nm == pytest.approx(80)
@@ -251,8 +251,8 @@ def test_all_candidates_have_what_is_known():
         assert each.microscope.defocus_um == 0
     assert not torch.equal(kernel, other)
     # with a kind alone, sides of voxels need not be in um: only their ratio is known
-    known = microscopes.known_of(VolumeSettings(microscope="confocal"), (25, 10, 10))
-    optic, _ = microscopes.drawn(rng, prior, known, None, 0.0)
+    known = microscopes.parse_constraints(VolumeSettings(microscope="confocal"), (25, 10, 10))
+    optic, _ = microscopes.sample_candidates(rng, prior, known, None, 0.0)
     assert optic.microscope.kind == "confocal"
     assert 50 <= optic.microscope.pixel_size_nm <= 400
     assert optic.step_nm == pytest.approx(2.5 * optic.microscope.pixel_size_nm)
@@ -264,9 +264,9 @@ def test_voxels_left_out_are_foretold_best_by_the_true_kernel(noise):
     volume = torch.from_numpy(blurred)[None, None]
     trial = held_out.trial_of(held_out.scene_of(volume, (1.0, 1.0, 1.0), (4, 6, 6)), volume, seed=0)
     kernels = [torch.from_numpy(gaussian((9, 11, 11), (1.2 * w, 1.5 * w, 1.5 * w)))[None, None] for w in (0.5, 1, 1.6)]
-    found = [held_out.foretold(trial, kernel) for kernel in kernels]
+    found = [held_out.held_out_error(trial, kernel) for kernel in kernels]
     assert min(found) == found[1]
-    assert held_out.foretold(trial, kernels[0]) == found[0], "equal seeds leave out equal voxels"
+    assert held_out.held_out_error(trial, kernels[0]) == found[0], "equal seeds leave out equal voxels"
 
 
 @pytest.mark.parametrize("noise", [0.005, 0.05])
@@ -274,10 +274,10 @@ def test_the_smoothing_that_foretells_best_is_near_the_best(noise):
     sharp, blurred = scene(KERNEL, (16, 32, 32), noise)
     volume = torch.from_numpy(blurred)[None, None]
     trial = held_out.trial_of(held_out.scene_of(volume, (1.0, 1.0, 1.0), (4, 6, 6)), volume, seed=0)
-    _, suits = held_out.foretold(trial, torch.from_numpy(KERNEL)[None, None])
+    _, suits = held_out.held_out_error(trial, torch.from_numpy(KERNEL)[None, None])
     arguments = {"device": "cpu"}
     found = [
-        rms(deblur_volume(blurred, KERNEL, settings={"smoothing": factor / suits}, **arguments).image, sharp)
+        rms(deblur_volume(blurred, KERNEL, settings={"regularization": factor / suits}, **arguments).image, sharp)
         for factor in held_out.STRENGTHS
     ]
     chosen = rms(deblur_volume(blurred, KERNEL, **arguments).image, sharp)
@@ -303,7 +303,7 @@ def test_a_known_microscope_gives_its_blur():
     pytest.importorskip("psfmodels")
     _, blurred, kernel, told = microscope_scene("confocal", (12, 24, 24))
     arguments = {"voxel_um": (0.3, 0.12, 0.12), "device": "cpu"}
-    result = deblur_volume(blurred, settings={**told, "starts": 3}, **arguments)
+    result = deblur_volume(blurred, settings={**told, "n_candidates": 3}, **arguments)
     np.testing.assert_allclose(along(result.kernel), along(kernel), rtol=0.2)
     assert result.verdict.improved, result.verdict.reason
     assert result.verdict.figures["likelihood_gain"] > 5
@@ -313,7 +313,7 @@ def test_where_no_blur_does_as_well_the_input_is_kept():
     """A confocal volume that is said to be a widefield one: any such kernel would make it worse."""
     pytest.importorskip("psfmodels")
     _, blurred, _, _ = microscope_scene("confocal", (10, 20, 20))
-    wrong = {"microscope": "widefield", "na": 0.5, "wavelength_nm": 560, "immersion_index": 1.0, "starts": 2}
+    wrong = {"microscope": "widefield", "na": 0.5, "wavelength_nm": 560, "immersion_index": 1.0, "n_candidates": 2}
     arguments = {"voxel_um": (0.3, 0.12, 0.12), "device": "cpu", "settings": wrong}
     result = deblur_volume(blurred, **arguments)
     assert result.verdict.word is Word.KEPT, result.verdict.reason
@@ -329,12 +329,12 @@ def test_blind_finds_the_width_of_a_microscope_it_has_not_seen():
     pytest.importorskip("psfmodels")
     sharp, blurred, kernel, _ = microscope_scene()
     arguments = {"voxel_um": (0.3, 0.12, 0.12), "device": "cpu"}
-    result = deblur_volume(blurred, seed=3, settings={"starts": 4}, **arguments)
+    result = deblur_volume(blurred, seed=3, settings={"n_candidates": 4}, **arguments)
     assert result.kernel.shape == kernel.shape
     assert result.kernel.sum() == pytest.approx(1, abs=1e-4)
     known = deblur_volume(blurred, kernel, **arguments)
     assert rms(result.image, sharp) < 0.5 * (rms(blurred, sharp) + rms(known.image, sharp))
-    assert len(result.rivals) >= 2
+    assert len(result.candidates) >= 2
 
 
 def test_sides_of_voxels_are_brought_to_um():
@@ -365,9 +365,13 @@ def test_the_terminal_takes_what_is_known(tmp_path, capsys):
 def test_without_psfmodels_nothing_can_be_told_of_the_microscope(monkeypatch):
     monkeypatch.setattr(microscopes, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="psfmodels"):
-        microscopes.known_of(VolumeSettings(na=1.2), None)
-    optic, kernel = microscopes.drawn(
-        np.random.default_rng(0), load_prior("microscope-3d"), microscopes.known_of(VolumeSettings(), None), None, 0.0
+        microscopes.parse_constraints(VolumeSettings(na=1.2), None)
+    optic, kernel = microscopes.sample_candidates(
+        np.random.default_rng(0),
+        load_prior("microscope-3d"),
+        microscopes.parse_constraints(VolumeSettings(), None),
+        None,
+        0.0,
     )
     assert optic is None
     assert float(kernel.sum()) == pytest.approx(1, abs=1e-4)

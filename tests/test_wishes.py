@@ -1,4 +1,4 @@
-"""Wishes: what is kept of a run's arguments does the run again, as a file, as a script and as a command."""
+"""Requests: what is kept of a run's arguments does the run again, as a file, as a script and as a command."""
 
 import shlex
 
@@ -7,15 +7,15 @@ import pytest
 import tifffile
 
 import napari_genprior as gp
+from images import blocks
 from napari_genprior import cli
 from napari_genprior.core.errors import FileError, InputError
 from napari_genprior.core.image_io import as_type, read_image, write_image
-from napari_genprior.pipeline import request_export as wishes
+from napari_genprior.pipeline import request_export as requests
 from napari_genprior.settings import ClassicalSettings
-from pictures import blocks
 
 ARGUMENTS = {
-    "method": "known-kernel", "seed": 3, "device": "auto", "budget_s": None, "settings": {"smoothing": 2.0},
+    "method": "known-kernel", "seed": 3, "device": "auto", "time_limit_s": None, "settings": {"regularization": 2.0},
 }  # fmt: skip
 
 
@@ -34,15 +34,15 @@ def expected(files):
     return as_type(gp.deblur(image, kernel=kernel, **ARGUMENTS).image, image.dtype)
 
 
-def test_a_saved_wish_comes_back_without_the_kernel(tmp_path):
-    wish = ARGUMENTS | {"kernel_size": (9, 7)}
-    wishes.save(tmp_path / "wish.json", wish | {"kernel": np.ones((3, 3))})
-    assert wishes.load(tmp_path / "wish.json") == wish | {"kernel_size": [9, 7]}
+def test_a_saved_request_comes_back_without_the_kernel(tmp_path):
+    request = ARGUMENTS | {"kernel_size": (9, 7)}
+    requests.save(tmp_path / "request.json", request | {"kernel": np.ones((3, 3))})
+    assert requests.load(tmp_path / "request.json") == request | {"kernel_size": [9, 7]}
 
 
-def test_settings_alone_are_a_wish_too(tmp_path):
-    (tmp_path / "settings.json").write_text('{"smoothing": 2}')
-    assert wishes.load(tmp_path / "settings.json") == {"settings": {"smoothing": 2}}
+def test_settings_alone_are_a_request_too(tmp_path):
+    (tmp_path / "settings.json").write_text('{"regularization": 2}')
+    assert requests.load(tmp_path / "settings.json") == {"settings": {"regularization": 2}}
 
 
 @pytest.mark.parametrize(
@@ -50,42 +50,42 @@ def test_settings_alone_are_a_wish_too(tmp_path):
     [("[1]", "JSON object"), ("{", "not JSON"), ('{"method": "auto", "kernle": 3}', "unknown entry 'kernle'")],
 )
 def test_other_files_are_refused(tmp_path, text, words):
-    (tmp_path / "wish.json").write_text(text)
+    (tmp_path / "request.json").write_text(text)
     with pytest.raises(InputError, match=words):
-        wishes.load(tmp_path / "wish.json")
+        requests.load(tmp_path / "request.json")
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileError, match=r"none\.json"):
-        wishes.load(tmp_path / "none.json")
+        requests.load(tmp_path / "none.json")
 
 
 def test_what_is_at_its_default_is_left_out():
-    assert wishes.short(ARGUMENTS) == {"method": "known-kernel", "seed": 3, "settings": {"smoothing": 2.0}}
-    assert wishes.short({"method": "auto", "kernel_size": "auto", "settings": {}}) == {}
+    assert requests.short(ARGUMENTS) == {"method": "known-kernel", "seed": 3, "settings": {"regularization": 2.0}}
+    assert requests.short({"method": "auto", "kernel_size": "auto", "settings": {}}) == {}
 
 
 def test_the_script_does_the_run_again(files, expected, capsys):
     source, kernel, output = files
-    exec(wishes.as_script(ARGUMENTS, source, kernel), {})  # our own text, made two lines above
+    exec(requests.as_script(ARGUMENTS, source, kernel), {})  # our own text, made two lines above
     np.testing.assert_array_equal(read_image(output), expected)
     assert capsys.readouterr().out
 
 
 def test_the_command_does_the_run_again(files, expected):
     source, kernel, output = files
-    command = shlex.split(wishes.as_command(ARGUMENTS, source, kernel))
+    command = shlex.split(requests.as_command(ARGUMENTS, source, kernel))
     assert command[0] == "genprior"
     assert cli.main(command[1:]) == 0
     np.testing.assert_array_equal(read_image(output), expected)
 
 
 def test_a_command_with_every_kind_of_argument():
-    command = wishes.as_command(
-        {"kernel_size": (9, 7), "budget_s": 2.5, "settings": {"smoothing": 0.5}}, "a b.tif", None
+    command = requests.as_command(
+        {"kernel_size": (9, 7), "time_limit_s": 2.5, "settings": {"regularization": 0.5}}, "a b.tif", None
     )
     assert command == (
-        "genprior deblur 'a b.tif' -o 'a b-deblurred.tif' --kernel-size 9x7 --budget 2.5 --set smoothing=0.5"
+        "genprior deblur 'a b.tif' -o 'a b-deblurred.tif' --kernel-size 9x7 --budget 2.5 --set regularization=0.5"
     )
 
 
@@ -103,26 +103,26 @@ def test_script_and_command_of_a_run_over_a_stack_and_of_one_with_tiles(tmp_path
     source, kernel = str(tmp_path / "s.tif"), str(tmp_path / "k.tif")
     tifffile.imwrite(source, stack[0] if "tiles" in wider else stack, photometric="minisblack")
     tifffile.imwrite(kernel, kernels[wider.get("axes")].astype(np.float32), photometric="minisblack")
-    wish = {"seed": 3} if "depth" in wider else ARGUMENTS
-    exec(wishes.as_script(wish, source, kernel, wider), {})  # our own text, made just now
+    request = {"seed": 3} if "depth" in wider else ARGUMENTS
+    exec(requests.as_script(request, source, kernel, wider), {})  # our own text, made just now
     assert capsys.readouterr().out
     done = tifffile.imread(tmp_path / "s-deblurred.tif")
-    command = shlex.split(wishes.as_command(wish, source, kernel, wider))
+    command = shlex.split(requests.as_command(request, source, kernel, wider))
     assert cli.main(command[1:]) == 0
     assert done.shape == (stack[0] if "tiles" in wider else stack).shape
     np.testing.assert_allclose(tifffile.imread(tmp_path / "s-deblurred.tif"), done, atol=1)
     assert not np.array_equal(done, tifffile.imread(source))
 
 
-def test_a_wish_and_options_on_the_command_line(files, expected, tmp_path, capsys):
+def test_a_request_and_options_on_the_command_line(files, expected, tmp_path, capsys):
     source, kernel, _ = files
-    wishes.save(tmp_path / "wish.json", ARGUMENTS | {"settings": {"smoothing": 9.0}})
+    requests.save(tmp_path / "request.json", ARGUMENTS | {"settings": {"regularization": 9.0}})
     words = ["deblur", source, "-o", str(tmp_path / "o.png"), "--kernel", kernel, "--settings"]
-    assert cli.main([*words, str(tmp_path / "wish.json"), "--set", "smoothing=2"]) == 0
+    assert cli.main([*words, str(tmp_path / "request.json"), "--set", "regularization=2"]) == 0
     np.testing.assert_array_equal(read_image(tmp_path / "o.png"), expected)
-    assert cli.main([*words, str(tmp_path / "wish.json"), "--method", "classical"]) == 2
+    assert cli.main([*words, str(tmp_path / "request.json"), "--method", "classical"]) == 2
     assert "is for method 'known-kernel', not 'classical'" in capsys.readouterr().err
-    assert cli.main([*words, str(tmp_path / "wish.json"), "--set", "smoothing"]) == 2
+    assert cli.main([*words, str(tmp_path / "request.json"), "--set", "regularization"]) == 2
     assert "NAME=VALUE" in capsys.readouterr().err
 
 

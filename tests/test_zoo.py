@@ -63,8 +63,8 @@ def test_the_kernel_prior_knows_camera_shake_better_than_noise():
 def test_linear_fit_recovers_a_linear_world_exactly():
     rng = torch.Generator().manual_seed(0)
     basis, mean = torch.randn(4, 36, generator=rng), torch.randn(36, generator=rng)
-    pictures = (mean + torch.randn(500, 4, generator=rng) @ basis).view(500, 1, 6, 6)
-    net = fit(pictures, latent=4)
+    images = (mean + torch.randn(500, 4, generator=rng) @ basis).view(500, 1, 6, 6)
+    net = fit(images, latent=4)
     fresh = mean + torch.randn(1, 4, generator=rng) @ basis
     z = torch.linalg.lstsq(net.basis.T, (fresh - net.mean).T).solution.T
     torch.testing.assert_close(net(z).flatten(1), fresh, atol=1e-3, rtol=1e-3)

@@ -1,6 +1,6 @@
 """Make the shipped models: ``python weights/build.py [NAME ...] [--data FOLDER]``.
 
-Kernel priors need no data, picture priors the training sets in ``--data``, starts the priors they are named after,
+Kernel priors need no data, image priors the training sets in ``--data``, starts the priors they are named after,
 which come first. All together take some 90 minutes on one core; a killed build goes on where it was.
 """
 
@@ -47,7 +47,7 @@ class Recipe:
     size: int = field(default=28)
     pair: tuple[str, str] | None = None
     restorer: bool = False
-    edges: float | None = None  # for the card, found on held-out training pictures blurred by simulated shakes
+    edges: float | None = None  # for the card, found on held-out training images blurred by simulated shakes
 
 
 FACES = ("5,878 faces of CelebA photographs, eyes moved to row 33", RESEARCH, "CelebA: non-commercial research use")
@@ -63,7 +63,7 @@ NUMBERS = (
 )
 NUCLEI = ("64-pixel tiles of nuclei under fluorescence (Data Science Bowl 2018)", OURS, "CC0 (BBBC038)")
 NATURAL = (
-    "natural grey pictures, 180 px (Berkeley Segmentation Dataset)",
+    "natural grey images, 180 px (Berkeley Segmentation Dataset)",
     RESEARCH,
     "Berkeley Segmentation Dataset: non-commercial research and education",
 )
@@ -102,7 +102,7 @@ RECIPES = {
     ),
     "restorer": Recipe(
         framing.natural,
-        {"minutes": 29, "batch": 2, "held_out": 0.2, "average": 0.995, "evaluate_every": 250, "patience": 0},
+        {"minutes": 29, "batch": 2, "held_out": 0.2, "average": 0.995, "validate_every": 250, "patience": 0},
         *NATURAL,
         restorer=True,
     ),
@@ -122,13 +122,13 @@ RECIPES = {
 }
 
 
-def simulated(name: str, recipe: Recipe, settings: TrainingSettings) -> data.Pictures:
+def simulated(name: str, recipe: Recipe, settings: TrainingSettings) -> data.Images:
     array = np.stack(list(islice(data.draw_kernels(name, recipe.size, settings.seed), recipe.count)))[:, None]
     about = f"{recipe.count} kernels: {data.SIMULATED[name][1]}; seed {settings.seed}"
     return data.split(array, "kernel", about, held_out=settings.held_out, seed=settings.seed, turn=True)
 
 
-def framed(recipe: Recipe, settings: TrainingSettings, folder: Path) -> data.Pictures:
+def framed(recipe: Recipe, settings: TrainingSettings, folder: Path) -> data.Images:
     assert callable(recipe.source)
     array = np.ascontiguousarray(np.moveaxis(recipe.source(folder), -1, 1))
     return data.split(array, "image", recipe.about, held_out=settings.held_out, seed=settings.seed)
@@ -137,8 +137,8 @@ def framed(recipe: Recipe, settings: TrainingSettings, folder: Path) -> data.Pic
 def task_of(recipe: Recipe, settings: TrainingSettings, folder: Path, out: Path) -> Task:
     if recipe.pair is not None:
         image, kernel = (load_prior(out / f"{name}.json") for name in recipe.pair)
-        pictures = framed(recipe, settings, folder) if recipe.source else None
-        return start_task(image)(image, kernel, settings, pictures, simulated("shake", recipe, settings))
+        images = framed(recipe, settings, folder) if recipe.source else None
+        return start_task(image)(image, kernel, settings, images, simulated("shake", recipe, settings))
     if recipe.restorer:
         return RestorerTask(framed(recipe, settings, folder), settings)
     if isinstance(recipe.source, str):

@@ -1,6 +1,6 @@
-"""Frame training pictures like those users will bring: the same eye line, the same sole line.
+"""Frame training images like those users will bring: the same eye line, the same sole line.
 
-The framings were measured on the public test pictures of paper 003's sets: where the eyes and soles are, nothing else.
+The framings were measured on the public test images of Asim 2020's sets: where the eyes and soles are, nothing else.
 """
 
 from __future__ import annotations
@@ -86,9 +86,9 @@ def nuclei(folder: Path) -> np.ndarray:
     tiles = []
     with np.load(folder / "nuclei_dsb2018" / "nuclei_dsb2018.npz") as content:
         for name in sorted(n for n in content.files if n.startswith("img_")):
-            for picture in content[name]:
-                height, width = (side // 64 * 64 for side in picture.shape)
-                grid = picture[:height, :width].reshape(height // 64, 64, width // 64, 64).swapaxes(1, 2)
+            for image in content[name]:
+                height, width = (side // 64 * 64 for side in image.shape)
+                grid = image[:height, :width].reshape(height // 64, 64, width // 64, 64).swapaxes(1, 2)
                 tiles.append(grid.reshape(-1, 64, 64))
     every = np.concatenate(tiles).astype(np.float32)
     low, high = every.min((1, 2), keepdims=True), every.max((1, 2), keepdims=True)

@@ -1,4 +1,4 @@
-"""Blind deblurring for napari: the picture and its blur kernel are found together, each held to a prior.
+"""Blind deblurring for napari: the image and its blur kernel are found together, each held to a prior.
 
 >>> import napari_genprior as gp
 >>> sim = gp.simulate(image, kernel=gp.blur.motion(length=15, angle_deg=30), noise=0.01, seed=0)

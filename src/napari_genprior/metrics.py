@@ -1,6 +1,6 @@
 """How near a result is to a known truth, after undoing the shift that blind deblurring leaves open.
 
-``x`` shifted one way and ``k`` shifted the other explain a blurred picture as well as ``x`` and ``k`` do, so that
+``x`` shifted one way and ``k`` shifted the other explain a blurred image as well as ``x`` and ``k`` do, so that
 an honest figure for a blind result is taken at the best shift.
 """
 
@@ -40,7 +40,7 @@ def psnr(
     Returns
     -------
     float
-        Infinite for equal pictures.
+        Infinite for equal images.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def ssim(
 ) -> float:
     """Structural similarity, at most 1 (equal): Gaussian window of sigma 1.5 (11x11), mean over pixels.
 
-    Parameters are those of :func:`psnr`. Windows that reach over the border of the cropped picture are left out.
+    Parameters are those of :func:`psnr`. Windows that reach over the border of the cropped image are left out.
 
     References
     ----------
@@ -127,7 +127,7 @@ def kernel_error(estimate: np.ndarray, truth: np.ndarray, max_shift: float = 10)
 
 
 def levin_score(estimate: np.ndarray, truth: np.ndarray) -> tuple[float, float, tuple[float, float]]:
-    """PSNR (dB), SSIM and shift by the published Levin protocol: pictures in [0, 1], best shift, 15 px border cut."""
+    """PSNR (dB), SSIM and shift by the published Levin protocol: images in [0, 1], best shift, 15 px border cut."""
     aligned, shift = align(estimate, truth, LEVIN_SHIFT, LEVIN_CROP)
     return psnr(aligned, truth, peak=1, crop=LEVIN_CROP), ssim(aligned, truth, peak=1, crop=LEVIN_CROP), shift
 
@@ -135,9 +135,9 @@ def levin_score(estimate: np.ndarray, truth: np.ndarray) -> tuple[float, float, 
 def _pair(estimate: np.ndarray, truth: np.ndarray, crop: int) -> tuple[np.ndarray, np.ndarray]:
     estimate, truth = np.asarray(estimate, np.float64), np.asarray(truth, np.float64)
     if estimate.shape != truth.shape:
-        raise InputError(f"The pictures differ in shape: {estimate.shape} and {truth.shape}; they must be equal.")
+        raise InputError(f"The images differ in shape: {estimate.shape} and {truth.shape}; they must be equal.")
     if estimate.ndim not in (2, 3) or crop < 0 or min(estimate.shape[:2]) <= 2 * crop:
-        raise InputError(f"Pictures of shape {estimate.shape} cannot be compared inside a border of {crop} px.")
+        raise InputError(f"Images of shape {estimate.shape} cannot be compared inside a border of {crop} px.")
     return estimate, truth
 
 
@@ -159,7 +159,7 @@ def _inside(image: np.ndarray, crop: int) -> np.ndarray:
 
 
 def _surrounded(image: np.ndarray, reach: int, crop: int) -> np.ndarray:
-    """The inside of a picture and ``reach`` pixels around it, the nearest pixel beyond the border."""
+    """The inside of an image and ``reach`` pixels around it, the nearest pixel beyond the border."""
     rows, columns = (np.arange(crop - reach, side - crop + reach).clip(0, side - 1) for side in image.shape[:2])
     return image[rows][:, columns]
 
@@ -167,7 +167,7 @@ def _surrounded(image: np.ndarray, reach: int, crop: int) -> np.ndarray:
 def _whole_errors(wide: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Squared error of each window of ``wide`` against ``target``, up to a constant."""
     level = target.mean()  # taken off: the differences of large numbers would be lost
-    wide, target = (np.atleast_3d(picture) - level for picture in (wide, target))
+    wide, target = (np.atleast_3d(image) - level for image in (wide, target))
     errors = 0.0
     for a, b in zip(np.moveaxis(wide, -1, 0), np.moveaxis(target, -1, 0), strict=True):
         errors = errors + fftconvolve(a**2, np.ones_like(b), "valid") - 2 * fftconvolve(a, b[::-1, ::-1], "valid")

@@ -1,4 +1,4 @@
-"""Pictures that come with the package, for the demo, the tests and napari's *File > Open Sample* menu."""
+"""Images that come with the package, for the demo, the tests and napari's *File > Open Sample* menu."""
 
 from __future__ import annotations
 

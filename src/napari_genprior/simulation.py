@@ -1,4 +1,4 @@
-"""Blur simulation for users: sharp picture in, blurred picture, kernel and settings out."""
+"""Blur simulation for users: sharp image in, blurred image, kernel and settings out."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from .settings import BlurSettings, NoiseSettings
 
 @dataclass(frozen=True)
 class Simulation:
-    """A blurred picture and all it was made from.
+    """A blurred image and all it was made from.
 
     Parameters
     ----------
     blurred : float32 array
-        Intensity scale of the sharp picture; its shape, but for boundary "valid", which loses the kernel's border.
+        Intensity scale of the sharp image; its shape, but for boundary "valid", which loses the kernel's border.
     kernel : float32 array [kh, kw]
     sharp : array
-        The part of the sharp picture that ``blurred`` shows, in the type it was given.
+        The part of the sharp image that ``blurred`` shows, in the type it was given.
     clipped : float
         Fraction of pixels that clipping changed.
     """
@@ -52,22 +52,22 @@ def make_kernel(settings: BlurSettings, seed: int = 0) -> np.ndarray:
         case "box":
             return blur.box(s.length)
         case "blur-a":
-            return blur.blur_a(s.angle_deg)
+            return blur.asim_a(s.angle_deg)
         case "blur-b":
-            return blur.blur_b(s.angle_deg, s.sigma_px)
+            return blur.asim_b(s.angle_deg, s.sigma_px)
 
 
 def simulate(image: np.ndarray, kernel: np.ndarray, noise: float = 0.01, seed: int = 0, **noise_settings) -> Simulation:
-    """Blur a sharp picture: ``y = k * x + n``.
+    """Blur a sharp image: ``y = k * x + n``.
 
     Parameters
     ----------
     image : array [Y, X] or [Y, X, 3 or 4]
-        Sharp picture, any integer or float type, any range.
+        Sharp image, any integer or float type, any range.
     kernel : array [kh, kw]
         >= 0; it is normalised to sum 1.
     noise : float
-        Standard deviation of Gaussian noise as a fraction of the picture's range.
+        Standard deviation of Gaussian noise as a fraction of the image's range.
     seed : int
         Equal seeds give equal noise.
     **noise_settings
@@ -76,7 +76,7 @@ def simulate(image: np.ndarray, kernel: np.ndarray, noise: float = 0.01, seed: i
     Raises
     ------
     InputError
-        An unusable picture, kernel or setting, or a kernel larger than the picture.
+        An unusable image, kernel or setting, or a kernel larger than the image.
 
     Examples
     --------

@@ -20,7 +20,7 @@ from pydantic import Field
 from qtpy.QtCore import QThreadPool
 from qtpy.QtWidgets import QApplication
 
-from napari_genprior._napari import request_form as _wish_frame
+from napari_genprior._napari import request_form as _request_frame
 from napari_genprior._napari import workers as _worker
 from napari_genprior._napari.deblur_widget import DeblurWidget
 from napari_genprior._napari.preferences import Preferences
@@ -51,23 +51,23 @@ class SlowSettings(Settings):
 class SlowPriorSettings(SlowSettings):
     """Of the method with pretrained priors that the tests drive."""
 
-    image_prior: str = Field("", title="Picture prior")
+    image_prior: str = Field("", title="Image prior")
     kernel_prior: str = Field("strokes-5", title="Kernel prior")
     restarts: int = Field(3, ge=1, le=100, title="Restarts")
-    closeness: float = Field(100.0, ge=0, le=1e6, title="Closeness (tau)")
+    range_weight: float = Field(100.0, ge=0, le=1e6, title="Closeness (tau)")
 
 
 class Slow:
     """A deblurring method that makes a step only when the test calls ``step``.
 
-    After step n the picture is brighter by n/100 of the range and the kernel's first pixel holds 1/(n + 1).
-    With priors there are losses, of each restart r: 10 (r + 1) / n, and half the picture and a spread of 1% as extras.
+    After step n the image is brighter by n/100 of the range and the kernel's first pixel holds 1/(n + 1).
+    With priors there are losses, of each restart r: 10 (r + 1) / n, and half the image and a spread of 1% as extras.
     """
 
     def __init__(self) -> None:
         self.gate = threading.Semaphore(0)
         self.fail_at: int | None = None
-        self.first_picture = self.first_kernel = 1
+        self.first_image = self.first_kernel = 1
         self.entered = threading.Event()
         self.closed = threading.Event()
 
@@ -89,11 +89,11 @@ class Slow:
                 image = problem.blurred + n / 100
                 kernel = torch.zeros(1, 1, 3, 3)
                 kernel[0, 0, 0, 0], kernel[0, 0, 1, 1] = 1 / (n + 1), n / (n + 1)
-                shown = image if n >= self.first_picture else None, kernel if n >= self.first_kernel else None
+                shown = image if n >= self.first_image else None, kernel if n >= self.first_kernel else None
                 yield Snapshot(n, total, f"step {n}", *shown, {"total": 10 * restarts / n} if with_priors else {})
-            extras = {"generator picture": image / 2, SPREAD: torch.full_like(image, 0.01)} if with_priors else {}
-            rivals = [(kernel, 1.0), (torch.full((1, 1, 3, 3), 1 / 9), 2.0)]
-            return Solution(image, kernel, rivals=rivals, extras=extras)
+            extras = {"generator image": image / 2, SPREAD: torch.full_like(image, 0.01)} if with_priors else {}
+            candidates = [(kernel, 1.0), (torch.full((1, 1, 3, 3), 1 / 9), 2.0)]
+            return Solution(image, kernel, candidates=candidates, extras=extras)
         finally:
             self.closed.set()
 
@@ -101,9 +101,9 @@ class Slow:
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
     """First in the list of methods: "slow", "slow-known" (which needs a kernel), "slow-prior" (with priors)."""
-    monkeypatch.setattr(_worker, "PICTURE_EVERY", 0.0)  # let the widget see every step
+    monkeypatch.setattr(_worker, "IMAGE_EVERY", 0.0)  # let the widget see every step
     monkeypatch.setattr(_worker, "SIGN_EVERY", 0.0)
-    monkeypatch.setattr(_wish_frame, "preferences", lambda: Preferences(method="slow"))
+    monkeypatch.setattr(_request_frame, "preferences", lambda: Preferences(method="slow"))
     made = Slow()
     entries = {
         name: methods.Method(
@@ -137,7 +137,7 @@ def install(tmp_path, monkeypatch) -> Callable:
         card = {
             "kind": "image", "arch": "linear", "arguments": arguments, "latent": 2, "distribution": "normal",
             "channels": shape[0], "size": shape[1:], "output_range": (0.0, 1.0), "license_weights": "BSD-3-Clause",
-            "license_data": "CC0", "data": f"pictures of {name}", "recipe": "tests", "metrics": {},
+            "license_data": "CC0", "data": f"images of {name}", "recipe": "tests", "metrics": {},
         }  # fmt: skip
         return write_prior(net, folder, half=False, name=name, **card | about)
 
@@ -147,7 +147,7 @@ def install(tmp_path, monkeypatch) -> Callable:
 
 @pytest.fixture
 def priors(install) -> None:
-    """Two of pictures like ``picture`` (grey, 40x48), one of small colour pictures, two of kernels."""
+    """Two of images like ``image`` (grey, 40x48), one of small colour images, two of kernels."""
     install("dots-40", (1, 40, 48), metrics={"psnr_range_db": 21.25})
     install("lines-40", (1, 40, 48), license_data="research only", data="engravings")
     install("faces-16", (3, 16, 16))
@@ -162,7 +162,7 @@ def viewer() -> ViewerModel:
 
 
 @pytest.fixture
-def picture() -> np.ndarray:
+def image() -> np.ndarray:
     """uint8 [40, 48], with room for brighter values."""
     return np.random.default_rng(0).integers(0, 128, (40, 48), dtype=np.uint8)
 

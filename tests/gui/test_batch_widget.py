@@ -1,4 +1,4 @@
-"""Many pictures in one go: selected layers, the planes of a stack; cancel one or all; failures are listed."""
+"""Many images in one go: selected layers, the planes of a stack; cancel one or all; failures are listed."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from napari_genprior._napari.plane_runs import PLANES, SELECTED
 
 
 @pytest.fixture
-def three(viewer, picture):
+def three(viewer, image):
     for name, factor in (("a", 1), ("b", 0), ("c", 0.5)):  # "b" is constant: it cannot be deblurred
-        viewer.add_image((picture * factor).astype(np.uint8), name=name)
+        viewer.add_image((image * factor).astype(np.uint8), name=name)
     viewer.layers.selection = {viewer.layers[name] for name in "abc"}
 
 
 @pytest.fixture
-def stack(viewer, picture):
-    planes = np.stack([picture // (i + 1) for i in range(3)])
+def stack(viewer, image):
+    planes = np.stack([image // (i + 1) for i in range(3)])
     return viewer.add_image(planes, name="s", scale=(2, 0.5, 0.5), units=("um", "um", "um"), translate=(1, 2, 3))
 
 
@@ -27,7 +27,7 @@ def codes(layer) -> list[str]:
 
 def test_selected_layers_are_done_one_by_one_and_failures_listed(widget, viewer, slow, three, finish, wait_until):
     widget.scope.setCurrentText(SELECTED)
-    wait_until(lambda: "3 pictures, one by one" in widget.sentence.text())
+    wait_until(lambda: "3 images, one by one" in widget.sentence.text())
     slow.step(100)
     widget.run_or_cancel()
     finish(widget)
@@ -38,7 +38,7 @@ def test_selected_layers_are_done_one_by_one_and_failures_listed(widget, viewer,
     assert "constant" in lines[1]
     assert widget.verdict.kind == "bad"
     assert widget.run_button.text() == "Run"
-    assert widget.wish.isEnabled()
+    assert widget.request.isEnabled()
 
 
 def test_cancel_ends_one_run_and_the_next_begins(widget, viewer, slow, three, finish, wait_until):
@@ -70,7 +70,7 @@ def test_cancel_all_begins_nothing_more(widget, viewer, slow, three, finish, wai
 
 def test_planes_of_a_stack_become_a_stack(widget, viewer, slow, stack, finish, wait_until):
     widget.scope.setCurrentText(PLANES)
-    wait_until(lambda: "3 pictures" in widget.sentence.text())
+    wait_until(lambda: "3 images" in widget.sentence.text())
     slow.step(100)
     widget.run_or_cancel()
     finish(widget)
@@ -100,8 +100,8 @@ def test_a_plane_that_fails_stays_as_it_was(widget, viewer, slow, stack, finish)
     assert "constant" in widget.verdict.text()
 
 
-def test_a_colour_stack_keeps_its_colours(widget, viewer, slow, picture, finish):
-    stack = viewer.add_image(np.stack([np.stack([picture, picture // 2, picture // 3], -1)] * 2), name="s", rgb=True)
+def test_a_colour_stack_keeps_its_colours(widget, viewer, slow, image, finish):
+    stack = viewer.add_image(np.stack([np.stack([image, image // 2, image // 3], -1)] * 2), name="s", rgb=True)
     widget.scope.setCurrentText(PLANES)
     slow.step(100)
     widget.run_or_cancel()

@@ -5,19 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
-from napari_genprior.methods.registry import METHODS
 
 from napari_genprior._napari.deblur_widget import DeblurWidget
 from napari_genprior._napari.prior_chooser import uses_image_prior
 from napari_genprior._napari.untrained_widget import UntrainedWidget
 from napari_genprior.blur import motion
+from napari_genprior.methods.registry import METHODS
 from napari_genprior.simulation import simulate
 
 
 @pytest.fixture
-def blurred(viewer, picture):
+def blurred(viewer, image):
     return viewer.add_image(
-        picture,
+        image,
         name="b",
         scale=(0.5, 0.25),
         translate=(3, 4),
@@ -27,19 +27,19 @@ def blurred(viewer, picture):
     )
 
 
-def brighter(picture: np.ndarray, step: int) -> np.ndarray:
-    """What the slow method makes of an 8-bit picture."""
-    return np.rint(picture + 255 * step / 100).astype(np.uint8)
+def brighter(image: np.ndarray, step: int) -> np.ndarray:
+    """What the slow method makes of an 8-bit image."""
+    return np.rint(image + 255 * step / 100).astype(np.uint8)
 
 
-def test_from_a_layer_to_result_and_kernel(widget, viewer, slow, blurred, picture, finish):
+def test_from_a_layer_to_result_and_kernel(widget, viewer, slow, blurred, image, finish):
     assert widget.all_button.isHidden()
     slow.step(100)
     widget.seed.setValue(3)
     widget.run_or_cancel()
     finish(widget)
     result, kernel = viewer.layers["b deblurred"], viewer.layers["b kernel"]
-    np.testing.assert_array_equal(result.data, brighter(picture, 6))
+    np.testing.assert_array_equal(result.data, brighter(image, 6))
     assert result.data.dtype == np.uint8
     np.testing.assert_allclose(result.translate, blurred.translate)
     assert result.contrast_limits == blurred.contrast_limits
@@ -53,32 +53,32 @@ def test_from_a_layer_to_result_and_kernel(widget, viewer, slow, blurred, pictur
         assert report["provenance"]["seed"] == 3
         assert report["provenance"]["method"] == "slow"
         assert report["source"] == "b"
-    np.testing.assert_array_equal(blurred.data, picture)
+    np.testing.assert_array_equal(blurred.data, image)
     assert widget.verdict.kind in ("good", "doubt")
     assert widget.verdict.text()
     assert widget.run_button.text() == "Run"
     assert widget.run_button.isEnabled()
 
 
-def test_progress_and_picture_are_live(widget, viewer, slow, blurred, picture, wait_until, finish):
+def test_progress_and_image_are_live(widget, viewer, slow, blurred, image, wait_until, finish):
     widget.run_or_cancel()
     assert widget.run_button.text() == "Cancel"
     assert not widget.form.isEnabled()
     slow.step()
     wait_until(lambda: "b deblurred" in viewer.layers)
     live = viewer.layers["b deblurred"]
-    np.testing.assert_array_equal(live.data, brighter(picture, 1))
+    np.testing.assert_array_equal(live.data, brighter(image, 1))
     assert live.metadata["genprior"]["status"]["code"] == "running"
     assert "step 1" in widget.stage.text()
     assert widget.bar.value() == pytest.approx(1000 / 6, abs=1)
     slow.step(5)
     finish(widget)
-    assert viewer.layers["b deblurred"] is live  # the same layer, with the final picture in it
-    np.testing.assert_array_equal(live.data, brighter(picture, 6))
+    assert viewer.layers["b deblurred"] is live  # the same layer, with the final image in it
+    np.testing.assert_array_equal(live.data, brighter(image, 6))
     assert len(viewer.layers) == 3
 
 
-def test_cancel_answers_at_once_and_keeps_the_best_so_far(widget, viewer, slow, blurred, picture, wait_until, finish):
+def test_cancel_answers_at_once_and_keeps_the_best_so_far(widget, viewer, slow, blurred, image, wait_until, finish):
     widget.run_or_cancel()
     slow.step(2)
     wait_until(lambda: "step 2" in widget.stage.text())
@@ -87,7 +87,7 @@ def test_cancel_answers_at_once_and_keeps_the_best_so_far(widget, viewer, slow, 
     finish(widget)  # while the third step is under way, which cannot be broken off
     report = viewer.layers["b deblurred"].metadata["genprior"]
     assert report["status"]["code"] == "stopped"
-    np.testing.assert_array_equal(viewer.layers["b deblurred"].data, brighter(picture, 2))
+    np.testing.assert_array_equal(viewer.layers["b deblurred"].data, brighter(image, 2))
     assert viewer.layers["b kernel"].data[0, 0] == pytest.approx(1 / 3)
     assert "at step 2 of 6" in widget.verdict.text()
     assert widget.run_button.text() == "Run"
@@ -124,8 +124,8 @@ def test_waiting_can_be_cancelled(widget, viewer, slow, blurred, qtbot, wait_unt
     assert "b deblurred [1]" not in viewer.layers
 
 
-def test_cancel_before_the_first_picture_says_so(widget, viewer, slow, blurred, wait_until, finish):
-    slow.first_picture = 4
+def test_cancel_before_the_first_image_says_so(widget, viewer, slow, blurred, wait_until, finish):
+    slow.first_image = 4
     widget.run_or_cancel()
     slow.step()
     wait_until(lambda: "step 1" in widget.stage.text())
@@ -136,22 +136,22 @@ def test_cancel_before_the_first_picture_says_so(widget, viewer, slow, blurred, 
     assert list(viewer.layers) == [blurred]
 
 
-def test_another_kernel_of_the_run_can_be_taken(widget, viewer, slow, blurred, picture, finish):
-    assert widget.rivals.isHidden()
+def test_another_kernel_of_the_run_can_be_taken(widget, viewer, slow, blurred, image, finish):
+    assert widget.candidates.isHidden()
     slow.step(100)
     widget.run_or_cancel()
     finish(widget)
-    assert not widget.rivals.isHidden()
-    assert len(widget.rivals.buttons) == 2
-    assert "less is better" in widget.rivals.buttons[1].toolTip()
+    assert not widget.candidates.isHidden()
+    assert len(widget.candidates.buttons) == 2
+    assert "less is better" in widget.candidates.buttons[1].toolTip()
     result = viewer.layers["b deblurred"]
-    widget.rivals.buttons[1].click()
+    widget.candidates.buttons[1].click()
     finish(widget)
-    assert viewer.layers["b deblurred"] is result  # the same layer, with the picture for that kernel
+    assert viewer.layers["b deblurred"] is result  # the same layer, with the image for that kernel
     assert result.metadata["genprior"]["provenance"]["method"] == "known-kernel"
     np.testing.assert_allclose(viewer.layers["b kernel"].data, 1 / 9, atol=1e-6)
     assert len(viewer.layers) == 3
-    assert len(widget.rivals.buttons) == 2  # the choice is still there
+    assert len(widget.candidates.buttons) == 2  # the choice is still there
 
 
 def test_before_and_after_can_be_compared(widget, viewer, slow, blurred, finish, wait_until):
@@ -186,7 +186,7 @@ def test_a_second_run_leaves_the_first_result(widget, viewer, slow, blurred, fin
     assert {layer.name for layer in viewer.layers} == {
         "b", "b deblurred", "b kernel", "b deblurred [1]", "b kernel [1]",
     }  # fmt: skip
-    assert widget.picture.layer is blurred
+    assert widget.image.layer is blurred
 
 
 def test_steps_and_settings_reach_the_method(widget, viewer, slow, blurred, finish):
@@ -221,18 +221,18 @@ class TestErrors:
             (lambda p: p > 3, "data type"),
         ],
     )
-    def test_an_unusable_picture_is_named_in_place(self, widget, viewer, picture, spoil, says):
-        viewer.add_image(spoil(picture.astype(np.float32)), name="bad")
+    def test_an_unusable_image_is_named_in_place(self, widget, viewer, image, spoil, says):
+        viewer.add_image(spoil(image.astype(np.float32)), name="bad")
         widget.refresh()
         assert says in widget.sentence.text()
         assert not widget.run_button.isEnabled()
         assert len(viewer.layers) == 1
 
-    def test_a_picture_that_is_mended_can_be_run(self, widget, viewer, picture, wait_until):
+    def test_a_image_that_is_mended_can_be_run(self, widget, viewer, image, wait_until):
         layer = viewer.add_image(np.full((30, 30), 7.0), name="bad")
         widget.refresh()
         assert not widget.run_button.isEnabled()
-        layer.data = picture
+        layer.data = image
         wait_until(widget.run_button.isEnabled)
 
     @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ class TestErrors:
         [
             (np.zeros((3, 3)), "zero everywhere"),
             (-np.eye(3), "negative"),
-            (np.ones((99, 99)), "larger than the picture"),
+            (np.ones((99, 99)), "larger than the image"),
             (None, "blur kernel first"),
         ],
     )
@@ -252,7 +252,7 @@ class TestErrors:
         assert says in widget.sentence.text()
         assert not widget.run_button.isEnabled()
 
-    def test_an_error_on_the_way_is_told_and_the_picture_kept(self, widget, viewer, slow, blurred, finish):
+    def test_an_error_on_the_way_is_told_and_the_image_kept(self, widget, viewer, slow, blurred, finish):
         told = []
         notification_manager.notification_ready.connect(told.append)
         slow.fail_at = 3
@@ -278,7 +278,7 @@ class TestErrors:
         assert list(viewer.layers) == [blurred]
         assert widget.run_button.isEnabled()
 
-    def test_a_picture_spoilt_after_the_check_is_found_by_the_run(self, widget, viewer, blurred, finish):
+    def test_a_image_spoilt_after_the_check_is_found_by_the_run(self, widget, viewer, blurred, finish):
         widget.refresh()
         blurred.data[:] = 5  # in place: no event
         widget.run_or_cancel()
@@ -290,24 +290,24 @@ class TestErrors:
 class TestLayers:
     """The choice follows the layer list, and a run outlives its layers."""
 
-    def test_only_pictures_are_offered(self, widget, viewer, picture):
-        viewer.add_labels(picture.astype(int), name="labels")
+    def test_only_images_are_offered(self, widget, viewer, image):
+        viewer.add_labels(image.astype(int), name="labels")
         viewer.add_points(np.zeros((2, 2)), name="points")
-        assert widget.picture.count() == 0
+        assert widget.image.count() == 0
         assert not widget.run_button.isEnabled()
-        viewer.add_image(picture, name="image")
-        assert [widget.picture.itemText(i) for i in range(widget.picture.count())] == ["image"]
+        viewer.add_image(image, name="image")
+        assert [widget.image.itemText(i) for i in range(widget.image.count())] == ["image"]
 
-    def test_the_choice_follows_the_list(self, widget, viewer, picture):
-        first, second = viewer.add_image(picture, name="one"), viewer.add_image(picture, name="two")
-        assert widget.picture.layer is first  # was the only one; another layer does not change the choice
+    def test_the_choice_follows_the_list(self, widget, viewer, image):
+        first, second = viewer.add_image(image, name="one"), viewer.add_image(image, name="two")
+        assert widget.image.layer is first  # was the only one; another layer does not change the choice
         first.name = "uno"
-        assert widget.picture.currentText() == "uno"
+        assert widget.image.currentText() == "uno"
         viewer.layers.move(0, 2)
-        assert widget.picture.itemText(0) == "uno"
-        assert widget.picture.layer is first
+        assert widget.image.itemText(0) == "uno"
+        assert widget.image.layer is first
         viewer.layers.remove(first)
-        assert widget.picture.layer is second
+        assert widget.image.layer is second
 
     def test_of_a_stack_the_displayed_plane(self, widget, viewer, slow, wait_until, finish):
         stack = np.random.default_rng(0).integers(0, 128, (4, 30, 32), dtype=np.uint8)
@@ -329,7 +329,7 @@ class TestLayers:
         np.testing.assert_allclose(viewer.layers["b deblurred"].scale, (0.5, 0.25))
         assert "removed during the run" in widget.verdict.text()
 
-    def test_the_live_layers_removed_during_the_run(self, widget, viewer, slow, blurred, picture, wait_until, finish):
+    def test_the_live_layers_removed_during_the_run(self, widget, viewer, slow, blurred, image, wait_until, finish):
         widget.run_or_cancel()
         slow.step()
         wait_until(lambda: "b deblurred" in viewer.layers)
@@ -340,7 +340,7 @@ class TestLayers:
         slow.step(100)
         finish(widget)
         result = viewer.layers["b deblurred"]
-        np.testing.assert_array_equal(result.data, brighter(picture, 6))
+        np.testing.assert_array_equal(result.data, brighter(image, 6))
         np.testing.assert_allclose(result.scale, (0.5, 0.25))
         assert result.units == blurred.units
         assert result.metadata["genprior"]["status"]["code"] == "done"
@@ -383,7 +383,7 @@ def test_every_method_runs_from_the_widget(qtbot, viewer, sharp, finish, monkeyp
     assert viewer.layers["b deblurred"].metadata["genprior"]["provenance"]["method"] == name
 
 
-def test_methods_with_networks_for_the_picture_have_widgets_of_their_own(widget):
+def test_methods_with_networks_for_the_image_have_widgets_of_their_own(widget):
     offered = [widget.method.itemText(i) for i in range(widget.method.count())]
     others = {name for name, method in METHODS.items() if uses_image_prior(method) or method.untrained}
     assert offered == [name for name in METHODS if name not in others]
@@ -415,7 +415,7 @@ class TestNothingStaysRunning:
         slow.step(100)
         finish(widget)
         assert self.status(viewer)["code"] == "stopped"
-        assert "last picture shown was kept" in widget.verdict.text()
+        assert "last image shown was kept" in widget.verdict.text()
 
     def test_when_it_fails_before_there_is_a_kernel(self, widget, viewer, slow, blurred, wait_until, finish):
         slow.first_kernel, slow.fail_at = 5, 3
@@ -438,7 +438,7 @@ class TestNothingStaysRunning:
             finish(widget)
         assert [str(error) for _, error, _ in caught] == ["no room for a layer"]
         assert widget.run_button.text() == "Run"
-        assert widget.wish.isEnabled()
+        assert widget.request.isEnabled()
 
 
 def test_closing_the_widget_ends_the_run(widget, viewer, slow, blurred, qapp, wait_until):

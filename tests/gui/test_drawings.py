@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_genprior._napari.plots import CURVE_POINTS, LossPlot, SampleStrip, drawn
+from napari_genprior._napari.plots import CURVE_POINTS, LossPlot, SampleStrip, sample_candidates
 
 
 @pytest.mark.parametrize(
     ("shape", "size"), [((28, 28), (84, 84)), ((20, 33, 3), (99, 60)), ((200, 100), (50, 100)), ((3, 5), (100, 60))]
 )
-def test_pictures_are_enlarged_by_whole_numbers_or_fitted(qapp, shape, size):
-    pixmap = drawn(np.ones(shape), 100)
+def test_images_are_enlarged_by_whole_numbers_or_fitted(qapp, shape, size):
+    pixmap = sample_candidates(np.ones(shape), 100)
     assert (pixmap.width(), pixmap.height()) == size
     assert pixmap.toImage().pixelColor(0, 0).getRgb()[:3] == (255, 255, 255)
 
@@ -21,7 +21,7 @@ def test_pictures_are_enlarged_by_whole_numbers_or_fitted(qapp, shape, size):
 def test_samples_lie_side_by_side(qtbot, shape):
     strip = SampleStrip()
     qtbot.addWidget(strip)
-    strip.show_pictures(np.zeros(shape))
+    strip.show_images(np.zeros(shape))
     assert strip.pixmap().width() > strip.pixmap().height() or shape[0] == 1
     strip.show()
     assert strip.height() >= strip.pixmap().height()

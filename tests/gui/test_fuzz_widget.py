@@ -113,7 +113,7 @@ def test_an_odd_layer_leaves_the_widget_alive(widget, viewer, qtbot, finish, nam
 
 
 @pytest.mark.parametrize("kind", ["labels", "points", "shapes", "surface", "vectors", "tracks"])
-def test_layers_that_are_no_pictures_are_not_offered(widget, viewer, kind):
+def test_layers_that_are_no_images_are_not_offered(widget, viewer, kind):
     data = {
         "labels": np.zeros((24, 28), int), "points": np.zeros((3, 2)), "shapes": np.array([[0, 0], [9, 9.0]]),
         "surface": (np.eye(3), np.array([[0, 1, 2]]), np.ones(3)), "vectors": np.zeros((2, 2, 2)),

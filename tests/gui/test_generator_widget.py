@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from napari_genprior.methods.registry import METHODS
 
 from napari_genprior._napari.generator_widget import GeneratorWidget
 from napari_genprior._napari.prior_chooser import uses_image_prior
+from napari_genprior.methods.registry import METHODS
 
 
 @pytest.fixture
@@ -18,10 +18,8 @@ def widget(qtbot, viewer, slow, priors):
 
 
 @pytest.fixture
-def blurred(viewer, picture, widget):
-    layer = viewer.add_image(
-        picture, name="b", scale=(0.5, 0.25), translate=(3, 4), units=("um", "um"), colormap="green"
-    )
+def blurred(viewer, image, widget):
+    layer = viewer.add_image(image, name="b", scale=(0.5, 0.25), translate=(3, 4), units=("um", "um"), colormap="green")
     widget.refresh()
     return layer
 
@@ -30,19 +28,19 @@ def names(chooser) -> list[str]:
     return [chooser.combo.itemText(i) for i in range(chooser.combo.count())]
 
 
-def brighter(picture: np.ndarray, step: int) -> np.ndarray:
-    return np.rint(picture + 255 * step / 100).astype(np.uint8)
+def brighter(image: np.ndarray, step: int) -> np.ndarray:
+    return np.rint(image + 255 * step / 100).astype(np.uint8)
 
 
 class TestChoices:
     """Only what fits is offered, and the user sees what it is."""
 
-    def test_only_methods_with_picture_priors(self, widget):
+    def test_only_methods_with_image_priors(self, widget):
         offered = [widget.method.itemText(i) for i in range(widget.method.count())]
         assert offered == [name for name, method in METHODS.items() if uses_image_prior(method)]
         assert offered[0] == "slow-prior"
 
-    def test_only_priors_that_fit_the_picture(self, widget, blurred):
+    def test_only_priors_that_fit_the_image(self, widget, blurred):
         assert names(widget.image_prior) == ["dots-40", "lines-40"]
         assert names(widget.kernel_prior) == ["shakes-9", "strokes-5"]
         assert widget.kernel_prior.name == "strokes-5"  # the method's default
@@ -53,27 +51,27 @@ class TestChoices:
         said = chooser.limits.text()
         assert "40x48 px, grey" in said
         assert "21.2 dB" in said
-        assert "pictures of dots-40" in said
-        wait_until(lambda: chooser.samples.pictures is not None)
-        assert chooser.samples.pictures.shape == (4, 40, 48)
+        assert "images of dots-40" in said
+        wait_until(lambda: chooser.samples.images is not None)
+        assert chooser.samples.images.shape == (4, 40, 48)
         chooser.combo.setCurrentText("lines-40")
         assert "engravings" in chooser.limits.text()
         assert "research only" in chooser.limits.text()
-        wait_until(lambda: chooser.samples.pictures is not None)
+        wait_until(lambda: chooser.samples.images is not None)
         widget.kernel_prior.combo.setCurrentText("shakes-9")
         assert "12.0%" in widget.kernel_prior.limits.text()
 
     def test_samples_are_in_colour_for_colour(self, widget, viewer, wait_until):
         viewer.add_image(np.random.default_rng(0).random((16, 16, 3)), name="c", rgb=True)
         wait_until(lambda: names(widget.image_prior) == ["faces-16"])
-        wait_until(lambda: widget.image_prior.samples.pictures is not None)
-        assert widget.image_prior.samples.pictures.shape == (4, 16, 16, 3)
+        wait_until(lambda: widget.image_prior.samples.images is not None)
+        assert widget.image_prior.samples.images.shape == (4, 16, 16, 3)
         assert not widget.image_prior.samples.pixmap().isNull()
 
-    def test_a_choice_stays_while_it_fits(self, widget, viewer, picture, blurred, wait_until):
+    def test_a_choice_stays_while_it_fits(self, widget, viewer, image, blurred, wait_until):
         widget.image_prior.combo.setCurrentText("lines-40")
-        second = viewer.add_image(picture[::-1], name="second")
-        widget.picture.choose(second)
+        second = viewer.add_image(image[::-1], name="second")
+        widget.image.choose(second)
         widget.refresh()
         assert widget.image_prior.name == "lines-40"
 
@@ -83,7 +81,7 @@ class TestChoices:
         assert names(widget.image_prior) == ["dots-40", "lines-40", "new-40"]
         assert widget.image_prior.name == "dots-40"
 
-    def test_kernels_larger_than_the_picture_are_not_offered(self, widget, viewer, install):
+    def test_kernels_larger_than_the_image_are_not_offered(self, widget, viewer, install):
         install("tiny-8", (1, 8, 8))
         viewer.add_image(np.random.default_rng(0).random((8, 8)), name="tiny")
         widget.refresh()
@@ -94,7 +92,7 @@ class TestChoices:
         widget.method.setCurrentText(method)
         in_sight, advanced = widget._method_forms(method)
         assert widget.kernel_prior.isHidden() == (method == "project")
-        assert ("closeness" in in_sight.names) == (method == "relaxed")
+        assert ("range_weight" in in_sight.names) == (method == "relaxed")
         assert "restarts" in in_sight.names
         assert not {"image_prior", "kernel_prior"} & {*in_sight.names, *advanced.names}
 
@@ -102,36 +100,36 @@ class TestChoices:
 class TestNothingFits:
     """A sentence says why, and the button waits."""
 
-    def test_no_picture_yet(self, widget):
+    def test_no_image_yet(self, widget):
         assert "Open or choose an image layer" in widget.sentence.text()
         assert not widget.run_button.isEnabled()
         assert widget.image_prior.name == ""
 
-    def test_the_sizes_there_are(self, widget, viewer, picture, blurred):
-        blurred.data = picture[:30]
+    def test_the_sizes_there_are(self, widget, viewer, image, blurred):
+        blurred.data = image[:30]
         widget.refresh()
         said = widget.sentence.text()
-        assert "No picture prior fits 30x48 px, grey" in said
+        assert "No image prior fits 30x48 px, grey" in said
         assert "40x48 px, grey (dots-40, lines-40)" in said
         assert "16x16 px, colour (faces-16)" in said
         assert not widget.run_button.isEnabled()
         assert widget.image_prior.limits.isHidden()
-        blurred.data = picture
+        blurred.data = image
         widget.refresh()
         assert widget.run_button.isEnabled()
         assert widget.image_prior.name == "dots-40"
 
-    def test_none_is_installed(self, qtbot, viewer, picture, slow, install):
-        viewer.add_image(picture, name="b")
+    def test_none_is_installed(self, qtbot, viewer, image, slow, install):
+        viewer.add_image(image, name="b")
         widget = GeneratorWidget(viewer)
         qtbot.addWidget(widget)
-        assert "No picture prior is installed" in widget.sentence.text()
+        assert "No image prior is installed" in widget.sentence.text()
         assert "genprior train" in widget.sentence.text()
         assert not widget.run_button.isEnabled()
 
-    def test_no_kernel_prior(self, qtbot, viewer, picture, slow, install):
+    def test_no_kernel_prior(self, qtbot, viewer, image, slow, install):
         install("dots-40", (1, 40, 48))
-        viewer.add_image(picture, name="b")
+        viewer.add_image(image, name="b")
         widget = GeneratorWidget(viewer)
         qtbot.addWidget(widget)
         assert "kernel_prior" in widget.sentence.text()
@@ -151,8 +149,8 @@ class TestNothingFits:
         assert not widget.run_button.isEnabled()
         wait_until(lambda: "No samples" in widget.image_prior.samples.text())
 
-    def test_an_unusable_picture(self, widget, viewer, blurred, picture):
-        blurred.data = np.full_like(picture, 7)
+    def test_an_unusable_image(self, widget, viewer, blurred, image):
+        blurred.data = np.full_like(image, 7)
         widget.refresh()
         assert "constant" in widget.sentence.text()
         assert not widget.run_button.isEnabled()
@@ -161,16 +159,16 @@ class TestNothingFits:
 class TestRun:
     """Layers, curve, cancel."""
 
-    def test_result_kernel_generator_picture_and_spread(self, widget, viewer, slow, blurred, picture, finish):
+    def test_result_kernel_generator_image_and_spread(self, widget, viewer, slow, blurred, image, finish):
         widget.image_prior.combo.setCurrentText("lines-40")
         widget._method_forms("slow-prior")[0].set_values({"restarts": 2})
         slow.step(100)
         widget.run_button.click()
         finish(widget)
         result, kernel = viewer.layers["b deblurred"], viewer.layers["b kernel"]
-        generated, spread = viewer.layers["b generator picture"], viewer.layers["b spread over restarts"]
-        np.testing.assert_array_equal(result.data, brighter(picture, 6))
-        np.testing.assert_array_equal(generated.data, np.rint((picture + 255 * 0.06) / 2).astype(np.uint8))
+        generated, spread = viewer.layers["b generator image"], viewer.layers["b spread over restarts"]
+        np.testing.assert_array_equal(result.data, brighter(image, 6))
+        np.testing.assert_array_equal(generated.data, np.rint((image + 255 * 0.06) / 2).astype(np.uint8))
         np.testing.assert_allclose(spread.data, 2.55, rtol=1e-5)
         for layer in (result, kernel, generated, spread):
             np.testing.assert_allclose(layer.scale, blurred.scale)
@@ -185,28 +183,28 @@ class TestRun:
         assert [layer.visible for layer in (result, kernel, generated, spread)] == [True, True, False, False]
         assert viewer.layers.selection.active is result
         assert viewer.layers.index(result) > viewer.layers.index(generated)
-        assert "generator picture" in widget.verdict.text()
+        assert "generator image" in widget.verdict.text()
 
-    def test_extras_of_a_colour_picture(self, widget, viewer, slow, finish):
+    def test_extras_of_a_colour_image(self, widget, viewer, slow, finish):
         layer = viewer.add_image(np.random.default_rng(0).random((16, 16, 3)), name="c", rgb=True)
-        widget.picture.choose(layer)
+        widget.image.choose(layer)
         widget.refresh()
         slow.step(100)
         widget.run_button.click()
         finish(widget)
-        assert viewer.layers["c generator picture"].rgb
+        assert viewer.layers["c generator image"].rgb
         spread = viewer.layers["c spread over restarts"]
         assert not spread.rgb
         assert spread.data.shape == (16, 16)
 
-    def test_picture_kernel_and_curve_are_live(self, widget, viewer, slow, blurred, picture, wait_until, finish):
+    def test_image_kernel_and_curve_are_live(self, widget, viewer, slow, blurred, image, wait_until, finish):
         widget.run_button.click()
         assert not widget.image_prior.combo.isEnabled()
         assert widget.plot.isHidden()
         for step in (1, 2):
             slow.step()
             wait_until(lambda step=step: f"step {step}" in widget.stage.text())
-        np.testing.assert_array_equal(viewer.layers["b deblurred"].data, brighter(picture, 2))
+        np.testing.assert_array_equal(viewer.layers["b deblurred"].data, brighter(image, 2))
         assert widget.view.kernel[0, 0] == pytest.approx(1 / 3)
         np.testing.assert_allclose(widget.plot.curves(), [[10, 20, 30], [5, 10, 15]])
         assert widget.plot.steps == [1, 2]
@@ -229,7 +227,7 @@ class TestRun:
         finish(widget)
         wait_until(lambda: not widget.plot.visibleRegion().isEmpty())
 
-    def test_cancel_keeps_the_best_so_far(self, widget, viewer, slow, blurred, picture, wait_until, finish):
+    def test_cancel_keeps_the_best_so_far(self, widget, viewer, slow, blurred, image, wait_until, finish):
         widget.run_button.click()
         slow.step(2)
         wait_until(lambda: "step 2" in widget.stage.text())
@@ -237,14 +235,14 @@ class TestRun:
         finish(widget)  # the third step is still under way
         slow.step()
         result = viewer.layers["b deblurred"]
-        np.testing.assert_array_equal(result.data, brighter(picture, 2))
+        np.testing.assert_array_equal(result.data, brighter(image, 2))
         assert result.metadata["genprior"]["status"]["code"] == "stopped"
         assert result.metadata["genprior"]["provenance"]["settings"]["image_prior"] == "dots-40"
         assert "at step 2 of 6" in widget.verdict.text()
         assert widget.run_button.text() == "Run"
         assert widget.image_prior.combo.isEnabled()
 
-    def test_a_failure_keeps_the_picture_so_far(self, widget, viewer, slow, blurred, finish):
+    def test_a_failure_keeps_the_image_so_far(self, widget, viewer, slow, blurred, finish):
         slow.fail_at = 3
         slow.step(100)
         widget.run_button.click()
@@ -277,7 +275,7 @@ class TestRun:
         assert result.metadata["genprior"]["provenance"]["method"] == name
 
 
-def test_a_picture_larger_than_the_priors_is_told_of_patches_which_take_it(qtbot, viewer, install, wait_until):
+def test_a_image_larger_than_the_priors_is_told_of_patches_which_take_it(qtbot, viewer, install, wait_until):
     install("dots-40", (1, 40, 48))
     install("strokes-5", (1, 5, 5), kind="kernel")
     viewer.add_image(np.random.default_rng(0).random((60, 70), np.float32), name="b")

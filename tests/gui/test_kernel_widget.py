@@ -91,8 +91,8 @@ def test_beads_of_a_layer_become_a_kernel_with_its_scale(widget, viewer, finish)
     assert len(viewer.layers) == 2
 
 
-def test_a_kernel_gets_the_pixels_of_the_picture(widget, viewer):
-    viewer.add_image(np.ones((50, 50)), name="picture", scale=(0.2, 0.2), units=("um", "um"))
+def test_a_kernel_gets_the_pixels_of_the_image(widget, viewer):
+    viewer.add_image(np.ones((50, 50)), name="image", scale=(0.2, 0.2), units=("um", "um"))
     viewer.add_image(blur.gaussian(4.0, size=31), name="kernel", scale=(0.1, 0.1), units=("um", "um"))
     widget.resample()
     made = viewer.layers["kernel resampled kernel"]

@@ -1,4 +1,4 @@
-"""From a layer to a picture and back, without any widget."""
+"""From a layer to an image and back, without any widget."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def made(layer: _layers.LayerData) -> Image:
 
 
 @pytest.fixture
-def turned(picture) -> Image:
+def turned(image) -> Image:
     """A layer with everything that says where it lies."""
     return Image(
-        picture,
+        image,
         name="cells",
         scale=(0.5, 0.25),
         translate=(3, 4),
@@ -35,8 +35,8 @@ def turned(picture) -> Image:
     )
 
 
-def test_the_result_lies_and_looks_like_its_source(turned, picture):
-    result = made(_layers.result_layer(_layers.pick(turned), picture, {"seed": 1}))
+def test_the_result_lies_and_looks_like_its_source(turned, image):
+    result = made(_layers.result_layer(_layers.pick(turned), image, {"seed": 1}))
     assert result.name == "cells deblurred"
     assert result.metadata == {"genprior": {"seed": 1}}
     for name in ("units", "axis_labels", "contrast_limits", "gamma"):
@@ -46,7 +46,7 @@ def test_the_result_lies_and_looks_like_its_source(turned, picture):
         np.testing.assert_allclose(result.data_to_world(point), turned.data_to_world(point))
 
 
-def test_the_kernel_has_scale_and_units_and_lies_beside_the_picture(turned):
+def test_the_kernel_has_scale_and_units_and_lies_beside_the_image(turned):
     kernel = np.eye(5, dtype=np.float32) / 5
     layer = made(_layers.kernel_layer(_layers.pick(turned), kernel, {}))
     np.testing.assert_allclose(layer.scale, turned.scale)
@@ -56,9 +56,9 @@ def test_the_kernel_has_scale_and_units_and_lies_beside_the_picture(turned):
     assert layer.contrast_limits == [0, pytest.approx(0.2)]
 
 
-def test_a_valid_simulation_lies_where_its_pixels_came_from(turned, picture):
+def test_a_valid_simulation_lies_where_its_pixels_came_from(turned, image):
     kernel_shape = (5, 9)
-    layer = made(_layers.blurred_layer(_layers.pick(turned), picture[2:-2, 4:-4], kernel_shape, {}))
+    layer = made(_layers.blurred_layer(_layers.pick(turned), image[2:-2, 4:-4], kernel_shape, {}))
     np.testing.assert_allclose(layer.data_to_world((0, 0)), turned.data_to_world((2, 4)))
 
 
@@ -95,9 +95,9 @@ def test_a_plane_outside_the_stack_is_the_nearest(position, index):
     assert _layers.plane_index((5,), (position, 0, 0)) == (index,)
 
 
-def test_of_a_pyramid_the_full_resolution_is_taken(picture):
-    layer = Image([picture, picture[::2, ::2]], multiscale=True)
-    np.testing.assert_array_equal(_layers.pick(layer).image, picture)
+def test_of_a_pyramid_the_full_resolution_is_taken(image):
+    layer = Image([image, image[::2, ::2]], multiscale=True)
+    np.testing.assert_array_equal(_layers.pick(layer).image, image)
 
 
 def reader(log: list):
@@ -121,10 +121,10 @@ def test_a_lazy_layer_stays_lazy():
     assert read == []
 
 
-def test_what_is_offered(picture):
-    assert _layers.is_picture(Image(picture))
-    assert not _layers.is_picture(Labels(picture.astype(int)))
+def test_what_is_offered(image):
+    assert _layers.is_image(Image(image))
+    assert not _layers.is_image(Labels(image.astype(int)))
     assert not _layers.is_kernel(Image(np.zeros((9, 9, 3), np.uint8), rgb=True))
     assert not _layers.is_kernel(Image(np.zeros((3, 9, 9))))
-    assert _layers.looks_like_kernel(Image(picture, name="my PSF"))
-    assert not _layers.looks_like_kernel(Image(picture, name="cells"))
+    assert _layers.looks_like_kernel(Image(image, name="my PSF"))
+    assert not _layers.looks_like_kernel(Image(image, name="cells"))

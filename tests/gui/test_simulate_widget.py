@@ -20,8 +20,8 @@ def widget(qtbot, viewer):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_a_run_gives_what_the_function_gives_in_the_layers_type(widget, viewer, finish, picture, dtype):
-    sharp = picture.astype(dtype) * (3 if dtype is np.uint16 else 1)
+def test_a_run_gives_what_the_function_gives_in_the_layers_type(widget, viewer, finish, image, dtype):
+    sharp = image.astype(dtype) * (3 if dtype is np.uint16 else 1)
     viewer.add_image(sharp, name="sharp", scale=(0.5, 0.25), units=("um", "um"), translate=(1, 2))
     widget.seed.setValue(5)
     widget.blur.set_values({"length": 9.0, "angle_deg": 60.0})
@@ -65,10 +65,10 @@ def test_only_what_matters_to_the_blur_is_shown(widget):
     assert not widget.kernel.isHidden()
 
 
-def test_a_kernel_from_a_layer(widget, viewer, finish, picture):
+def test_a_kernel_from_a_layer(widget, viewer, finish, image):
     viewer.add_image(np.array([[0, 2.0, 0], [1, 0, 1]]), name="a kernel")
-    viewer.add_image(picture, name="sharp")
-    assert widget.picture.layer.name == "sharp"
+    viewer.add_image(image, name="sharp")
+    assert widget.image.layer.name == "sharp"
     widget.from_layer.setChecked(True)
     assert widget.kernel.layer.name == "a kernel"
     widget.run()
@@ -79,11 +79,11 @@ def test_a_kernel_from_a_layer(widget, viewer, finish, picture):
 
 @pytest.mark.parametrize(
     ("kernel", "says"),
-    [(np.zeros((3, 3)), "zero everywhere"), (-np.eye(3), "negative"), (np.ones((99, 99)), "larger than the picture")],
+    [(np.zeros((3, 3)), "zero everywhere"), (-np.eye(3), "negative"), (np.ones((99, 99)), "larger than the image")],
 )
-def test_an_unusable_kernel_is_named_and_nothing_happens(widget, viewer, picture, kernel, says):
+def test_an_unusable_kernel_is_named_and_nothing_happens(widget, viewer, image, kernel, says):
     viewer.add_image(kernel, name="kernel")
-    viewer.add_image(picture, name="sharp")
+    viewer.add_image(image, name="sharp")
     widget.from_layer.setChecked(True)
     widget.refresh()
     assert says in widget.sentence.text()
@@ -97,7 +97,7 @@ def test_without_layers_it_says_what_to_do(widget):
     assert not widget.running
 
 
-def test_an_error_in_the_thread_is_shown_and_the_widget_goes_on(widget, viewer, finish, picture, monkeypatch):
+def test_an_error_in_the_thread_is_shown_and_the_widget_goes_on(widget, viewer, finish, image, monkeypatch):
     from napari_genprior._napari import workers as _worker
 
     def broken(*_, **__):
@@ -105,7 +105,7 @@ def test_an_error_in_the_thread_is_shown_and_the_widget_goes_on(widget, viewer, 
 
     told = []
     notification_manager.notification_ready.connect(told.append)
-    viewer.add_image(picture, name="sharp")
+    viewer.add_image(image, name="sharp")
     with monkeypatch.context() as patch:
         patch.setattr(_worker, "simulate", broken)
         widget.run()
@@ -119,8 +119,8 @@ def test_an_error_in_the_thread_is_shown_and_the_widget_goes_on(widget, viewer, 
     assert len(viewer.layers) == 3
 
 
-def test_valid_border_shrinks_the_picture_and_moves_it(widget, viewer, finish, picture):
-    viewer.add_image(picture, name="sharp", scale=(2, 2))
+def test_valid_border_shrinks_the_image_and_moves_it(widget, viewer, finish, image):
+    viewer.add_image(image, name="sharp", scale=(2, 2))
     widget.blur.set_values({"kind": "box", "length": 5.0})
     widget.noise.set_values({"boundary": "valid"})
     widget.run()

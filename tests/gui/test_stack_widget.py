@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from napari_genprior._napari import stack_run as _stack
-from napari_genprior.core.axes import lay_out
+from napari_genprior.core.axes import make_layout
 from napari_genprior.pipeline.volumes import deblur_volume
 
 ONE, CHANNEL, FRAME, VOLUME = _stack.WISHES
 
 
 @pytest.fixture
-def stack(viewer, picture):
-    planes = np.stack([[picture // (i + j + 1) for i in range(2)] for j in range(3)])
+def stack(viewer, image):
+    planes = np.stack([[image // (i + j + 1) for i in range(2)] for j in range(3)])
     labels = ("t", "c", "y", "x")
     return viewer.add_image(planes, name="s", scale=(1, 1, 0.5, 0.5), units=["um"] * 4, axis_labels=labels)
 
@@ -29,8 +29,8 @@ def test_the_plan_is_said_before_the_run(widget, viewer, stack, wait_until):
     assert not widget.run_button.isEnabled()
 
 
-def test_axes_without_labels_are_asked_for(widget, viewer, picture, wait_until):
-    viewer.add_image(np.stack([picture] * 3), name="s")
+def test_axes_without_labels_are_asked_for(widget, viewer, image, wait_until):
+    viewer.add_image(np.stack([image] * 3), name="s")
     widget.scope.setCurrentText(ONE)
     wait_until(lambda: "several ways" in widget.sentence.text())
     assert not widget.run_button.isEnabled()
@@ -66,20 +66,20 @@ def test_a_stack_becomes_one_layer_and_its_kernels_another(widget, viewer, slow,
 def test_a_volume_has_settings_of_its_own_and_sides_in_um(widget, viewer, wait_until):
     volume = np.random.default_rng(0).random((5, 24, 20)).astype(np.float32)
     layer = viewer.add_image(volume, scale=(300, 100, 100), units=("nm", "nm", "nm"), axis_labels=("z", "y", "x"))
-    widget.picture.choose(layer)
+    widget.image.choose(layer)
     widget.scope.setCurrentText("volume")
     wait_until(lambda: not widget.axes.isHidden())
     _, forms = widget._shown_forms()
     forms.set_values({"microscope": "confocal", "na": 1.3})
     assert not forms.isHidden()
-    _, arguments = widget.stack_wish()
+    _, arguments = widget.stack_request()
     assert arguments["settings"]["microscope"] == "confocal"
     assert arguments["settings"]["na"] == 1.3
     assert arguments["settings"]["wavelength_nm"] is None
     assert arguments["voxel_um"] == pytest.approx((0.3, 0.1, 0.1))
     widget.scope.setCurrentText("all planes, one kernel")
     assert forms.isHidden()
-    assert "microscope" not in widget.stack_wish()[1]["settings"]
+    assert "microscope" not in widget.stack_request()[1]["settings"]
 
 
 def test_a_volume_takes_a_kernel_in_three_dimensions(widget, viewer, finish, wait_until):
@@ -92,7 +92,7 @@ def test_a_volume_takes_a_kernel_in_three_dimensions(widget, viewer, finish, wai
     kernel[:, 1, 1] = 0.25, 0.5, 0.25
     viewer.add_image(kernel, name="psf")
     viewer.add_image(kernel[1], name="flat kernel")
-    widget.picture.choose(volume)
+    widget.image.choose(volume)
     widget.method.setCurrentIndex(widget.method.findData("known-kernel"))
     assert widget.kernel.layer.name == "flat kernel"
     widget.scope.setCurrentText(VOLUME)
@@ -143,12 +143,12 @@ def test_a_failure_is_told(widget, viewer, slow, stack, finish):
 
 
 def test_kernels_lie_along_the_axes_of_the_layer():
-    layout = lay_out((3, 5, 2, 40, 48), "TZCYX", "channel")
+    layout = make_layout((3, 5, 2, 40, 48), "TZCYX", "channel")
     kernels = np.arange(2 * 9.0).reshape(2, 3, 3)
     spread = _stack.along_layer(kernels, layout)
     assert spread.shape == (3, 5, 2, 3, 3)
     np.testing.assert_array_equal(spread[2, 4, 1], kernels[1])
-    layout = lay_out((5, 2, 40, 48), "ZCYX", "channel", "volume")
+    layout = make_layout((5, 2, 40, 48), "ZCYX", "channel", "volume")
     spread = _stack.along_layer(np.arange(2 * 27.0).reshape(2, 3, 3, 3), layout)
     assert spread.shape == (3, 2, 3, 3)
     assert spread[1, 1, 0, 0] == 27 + 9

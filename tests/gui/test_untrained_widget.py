@@ -25,8 +25,8 @@ def test_it_offers_the_untrained_methods_alone(widget):
     assert {"slow", "selfdeblur"} <= offered
 
 
-def test_a_budget_ends_the_run_with_the_best_so_far(widget, viewer, slow, picture, wait_until, finish, qtbot):
-    viewer.add_image(picture, name="b")
+def test_a_budget_ends_the_run_with_the_best_so_far(widget, viewer, slow, image, wait_until, finish, qtbot):
+    viewer.add_image(image, name="b")
     widget.budget.auto.setChecked(False)
     widget.budget.editor.setValue(1)
     wait_until(lambda: "at most 1 s" in widget.sentence.text())
@@ -37,7 +37,7 @@ def test_a_budget_ends_the_run_with_the_best_so_far(widget, viewer, slow, pictur
     slow.step()
     finish(widget)
     report = viewer.layers["b deblurred"].metadata["genprior"]
-    assert report["provenance"]["arguments"]["budget_s"] == 1
+    assert report["provenance"]["arguments"]["time_limit_s"] == 1
     assert report["status"]["code"] == "stopped"
     assert "The 1 s were over; the state at step 2 of 6" in widget.verdict.text()
 

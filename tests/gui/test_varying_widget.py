@@ -1,4 +1,4 @@
-"""Blur that changes over the picture, in the window: tiles are asked for, a map of kernels comes with the result."""
+"""Blur that changes over the image, in the window: tiles are asked for, a map of kernels comes with the result."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def test_the_result_comes_with_a_map_of_its_kernels(widget, viewer, slow, layer,
     assert result.data.shape == kernels.data.shape == layer.data.shape
     assert result.data.dtype == np.uint8
     np.testing.assert_allclose(result.scale, layer.scale)
-    assert kernels.translate[1] > 60 - 1  # beside the picture, which is 60 um wide
+    assert kernels.translate[1] > 60 - 1  # beside the image, which is 60 um wide
     assert kernels.metadata["genprior"]["kernels"].shape[:2] == (2, 2)
     assert (kernels.data == 1).sum() == 4
     assert widget.run_button.text() == "Run"
-    assert widget.picture.layer is not kernels
+    assert widget.image.layer is not kernels
 
 
 def test_kernels_that_are_known_come_from_a_layer_with_one_for_each_tile(widget, viewer, layer, finish, wait_until):
@@ -56,7 +56,7 @@ def test_kernels_that_are_known_come_from_a_layer_with_one_for_each_tile(widget,
     known[:, :, 1, :] = 1 / 3
     viewer.add_image(known, name="kernels")
     viewer.add_image(known[0, 0], name="kernel")
-    widget.picture.choose(layer)
+    widget.image.choose(layer)
     widget.method.setCurrentIndex(widget.method.findData("known-kernel"))
     assert isinstance(widget.kernel.layer, Image)
     assert widget.kernel.layer.name == "kernel"

@@ -27,7 +27,7 @@ def test_simulate_then_deblur(window, finish):
     simulate.run_button.click()
     finish(simulate)
     _, deblur = viewer.window.add_plugin_dock_widget(PLUGIN, "Deblur")
-    deblur.picture.choose(viewer.layers["cells blurred"])
+    deblur.image.choose(viewer.layers["cells blurred"])
     deblur.refresh()
     slow.step(100)
     deblur.run_button.click()
@@ -57,12 +57,12 @@ def test_the_dock_closed_while_running(window, wait_until):
 
 
 def has_samples(widget) -> bool:
-    return widget.image_prior.samples.pictures is not None
+    return widget.image_prior.samples.images is not None
 
 
-def test_generator_priors_in_the_window(window, priors, picture, finish, wait_until):
+def test_generator_priors_in_the_window(window, priors, image, finish, wait_until):
     viewer, slow = window
-    viewer.add_image(picture, name="b", scale=(0.1, 0.1), units=("um", "um"))
+    viewer.add_image(image, name="b", scale=(0.1, 0.1), units=("um", "um"))
     dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Generator-prior deblurring")
     wait_until(partial(has_samples, widget))
     assert widget.image_prior.samples.sizeHint().height() >= 40

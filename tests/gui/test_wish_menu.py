@@ -32,7 +32,7 @@ def change(widget) -> None:
     widget.kernel_size.auto.setChecked(False)
     widget.kernel_size.editor.setValue(15)
     for form in widget._method_forms("classical"):
-        form.set_values({"smoothing": 2.5})
+        form.set_values({"regularization": 2.5})
 
 
 def test_saved_settings_come_back_after_a_reset(widget, tmp_path):
@@ -43,7 +43,7 @@ def test_saved_settings_come_back_after_a_reset(widget, tmp_path):
     widget.menu.reset()
     assert widget.arguments()["method"] == "slow"  # the first in the list
     assert widget.arguments()["seed"] == 0
-    assert widget.arguments()["budget_s"] is None
+    assert widget.arguments()["time_limit_s"] is None
     assert widget.arguments()["kernel_size"] == "auto"
     widget.menu.load(tmp_path / "mine.json")
     assert widget.arguments() == before
@@ -53,7 +53,7 @@ def test_saved_settings_come_back_after_a_reset(widget, tmp_path):
     ("content", "words"),
     [
         ({"method": "generator"}, "not in this widget"),
-        ({"method": "classical", "settings": {"smoothing": -1}}, "smoothing"),
+        ({"method": "classical", "settings": {"regularization": -1}}, "regularization"),
         ({"method": "classical", "settings": {"nonsense": 1}}, "Unknown setting 'nonsense'"),
     ],
 )
@@ -67,33 +67,33 @@ def test_a_file_that_does_not_fit_changes_nothing(widget, tmp_path, content, wor
     assert widget.arguments() == before
 
 
-def test_script_and_command_name_the_file_of_the_layer(widget, viewer, picture, tmp_path):
+def test_script_and_command_name_the_file_of_the_layer(widget, viewer, image, tmp_path):
     with layer_source(path=str(tmp_path / "a.npy")):  # as napari's readers do
-        viewer.add_image(picture, name="a")
+        viewer.add_image(image, name="a")
     change(widget)
     widget.menu.copy_command()
     path = str(tmp_path / "a.npy")
     assert clipboard().startswith(f"genprior deblur {path} -o ")
-    assert "--method classical --kernel-size 15 --seed 7 --budget 30 --set smoothing=2.5" in clipboard()
+    assert "--method classical --kernel-size 15 --seed 7 --budget 30 --set regularization=2.5" in clipboard()
     assert widget.verdict.text() == "Copied."
     widget.menu.copy_script()
     assert f"read_image({path!r})" in clipboard()
     compile(clipboard(), "script", "exec")
 
 
-def test_layers_without_a_file_are_named(widget, viewer, picture):
+def test_layers_without_a_file_are_named(widget, viewer, image):
     viewer.add_image(np.ones((3, 3)), name="my kernel")
-    viewer.add_image(picture, name="made here")
+    viewer.add_image(image, name="made here")
     widget.method.setCurrentText("known-kernel")
     widget.menu.copy_command()
-    assert "deblur picture.tif" in clipboard()
+    assert "deblur image.tif" in clipboard()
     assert "--kernel kernel.tif" in clipboard()
-    assert "save the layer 'made here' as picture.tif first" in widget.verdict.text()
+    assert "save the layer 'made here' as image.tif first" in widget.verdict.text()
     assert "save the layer 'my kernel' as kernel.tif first" in widget.verdict.text()
 
 
-def test_the_priors_of_a_wish_are_chosen(qtbot, viewer, slow, priors, picture, tmp_path):
-    viewer.add_image(picture[:40, :48], name="b")
+def test_the_priors_of_a_request_are_chosen(qtbot, viewer, slow, priors, image, tmp_path):
+    viewer.add_image(image[:40, :48], name="b")
     widget = GeneratorWidget(viewer)
     qtbot.addWidget(widget)
     widget.method.setCurrentText("slow-prior")
@@ -109,8 +109,8 @@ def test_the_priors_of_a_wish_are_chosen(qtbot, viewer, slow, priors, picture, t
     assert widget.arguments() == before
 
 
-def test_the_menu_rests_during_a_run(widget, viewer, slow, picture, finish):
-    viewer.add_image(picture, name="b")
+def test_the_menu_rests_during_a_run(widget, viewer, slow, image, finish):
+    viewer.add_image(image, name="b")
     widget.run_or_cancel()
     assert not widget.menu.isEnabled()
     slow.step(100)
@@ -118,9 +118,9 @@ def test_the_menu_rests_during_a_run(widget, viewer, slow, picture, finish):
     assert widget.menu.isEnabled()
 
 
-def test_script_and_command_say_that_a_whole_stack_is_meant(widget, viewer, picture, tmp_path):
+def test_script_and_command_say_that_a_whole_stack_is_meant(widget, viewer, image, tmp_path):
     with layer_source(path=str(tmp_path / "s.tif")):
-        viewer.add_image(np.stack([picture] * 3), name="s", axis_labels=("t", "y", "x"))
+        viewer.add_image(np.stack([image] * 3), name="s", axis_labels=("t", "y", "x"))
     change(widget)
     widget.scope.setCurrentText("all planes, a kernel per frame")
     widget.show_axes()
@@ -130,16 +130,16 @@ def test_script_and_command_say_that_a_whole_stack_is_meant(widget, viewer, pict
     assert "--axes TYX --kernels frame" in clipboard()
     widget.menu.copy_script()
     assert "gp.deblur_stack(image, method='classical'" in clipboard()
-    widget.scope.setCurrentText("this picture, its blur changes")
+    widget.scope.setCurrentText("this image, its blur changes")
     widget.tiles.setValue(2)
     widget.menu.copy_command()
     assert "--tiles 2x2" in clipboard()
 
 
-def test_of_a_volume_only_what_goes_for_volumes_is_copied(widget, viewer, picture, tmp_path):
+def test_of_a_volume_only_what_goes_for_volumes_is_copied(widget, viewer, image, tmp_path):
     with layer_source(path=str(tmp_path / "s.tif")):
         viewer.add_image(
-            np.stack([picture] * 5), name="s", axis_labels=("z", "y", "x"), scale=(3, 1, 1), units=["um"] * 3
+            np.stack([image] * 5), name="s", axis_labels=("z", "y", "x"), scale=(3, 1, 1), units=["um"] * 3
         )
     change(widget)
     widget.scope.setCurrentText("volume")

@@ -13,7 +13,7 @@ LOOK_EVERY = 0.02  # s
 _turn = threading.Lock()  # two solvers at a time would take longer than one after the other
 
 
-class Pump:
+class BackgroundGenerator:
     """Takes items out of a generator, one ahead of who takes them out here; one pump at a time, others wait.
 
     A step of a solver cannot be broken off. After ``stop`` is set, the thread lives until the step under way is done;
@@ -28,7 +28,7 @@ class Pump:
 
     def __init__(self, generator: Generator[Any, None, Any], stop: threading.Event) -> None:
         self._generator, self._stop = generator, stop
-        self._items: queue.Queue = queue.Queue(maxsize=1)  # more would fill the memory with pictures
+        self._items: queue.Queue = queue.Queue(maxsize=1)  # more would fill the memory with images
         self.waiting = True  # for its turn
         threading.Thread(target=self._run, name="genprior solver").start()
 

@@ -27,7 +27,7 @@ from .field_editors import INT_MAX, Optional, rich
 FIRST_GUESS = 0.05  # of a run; what was done before says little about the rest
 DOCK_WIDTH = 300  # px, the least at which no text of the forms is cut
 LONGEST_BUDGET, DEFAULT_BUDGET = 600, 60  # s; where the slider ends, and where it starts once it is switched on
-NO_PICTURE = "Open or choose an image layer first."
+NO_IMAGE = "Open or choose an image layer first."
 NO_KERNEL = "Open or choose a layer with the blur kernel first."
 # strong enough on napari's dark and light themes alike
 COLOURS = {"plain": "#7a869a", "good": "#2e9e5b", "doubt": "#d98e04", "bad": "#d1495b"}

@@ -1,4 +1,4 @@
-"""What all widgets that deblur do with a wish: run it, show it live, cancel it, put its layers and verdict up."""
+"""What all widgets that deblur do with a request: run it, show it live, cancel it, put its layers and verdict up."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from ..pipeline import stack_runtime as forecast
 from ..pipeline.plan import Plan, plan
 from ..pipeline.spatially_varying import plan_varying
 from ..pipeline.stack_plan import plan_stack
-from .common_widgets import NO_PICTURE, Message, debounced, remaining, scrolled, side_by_side, size_text, stretched
+from .common_widgets import NO_IMAGE, Message, debounced, remaining, scrolled, side_by_side, size_text, stretched
 from .field_editors import get_value
 from .plane_runs import PLANES, THIS, Job, StackOutput
 from .plots import KernelChoice, KernelView, LossPlot
 from .preferences import use_threads
-from .request_form import WishFrame
+from .request_form import RequestForm
 from .result_layers import Outcome, Output
-from .settings_menu import WishMenu
+from .settings_menu import SettingsMenu
 from .stack_run import SharedOutput, deblurring_stack
 from .varying_run import VaryingOutput, deblurring_varying
 from .workers import Done, Failed, Live, deblurring
 
-CLOSED = "The widget was closed during the run; this is the last picture it showed."
+CLOSED = "The widget was closed during the run; this is the last image it showed."
 KINDS = {Word.IMPROVED: "good", Word.DOUBTFUL: "doubt", Word.KEPT: "bad"}  # of message
-ENDED = "The run ended before it had a result; this is the last picture it showed."
+ENDED = "The run ended before it had a result; this is the last image it showed."
 
 
 def _with_time(sentence: str, seconds: float | None) -> str:
     return ", ".join(filter(None, (sentence, expected.in_words(seconds))))
 
 
-class DeblurFrame(WishFrame):
+class DeblurFrame(RequestForm):
     """Choose a layer and a method, run, watch, cancel."""
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
@@ -50,9 +50,9 @@ class DeblurFrame(WishFrame):
         self._came_to: list[tuple[str, str]] = []  # sentence and kind of each run of a batch
         self._refresh_timer = debounced(self, self.refresh)
         self._scroll_timer = debounced(self, self._scroll_to_outcome, 200)  # ms; until the texts have their height
-        self.build_wish()
+        self.build_request()
         self._build()
-        self.picture.changed.connect(self.soon)
+        self.image.changed.connect(self.soon)
         self.scope.currentIndexChanged.connect(self._method_changed)
         self.axes.currentIndexChanged.connect(self.soon)
         self.tiles.valueChanged.connect(self.soon)
@@ -70,30 +70,30 @@ class DeblurFrame(WishFrame):
         self.all_button = QPushButton("Cancel all")
         self.all_button.clicked.connect(self.cancel_all)
         self.all_button.hide()  # until several runs wait
-        self.menu = WishMenu(self, self.verdict.say)
+        self.menu = SettingsMenu(self, self.verdict.say)
         self.compare = QPushButton("Show before")
         self.compare.setCheckable(True)
-        self.compare.setToolTip("Shows the blurred picture in place of the result while it is pressed in.")
+        self.compare.setToolTip("Shows the blurred image in place of the result while it is pressed in.")
         self.compare.toggled.connect(self._compare)
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)
-        self.view, self.plot, self.rivals = KernelView(), LossPlot(), KernelChoice()
-        self.rivals.chosen.connect(self.take_kernel)
+        self.view, self.plot, self.candidates = KernelView(), LossPlot(), KernelChoice()
+        self.candidates.chosen.connect(self.take_kernel)
         self.scroll, column = scrolled(self)
-        column.addWidget(self.wish)
+        column.addWidget(self.request)
         column.addWidget(self.sentence)
         column.addLayout(stretched(self.run_button, self.all_button, self.menu))
         column.addWidget(self.bar)
         column.addWidget(self.stage)
         column.addLayout(side_by_side(self.view, self.verdict))
-        column.addWidget(self.rivals)
+        column.addWidget(self.candidates)
         column.addWidget(self.compare)
         column.addWidget(self.plot)
         column.addStretch(1)
         self.bar.hide()
         self.view.hide()
         self.compare.hide()
-        self.rivals.hide()
+        self.candidates.hide()
 
     def refresh(self) -> None:
         """Say what a run would do, or why it cannot be done."""
@@ -102,17 +102,17 @@ class DeblurFrame(WishFrame):
         self.show_axes()
         picked, usable, kind = self.picked(), False, "plain"
         if picked is None:
-            text = NO_PICTURE
+            text = NO_IMAGE
         else:
             try:
                 text = self.lacking(picked)
                 usable = not text
                 if usable and self.whole:
-                    data, arguments = self.stack_wish()
+                    data, arguments = self.stack_request()
                     stack = plan_stack(data, **arguments)
                     text = _with_time(stack.sentence, forecast.of_stack(stack))
                 elif usable and self.changing and picked.cheap:
-                    varying = plan_varying(picked.image, **self.varying_wish())
+                    varying = plan_varying(picked.image, **self.varying_request())
                     text = _with_time(varying.sentence, forecast.of_varying(varying))
                 elif usable and picked.cheap:
                     text = self._forecast(plan(picked.image, **self.arguments()))
@@ -120,7 +120,7 @@ class DeblurFrame(WishFrame):
                 text, usable, kind = str(error), False, "doubt"
             text = text or f"{size_text(picked.image.shape)}, large or not in memory: looked at when the run starts"
             alone = self.changing or self.scope.currentText() == THIS
-            note = picked.note if alone else f"{self.count()} pictures, one by one."
+            note = picked.note if alone else f"{self.count()} images, one by one."
             note = "" if self.whole else note
             text = f"{text.removesuffix('.')}. {note}".strip()
         self.sentence.say(text, kind)
@@ -149,7 +149,7 @@ class DeblurFrame(WishFrame):
         self._total, self._came_to = len(self._jobs), []
         if not self._jobs:
             return
-        self._wish = self.arguments()
+        self._request = self.arguments()
         self._out = self._new_output(self._jobs[0])
         self.verdict.say("")
         use_threads()
@@ -169,17 +169,17 @@ class DeblurFrame(WishFrame):
         self.run_or_cancel()
 
     def take_kernel(self, kernel: np.ndarray) -> None:
-        """The picture for another kernel of the last run, into the same layers."""
+        """The image for another kernel of the last run, into the same layers."""
         if self.running:
             return
         self._total, self._came_to = 1, []
-        self._wish = {"method": "known-kernel", "kernel": kernel, "device": self.device.currentText()}
+        self._request = {"method": "known-kernel", "kernel": kernel, "device": self.device.currentText()}
         self._run(self._job)
 
     def _next(self) -> None:
         self._job = self._jobs.pop(0)
         self._out.start(self._job.layer, self._job.picked)
-        self.rivals.offer(())
+        self.candidates.offer(())
         self._run(self._job)
 
     def _run(self, job: Job) -> None:
@@ -189,12 +189,12 @@ class DeblurFrame(WishFrame):
         self.bar.setValue(0)
         self._show_running(True)
         if isinstance(self._out, SharedOutput):
-            data, arguments = self.stack_wish()
+            data, arguments = self.stack_request()
             self.begin(deblurring_stack, data, arguments, job.picked.dtype)
         elif isinstance(self._out, VaryingOutput):
-            self.begin(deblurring_varying, job.picked.image, self.varying_wish(), job.picked.dtype)
+            self.begin(deblurring_varying, job.picked.image, self.varying_request(), job.picked.dtype)
         else:
-            self.begin(deblurring, job.picked.image, self._wish, job.picked.dtype)
+            self.begin(deblurring, job.picked.image, self._request, job.picked.dtype)
 
     def abandon(self) -> None:
         self._jobs = []
@@ -207,9 +207,9 @@ class DeblurFrame(WishFrame):
         self.run_button.setEnabled(True)
         self.all_button.setVisible(running and self._total > 1)
         self.all_button.setEnabled(bool(self._jobs))
-        self.wish.setEnabled(not running)
+        self.request.setEnabled(not running)
         self.menu.setEnabled(not running)
-        self.rivals.setEnabled(not running)
+        self.candidates.setEnabled(not running)
         self.bar.setVisible(running)
         self.view.setVisible(running or self.view.kernel is not None)
         self._scroll_timer.start()
@@ -256,12 +256,12 @@ class DeblurFrame(WishFrame):
         outcome: Outcome | None = message.value
         if outcome is not None:
             self.view.show_kernel(outcome.result.kernel)
-            if outcome.result.rivals:  # the run for a chosen one has none: they stay
-                self.rivals.offer(outcome.result.rivals if self._total == 1 else ())
+            if outcome.result.candidates:  # the run for a chosen one has none: they stay
+                self.candidates.offer(outcome.result.candidates if self._total == 1 else ())
             notes = self._out.finish(outcome)
-            kept = "The picture so far was kept."
+            kept = "The image so far was kept."
         else:
-            kept = "The last picture shown was kept." if self._out.leave(ENDED) else ""
+            kept = "The last image shown was kept." if self._out.leave(ENDED) else ""
         if isinstance(message, Failed):
             sentence, kind = f"{message.sentence} {kept}".strip(), "bad"
             if self._total == 1:

@@ -21,7 +21,7 @@ KERNEL_SIZE = 21  # px, where the spin box starts when "auto" is switched off
 
 
 class DeblurWidget(DeblurFrame):
-    """Deblur without a picture prior that is a network: the kernel is unknown, or taken from a layer.
+    """Deblur without an image prior that is a network: the kernel is unknown, or taken from a layer.
 
     Parameters
     ----------
@@ -76,11 +76,11 @@ class DeblurWidget(DeblurFrame):
     def layers(self) -> dict[str, Image | None]:
         return {**super().layers(), **({"kernel": self.kernel.layer} if self.chosen.needs_kernel else {})}
 
-    def show_own(self, wish: Mapping[str, Any]) -> None:
-        size = wish["kernel_size"]
+    def show_own(self, request: Mapping[str, Any]) -> None:
+        size = request["kernel_size"]
         # the widget has one side for both; the larger one leaves room for all
         set_value(self.kernel_size, None if size == "auto" else max(size) if isinstance(size, list | tuple) else size)
-        self.kernel_prior.setCurrentIndex(max(0, self.kernel_prior.findData(wish.get("kernel_prior"))))
+        self.kernel_prior.setCurrentIndex(max(0, self.kernel_prior.findData(request.get("kernel_prior"))))
 
     def show_choices(self, method: Method) -> None:
         self._offer_priors(method)

@@ -1,4 +1,4 @@
-"""*Kernel tools*: a kernel from a file, a drawing or beads; its shape; its pixels made the picture's; into a file."""
+"""*Kernel tools*: a kernel from a file, a drawing or beads; its shape; its pixels made the image's; into a file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..core.arrays import check_kernel
 from ..core.errors import GenPriorError, InputError
 from ..core.image_io import read_image, write_image
 from . import layers as _layers
-from .common_widgets import NO_KERNEL, NO_PICTURE, LayerCombo, Message, debounced, scrolled, side_by_side, size_text
+from .common_widgets import NO_IMAGE, NO_KERNEL, LayerCombo, Message, debounced, scrolled, side_by_side, size_text
 from .plots import KernelView
 from .settings_form import Rows
 from .workers import Control, Done, Failed, Live, Running, Work
@@ -46,7 +46,7 @@ class KernelWidget(Running):
         super().__init__()
         self._viewer = napari_viewer
         self._source: Image | None = None
-        self.picture = LayerCombo(napari_viewer, _layers.is_picture, _layers.looks_like_picture)
+        self.image = LayerCombo(napari_viewer, _layers.is_image, _layers.looks_like_image)
         self.kernel = LayerCombo(napari_viewer, _layers.is_kernel, _layers.looks_like_kernel)
         self.side = QSpinBox()
         self.side.setRange(3, 999)
@@ -55,7 +55,7 @@ class KernelWidget(Running):
         self.side.setValue(SIDE)
         rows = Rows()
         rows.add("kernel", "Kernel", self.kernel, "The kernel to measure, resample or export.")
-        rows.add("picture", "Picture", self.picture, "Of beads, or the one whose pixel size a kernel shall get.")
+        rows.add("image", "Image", self.image, "Of beads, or the one whose pixel size a kernel shall get.")
         rows.add("side", "Side", self.side, "Of a kernel that is drawn or measured on beads.")
         self.view, self.shape, self.outcome = KernelView(), Message(), Message()
         grid = QGridLayout()
@@ -63,8 +63,8 @@ class KernelWidget(Running):
             ("Import...", "A kernel from a TIFF, NPY or PNG file.", self.ask_and_import),
             ("Export...", "The kernel into a TIFF or NPY file: float, sum 1.", self.ask_and_export),
             ("Draw", "A layer to paint a kernel in; press again to make a kernel of it.", self.draw),
-            ("From beads", "The mean of the beads in the picture, or in all of its stack.", self.from_beads),
-            ("Resample", "The kernel on the picture's pixels, by the scales of both layers.", self.resample),
+            ("From beads", "The mean of the beads in the image, or in all of its stack.", self.from_beads),
+            ("Resample", "The kernel on the image's pixels, by the scales of both layers.", self.resample),
         )):  # fmt: skip
             button = QPushButton(title)
             button.setToolTip(tip)
@@ -145,10 +145,10 @@ class KernelWidget(Running):
         self._add(kernel, "drawn", "Made of the drawing.")
 
     def from_beads(self, *_: object) -> None:
-        """The mean of the picture's beads becomes a kernel layer, or a stack of one."""
-        layer = self.picture.layer
+        """The mean of the image's beads becomes a kernel layer, or a stack of one."""
+        layer = self.image.layer
         if layer is None or layer.rgb or self.running:
-            self.outcome.say(NO_PICTURE if layer is None else "Beads are looked for in grey pictures.", "doubt")
+            self.outcome.say(NO_IMAGE if layer is None else "Beads are looked for in grey images.", "doubt")
             return
         self._source = layer
         data = layer.data[0] if layer.multiscale else layer.data
@@ -156,22 +156,22 @@ class KernelWidget(Running):
         self.begin(averaging, data, self.side.value() | 1)
 
     def resample(self, *_: object) -> None:
-        """The chosen kernel on the picture's pixels becomes another layer."""
-        kernel, picture = self.kernel.layer, self.picture.layer
-        if kernel is None or picture is None:
-            self.outcome.say(NO_KERNEL if kernel is None else NO_PICTURE, "doubt")
+        """The chosen kernel on the image's pixels becomes another layer."""
+        kernel, image = self.kernel.layer, self.image.layer
+        if kernel is None or image is None:
+            self.outcome.say(NO_KERNEL if kernel is None else NO_IMAGE, "doubt")
             return
-        factor = float(kernel.scale[-1] / picture.scale[-1])
+        factor = float(kernel.scale[-1] / image.scale[-1])
         try:
-            if not np.allclose(kernel.scale[-2:] / picture.scale[-2:], factor, rtol=SAME_SIZE):
-                raise InputError("The pixels of kernel and picture differ in shape; set the layers' scales first.")
+            if not np.allclose(kernel.scale[-2:] / image.scale[-2:], factor, rtol=SAME_SIZE):
+                raise InputError("The pixels of kernel and image differ in shape; set the layers' scales first.")
             if abs(factor - 1) < SAME_SIZE:
-                raise InputError("Kernel and picture have the same pixel size; their scales are those of the layers.")
+                raise InputError("Kernel and image have the same pixel size; their scales are those of the layers.")
             made = blur.resample(self._chosen(), factor)
         except GenPriorError as error:
             self.outcome.say(str(error), "doubt")
             return
-        self._source = picture
+        self._source = image
         self._add(made, f"{kernel.name} resampled", f"Pixels {1 / factor:.3g} times as large.")
 
     def ended(self, message: Done | Failed) -> None:
@@ -192,7 +192,7 @@ class KernelWidget(Running):
         return check_kernel(_layers.pick(layer).image)
 
     def _add(self, kernel: np.ndarray, name: str, sentence: str) -> None:
-        """A kernel layer with the scale and units of the picture it comes from."""
+        """A kernel layer with the scale and units of the image it comes from."""
         look: dict[str, Any] = {
             "name": f"{name} kernel",
             "contrast_limits": _layers.kernel_limits(kernel),

@@ -13,15 +13,15 @@ from napari.utils.transforms import Affine
 from ..core.result import SPREAD
 
 KEY = "genprior"  # of our entry in a layer's metadata
-UNFINISHED = {"status": {"code": "running", "sentence": "Not finished: a picture on the way."}}
-CHEAP_PIXELS = 4_000_000  # up to here a picture is checked in some 10 ms, short enough for the GUI thread
+UNFINISHED = {"status": {"code": "running", "sentence": "Not finished: an image on the way."}}
+CHEAP_PIXELS = 4_000_000  # up to here an image is checked in some 10 ms, short enough for the GUI thread
 
 LayerData = tuple[np.ndarray, dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Picked:
-    """The picture a user chose, and all of its layer that the results shall have too.
+    """The image a user chose, and all of its layer that the results shall have too.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class Picked:
     image : array-like [Y, X] or [Y, X, 3 or 4]
         Maybe lazy: not yet computed.
     place : dict
-        scale, translate, units, axis_labels and so on: where the picture lies.
+        scale, translate, units, axis_labels and so on: where the image lies.
     look : dict
         contrast_limits, colormap, gamma; empty for RGB.
     note : str
@@ -57,8 +57,8 @@ class Picked:
         return isinstance(self.image, np.ndarray) and self.image.size <= CHEAP_PIXELS
 
 
-def is_picture(layer: Any) -> bool:
-    """Whether a layer may be offered as a picture (Labels and all others may not)."""
+def is_image(layer: Any) -> bool:
+    """Whether a layer may be offered as an image (Labels and all others may not)."""
     return isinstance(layer, Image)
 
 
@@ -72,13 +72,13 @@ def looks_like_kernel(layer: Image) -> bool:
     return not layer.rgb and any(word in layer.name.lower() for word in ("kernel", "psf"))
 
 
-def looks_like_picture(layer: Image) -> bool:
-    """Whether nothing speaks against a layer as a picture."""
+def looks_like_image(layer: Image) -> bool:
+    """Whether nothing speaks against a layer as an image."""
     return not looks_like_kernel(layer)
 
 
 def pick(layer: Image, point: Sequence[float] = ()) -> Picked:
-    """Take the picture out of a layer: the full resolution of a pyramid, the displayed plane of a stack.
+    """Take the image out of a layer: the full resolution of a pyramid, the displayed plane of a stack.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def pick(layer: Image, point: Sequence[float] = ()) -> Picked:
 
 
 def pick_plane(layer: Image, index: tuple[int, ...]) -> Picked:
-    """Take a plane out of a stack; ``index`` () is all of a single picture."""
+    """Take a plane out of a stack; ``index`` () is all of a single image."""
     data, axes = _data(layer), stack_shape(layer)
     labels = tuple(layer.axis_labels)
     place = _place(layer, 2)
@@ -117,7 +117,7 @@ def pick_all(layer: Image) -> Picked:
 
 
 def stack_shape(layer: Image) -> tuple[int, ...]:
-    """How many planes along each axis; () for a single picture."""
+    """How many planes along each axis; () for a single image."""
     return tuple(_data(layer).shape[: layer.ndim - 2])
 
 
@@ -146,7 +146,7 @@ def plane_index(planes: Sequence[int], position: Sequence[float]) -> tuple[int, 
 
 
 def moved(place: dict[str, Any], offset: Sequence[float]) -> dict[str, Any]:
-    """The place of a picture whose first pixel is pixel ``offset`` (may be fractional) of the one at ``place``."""
+    """The place of an image whose first pixel is pixel ``offset`` (may be fractional) of the one at ``place``."""
     axes = len(place["scale"])
     affine = Affine(scale=place["scale"], rotate=place.get("rotate"), shear=place.get("shear"), ndim=axes)
     shift = affine.linear_matrix @ np.array([0.0] * (axes - 2) + [float(o) for o in offset])
@@ -154,13 +154,13 @@ def moved(place: dict[str, Any], offset: Sequence[float]) -> dict[str, Any]:
 
 
 def kernel_place(picked: Picked) -> dict[str, Any]:
-    """Right of the picture, so that neither hides the other; same scale and units, as napari wants them equal."""
+    """Right of the image, so that neither hides the other; same scale and units, as napari wants them equal."""
     width = picked.image.shape[len(picked.place["scale"]) - 1]
     return moved(picked.place, (0, width + max(2, width // 50)))
 
 
 def result_layer(picked: Picked, image: np.ndarray, report: dict[str, Any], what: str = "deblurred") -> LayerData:
-    """Data and ``add_image`` arguments of a restored or blurred picture: place and look of its source."""
+    """Data and ``add_image`` arguments of a restored or blurred image: place and look of its source."""
     arguments = {
         "name": f"{picked.name} {what}",
         "rgb": picked.rgb,
@@ -174,7 +174,7 @@ def result_layer(picked: Picked, image: np.ndarray, report: dict[str, Any], what
 def extra_layer(picked: Picked, data: np.ndarray, report: dict[str, Any], name: str) -> LayerData:
     """Data and ``add_image`` arguments of what a method shows beside its result."""
     _, arguments = result_layer(picked, data, report, name)
-    if name == SPREAD:  # no picture, but a map of uncertainty
+    if name == SPREAD:  # no image, but a map of uncertainty
         arguments |= {"rgb": False, "colormap": "magma", "gamma": 1.0, "contrast_limits": kernel_limits(data)}
     return data, arguments
 

@@ -1,4 +1,4 @@
-"""Many pictures in one go: which, and where the results of a stack's planes go."""
+"""Many images in one go: which, and where the results of a stack's planes go."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from . import layers as _layers
 from .layers import Picked
 from .result_layers import Outcome, Output
 
-THIS, SELECTED, PLANES = "this picture", "selected layers", "all planes of the stack"
+THIS, SELECTED, PLANES = "this image", "selected layers", "all planes of the stack"
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class Job:
 
 
 def jobs_for(scope: str, layer: Image, selected: Iterable[Any], point: tuple[float, ...]) -> list[Job]:
-    """The runs that a scope asks for: the chosen layer, all selected pictures, or plane by plane."""
+    """The runs that a scope asks for: the chosen layer, all selected images, or plane by plane."""
     if scope == PLANES:
         return [Job(layer, _layers.pick_plane(layer, index)) for index in np.ndindex(_layers.stack_shape(layer))]
-    layers = [each for each in selected if _layers.is_picture(each)] if scope == SELECTED else [layer]
+    layers = [each for each in selected if _layers.is_image(each)] if scope == SELECTED else [layer]
     return [Job(each, _layers.pick(each, point)) for each in layers]
 
 
@@ -38,7 +38,7 @@ def count_for(scope: str, layer: Image, selected: Iterable[Any]) -> int:
     """How many runs those are; a long stack is not cut up for it."""
     if scope == PLANES:
         return prod(_layers.stack_shape(layer))
-    return sum(map(_layers.is_picture, selected)) if scope == SELECTED else 1
+    return sum(map(_layers.is_image, selected)) if scope == SELECTED else 1
 
 
 class StackOutput(Output):
@@ -58,7 +58,7 @@ class StackOutput(Output):
         self._picked = picked
 
     def show(self, image: np.ndarray, kernel: np.ndarray | None) -> None:
-        """A picture on the way, into its plane."""
+        """An image on the way, into its plane."""
         assert self._picked is not None
         if self._image is None:
             picked = _layers.pick_all(self._source)

@@ -14,13 +14,13 @@ from .field_editors import rich
 
 PREVIEW = 112  # px, side of the kernel preview
 STRIP = 276  # px, width of a row of samples
-RIVAL, MOST_RIVALS = 36, 6  # px, side of a rival kernel; and how many fit into the dock
+CANDIDATE, MOST_CANDIDATES = 36, 6  # px, side of a candidate kernel; and how many fit into the dock
 CURVE_HEIGHT = 96  # px
 CURVE_POINTS = 600  # more are not seen
 GREY, BLUE = QColor("#7a869a"), QColor("#3d8bfd")  # seen on napari's dark and light themes alike
 
 
-def drawn(values: np.ndarray, side: int) -> QPixmap:
+def sample_candidates(values: np.ndarray, side: int) -> QPixmap:
     """Values from 0 to 1, [Y, X] or [Y, X, 3], as large as ``side`` pixels allow."""
     bytes_ = np.ascontiguousarray(np.clip(values, 0, 1) * 255, dtype=np.uint8)
     height, width = bytes_.shape[:2]
@@ -50,37 +50,37 @@ class KernelView(QLabel):
             self.setPixmap(QPixmap())
             self.setToolTip(rich("The blur kernel is shown here."))
             return
-        self.setPixmap(drawn(kernel / (float(kernel.max()) or 1.0), PREVIEW))
+        self.setPixmap(sample_candidates(kernel / (float(kernel.max()) or 1.0), PREVIEW))
         height, width = kernel.shape
         self.setToolTip(rich(f"Kernel of {height} x {width} pixels; its largest value is shown white."))
 
 
 class SampleStrip(QLabel):
-    """Some pictures of a prior side by side, or a word where there are none."""
+    """Some images of a prior side by side, or a word where there are none."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.pictures: np.ndarray | None = None
+        self.images: np.ndarray | None = None
 
-    def show_pictures(self, pictures: np.ndarray) -> None:
-        """Draw ``pictures``: [N, Y, X] or [N, Y, X, 3], from 0 to 1."""
-        self.pictures = pictures
-        gap = [(0, 0), (0, 1)] + [(0, 0)] * (pictures.ndim - 3)
-        row = np.concatenate([np.pad(picture, gap, constant_values=0.5) for picture in pictures], axis=1)
+    def show_images(self, images: np.ndarray) -> None:
+        """Draw ``images``: [N, Y, X] or [N, Y, X, 3], from 0 to 1."""
+        self.images = images
+        gap = [(0, 0), (0, 1)] + [(0, 0)] * (images.ndim - 3)
+        row = np.concatenate([np.pad(image, gap, constant_values=0.5) for image in images], axis=1)
         self.setWordWrap(False)  # a label that wraps leaves no height to a pixmap
-        self.setPixmap(drawn(row[:, :-1], STRIP))
+        self.setPixmap(sample_candidates(row[:, :-1], STRIP))
         self.setToolTip(rich("What the prior makes of random latent vectors."))
 
     def say(self, text: str) -> None:
-        """Show ``text`` in place of pictures."""
-        self.pictures = None
+        """Show ``text`` in place of images."""
+        self.images = None
         self.setWordWrap(True)
         self.setText(text)
         self.setToolTip("")
 
 
 class KernelChoice(QWidget):
-    """Small pictures of kernels, the likeliest first; ``chosen`` hands out the one that is clicked."""
+    """Small images of kernels, the likeliest first; ``chosen`` hands out the one that is clicked."""
 
     chosen = Signal(object)  # float [kh, kw]
 
@@ -92,16 +92,18 @@ class KernelChoice(QWidget):
         self._row.setSpacing(2)
         self._row.addStretch(1)
 
-    def offer(self, rivals: Sequence[tuple[np.ndarray, float]]) -> None:
+    def offer(self, candidates: Sequence[tuple[np.ndarray, float]]) -> None:
         """Show kernels, each with what speaks against it; with fewer than two there is nothing to choose."""
         for button in self.buttons:
             self._row.removeWidget(button)
             button.deleteLater()
         self.buttons = []
-        for kernel, against in sorted(rivals, key=lambda rival: rival[1])[:MOST_RIVALS] if len(rivals) > 1 else ():
+        for kernel, against in (
+            sorted(candidates, key=lambda candidate: candidate[1])[:MOST_CANDIDATES] if len(candidates) > 1 else ()
+        ):
             button = QToolButton()
-            button.setIcon(QIcon(drawn(kernel / (float(kernel.max()) or 1.0), RIVAL)))
-            button.setIconSize(QSize(RIVAL, RIVAL))
+            button.setIcon(QIcon(sample_candidates(kernel / (float(kernel.max()) or 1.0), CANDIDATE)))
+            button.setIconSize(QSize(CANDIDATE, CANDIDATE))
             button.setToolTip(rich(f"Another kernel (against it: {against:.4g}, less is better). Click to use it."))
             button.clicked.connect(partial(self.chosen.emit, kernel))
             self._row.insertWidget(len(self.buttons), button)

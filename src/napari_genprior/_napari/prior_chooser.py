@@ -11,7 +11,7 @@ from napari.qt.threading import create_worker
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
 
-from ..core.arrays import seeded
+from ..core.arrays import cpu_generator
 from ..methods.registry import Method
 from ..pipeline.plan import fitting_priors
 from ..zoo.card import Card
@@ -22,13 +22,13 @@ from .settings_form import Rows
 
 SAMPLES = 4
 FIGURES = {  # of a card's metrics, those that tell a user something
-    "psnr_range_db": "reaches unseen pictures to {:.1f} dB",
+    "psnr_range_db": "reaches unseen images to {:.1f} dB",
     "relative_range_error": "misses unseen kernels by {:.1%}",
 }
 
 
 def uses_image_prior(method: Method) -> bool:
-    """Whether a method works with a pretrained generator of pictures."""
+    """Whether a method works with a pretrained generator of images."""
     return "image_prior" in method.settings.model_fields
 
 
@@ -38,19 +38,19 @@ def kernel_priors() -> list[Card]:
 
 
 def sample(card: Card) -> tuple[str, np.ndarray | str]:
-    """The weights' hash, and pictures of random latents from 0 to 1: [N, Y, X] or [N, Y, X, 3], or why there are none.
+    """The weights' hash, and images of random latents from 0 to 1: [N, Y, X] or [N, Y, X, 3], or why there are none.
 
     Never raises: napari's worker would lose a RuntimeError.
     """
     try:
-        decoded = load_prior(card.name).decode(torch.randn(SAMPLES, card.latent, generator=seeded(0)))
+        decoded = load_prior(card.name).decode(torch.randn(SAMPLES, card.latent, generator=cpu_generator(0)))
         if card.kind == "kernel":
             decoded = decoded / decoded.amax((1, 2, 3), keepdim=True).clamp(min=1e-12)
         else:
             low, high = card.output_range
             decoded = (decoded - low) / (high - low)
-        pictures = decoded.movedim(1, -1).numpy()
-        return card.sha256, pictures[..., 0] if card.channels == 1 else pictures
+        images = decoded.movedim(1, -1).numpy()
+        return card.sha256, images[..., 0] if card.channels == 1 else images
     except Exception as error:
         return card.sha256, f"No samples: {error}"
 
@@ -58,7 +58,7 @@ def sample(card: Card) -> tuple[str, np.ndarray | str]:
 def limits(card: Card) -> str:
     """What a user should know before trusting a prior."""
     size = "x".join(map(str, card.size))
-    fits = f"Kernels of {size} px" if card.kind == "kernel" else f"Pictures of {size_and_colour(card)}"
+    fits = f"Kernels of {size} px" if card.kind == "kernel" else f"Images of {size_and_colour(card)}"
     figures = [text.format(card.metrics[name]) for name, text in FIGURES.items() if name in card.metrics]
     return (
         f"{', '.join([fits, *figures])}.\n"
@@ -72,19 +72,19 @@ def size_and_colour(card: Card) -> str:
     return f"{card.size[0]}x{card.size[1]} px, {'grey' if card.channels == 1 else 'colour'}"
 
 
-def no_picture_prior(shape: Sequence[int]) -> str:
-    """Why the list of picture priors is empty, and what to do."""
+def no_image_prior(shape: Sequence[int]) -> str:
+    """Why the list of image priors is empty, and what to do."""
     by_size: dict[str, list[str]] = {}
     for card in list_priors():
         if card.kind == "image":
             by_size.setdefault(size_and_colour(card), []).append(card.name)
     here = f"{shape[0]}x{shape[1]} px, {'colour' if len(shape) == 3 else 'grey'}"
     if not by_size:
-        return f"No picture prior is installed (this picture: {here}). `genprior train` makes one."
+        return f"No image prior is installed (this image: {here}). `genprior train` makes one."
     sizes = "; ".join(f"{size} ({', '.join(names)})" for size, names in by_size.items())
     return (
-        f"No picture prior fits {here}. There are priors for {sizes}. "
-        "Crop or scale the picture, take method patches if it is larger, or make a prior with `genprior train`."
+        f"No image prior fits {here}. There are priors for {sizes}. "
+        "Crop or scale the image, take method patches if it is larger, or make a prior with `genprior train`."
     )
 
 
@@ -140,7 +140,7 @@ class PriorChooser(QWidget):
             self.combo.setCurrentIndex(index)
 
     def offer(self, shape: Sequence[int], method: Method, prefers: str) -> None:
-        """List the priors that fit picture and method; the chosen one stays if it does, else ``prefers`` or the first.
+        """List the priors that fit image and method; the chosen one stays if it does, else ``prefers`` or the first.
 
         Raises
         ------
@@ -176,7 +176,7 @@ class PriorChooser(QWidget):
     def _show_samples(self, card: Card) -> None:
         seen = self._seen.get(card.sha256)
         if isinstance(seen, np.ndarray):
-            self.samples.show_pictures(seen)
+            self.samples.show_images(seen)
             return
         self.samples.say("Drawing samples..." if seen is None else seen)
         if seen is None:

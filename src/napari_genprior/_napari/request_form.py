@@ -1,4 +1,4 @@
-"""What all widgets that deblur ask a user: the picture, the method, its settings, time, seed and device."""
+"""What all widgets that deblur ask a user: the image, the method, its settings, time, seed and device."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .workers import Running
 WIDER = ("axes", "kernels", "depth", "voxel_um", "tiles")
 
 
-class WishFrame(Running):
+class RequestForm(Running):
     """The upper half of a widget. A widget adds what its methods want to know."""
 
     in_sight: tuple[str, ...] = ("steps",)  # settings that are not folded away
@@ -61,14 +61,14 @@ class WishFrame(Running):
         """To be overridden: what a run still needs; may raise GenPriorError."""
         return ""
 
-    def show_own(self, wish: Mapping[str, Any]) -> None:
-        """To be overridden: let the widget's own choices show a wish, settings among its entries."""
+    def show_own(self, request: Mapping[str, Any]) -> None:
+        """To be overridden: let the widget's own choices show a request, settings among its entries."""
 
     def soon(self, *_: Any) -> None:
-        """To be overridden: the wish has changed."""
+        """To be overridden: the request has changed."""
 
-    def build_wish(self) -> None:
-        self.picture = LayerCombo(self._viewer, _layers.is_picture, _layers.looks_like_picture)
+    def build_request(self) -> None:
+        self.image = LayerCombo(self._viewer, _layers.is_image, _layers.looks_like_image)
         self.method = QComboBox()
         for method in self._methods.values():
             self.method.addItem(method.name, method.name)
@@ -80,11 +80,11 @@ class WishFrame(Running):
         self.device.setCurrentIndex(max(0, self.device.findText(preferences().device)))
         self.budget = budget_slider()
 
-        self.wish = QWidget()
-        wish = QVBoxLayout(self.wish)
-        wish.setContentsMargins(0, 0, 0, 0)
+        self.request = QWidget()
+        request = QVBoxLayout(self.request)
+        request.setContentsMargins(0, 0, 0, 0)
         self.form = Rows()
-        self.form.add("picture", "Picture", self.picture, "The blurred layer. Of a stack the displayed plane is used.")
+        self.form.add("image", "Image", self.image, "The blurred layer. Of a stack the displayed plane is used.")
         self.scope = QComboBox()
         self.scope.addItems([THIS, SELECTED, PLANES, *WISHES, CHANGING])
         self.tiles = QSpinBox()
@@ -93,21 +93,21 @@ class WishFrame(Running):
         self.axes = QComboBox()
         for combo in (self.scope, self.method, self.axes):  # long names must not widen the dock
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.form.add("scope", "Apply to", self.scope, "Several pictures are done one by one, all with this wish.")
+        self.form.add("scope", "Apply to", self.scope, "Several images are done one by one, all with this request.")
         self.form.add("axes", "Axes", self.axes, "What the layer's axes mean, where its labels do not say so.")
-        self.form.add("tiles", "Tiles", self.tiles, "Along each side of the picture: as few as the blur allows.")
+        self.form.add("tiles", "Tiles", self.tiles, "Along each side of the image: as few as the blur allows.")
         self.form.add("method", "Method", self.method, "")
-        wish.addWidget(self.form)
-        self.add_choices(wish)
+        request.addWidget(self.form)
+        self.add_choices(request)
         self.advanced = Advanced()
         self._forms = FormPairs(self.in_sight, self.chosen_apart, self.advanced, self.soon)
-        wish.addWidget(self._forms)
+        request.addWidget(self._forms)
         self.rest = Rows()
         self.rest.add("budget", "Time budget", self.budget, "Seconds after which the best so far is the result.")
         self.rest.add("seed", "Seed", self.seed, "Equal seeds give equal results on one machine.")
         self.rest.add("device", "Device", self.device, "Where to compute.")
-        wish.addWidget(self.rest)
-        wish.addWidget(self.advanced)
+        request.addWidget(self.rest)
+        request.addWidget(self.advanced)
 
     # what the user wants
 
@@ -122,20 +122,20 @@ class WishFrame(Running):
         return self._methods[self.method.currentData()]
 
     def arguments(self) -> dict[str, Any]:
-        """Arguments of ``planning.plan`` but the picture, as the widget shows them."""
+        """Arguments of ``planning.plan`` but the image, as the widget shows them."""
         in_sight, advanced = self._method_forms(self.chosen.name)
         return {
             "method": self.chosen.name,
             "seed": self.seed.value(),
             "device": self.device.currentText(),
-            "budget_s": get_value(self.budget),
+            "time_limit_s": get_value(self.budget),
             "settings": advanced.values() | in_sight.values(),
             **self.own_arguments(),
         }
 
     def picked(self) -> Picked | None:
-        """The chosen picture; None where there is no layer."""
-        layer = self.picture.layer
+        """The chosen image; None where there is no layer."""
+        layer = self.image.layer
         return None if layer is None else _layers.pick(layer, self._viewer.dims.point)
 
     def _method_forms(self, name: str) -> tuple[SettingsForm, SettingsForm]:
@@ -146,8 +146,8 @@ class WishFrame(Running):
         return self._forms.pair("volumes", VolumeSettings) if self.volumes else self._method_forms(self.chosen.name)
 
     def jobs(self) -> list[Job]:
-        """The runs that the wish asks for; none where there is no layer."""
-        layer, selected = self.picture.layer, self._viewer.layers.selection
+        """The runs that the request asks for; none where there is no layer."""
+        layer, selected = self.image.layer, self._viewer.layers.selection
         in_order = [each for each in self._viewer.layers if each in selected]
         return [] if layer is None else jobs_for(self.scope.currentText(), layer, in_order, self._viewer.dims.point)
 
@@ -158,7 +158,7 @@ class WishFrame(Running):
 
     @property
     def changing(self) -> bool:
-        """Whether the blur changes over the picture: a kernel for each of its tiles."""
+        """Whether the blur changes over the image: a kernel for each of its tiles."""
         return self.scope.currentText() == CHANGING
 
     @property
@@ -171,34 +171,34 @@ class WishFrame(Running):
         """How many axes a kernel layer has: a plane, a volume, or planes for rows and columns of tiles."""
         return 4 if self.changing else 3 if self.volumes else 2
 
-    def varying_wish(self) -> dict[str, Any]:
-        """Arguments of ``plan_varying`` but the picture."""
+    def varying_request(self) -> dict[str, Any]:
+        """Arguments of ``plan_varying`` but the image."""
         return {**self.arguments(), "tiles": (self.tiles.value(), self.tiles.value())}
 
-    def wider_wish(self) -> dict[str, Any]:
+    def wider_request(self) -> dict[str, Any]:
         """What of a run over a stack, or with tiles, is no argument of ``planning.plan``; else empty."""
-        if self.picture.layer is None or not (self.whole or self.changing):
+        if self.image.layer is None or not (self.whole or self.changing):
             return {}
-        wish = self.stack_wish()[1] if self.whole else self.varying_wish()
-        wider = {name: wish[name] for name in WIDER if wish.get(name) is not None}
+        request = self.stack_request()[1] if self.whole else self.varying_request()
+        wider = {name: request[name] for name in WIDER if request.get(name) is not None}
         if self.volumes:
             fields = VolumeSettings.model_fields
-            wider["settings"] = {n: v for n, v in wish["settings"].items() if v != fields[n].get_default()}
+            wider["settings"] = {n: v for n, v in request["settings"].items() if v != fields[n].get_default()}
         return wider
 
-    def stack_wish(self) -> tuple[Any, dict[str, Any]]:
+    def stack_request(self) -> tuple[Any, dict[str, Any]]:
         """Data and other arguments of ``plan_stack`` for the chosen layer; axes that are not told are None."""
-        layer = self.picture.layer
+        layer = self.image.layer
         assert layer is not None
-        wish = self.arguments()
+        request = self.arguments()
         if self.volumes:
             in_sight, advanced = self._shown_forms()
-            wish["settings"] = advanced.values() | in_sight.values()
-        return data_of(layer), arguments_for(self.scope.currentText(), layer, self.axes.currentData(), wish)
+            request["settings"] = advanced.values() | in_sight.values()
+        return data_of(layer), arguments_for(self.scope.currentText(), layer, self.axes.currentData(), request)
 
     def show_axes(self) -> None:
         """Offer what the chosen layer's axes may mean; more than one reading, and none is chosen."""
-        layer = self.picture.layer
+        layer = self.image.layer
         self.form.show_row("axes", self.whole and layer is not None)
         self.form.show_row("tiles", self.changing and not self.chosen.needs_kernel)
         offered = [] if layer is None or not self.whole else axes_of(layer)
@@ -214,36 +214,36 @@ class WishFrame(Running):
 
     def count(self) -> int:
         """How many runs that would be."""
-        layer = self.picture.layer
+        layer = self.image.layer
         return 0 if layer is None else count_for(self.scope.currentText(), layer, self._viewer.layers.selection)
 
     def layers(self) -> dict[str, Image | None]:
-        """The layers a run would use: "picture", and "kernel" where the method takes one."""
-        return {"picture": self.picture.layer}
+        """The layers a run would use: "image", and "kernel" where the method takes one."""
+        return {"image": self.image.layer}
 
-    def show_arguments(self, wish: Mapping[str, Any]) -> None:
-        """Show what :meth:`arguments` gave earlier; what the wish does not name goes to its default.
+    def show_arguments(self, request: Mapping[str, Any]) -> None:
+        """Show what :meth:`arguments` gave earlier; what the request does not name goes to its default.
 
         Raises
         ------
         InputError
             The method is not this widget's, or a setting is not allowed; then nothing has changed.
         """
-        name = wish.get("method", self.chosen.name if "settings" in wish else self.first_method())
+        name = request.get("method", self.chosen.name if "settings" in request else self.first_method())
         if name not in self._methods:
             raise InputError(f"Method {name!r} is not in this widget; it has: {', '.join(self._methods)}.")
         model = self._methods[name].settings
-        apart = {field: value for field, value in wish.items() if field in model.model_fields}
-        settings = model.checked({**wish.get("settings", {}), **apart}).model_dump()
-        wish = {**DEFAULTS, "device": preferences().device, **wish, **settings}
-        device = self.device.findText(wish["device"])
+        apart = {field: value for field, value in request.items() if field in model.model_fields}
+        settings = model.checked({**request.get("settings", {}), **apart}).model_dump()
+        request = {**DEFAULTS, "device": preferences().device, **request, **settings}
+        device = self.device.findText(request["device"])
         self.method.setCurrentIndex(self.method.findData(name))
-        self.seed.setValue(wish["seed"])
+        self.seed.setValue(request["seed"])
         self.device.setCurrentIndex(max(0, device))  # another machine's device may be none here
-        set_value(self.budget, wish["budget_s"])
+        set_value(self.budget, request["time_limit_s"])
         for form in self._method_forms(name):
             form.set_values(settings)
-        self.show_own(wish)
+        self.show_own(request)
 
     def _method_changed(self, *_: Any) -> None:
         self._forms.show_only(self._shown_forms())

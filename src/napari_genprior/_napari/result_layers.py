@@ -17,7 +17,7 @@ from .layers import Picked
 
 @dataclass(frozen=True)
 class Outcome:
-    """A result, and its pictures in the type of the input's layer."""
+    """A result, and its images in the type of the input's layer."""
 
     result: DeblurResult
     image: np.ndarray
@@ -34,7 +34,7 @@ class Outcome:
 
 
 class Output:
-    """The layers of a run, and what they shall look like even when the picture's own layer is gone."""
+    """The layers of a run, and what they shall look like even when the image's own layer is gone."""
 
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = viewer
@@ -45,21 +45,21 @@ class Output:
 
     @property
     def name(self) -> str:
-        """Of the picture of the last run."""
+        """Of the image of the last run."""
         return "" if self._picked is None else self._picked.name
 
     @property
     def has_result(self) -> bool:
-        """Whether there is a picture to compare with the blurred one."""
+        """Whether there is an image to compare with the blurred one."""
         return self._image is not None and self._image in self._viewer.layers
 
     def start(self, source: Image, picked: Picked) -> None:
         self._source, self._picked, self._image, self._kernel = source, picked, None, None
 
     def show(self, image: np.ndarray, kernel: np.ndarray | None) -> None:
-        """A picture on the way: a new layer first, then new data in it. A layer the user removed stays away."""
+        """An image on the way: a new layer first, then new data in it. A layer the user removed stays away."""
         assert self._picked is not None
-        # the kernel first: a new layer becomes the active one, which the picture shall be
+        # the kernel first: a new layer becomes the active one, which the image shall be
         if kernel is not None:
             if self._kernel is None:
                 self._kernel = self._add(_layers.kernel_layer(self._picked, kernel, _layers.UNFINISHED))
@@ -98,13 +98,13 @@ class Output:
             layer.metadata[_layers.KEY] = report
         notes = self._add_extras(outcome.extras, report)
         if self._source not in self._viewer.layers:
-            notes.append("The blurred picture's layer was removed during the run; the result was kept.")
+            notes.append("The blurred image's layer was removed during the run; the result was kept.")
         if removed:
             notes.append("A live layer was removed during the run; the result was added as a new layer.")
         return " ".join(notes)
 
     def compare(self, before: bool) -> None:
-        """Hide the result, so that the blurred picture shows in its place, or show it again."""
+        """Hide the result, so that the blurred image shows in its place, or show it again."""
         if self.has_result and self._image is not None:
             self._image.visible = not before
             if before and self._source in self._viewer.layers:

@@ -10,29 +10,29 @@ from napari.layers import Image
 from qtpy.QtWidgets import QApplication, QFileDialog, QMenu, QToolButton
 
 from ..core.errors import GenPriorError
-from ..pipeline import request_export as wishes
+from ..pipeline import request_export as requests
 
 FILES = "Settings (*.json)"
-PICTURE, KERNEL = "picture.tif", "kernel.tif"  # stand for layers that come from no file
-OF_VOLUMES = ("seed", "device")  # what of a wish goes for them
+IMAGE, KERNEL = "image.tif", "kernel.tif"  # stand for layers that come from no file
+OF_VOLUMES = ("seed", "device")  # what of a request goes for them
 SAVE_FIRST = "save the layer {!r} as {} first"
 
 
-class Wisher(Protocol):
-    """The widget whose wish it is."""
+class Requester(Protocol):
+    """The widget whose request it is."""
 
     def arguments(self) -> dict[str, Any]: ...
-    def wider_wish(self) -> dict[str, Any]: ...
-    def show_arguments(self, wish: Mapping[str, Any]) -> None: ...
+    def wider_request(self) -> dict[str, Any]: ...
+    def show_arguments(self, request: Mapping[str, Any]) -> None: ...
     def layers(self) -> dict[str, Image | None]: ...
 
 
-class WishMenu(QToolButton):
+class SettingsMenu(QToolButton):
     """Copy as script, copy as command, save, load, reset; ``tell(sentence, kind)`` says how it went."""
 
-    def __init__(self, wisher: Wisher, tell: Callable[[str, str], None]) -> None:
+    def __init__(self, requester: Requester, tell: Callable[[str, str], None]) -> None:
         super().__init__()
-        self._wisher, self._tell = wisher, tell
+        self._requester, self._tell = requester, tell
         self.setText("⋯")
         self.setToolTip("Copy as script or command, save, load and reset the settings")
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
@@ -49,23 +49,23 @@ class WishMenu(QToolButton):
 
     def copy_script(self, *_: object) -> None:
         """To the clipboard: Python that does the same."""
-        self._copy(wishes.as_script)
+        self._copy(requests.as_script)
 
     def copy_command(self, *_: object) -> None:
         """To the clipboard: the command that does the same."""
-        self._copy(wishes.as_command)
+        self._copy(requests.as_command)
 
     def save(self, path: Path) -> None:
         """Into a file that ``load`` and ``genprior deblur --settings`` read."""
-        self._try(lambda: wishes.save(path, self._wisher.arguments()), f"The settings were saved: {path}.")
+        self._try(lambda: requests.save(path, self._requester.arguments()), f"The settings were saved: {path}.")
 
     def load(self, path: Path) -> None:
         """From such a file; a file that does not fit changes nothing."""
-        self._try(lambda: self._wisher.show_arguments(wishes.load(path)), f"The settings were loaded: {path}.")
+        self._try(lambda: self._requester.show_arguments(requests.load(path)), f"The settings were loaded: {path}.")
 
     def reset(self, *_: object) -> None:
         """All but the layers back to where it was at first, the method included."""
-        self._wisher.show_arguments({})
+        self._requester.show_arguments({})
 
     def ask_and_save(self, *_: object) -> None:
         path, _ = QFileDialog.getSaveFileName(self.window(), "Save settings", "settings.json", FILES)
@@ -78,9 +78,9 @@ class WishMenu(QToolButton):
             self.load(Path(path))
 
     def _copy(self, write: Callable[[Mapping[str, Any], str, str | None, Mapping[str, Any]], str]) -> None:
-        layers, wider = self._wisher.layers(), self._wisher.wider_wish()
+        layers, wider = self._requester.layers(), self._requester.wider_request()
         files, missing = {}, []
-        for role, stand_in in (("picture", PICTURE), ("kernel", KERNEL)):
+        for role, stand_in in (("image", IMAGE), ("kernel", KERNEL)):
             layer = layers.get(role)
             # a plane of a stack, or a layer that was made here, is no file that could be read again
             whole = layer is not None and (layer.ndim == 2 or bool(wider))
@@ -91,10 +91,10 @@ class WishMenu(QToolButton):
         kernel = files["kernel"] if layers.get("kernel") is not None else None
 
         def copy() -> None:
-            wish = self._wisher.arguments()
+            request = self._requester.arguments()
             if wider.get("depth") == "volume":
-                wish = {name: wish[name] for name in OF_VOLUMES}
-            QApplication.clipboard().setText(write(wish, files["picture"], kernel, wider))
+                request = {name: request[name] for name in OF_VOLUMES}
+            QApplication.clipboard().setText(write(request, files["image"], kernel, wider))
 
         self._try(copy, "; ".join(["Copied", *missing]) + ".")
 

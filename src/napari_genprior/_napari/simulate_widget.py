@@ -16,8 +16,8 @@ from ..settings import BlurSettings, NoiseSettings
 from ..simulation import Simulation, make_kernel
 from . import layers as _layers
 from .common_widgets import (
+    NO_IMAGE,
     NO_KERNEL,
-    NO_PICTURE,
     LayerCombo,
     Message,
     debounced,
@@ -58,7 +58,7 @@ class SimulateWidget(Running):
         self._build()
         self._refresh_timer = debounced(self, self.refresh)
         for signal in (
-            self.picture.changed,
+            self.image.changed,
             self.kernel.changed,
             self.from_layer.toggled,
             self.seed.valueChanged,
@@ -73,18 +73,16 @@ class SimulateWidget(Running):
         self.refresh()
 
     def _build(self) -> None:
-        self.picture = LayerCombo(self._viewer, _layers.is_picture, _layers.looks_like_picture)
+        self.image = LayerCombo(self._viewer, _layers.is_image, _layers.looks_like_image)
         self.from_layer = QCheckBox("from a layer")
         self.kernel = LayerCombo(self._viewer, _layers.is_kernel, _layers.looks_like_kernel)
         self.blur, self.noise = SettingsForm(BlurSettings), SettingsForm(NoiseSettings)
         self.seed = seed_box()
         self.top, self.bottom = Rows(), Rows()
-        self.top.add("picture", "Picture", self.picture, "The sharp layer. Of a stack the displayed plane is used.")
+        self.top.add("image", "Image", self.image, "The sharp layer. Of a stack the displayed plane is used.")
         self.top.add("from_layer", "Kernel", self.from_layer, "Take the kernel from a layer instead of making one.")
         self.top.add("kernel", "Kernel layer", self.kernel, "A layer of values >= 0; it is normalised to sum 1.")
-        self.bottom.add(
-            "seed", "Seed", self.seed, "Of the noise and the camera shake. Equal seeds give equal pictures."
-        )
+        self.bottom.add("seed", "Seed", self.seed, "Of the noise and the camera shake. Equal seeds give equal images.")
         self.view = KernelView()
         self.size = QLabel()
         self.size.setWordWrap(True)
@@ -116,8 +114,8 @@ class SimulateWidget(Running):
         return check_kernel(_layers.pick(layer).image)
 
     def picked(self) -> Picked | None:
-        """The chosen picture; None where there is no layer."""
-        layer = self.picture.layer
+        """The chosen image; None where there is no layer."""
+        layer = self.image.layer
         return None if layer is None else _layers.pick(layer, self._viewer.dims.point)
 
     def refresh(self) -> None:
@@ -128,7 +126,7 @@ class SimulateWidget(Running):
             self.view.show_kernel(kernel)
             self.size.setText(f"Kernel of {size_text(kernel.shape)}")
             if picked is None:
-                usable, text = False, NO_PICTURE
+                usable, text = False, NO_IMAGE
             else:
                 if picked.cheap:
                     check_image(picked.image)
@@ -149,7 +147,7 @@ class SimulateWidget(Running):
         self.blur.show_only(("kind", *RELEVANT[self.blur.values()["kind"]]))
 
     def run(self) -> None:
-        """Blur the chosen picture; the layers come when it is done."""
+        """Blur the chosen image; the layers come when it is done."""
         picked = self.picked()
         if self.running or picked is None:
             return

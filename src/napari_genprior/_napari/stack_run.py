@@ -11,7 +11,7 @@ import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image
 
-from ..blur.support import within
+from ..blur.support import pad_to
 from ..core.axes import Layout, readings, told
 from ..core.image_io import as_type
 from ..core.result import DeblurResult, History, Provenance, Status, StatusCode, Verdict
@@ -21,10 +21,10 @@ from ..pipeline.stack_plan import StackPlan, plan_stack
 from ..pipeline.stack_result import StackProgress, StackResult
 from ..pipeline.volumes import sides_um
 from . import layers as _layers
-from .background import Pump
+from .background import BackgroundGenerator
 from .layers import Picked
 from .result_layers import Outcome, Output
-from .workers import LOOK_EVERY, PICTURE_EVERY, Control, Done, Live, Work, failure
+from .workers import IMAGE_EVERY, LOOK_EVERY, Control, Done, Live, Work, failure
 
 # what "Apply to" offers for them, and what that means to the front door
 WISHES = {
@@ -52,16 +52,16 @@ def told_of(axes: str, layer: Image | None) -> str:
     return axes if layer is None else f"{axes}: {told(axes, data_of(layer).shape)}"
 
 
-def arguments_for(scope: str, layer: Image, axes: str | None, wish: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of ``plan_stack`` but the data, from those for a single picture; of volumes with their own settings."""
+def arguments_for(scope: str, layer: Image, axes: str | None, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of ``plan_stack`` but the data, from those for a single image; of volumes with their own settings."""
     given = dict(WISHES[scope], axes=axes)
     if given.get("depth") != "volume":
-        return {**wish, **given}
+        return {**request, **given}
     names = (axes or "").replace("S", "")
     units = {axis: str(unit) for axis, unit in zip(names, layer.units, strict=False)}
     sides = sides_um(dict(zip(names, layer.scale, strict=False)), units)
     voxel = {} if sides is None else {"voxel_um": sides}
-    return {name: wish[name] for name in ("seed", "device", "kernel", "settings") if name in wish} | given | voxel
+    return {name: request[name] for name in ("seed", "device", "kernel", "settings") if name in request} | given | voxel
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def deblurring_stack(source: Any, arguments: Mapping[str, Any], dtype: np.dtype,
     yield Live(0.0, "reading the stack")
     made = plan_stack(source, **arguments)
     image = np.array(source, dtype)
-    snapshots = Pump(run_stack(made, _Typed(image)), control.stop)
+    snapshots = BackgroundGenerator(run_stack(made, _Typed(image)), control.stop)
     kernels: dict[tuple[int, ...], np.ndarray] = {}
     control.seen.set()
 
@@ -115,7 +115,7 @@ def deblurring_stack(source: Any, arguments: Mapping[str, Any], dtype: np.dtype,
                 yield Live(0.0, "waiting for another run")
             continue
         now = time.perf_counter()
-        fresh = progress.image is not None and now - shown >= PICTURE_EVERY and control.seen.is_set()
+        fresh = progress.image is not None and now - shown >= IMAGE_EVERY and control.seen.is_set()
         if fresh:
             control.seen.clear()
             shown = now
@@ -132,12 +132,12 @@ def _stopped(made: StackPlan, image: np.ndarray, kernels: dict, seconds: float) 
     sides = [max(kernel.shape[axis] for kernel in kernels.values()) for axis in range(len(made.layout.space))]
     together = np.zeros((*made.layout.groups, *sides), np.float32)
     for group, kernel in kernels.items():
-        together[group] = within(kernel, sides)
+        together[group] = pad_to(kernel, sides)
     status = Status(StatusCode.STOPPED, "Stopped; what was done is kept, the rest is as it was.")
     verdict = Verdict(False, f"{len(kernels)} of {max(1, int(np.prod(made.layout.groups)))} kernels were found.", {})
-    wish = made.piece
+    request = made.piece
     provenance = Provenance(
-        wish.method.name, wish.settings.model_dump(mode="json"), {}, wish.seed, str(wish.device), "float32", 0, "",
+        request.method.name, request.settings.model_dump(mode="json"), {}, request.seed, str(request.device), "float32", 0, "",
         made.layout.shape, {}, "", round(seconds, 3),
     )  # fmt: skip
     report = {"status": {"code": status.code.value, "sentence": status.sentence}, "axes": made.layout.axes}

@@ -1,4 +1,4 @@
-"""*Train a prior*: a layer of sharp pictures becomes a generator that the other widgets offer."""
+"""*Train a prior*: a layer of sharp images becomes a generator that the other widgets offer."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from ..training import data
 from ..training.loop import train
 from ..zoo.store import user_folder
 from . import layers as _layers
-from .common_widgets import NO_PICTURE, LayerCombo, Message, debounced, scrolled
-from .plots import STRIP, drawn
+from .common_widgets import NO_IMAGE, LayerCombo, Message, debounced, scrolled
+from .plots import STRIP, sample_candidates
 from .preferences import preferences, use_threads
 from .settings_form import Rows
 from .workers import Control, Done, Failed, Live, Running, Work
@@ -29,7 +29,7 @@ ARCHITECTURES = {
     "vae": "A residual autoencoder: minutes to hours.",
 }
 SHEET_EVERY = 15.0  # s; a sheet of samples is drawn with each checkpoint
-LATENT = 300  # principal components, at most a third of the pictures
+LATENT = 300  # principal components, at most a third of the images
 NOT_STATED = "not stated"
 
 
@@ -37,16 +37,16 @@ def training(
     source: Any, rgb: bool, size: int, settings: dict[str, Any], name: str, licence: str, folder: Path, control: Control
 ) -> Work:
     """Train a prior on the squares of a plane or stack; the end is a ``Trained``. Stopped, it can go on later."""
-    yield Live(0.0, "reading the pictures")
+    yield Live(0.0, "reading the images")
     stack = np.asarray(source)
     stack = stack.reshape(-1, *stack.shape[-2 - rgb :])
     tiles = data.tiles_of(Intensity.of(stack, absolute=True).to_working(stack), size)
     if settings["arch"] == "linear":
         settings = settings | {"latent": max(1, min(LATENT, len(tiles) // 3))}
     checked = TrainingSettings.checked(settings | {"size": size, "checkpoint_seconds": SHEET_EVERY})
-    pictures = data.split(tiles, "image", f"{len(tiles)} squares of layer pictures", seed=checked.seed)
+    images = data.split(tiles, "image", f"{len(tiles)} squares of layer images", seed=checked.seed)
     folder.mkdir(parents=True, exist_ok=True)
-    running = train(pictures, checked, name, folder, license_data=licence)
+    running = train(images, checked, name, folder, license_data=licence)
     sheet, drawn_at = folder / f"{name}.png", 0.0
     try:
         while True:
@@ -68,7 +68,7 @@ def training(
 
 
 class TrainWidget(Running):
-    """Train a picture prior on an image layer: a stack of pictures, or large pictures cut into squares.
+    """Train an image prior on an image layer: a stack of images, or large images cut into squares.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class TrainWidget(Running):
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__()
         self.folder = user_folder()
-        self.picture = LayerCombo(napari_viewer, _layers.is_picture, _layers.looks_like_picture)
+        self.image = LayerCombo(napari_viewer, _layers.is_image, _layers.looks_like_image)
         self.name = QLineEdit("my-prior")
         self.arch = QComboBox()
         self.arch.addItems(list(ARCHITECTURES))
@@ -92,12 +92,12 @@ class TrainWidget(Running):
         self.minutes.setSuffix(" min")
         self.licence = QLineEdit(NOT_STATED)
         self.rows = Rows()
-        self.rows.add("picture", "Pictures", self.picture, "A layer of sharp pictures: a stack, or a large one.")
+        self.rows.add("image", "Images", self.image, "A layer of sharp images: a stack, or a large one.")
         self.rows.add("name", "Name", self.name, "Of the prior: lower-case letters, digits, points and dashes.")
         self.rows.add("arch", "Architecture", self.arch, " ".join(f"{k}: {v}" for k, v in ARCHITECTURES.items()))
-        self.rows.add("size", "Side", self.size, "The pictures are cut into squares of this side.")
+        self.rows.add("size", "Side", self.size, "The images are cut into squares of this side.")
         self.rows.add("minutes", "Time", self.minutes, "Of the training; linear priors need none.")
-        self.rows.add("licence", "Licence", self.licence, "Of the pictures; it is kept in the prior's card.")
+        self.rows.add("licence", "Licence", self.licence, "Of the images; it is kept in the prior's card.")
         self.sentence, self.stage, self.outcome = Message(), Message(), Message()
         self.button = QPushButton("Train")
         self.button.clicked.connect(self.train_or_stop)
@@ -105,13 +105,13 @@ class TrainWidget(Running):
         self.bar.setRange(0, 1000)
         self.bar.hide()
         self.sheet = QLabel()
-        self.sheet.setToolTip("Random pictures of the prior; below them held-out pictures and what it makes of them.")
+        self.sheet.setToolTip("Random images of the prior; below them held-out images and what it makes of them.")
         _, column = scrolled(self)
         for widget in (self.rows, self.sentence, self.button, self.bar, self.stage, self.sheet, self.outcome):
             column.addWidget(widget)
         column.addStretch(1)
         timer = debounced(self, self.refresh)
-        self.picture.changed.connect(timer.start)
+        self.image.changed.connect(timer.start)
         self.arch.currentIndexChanged.connect(timer.start)
         self.size.valueChanged.connect(timer.start)
         self.refresh()
@@ -121,9 +121,9 @@ class TrainWidget(Running):
         if self.running:
             return
         self.rows.show_row("minutes", self.arch.currentText() != "linear")
-        layer = self.picture.layer
+        layer = self.image.layer
         if layer is None:
-            self.sentence.say(NO_PICTURE)
+            self.sentence.say(NO_IMAGE)
         else:
             shape = _layers.pick_all(layer).image.shape
             planes = int(np.prod(shape[: layer.ndim - 2]))
@@ -141,7 +141,7 @@ class TrainWidget(Running):
             self.button.setEnabled(False)
             self.stop()
             return
-        layer = self.picture.layer
+        layer = self.image.layer
         if layer is None:
             return
         picked = _layers.pick_all(layer)
@@ -161,7 +161,7 @@ class TrainWidget(Running):
         self.bar.setValue(round(1000 * message.fraction))
         self.stage.say(message.stage)
         if message.image is not None:
-            self.sheet.setPixmap(drawn(message.image / 255, STRIP))
+            self.sheet.setPixmap(sample_candidates(message.image / 255, STRIP))
 
     def ended(self, message: Done | Failed) -> None:
         self._show_running(False)
@@ -173,7 +173,7 @@ class TrainWidget(Running):
             self.outcome.say("Stopped; Train with the same choices goes on from here.", "doubt")
         else:
             card, path = message.value.card, message.value.path
-            self.sheet.setPixmap(drawn(read_image(path.with_suffix(".png")) / 255, STRIP))
+            self.sheet.setPixmap(sample_candidates(read_image(path.with_suffix(".png")) / 255, STRIP))
             figures = ", ".join(f"{name} {value:g}" for name, value in card.metrics.items())
             self.outcome.say(f"{card.name} is ready: {figures}. The other widgets offer it where it fits.", "good")
 

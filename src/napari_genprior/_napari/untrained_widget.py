@@ -1,4 +1,4 @@
-"""*Untrained-prior deblurring*: picture and kernel from networks that have seen nothing but this picture."""
+"""*Untrained-prior deblurring*: image and kernel from networks that have seen nothing but this image."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from .deblur_widget import DeblurWidget
 
 
 class UntrainedWidget(DeblurWidget):
-    """Deblur with untrained networks: for any picture, in minutes, or what a time budget allows.
+    """Deblur with untrained networks: for any image, in minutes, or what a time budget allows.
 
     Parameters
     ----------

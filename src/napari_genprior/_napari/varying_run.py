@@ -1,4 +1,4 @@
-"""Blur that changes over the picture: the work in the thread, and its layers, a map of the kernels among them."""
+"""Blur that changes over the image: the work in the thread, and its layers, a map of the kernels among them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ..core.image_io import as_type
 from ..core.result import DeblurResult, History
 from ..pipeline.spatially_varying import VaryingResult, plan_varying, run_varying
 from . import layers as _layers
-from .background import Pump
+from .background import BackgroundGenerator
 from .result_layers import Outcome, Output
 from .workers import LOOK_EVERY, Control, Done, Live, Work, failure
 
-CHANGING = "this picture, its blur changes"
+CHANGING = "this image, its blur changes"
 TILES = 3  # along each side, where nothing else is asked for
 
 
@@ -36,8 +36,8 @@ class VaryingOutcome(Outcome):
 
 def deblurring_varying(source: Any, arguments: Mapping[str, Any], dtype: np.dtype, control: Control) -> Work:
     """Deblur ``source`` with a kernel per tile; ``arguments`` are those of ``plan_varying``. A stop keeps nothing."""
-    yield Live(0.0, "reading the picture")
-    snapshots = Pump(run_varying(plan_varying(np.asarray(source), **arguments)), control.stop)
+    yield Live(0.0, "reading the image")
+    snapshots = BackgroundGenerator(run_varying(plan_varying(np.asarray(source), **arguments)), control.stop)
     while True:
         try:
             progress = snapshots.take(LOOK_EVERY)

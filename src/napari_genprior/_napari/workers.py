@@ -26,22 +26,22 @@ from ..core.image_io import as_type
 from ..core.result import DeblurResult, Progress, StatusCode
 from ..pipeline import runtime_estimate as expected
 from ..pipeline.plan import plan
-from ..pipeline.run import result_so_far, run
+from ..pipeline.run import partial_result, run
 from ..simulation import simulate
-from .background import Pump
+from .background import BackgroundGenerator
 from .layers import Picked
 from .result_layers import Outcome
 
 logger = logging.getLogger(__name__)
 
-PICTURE_EVERY = 0.2  # s; more pictures a second are not seen, and each costs a copy to the graphics card
+IMAGE_EVERY = 0.2  # s; more images a second are not seen, and each costs a copy to the graphics card
 SIGN_EVERY = 0.05  # s; for the progress bar
 LOOK_EVERY = 0.05  # s; for the worker to notice that it shall quit, whatever the solver does
 
 
 @dataclass(frozen=True)
 class Live:
-    """How far a run is; with the picture (in the layer's type) and the kernel now and then, ``loss`` is [R]."""
+    """How far a run is; with the image (in the layer's type) and the kernel now and then, ``loss`` is [R]."""
 
     fraction: float
     stage: str
@@ -52,7 +52,7 @@ class Live:
 
     @classmethod
     def of(cls, progress: Progress, image: np.ndarray | None = None) -> Live:
-        """What is shown of a snapshot; ``image`` is its picture, where it shall be drawn."""
+        """What is shown of a snapshot; ``image`` is its image, where it shall be drawn."""
         loss = progress.losses.get("total")
         return cls(progress.fraction, progress.stage, image, progress.kernel, progress.step, loss)
 
@@ -78,13 +78,13 @@ class Failed:
             return str(self.error)
         text = f"{type(self.error).__name__}: {self.error}".strip()
         if "out of memory" in text.lower() or isinstance(self.error, MemoryError):
-            return f"Out of memory; use a smaller picture or another device. ({text})"
+            return f"Out of memory; use a smaller image or another device. ({text})"
         return f"An unexpected error: {text}. Please report it; details are in the log."
 
 
 @dataclass(frozen=True)
 class Control:
-    """What the GUI tells the thread: ``stop``, and ``seen`` once the last picture is on the screen."""
+    """What the GUI tells the thread: ``stop``, and ``seen`` once the last image is on the screen."""
 
     stop: threading.Event = field(default_factory=threading.Event)
     seen: threading.Event = field(default_factory=threading.Event)
@@ -117,18 +117,18 @@ def deblurring(source: Any, arguments: Mapping[str, Any], dtype: np.dtype, contr
     was reached last is the result.
     """
     clock = time.perf_counter()
-    yield Live(0.0, "reading the picture")
+    yield Live(0.0, "reading the image")
     made = plan(np.asarray(source), **arguments)
-    snapshots = Pump(run(made), control.stop)
+    snapshots = BackgroundGenerator(run(made), control.stop)
     last: Progress | None = None
-    sign = picture = -np.inf
+    sign = image = -np.inf
     control.seen.set()
 
     def outcome(result: DeblurResult | None) -> Outcome | None:
         return None if result is None else Outcome.of(result, dtype)
 
     def so_far() -> Outcome | None:
-        return None if last is None else outcome(result_so_far(made, last, time.perf_counter() - clock))
+        return None if last is None else outcome(partial_result(made, last, time.perf_counter() - clock))
 
     while True:
         try:
@@ -151,9 +151,9 @@ def deblurring(source: Any, arguments: Mapping[str, Any], dtype: np.dtype, contr
                 yield Live(0.0, "waiting for another run")
             continue
         now = time.perf_counter()
-        if progress.image is not None and now - picture >= PICTURE_EVERY and control.seen.is_set():
-            control.seen.clear()  # else pictures could queue up faster than they are drawn, and fill the memory
-            picture = sign = now
+        if progress.image is not None and now - image >= IMAGE_EVERY and control.seen.is_set():
+            control.seen.clear()  # else images could queue up faster than they are drawn, and fill the memory
+            image = sign = now
             yield Live.of(progress, as_type(progress.image, dtype))
         elif now - sign >= SIGN_EVERY:
             sign = now
@@ -161,7 +161,7 @@ def deblurring(source: Any, arguments: Mapping[str, Any], dtype: np.dtype, contr
 
 
 def simulating(picked: Picked, kernel: np.ndarray, noise: Mapping[str, Any], seed: int, control: Control) -> Work:
-    """Blur a picked picture with a kernel; the end is a ``Simulation``, ``blurred`` in the picture's type."""
+    """Blur a picked image with a kernel; the end is a ``Simulation``, ``blurred`` in the image's type."""
     yield Live(0.0, "blurring")
     made = simulate(np.asarray(picked.image), kernel, seed=seed, **noise)
     yield Done(None if control.stop.is_set() else replace(made, blurred=as_type(made.blurred, picked.dtype)))

@@ -1,6 +1,6 @@
 """A batch on a Dask cluster that is there already.
 
-Files are read and written here; pictures travel to the workers and results back, so no file system is shared. A picture
+Files are read and written here; images travel to the workers and results back, so no file system is shared. An image
 whose worker dies is done by another.
 """
 
@@ -18,7 +18,7 @@ from distributed import Client, Future, WorkerPlugin, as_completed
 from distributed.scheduler import KilledWorker
 
 from ..core.errors import DeviceError, GenPriorError
-from ..core.iteration import drain
+from ..core.iteration import run_to_end
 from ..core.lazy_io import Lazy
 from ..core.result import Progress
 from ..core.version import __version__
@@ -28,12 +28,12 @@ from .manifest import Entry
 from .task import Loaded, Solved, Task, do, failed, load, solve, store
 
 ANSWER_S = 20  # for the scheduler to answer
-AHEAD = 2  # pictures on their way for each thread of the workers, so that none waits for the next
-PICTURE_FIELDS = ("image_prior", "kernel_prior")
+AHEAD = 2  # images on their way for each thread of the workers, so that none waits for the next
+IMAGE_FIELDS = ("image_prior", "kernel_prior")
 
 
 def on_cluster(tasks: list[Task], address: str) -> Yields[Entry | Progress, None, None]:
-    """Finished files, in any order. Large pictures are done here, tile by tile, at the end.
+    """Finished files, in any order. Large images are done here, tile by tile, at the end.
 
     Raises
     ------
@@ -75,14 +75,14 @@ def on_cluster(tasks: list[Task], address: str) -> Yields[Entry | Progress, None
 
 
 def _submit(client: Client, loaded: Loaded, arguments: dict[str, Any]) -> Future:
-    """The picture is part of the task, which the scheduler keeps: scattered to a worker it would die with that."""
+    """The image is part of the task, which the scheduler keeps: scattered to a worker it would die with that."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sending large graph")
         return client.submit(_solve, loaded.image, loaded.stack, arguments, pure=False)
 
 
 def _solve(image: np.ndarray, stack: Lazy | None, arguments: dict[str, Any]) -> Solved:
-    return drain(solve(image, stack, arguments))
+    return run_to_end(solve(image, stack, arguments))
 
 
 def _outcome(future: Future, task: Task, loaded: Loaded, address: str) -> Entry:
@@ -148,7 +148,7 @@ def by_name(arguments: dict[str, Any]) -> dict[str, Any]:
 def _named(arguments: dict[str, Any]) -> dict[str, str]:
     settings = arguments.get("settings") or {}
     values = settings if isinstance(settings, dict) else settings.model_dump()
-    named = {field: arguments.get(field) or values.get(field) for field in PICTURE_FIELDS}
+    named = {field: arguments.get(field) or values.get(field) for field in IMAGE_FIELDS}
     return {field: str(name) for field, name in named.items() if name}
 
 

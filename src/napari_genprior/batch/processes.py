@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 import torch
 
 from ..core.errors import GenPriorError
-from ..core.iteration import drain
+from ..core.iteration import run_to_end
 from .manifest import Entry
 from .task import Task, do, failed
 
@@ -33,7 +33,7 @@ def in_processes(tasks: list[Task], jobs: int) -> Yields[Entry, None, None]:
         for task in suspects:
             lost, _ = yield from _pooled([task], 1)
             if lost:
-                reason = "Its process was killed twice, perhaps for want of memory: the picture is too large."
+                reason = "Its process was killed twice, perhaps for want of memory: the image is too large."
                 yield failed(task, GenPriorError(reason))
 
 
@@ -90,4 +90,4 @@ def _wait_for_end(end: Connection) -> None:
 
 
 def _do(task: Task) -> Entry:
-    return drain(do(task))
+    return run_to_end(do(task))

@@ -18,7 +18,7 @@ from typing import Any
 
 from ..core.errors import DeviceError, InputError
 from ..core.image_io import READABLE
-from ..core.iteration import drain
+from ..core.iteration import run_to_end
 from ..core.lazy_io import is_zarr
 from ..core.provenance import array_hash
 from ..core.result import Progress
@@ -64,7 +64,7 @@ class BatchProgress:
 
 def batch(sources: Sources, output: str | Path, **arguments: Any) -> list[Entry]:
     """Deblur many files; see :func:`iter_batch`, which also says how it stands."""
-    return drain(iter_batch(sources, output, **arguments))
+    return run_to_end(iter_batch(sources, output, **arguments))
 
 
 def iter_batch(
@@ -85,7 +85,7 @@ def iter_batch(
     Parameters
     ----------
     sources : path, glob, or several of them
-        Folders stand for the pictures in them, not for those in folders in them; ``**`` in a glob does.
+        Folders stand for the images in them, not for those in folders in them; ``**`` in a glob does.
     output : path
         Folder for the results. Never one of the inputs' folders.
     resume : bool
@@ -135,20 +135,20 @@ def find_inputs(sources: Sources, output: Path) -> list[Path]:
     Raises
     ------
     InputError
-        A folder or glob without pictures, or an input in ``output``.
+        A folder or glob without images, or an input in ``output``.
     """
     found: dict[Path, None] = {}
     for source in [sources] if isinstance(sources, str | Path) else sources:
         path = _absolute(source)
         if path.is_dir() and not is_zarr(path):
-            matches = [each for each in sorted(path.iterdir()) if _is_picture(each)]
+            matches = [each for each in sorted(path.iterdir()) if _is_image(each)]
         elif not path.exists() and has_magic(str(source)):
             every = map(Path, sorted(glob(str(path), recursive=True)))  # noqa: PTH207 (the pattern is absolute)
-            matches = [each for each in every if _is_picture(each) and not _lies_in(each, output)]
+            matches = [each for each in every if _is_image(each) and not _lies_in(each, output)]
         else:
             matches = [path]
         if not matches:
-            raise InputError(f"{source} holds no pictures; those read are {', '.join(READABLE)}.")
+            raise InputError(f"{source} holds no images; those read are {', '.join(READABLE)}.")
         found.update(dict.fromkeys(matches))
     inside = next((path for path in found if _lies_in(path, output)), None)
     if inside is not None:
@@ -163,7 +163,7 @@ def _absolute(path: str | Path) -> Path:
     return Path(os.path.normpath(Path(path).absolute()))
 
 
-def _is_picture(path: Path) -> bool:
+def _is_image(path: Path) -> bool:
     if path.name.startswith("."):
         return False
     suffix = path.suffix.lower()
@@ -176,15 +176,15 @@ def _lies_in(path: Path, folder: Path) -> bool:
 
 def _asked(arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments, checked, as plain values to compare. Where it runs (device) changes nothing worth another run."""
-    wish = planning.check_wish(**{name: value for name, value in arguments.items() if name not in OF_STACKS})
-    names = {field: getattr(wish.settings, field, None) for field in ("image_prior", "kernel_prior")}
+    request = planning.parse_request(**{name: value for name, value in arguments.items() if name not in OF_STACKS})
+    names = {field: getattr(request.settings, field, None) for field in ("image_prior", "kernel_prior")}
     return {
-        "method": wish.method.name,
-        "settings": wish.settings.model_dump(mode="json"),
-        "kernel_size": None if wish.kernel_size is None else list(wish.kernel_size),
-        "kernel_sha256": None if wish.kernel is None else array_hash(wish.kernel),
-        "seed": wish.seed,
-        "budget_s": wish.budget_s,
+        "method": request.method.name,
+        "settings": request.settings.model_dump(mode="json"),
+        "kernel_size": None if request.kernel_size is None else list(request.kernel_size),
+        "kernel_sha256": None if request.kernel is None else array_hash(request.kernel),
+        "seed": request.seed,
+        "time_limit_s": request.time_limit_s,
         "stack": {name: arguments[name] for name in OF_STACKS if name in arguments},
         "priors": {field: load_prior(name).card.sha256 for field, name in names.items() if name},
     }

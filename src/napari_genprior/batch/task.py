@@ -1,4 +1,4 @@
-"""One file of a batch, a picture, a stack or a large picture: read, restored, put into the folder of parts."""
+"""One file of a batch, an image, a stack or a large image: read, restored, put into the folder of parts."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import numpy as np
 from ..core.axes import COLOURS
 from ..core.errors import FileError, GenPriorError
 from ..core.image_io import as_type, read_image, write_image
-from ..core.lazy_io import TIFFS, Lazy, is_zarr, opened, scale_of
+from ..core.lazy_io import TIFFS, Lazy, is_zarr, open_lazy, scale_of
 from ..core.result import Progress
-from ..core.tiled_io import write_picture, written
+from ..core.tiled_io import open_writer, write_image_file
 from ..pipeline.large import LARGE, iter_deblur_large
 from ..pipeline.run import iter_deblur
 from ..pipeline.stack import iter_deblur_stack
@@ -73,7 +73,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A picture or stack and its file as it was when it was read; ``stack`` has the axes of one, as far as known."""
+    """An image or stack and its file as it was when it was read; ``stack`` has the axes of one, as far as known."""
 
     image: np.ndarray
     look: Look
@@ -84,7 +84,7 @@ class Loaded:
 class Solved:
     """What is kept of a result: ``image`` in the type of the file, ``kernel`` float32 [..., kh, kw].
 
-    ``image_axes`` and ``kernel_axes`` are letters, None for pictures.
+    ``image_axes`` and ``kernel_axes`` are letters, None for images.
     """
 
     image: np.ndarray
@@ -97,7 +97,7 @@ class Solved:
 
 
 def do(task: Task) -> Yields[Progress, None, Entry]:
-    """Read, restore, write into the folder of parts. What goes wrong with the picture is the entry's reason.
+    """Read, restore, write into the folder of parts. What goes wrong with the image is the entry's reason.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def do(task: Task) -> Yields[Progress, None, Entry]:
 
 
 def load(task: Task) -> Loaded:
-    """Read a task's picture; raises what :func:`.io.read_image` raises."""
+    """Read a task's image; raises what :func:`.io.read_image` raises."""
     image = read_image(task.input)
     return Loaded(image, look_at(task.input), _as_stack(task, image))
 
@@ -127,14 +127,14 @@ def _as_stack(task: Task, image: np.ndarray) -> Lazy | None:
     if (head := _tiff_head(task.input)) is not None:
         if len(head.axes.replace("S", "")) == 2:
             return None
-        with opened(task.input) as file:
+        with open_lazy(task.input) as file:
             return replace(file, data=None)
     is_image = image.ndim == 3 and image.shape[-1] in COLOURS and "axes" not in task.arguments
     return None if is_image else Lazy(None)
 
 
 def solve(image: np.ndarray, stack: Lazy | None, arguments: dict[str, Any]) -> Yields[Progress, None, Solved]:
-    """Restore a picture or stack; raises what :func:`.deblurring.deblur` and :func:`.stack.deblur_stack` raise."""
+    """Restore an image or stack; raises what :func:`.deblurring.deblur` and :func:`.stack.deblur_stack` raise."""
     alone = {name: value for name, value in arguments.items() if name in OF_STACKS}
     others = {name: value for name, value in arguments.items() if name not in OF_STACKS}
     if stack is None:
@@ -175,9 +175,9 @@ def _parts(task: Task) -> dict[str, str]:
 
 def _write(path: Path, array: np.ndarray, axes: str | None, like: Lazy) -> None:
     if axes is None or path.suffix.lower() not in TIFFS or not axes.endswith(("YX", "YXS")):
-        write_picture(path, array, like)
+        write_image_file(path, array, like)
         return
-    with written(path, array.shape, array.dtype.newbyteorder("="), like, axes) as write:
+    with open_writer(path, array.shape, array.dtype.newbyteorder("="), like, axes) as write:
         for index in np.ndindex(array.shape[: axes.index("Y")]):
             write(index, 0, array[index])
 

@@ -3,7 +3,7 @@
 from . import microscope as optics
 from . import random_microscope as objectives
 from .beads import Beads, from_beads
-from .kernels import blur_a, blur_b, box, defocus, from_array, gaussian, overlay
+from .kernels import asim_a, asim_b, box, defocus, from_array, gaussian, overlay
 from .measurement import Shape, measure, resample
 from .microscope import microscope_psf, microscope_psf_3d
 from .motion import motion, shake
@@ -11,8 +11,8 @@ from .motion import motion, shake
 __all__ = [
     "Beads",
     "Shape",
-    "blur_a",
-    "blur_b",
+    "asim_a",
+    "asim_b",
     "box",
     "defocus",
     "from_array",

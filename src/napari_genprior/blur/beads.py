@@ -1,4 +1,4 @@
-"""A measured kernel: the mean of the pictures of many small beads (2-D or 3-D)."""
+"""A measured kernel: the mean of the images of many small beads (2-D or 3-D)."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Beads:
 
 
 def from_beads(beads: np.ndarray, size: int | tuple[int, ...] | None = None) -> Beads:
-    """Measure the point spread function from a picture or stack of beads much smaller than it.
+    """Measure the point spread function from an image or stack of beads much smaller than it.
 
-    Beads are found as maxima of the smoothed picture; those at the border, too near each other, too bright (two in
+    Beads are found as maxima of the smoothed image; those at the border, too near each other, too bright (two in
     one), too dim or unlike the others are left out. Each one's local background is taken off, its centre of mass is
     shifted into the middle of the window (cubic splines), and the mean is taken.
 
@@ -49,7 +49,7 @@ def from_beads(beads: np.ndarray, size: int | tuple[int, ...] | None = None) -> 
     ----------
     beads : array [Y, X] or [Z, Y, X]
     size : int or tuple of int, optional
-        Sides of the kernel, pixels, raised to odd numbers; by default 33, or as large as the picture allows.
+        Sides of the kernel, pixels, raised to odd numbers; by default 33, or as large as the image allows.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def from_beads(beads: np.ndarray, size: int | tuple[int, ...] | None = None) -> 
         kept, windows = kept[good], [w for w, g in zip(windows, good, strict=True) if g]
     if not windows:
         reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items() if count) or "nothing stands out"
-        raise InputError(f"No bead can be used ({reasons}). Try a smaller size, or a picture with single beads.")
+        raise InputError(f"No bead can be used ({reasons}). Try a smaller size, or an image with single beads.")
     mean = np.mean(windows, axis=0)
     rim = _rim(mean.shape)
     # what is left of the background's noise would weigh as much as the bead: there are many such pixels

@@ -1,4 +1,4 @@
-"""Blur kernels with a formula: Gaussian, defocus disk, box, and the motion + Gaussian overlays of paper 001."""
+"""Blur kernels with a formula: Gaussian, defocus disk, box, and the motion + Gaussian overlays of Asim 2018."""
 
 from __future__ import annotations
 
@@ -82,16 +82,16 @@ def overlay(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return check_kernel(total)
 
 
-def blur_a(angle_deg: float, size: int = 28) -> np.ndarray:
-    """Blur A of paper 001, section 4.1: straight motion of length 10 at any angle."""
+def asim_a(angle_deg: float, size: int = 28) -> np.ndarray:
+    """Blur A of Asim 2018, section 4.1: straight motion of length 10 at any angle."""
     return motion(10, angle_deg, size)
 
 
-def blur_b(angle_deg: float, sigma_px: float, size: int = 28) -> np.ndarray:
-    """Blur B of paper 001, section 4.1: blur A overlaid with a centred Gaussian, sigma 0.5 to 1.5 pixels."""
-    return overlay(blur_a(angle_deg, size), gaussian(sigma_px, size=size))
+def asim_b(angle_deg: float, sigma_px: float, size: int = 28) -> np.ndarray:
+    """Blur B of Asim 2018, section 4.1: blur A overlaid with a centred Gaussian, sigma 0.5 to 1.5 pixels."""
+    return overlay(asim_a(angle_deg, size), gaussian(sigma_px, size=size))
 
 
 def from_array(array: np.ndarray) -> np.ndarray:
-    """Any picture of a kernel (file, layer) as a kernel: float32, sum 1; refuses negative or empty ones."""
+    """Any image of a kernel (file, layer) as a kernel: float32, sum 1; refuses negative or empty ones."""
     return check_kernel(array)

@@ -85,7 +85,7 @@ def resample(kernel: np.ndarray, factor: float) -> np.ndarray:
     ----------
     kernel : array [kh, kw]
     factor : float
-        Pixel size of the kernel over that of the picture, > 0.
+        Pixel size of the kernel over that of the image, > 0.
 
     Returns
     -------

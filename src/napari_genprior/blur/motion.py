@@ -44,7 +44,7 @@ def shake(length: float, seed: int | np.random.Generator, size: int | None = Non
     Parameters
     ----------
     length : float
-        Length of the path in pixels (5 to 28 in papers 000 and 003).
+        Length of the path in pixels (5 to 28 in Asim 2020).
     seed : int or numpy Generator
         Equal seeds give equal kernels.
     size : int, optional
@@ -60,7 +60,7 @@ def shake(length: float, seed: int | np.random.Generator, size: int | None = Non
     A particle of constant speed whose velocity is changed by a pull back to the origin (as a hand corrects
     itself), a Gaussian perturbation, and rare jerks that throw it back. The strengths are drawn anew for each
     path and are stated per path, not per sample; they were set so that the kernels look like those of
-    paper 003, figure 4: nearly straight lines, hooks and arcs, a few with sharp corners.
+    Asim 2020, figure 4: nearly straight lines, hooks and arcs, a few with sharp corners.
 
     References
     ----------

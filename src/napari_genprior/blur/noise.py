@@ -6,7 +6,7 @@ import numpy as np
 
 
 def add_noise(image: np.ndarray, gaussian: float, photons: float, rng: np.random.Generator) -> np.ndarray:
-    """Add noise to a picture in working units (its range is about [0, 1]).
+    """Add noise to an image in working units (its range is about [0, 1]).
 
     Parameters
     ----------

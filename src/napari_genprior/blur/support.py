@@ -22,7 +22,7 @@ def odd(side: float) -> int:
     return max(1, 2 * math.ceil((side - 1) / 2) + 1)
 
 
-def cleaned(kernel: Tensor, clip: float, least_mass: float) -> Tensor:
+def remove_specks(kernel: Tensor, clip: float, least_mass: float) -> Tensor:
     """Set to 0 what is noise: values below ``clip`` of the maximum, parts with less than ``least_mass`` of the mass."""
     k = kernel[0, 0].cpu().numpy().astype(np.float64)
     k[k < clip * k.max()] = 0
@@ -34,16 +34,16 @@ def cleaned(kernel: Tensor, clip: float, least_mass: float) -> Tensor:
     return torch.from_numpy(k / k.sum())[None, None].to(kernel)
 
 
-def off_centre(kernels: Tensor) -> Tensor:
+def off_center(kernels: Tensor) -> Tensor:
     """Squared distance ``[R]`` of the centres of mass of ``[R, 1, kh, kw]`` of sum 1 from the middle of the grid, px^2.
 
-    A kernel generator that saw centred ones only may yet make others: then picture and kernel move against each other.
+    A kernel generator that saw centred ones only may yet make others: then image and kernel move against each other.
     """
     rows, columns = (torch.arange(n, device=kernels.device) - (n - 1) / 2 for n in kernels.shape[-2:])
     return (kernels.sum((1, 3)) @ rows).square() + (kernels.sum((1, 2)) @ columns).square()
 
 
-def centred(kernel: Tensor) -> Tensor:
+def center(kernel: Tensor) -> Tensor:
     """Shift by whole pixels until the centre of mass lies in the centre pixel; what leaves the support is lost."""
     k = kernel[0, 0]
     kh, kw = k.shape
@@ -55,7 +55,7 @@ def centred(kernel: Tensor) -> Tensor:
     return (moved / moved.sum())[None, None]
 
 
-def resized(kernel: Tensor, factor: float) -> Tensor:
+def resize(kernel: Tensor, factor: float) -> Tensor:
     """Stretch a kernel of odd sides about its centre pixel by exactly ``factor``, onto a support that holds it all."""
     rows, cols = (
         (torch.arange(n, dtype=torch.float64) - n // 2) / factor + side // 2
@@ -67,7 +67,7 @@ def resized(kernel: Tensor, factor: float) -> Tensor:
     return torch.from_numpy(k / k.sum())[None, None].to(kernel)
 
 
-def fitted(kernel: Tensor, support: tuple[int, int]) -> Tensor:
+def pad_or_crop(kernel: Tensor, support: tuple[int, int]) -> Tensor:
     """Crop or zero-pad a kernel of odd sides about its centre pixel; the sum stays 1."""
     (kh, kw), (th, tw) = kernel.shape[-2:], support
     dy, dx = th // 2 - kh // 2, tw // 2 - kw // 2
@@ -75,13 +75,13 @@ def fitted(kernel: Tensor, support: tuple[int, int]) -> Tensor:
     return out / out.sum()
 
 
-def windowed(kernel: Tensor, support: tuple[int, int]) -> Tensor:
+def crop_to_mass(kernel: Tensor, support: tuple[int, int]) -> Tensor:
     """Crop a kernel of odd sides to the window that holds most of it, or zero-pad it; the sum stays 1.
 
     A kernel whose mass lies to one side does not fit into a support as small as itself about its centre of mass. Of
     windows that hold as much the one nearest to the centre is taken.
     """
-    kernel = fitted(kernel, (max(support[0], kernel.shape[-2]), max(support[1], kernel.shape[-1])))
+    kernel = pad_or_crop(kernel, (max(support[0], kernel.shape[-2]), max(support[1], kernel.shape[-1])))
     mass = avg_pool2d(kernel.double(), support, 1)[0, 0] * support[0] * support[1]
     rows, columns = (torch.arange(n, device=kernel.device).sub(n // 2).abs() for n in mass.shape)
     away = rows[:, None] + columns
@@ -90,7 +90,7 @@ def windowed(kernel: Tensor, support: tuple[int, int]) -> Tensor:
     return inside / inside.sum()
 
 
-def trimmed(kernel: Tensor) -> Tensor:
+def trim_empty(kernel: Tensor) -> Tensor:
     """Cut off empty rows and columns, equally on both sides of the centre pixel, all but a rim of one pixel.
 
     So a kernel that has something in its outermost ring ran into the border of the support it was sought on.
@@ -98,17 +98,17 @@ def trimmed(kernel: Tensor) -> Tensor:
     kh, kw = kernel.shape[-2:]
     rows, cols = kernel[0, 0].sum(1).nonzero().flatten() - kh // 2, kernel[0, 0].sum(0).nonzero().flatten() - kw // 2
     hy, hx = min(int(rows.abs().max()) + 1, kh // 2), min(int(cols.abs().max()) + 1, kw // 2)
-    return fitted(kernel, (2 * hy + 1, 2 * hx + 1))
+    return pad_or_crop(kernel, (2 * hy + 1, 2 * hx + 1))
 
 
-def in_middle(kernel: np.ndarray) -> np.ndarray:
+def center_subpixel(kernel: np.ndarray) -> np.ndarray:
     """Shift a kernel by fractions of a pixel until its centre of mass is its centre pixel: no plane jumps."""
     offset = [n // 2 - float(c) for n, c in zip(kernel.shape, ndimage.center_of_mass(kernel), strict=True)]
     moved = np.clip(ndimage.shift(kernel.astype(np.float64), offset, order=1), 0, None)
     return (moved / moved.sum()).astype(np.float32)
 
 
-def within(kernel: np.ndarray, sides: Sequence[int]) -> np.ndarray:
+def pad_to(kernel: np.ndarray, sides: Sequence[int]) -> np.ndarray:
     """A kernel in the middle of a larger support."""
     where = tuple(slice(n // 2 - k // 2, n // 2 - k // 2 + k) for n, k in zip(sides, kernel.shape, strict=True))
     made = np.zeros(tuple(sides), np.float32)
@@ -116,7 +116,7 @@ def within(kernel: np.ndarray, sides: Sequence[int]) -> np.ndarray:
     return made
 
 
-def likeness(one: np.ndarray, other: np.ndarray) -> float:
+def kernel_similarity(one: np.ndarray, other: np.ndarray) -> float:
     """How alike two kernels of one size are: ``max(0, r)^ALIKE``, r their correlation; 1 for the same."""
     if np.array_equal(one, other):  # also points and even kernels, which have no correlation
         return 1.0

@@ -11,7 +11,7 @@ import click
 
 from ..core.errors import GenPriorError
 from . import batch, benchmarks, diagnostics, images, kernels, priors, studies  # noqa: F401 (each adds its commands)
-from .base import complain, genprior
+from .base import genprior, report_error
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,11 +23,13 @@ def main(arguments: list[str] | None = None) -> int:
         click.echo(error.format_message())
         return 2
     except click.ClickException as error:
-        return complain(error.format_message(), 2)
+        return report_error(error.format_message(), 2)
     except GenPriorError as error:
-        return complain(str(error), 2)
+        return report_error(str(error), 2)
     except (KeyboardInterrupt, click.Abort):
-        return complain("interrupted; nothing was written, or whole files only.", 130)
+        return report_error("interrupted; nothing was written, or whole files only.", 130)
     except Exception as error:
         logging.getLogger(__name__).info("details", exc_info=True)
-        return complain(f"this is a fault of ours: {type(error).__name__}: {error} (run with --debug for details).", 1)
+        return report_error(
+            f"this is a fault of ours: {type(error).__name__}: {error} (run with --debug for details).", 1
+        )

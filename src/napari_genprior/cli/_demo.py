@@ -42,7 +42,7 @@ def write_demo(folder: Path, follow: Follow) -> list[str]:
 
 
 def side_by_side(before: np.ndarray, after: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Input, result and kernel (whole-number magnification, brightest pixel white) in one uint8 grey picture."""
+    """Input, result and kernel (whole-number magnification, brightest pixel white) in one uint8 grey image."""
     height = before.shape[0]
     zoom = max(1, height // max(kernel.shape))
     shown = np.kron(kernel / kernel.max() * 255, np.ones((zoom, zoom))).astype(np.uint8)

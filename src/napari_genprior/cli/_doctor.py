@@ -78,7 +78,7 @@ def _solve() -> str:
     before, after = (float(np.mean((x - sharp) ** 2)) for x in (made.blurred, result.image))
     if not after < before:
         raise ArithmeticError(
-            f"a known-kernel solve made a test picture worse (squared error {before:.3g} to {after:.3g})"
+            f"a known-kernel solve made a test image worse (squared error {before:.3g} to {after:.3g})"
         )
     return "a small known-kernel solve works"
 
@@ -86,7 +86,7 @@ def _solve() -> str:
 def _samples() -> str:
     from .. import samples
 
-    return "sample pictures: " + ", ".join(
+    return "sample images: " + ", ".join(
         f"{f.__name__} {f().shape}" for f in (samples.clock, samples.cat, samples.cells)
     )
 

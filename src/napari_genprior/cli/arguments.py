@@ -36,7 +36,7 @@ _WISH = (
     click.option("--steps", type=click.IntRange(1), help="Steps, for methods that have them."),
     click.option("--seed", type=click.IntRange(0), help="Equal seeds give equal results.  [default: 0]"),
     click.option("--device", help="auto, cpu, cuda, cuda:N, mps.  [default: auto]"),
-    click.option("--budget", "budget_s", type=float, help="Seconds after which the best so far is taken."),
+    click.option("--budget", "time_limit_s", type=float, help="Seconds after which the best so far is taken."),
     click.option(
         "--settings",
         "settings_file",
@@ -47,8 +47,8 @@ _WISH = (
 )
 
 
-def wish_options(command: Callable) -> Callable:
-    """Give a command the options that say what is to be done with a picture; see :func:`chosen`."""
+def request_options(command: Callable) -> Callable:
+    """Give a command the options that say what is to be done with an image; see :func:`chosen`."""
     for option in reversed(_WISH):
         command = option(command)
     return command
@@ -70,7 +70,7 @@ def repeat(report_file: Path) -> dict[str, Any]:
             "kernel_size": None if size == "auto" else tuple(size),  # volumes take none
             "seed": provenance["seed"],
             "device": provenance["device"],
-            "budget_s": provenance["arguments"].get("budget_s"),
+            "time_limit_s": provenance["arguments"].get("time_limit_s"),
             "threads": provenance["threads"],
             "input_sha256": provenance["input_sha256"],
             "kernel_sha256": provenance["arguments"]["kernel_sha256"],
@@ -85,12 +85,12 @@ def repeat(report_file: Path) -> dict[str, Any]:
 
 
 def same_input(plan: Any, earlier: dict[str, Any], source: Path) -> None:
-    """Refuse to repeat a run on another picture or kernel."""
+    """Refuse to repeat a run on another image or kernel."""
     from ..core.provenance import array_hash
 
     if array_hash(plan.image) != earlier["input_sha256"]:
         raise InputError(
-            f"{source} is not the picture of that run (SHA-256 differs); a run repeats only on its own input."
+            f"{source} is not the image of that run (SHA-256 differs); a run repeats only on its own input."
         )
     kernel_hash = None if plan.kernel is None else array_hash(plan.kernel)
     if kernel_hash != earlier["kernel_sha256"]:
@@ -99,13 +99,13 @@ def same_input(plan: Any, earlier: dict[str, Any], source: Path) -> None:
 
 def chosen(options: dict[str, Any], settings_file: Path | None, values: tuple[str, ...]) -> dict[str, Any]:
     """Arguments of ``planning.plan``: of a settings file, over it the options, over its settings ``NAME=VALUE``."""
-    from ..pipeline import request_export as wishes
+    from ..pipeline import request_export as requests
 
-    wish = wishes.load(settings_file) if settings_file else {}
-    named = {source["method"] for source in (wish, options) if "method" in source}
+    request = requests.load(settings_file) if settings_file else {}
+    named = {source["method"] for source in (request, options) if "method" in source}
     if len(named) > 1:
-        raise InputError(f"{settings_file} is for method {wish['method']!r}, not {options['method']!r}.")
-    arguments = wish | options
+        raise InputError(f"{settings_file} is for method {request['method']!r}, not {options['method']!r}.")
+    arguments = request | options
     if values:
         arguments["settings"] = arguments.get("settings", {}) | dict(map(_setting, values))
     return arguments

@@ -22,7 +22,7 @@ OPTION_NAMES = {"kind": "--blur", "angle_deg": "--angle", "sigma_px": "--sigma",
 @click.version_option(__version__, prog_name="genprior")
 @click.option("--debug", is_flag=True, help="Log what is done, and tracebacks.")
 def genprior(debug: bool) -> None:
-    """Blind deblurring: the sharp picture and the unknown blur, found together."""
+    """Blind deblurring: the sharp image and the unknown blur, found together."""
     level = logging.DEBUG if debug else logging.WARNING
     logging.basicConfig(level=level, format="%(name)s: %(message)s")
     for handler in logging.getLogger().handlers:  # the package itself logs more, into its file
@@ -32,7 +32,7 @@ def genprior(debug: bool) -> None:
         logging.getLogger(chatty).setLevel(logging.ERROR)
 
 
-def complain(message: str, code: int) -> int:
+def report_error(message: str, code: int) -> int:
     click.echo(f"genprior: {' '.join(message.split())}", err=True)
     return code
 
@@ -64,7 +64,7 @@ def options_from(model: type[Settings]) -> Callable:
     return decorate
 
 
-def not_onto_input(source: Path, *outputs: Path | None, others: Iterable[Path | None] = ()) -> None:
+def check_output_paths(source: Path, *outputs: Path | None, others: Iterable[Path | None] = ()) -> None:
     """Refuse outputs that are the input, one of the ``others`` that are read, or each other, by whatever name."""
     seen: list[Path] = []
     for output in filter(None, outputs):

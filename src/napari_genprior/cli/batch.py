@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from .arguments import chosen, wish_options
-from .base import complain, follow, genprior
+from .arguments import chosen, request_options
+from .base import follow, genprior, report_error
 from .stack import stack_options
 
 SHOWN = 3  # failed files that the last line names
@@ -20,7 +20,7 @@ SHOWN = 3  # failed files that the last line names
 @click.option("--resume", is_flag=True, help="Go on with the batch in that folder; changed files are done again.")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes on this machine.")
 @click.option("--cluster", metavar="ADDRESS", help="Dask scheduler (tcp://host:8786) whose workers do the work.")
-@wish_options
+@request_options
 @stack_options
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def batch(
@@ -54,7 +54,7 @@ def batch(
         click.echo(f"{output}: {before.stage}")
         entries = follow(progress, "batch", quiet)
     except (KeyboardInterrupt, click.Abort):
-        complain(f"interrupted; what was finished is in {output}, and --resume goes on.", 130)
+        report_error(f"interrupted; what was finished is in {output}, and --resume goes on.", 130)
         raise click.exceptions.Exit(130) from None
     finally:
         progress.close()
@@ -65,5 +65,5 @@ def batch(
         named = "; ".join(f"{Path(entry.input).name}: {entry.reason}" for entry in failed[:SHOWN])
         more = f"; and {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
         code = 1 if any(entry.fault for entry in failed) else 2
-        complain(f"{len(failed)} of {len(entries)} files failed: {named}{more}", code)
+        report_error(f"{len(failed)} of {len(entries)} files failed: {named}{more}", code)
         raise click.exceptions.Exit(code)

@@ -19,7 +19,7 @@ def bench() -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--run", "runs", multiple=True, help="blurry, given, auto, true-kernel; may be repeated.  [default: all]")
 @click.option("--method", default="classical", show_default=True)
-@click.option("--each", is_flag=True, help="A line per picture too.")
+@click.option("--each", is_flag=True, help="A line per image too.")
 def levin(folder: Path, runs: tuple[str, ...], method: str, each: bool) -> None:
     """Levin et al. 2009: 32 photographs of real camera shake."""
     from ..evaluation import benchmark_levin as levin_bench
@@ -35,7 +35,7 @@ def levin(folder: Path, runs: tuple[str, ...], method: str, each: bool) -> None:
     "--restarts", type=click.IntRange(0, 100), default=1, show_default=True, help="Random starts of a search."
 )
 def range_(folder: Path | None, models: tuple[str, ...], restarts: int) -> None:
-    """How near each model comes to pictures and kernels it has not seen, and how fast it is."""
+    """How near each model comes to images and kernels it has not seen, and how fast it is."""
     from ..evaluation import benchmark_representation_error as range_bench
 
     for line in range_bench.lines(folder, models, restarts):
@@ -44,7 +44,7 @@ def range_(folder: Path | None, models: tuple[str, ...], restarts: int) -> None:
 
 @bench.command()
 @click.option("--data", "folder", type=click.Path(path_type=Path), required=True, help="Folder that holds mnist.")
-@click.option("--count", type=click.IntRange(1), default=3, show_default=True, help="Pictures; 30 to 60 s each.")
+@click.option("--count", type=click.IntRange(1), default=3, show_default=True, help="Images; 30 to 60 s each.")
 def generator(folder: Path, count: int) -> None:
     """Seconds of the published and the fast schedules of algorithms 1 and 2, and what each finds."""
     from ..evaluation import benchmark_generator as generator_bench
@@ -59,8 +59,8 @@ def generator(folder: Path, count: int) -> None:
     "--set", "sets", multiple=True, type=click.Choice(["house-numbers", "shoes", "faces"]), help="[default: all]"
 )
 @click.option("--method", default="evidence", show_default=True)
-@click.option("--count", type=click.IntRange(1), default=40, show_default=True, help="Pictures of each set.")
-@click.option("--each", is_flag=True, help="A line per picture too.")
+@click.option("--count", type=click.IntRange(1), default=40, show_default=True, help="Images of each set.")
+@click.option("--each", is_flag=True, help="A line per image too.")
 @click.option("--kernel-prior", help="Pretrained kernel prior.  [default: the method's own]")
 @click.option("--schedule", type=click.Choice(["fast", "paper"]), help="For methods that have both.")
 def table5(folder: Path, sets: tuple[str, ...], **given: Any) -> None:
@@ -72,7 +72,7 @@ def table5(folder: Path, sets: tuple[str, ...], **given: Any) -> None:
 
 
 def _gain_options(count: int):
-    """What the benches of gains over blurry pictures have in common."""
+    """What the benches of gains over blurry images have in common."""
     options = (
         click.option("--method", default="classical", show_default=True),
         click.option("--given/--auto", help="Tell the kernel's size, or let it be found.  [default: auto]"),
@@ -81,9 +81,9 @@ def _gain_options(count: int):
             type=click.IntRange(1, count),
             default=count,
             show_default=True,
-            help="The first so many pictures.",
+            help="The first so many images.",
         ),
-        click.option("--each", is_flag=True, help="A line per picture too."),
+        click.option("--each", is_flag=True, help="A line per image too."),
     )
 
     def decorate(command):
@@ -98,7 +98,7 @@ def _gain_options(count: int):
 @click.argument("folder", type=click.Path(path_type=Path))
 @_gain_options(20)
 def lai(folder: Path, method: str, given: bool, count: int, each: bool) -> None:
-    """Lai et al. 2016: kernels of 31 and 51 pixels on 20 larger pictures."""
+    """Lai et al. 2016: kernels of 31 and 51 pixels on 20 larger images."""
     from ..evaluation import benchmark_lai as lai_bench
 
     for line in lai_bench.lines(folder, method, given, count, each):
@@ -111,7 +111,7 @@ def lai(folder: Path, method: str, given: bool, count: int, each: bool) -> None:
 @click.option("--colour/--grey", default=True, show_default=True)
 @_gain_options(96)
 def kodak(folder: Path, kernels: Path | None, colour: bool, method: str, given: bool, count: int, each: bool) -> None:
-    """Twelve Kodak pictures under the eight kernels of Levin et al., 1% noise."""
+    """Twelve Kodak images under the eight kernels of Levin et al., 1% noise."""
     from ..evaluation import benchmark_kodak as kodak_bench
 
     for line in kodak_bench.lines(folder, kernels or folder.parent / "levin", method, given, not colour, count, each):
@@ -119,7 +119,7 @@ def kodak(folder: Path, kernels: Path | None, colour: bool, method: str, given: 
 
 
 @bench.command("batch")
-@click.option("--count", type=click.IntRange(1), default=40, show_default=True, help="Pictures.")
+@click.option("--count", type=click.IntRange(1), default=40, show_default=True, help="Images.")
 def batch_(count: int) -> None:
     """What `genprior batch` costs beyond the bare solves: reading, writing, the manifest."""
     from ..evaluation import benchmark_batch as batch_bench
@@ -166,14 +166,14 @@ def verdict(folder: Path, keep: Path | None, count: int | None, each: bool) -> N
 
 
 @bench.command("large")
-@click.option("--side", type=click.IntRange(1024), default=4096, show_default=True, help="Of the picture, pixels.")
+@click.option("--side", type=click.IntRange(1024), default=4096, show_default=True, help="Of the image, pixels.")
 @click.option("--blind", is_flag=True, help="The kernel is to be found.")
 @click.option("--tile", default="auto", show_default=True, help="Pixels that a tile adds to its overlaps.")
 @click.option(
-    "--folder", type=click.Path(path_type=Path), help="For the files, twice the picture.  [default: a temporary one]"
+    "--folder", type=click.Path(path_type=Path), help="For the files, twice the image.  [default: a temporary one]"
 )
 def large_(side: int, blind: bool, tile: str, folder: Path | None) -> None:
-    """Peak memory and seconds of a picture in tiles; --side 16384 for the one that must stay within 4 GB."""
+    """Peak memory and seconds of an image in tiles; --side 16384 for the one that must stay within 4 GB."""
     from ..evaluation import benchmark_large as large_bench
 
     for line in large_bench.lines(side, folder, blind, tile):

@@ -10,15 +10,15 @@ import click
 
 from ..core.errors import InputError
 from ..settings import BlurSettings, NoiseSettings
-from .arguments import chosen, repeat, same_input, wish_options
-from .base import follow, genprior, not_onto_input, options_from, verdict_line, write_report
+from .arguments import chosen, repeat, request_options, same_input
+from .base import check_output_paths, follow, genprior, options_from, verdict_line, write_report
 from .large import deblur_large, deblur_varying, is_large, tiles
 from .stack import ALONE, deblur_stack, is_stack, stack_options
 
 
 @genprior.command()
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Blurred picture to write.")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Blurred image to write.")
 @options_from(BlurSettings)
 @click.option(
     "--kernel", "kernel_file", type=click.Path(path_type=Path), help="Blur with the kernel in this file instead."
@@ -29,8 +29,8 @@ from .stack import ALONE, deblur_stack, is_stack, stack_options
 def simulate(
     source: Path, output: Path, kernel_file: Path | None, seed: int, kernel_out: Path | None, **values: Any
 ) -> None:
-    """Blur a sharp picture and add noise."""
-    not_onto_input(source, output, kernel_out, others=(kernel_file,))
+    """Blur a sharp image and add noise."""
+    check_output_paths(source, output, kernel_out, others=(kernel_file,))
     blur_settings = BlurSettings.checked({name: values.pop(name) for name in BlurSettings.model_fields})
     from ..core.image_io import as_type, check_writable, read_image, write_image
 
@@ -59,12 +59,12 @@ def simulate(
     "--output",
     required=True,
     type=click.Path(path_type=Path),
-    help="Restored picture to write, in the input's type.",
+    help="Restored image to write, in the input's type.",
 )
-@wish_options
+@request_options
 @stack_options
 @click.option(
-    "--tiles", callback=tiles, metavar="ROWSxCOLUMNS", help="The blur changes over the picture: a kernel for each tile."
+    "--tiles", callback=tiles, metavar="ROWSxCOLUMNS", help="The blur changes over the image: a kernel for each tile."
 )
 @click.option("--report", type=click.Path(path_type=Path), help="Write figures, settings and versions here (JSON).")
 @click.option("--kernel-out", type=click.Path(path_type=Path), help="Write the kernel here (float TIFF).")
@@ -96,7 +96,7 @@ def deblur(
     quiet: bool,
     **given: Any,
 ) -> None:
-    """Make a blurred picture sharp; the blur is found too, unless --kernel names it."""
+    """Make a blurred image sharp; the blur is found too, unless --kernel names it."""
     stack = {name: given.pop(name) for name in ALONE}
     arguments = {name: value for name, value in given.items() if value is not None}
     earlier: dict[str, Any] = {}
@@ -110,13 +110,13 @@ def deblur(
         source = source or earlier["source"]
         kernel_file, stack = earlier["kernel_file"], earlier["stack"]
         arguments = {
-            name: earlier[name] for name in ("method", "settings", "kernel_size", "seed", "device", "budget_s")
+            name: earlier[name] for name in ("method", "settings", "kernel_size", "seed", "device", "time_limit_s")
         }
     if source is None:
-        raise click.UsageError("Missing argument IN (the blurred picture), or --from with a report.")
+        raise click.UsageError("Missing argument IN (the blurred image), or --from with a report.")
     arguments = chosen(arguments, settings_file, values)
     written = (output, report, kernel_out, found, checkpoint)
-    not_onto_input(source, *written, others=(kernel_file, settings_file, report_file))
+    check_output_paths(source, *written, others=(kernel_file, settings_file, report_file))
     outer = (source, output, kernel_file, kernel_out, report, quiet)
     otherwise = None
     if "tiles" in arguments:
@@ -127,7 +127,7 @@ def deblur(
         otherwise = partial(deblur_stack, *outer, {**arguments, **stack}, earlier)
     if otherwise:
         if checkpoint or found:
-            raise InputError("--checkpoint and --found are for single pictures that are not in tiles; leave them out.")
+            raise InputError("--checkpoint and --found are for single images that are not in tiles; leave them out.")
         otherwise()
         return
     from ..core.image_io import as_type, check_place, check_writable, read_image
@@ -141,7 +141,7 @@ def deblur(
     import torch
 
     from ..core.lazy_io import scale_of
-    from ..core.tiled_io import write_picture
+    from ..core.tiled_io import write_image_file
     from ..pipeline import plan as planning
     from ..pipeline import run as deblurring
 
@@ -153,11 +153,11 @@ def deblur(
         same_input(plan, earlier, source)
     result = follow(deblurring.run(plan, checkpoint), plan.sentence, quiet)
     scale = scale_of(source)
-    write_picture(output, as_type(result.image, image.dtype), scale)
+    write_image_file(output, as_type(result.image, image.dtype), scale)
     if found:
-        write_picture(found, as_type(result.found, image.dtype), scale)
+        write_image_file(found, as_type(result.found, image.dtype), scale)
     if kernel_out:
-        write_picture(kernel_out, result.kernel, scale)
+        write_image_file(kernel_out, result.kernel, scale)
     if report:
         write_report(report, result, source, kernel_file, output)
     kept = " --found FILE writes what was found." if result.found is not result.image and not found else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .base import genprior, not_onto_input
+from .base import check_output_paths, genprior
 
 
 @genprior.group()
@@ -20,8 +20,8 @@ def kernel() -> None:
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Kernel to write (float TIFF).")
 @click.option("--size", type=click.IntRange(3), help="Side in pixels; raised to an odd number.  [default: 33]")
 def beads(source: Path, output: Path, size: int | None) -> None:
-    """The mean of the beads in a picture or stack."""
-    not_onto_input(source, output)
+    """The mean of the beads in an image or stack."""
+    check_output_paths(source, output)
     from ..blur import from_beads
     from ..core.image_io import check_writable, read_image, write_image
 
@@ -35,10 +35,10 @@ def beads(source: Path, output: Path, size: int | None) -> None:
 @kernel.command()
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Kernel to write (float TIFF).")
-@click.option("--factor", required=True, type=float, help="Pixel size of the kernel over that of the picture.")
+@click.option("--factor", required=True, type=float, help="Pixel size of the kernel over that of the image.")
 def resample(source: Path, output: Path, factor: float) -> None:
     """The kernel on larger or smaller pixels."""
-    not_onto_input(source, output)
+    check_output_paths(source, output)
     from ..blur import resample as resampled
     from ..core.image_io import check_writable, read_image, write_image
 

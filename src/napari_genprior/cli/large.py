@@ -1,4 +1,4 @@
-"""``genprior deblur`` for pictures that are solved in tiles: large ones, and ones whose blur changes over them."""
+"""``genprior deblur`` for images that are solved in tiles: large ones, and ones whose blur changes over them."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def tiles(_context: click.Context, _parameter: click.Parameter, text: str | None
 
 
 def is_large(source: Path) -> bool:
-    """Whether a file holds one picture that is larger than what is restored in one piece; only its head is read."""
+    """Whether a file holds one image that is larger than what is restored in one piece; only its head is read."""
     from ..core.errors import GenPriorError
-    from ..core.lazy_io import TIFFS, is_zarr, opened
+    from ..core.lazy_io import TIFFS, is_zarr, open_lazy
     from ..pipeline.large import LARGE
 
     if not is_zarr(source) and source.suffix.lower() not in TIFFS:
         return False  # other types are read as a whole in any case
     try:
-        with opened(source) as file:
+        with open_lazy(source) as file:
             axes = file.axes or "YXS"[: len(file.data.shape)]
             sides = {axis: n for axis, n in zip(axes, file.data.shape, strict=True) if n > 1}
     except (GenPriorError, ValueError, IndexError):
@@ -49,7 +49,7 @@ def deblur_large(
     quiet: bool,
     arguments: dict[str, Any],
 ) -> None:
-    """Restore a large picture from file to file; the outputs are there only once all went well."""
+    """Restore a large image from file to file; the outputs are there only once all went well."""
     from ..core.image_io import check_place, check_writable, read_image, write_image
     from ..pipeline.large import iter_deblur_large
 
@@ -76,7 +76,7 @@ def deblur_varying(
     quiet: bool,
     arguments: dict[str, Any],
 ) -> None:
-    """Restore a picture whose blur changes over it; its kernels are written as a stack [ty, tx, kh, kw]."""
+    """Restore an image whose blur changes over it; its kernels are written as a stack [ty, tx, kh, kw]."""
     from ..core.image_io import as_type, check_place, check_writable, read_image, write_image
     from ..pipeline.spatially_varying import iter_deblur_varying
 

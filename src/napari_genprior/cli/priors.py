@@ -8,12 +8,12 @@ from typing import Any
 import click
 
 from ..settings import TrainingSettings
-from .base import complain, genprior, options_from
+from .base import genprior, options_from, report_error
 
 
 @genprior.command()
 @click.option("-o", "--output", "name", required=True, help="Name of the new prior.")
-@click.option("--data", "source", type=click.Path(path_type=Path), help="Folder of pictures, npz or npy file.")
+@click.option("--data", "source", type=click.Path(path_type=Path), help="Folder of images, npz or npy file.")
 @click.option(
     "--simulate",
     "simulator",
@@ -24,13 +24,13 @@ from .base import complain, genprior, options_from
     "pair",
     nargs=2,
     metavar="IMAGE_PRIOR KERNEL_PRIOR",
-    help="Train a start instead, which finds this pair's latents in a blurred picture; --data are sharp pictures, "
+    help="Train a start instead, which finds this pair's latents in a blurred image; --data are sharp images, "
     "--simulate kernels, whichever is not given is drawn from its prior.",
 )
 @click.option("--kind", type=click.Choice(["image", "kernel"]), default="image", show_default=True)
 @click.option("--key", default="", help="Array of an npz file.  [default: x, train or x_train]")
-@click.option("--tiles", is_flag=True, help="Cut a folder's pictures into tiles instead of scaling them.")
-@click.option("--channels", type=click.Choice(["0", "1", "3"]), default="0", help="Of the pictures; 0: as they are.")
+@click.option("--tiles", is_flag=True, help="Cut a folder's images into tiles instead of scaling them.")
+@click.option("--channels", type=click.Choice(["0", "1", "3"]), default="0", help="Of the images; 0: as they are.")
 @click.option("--kernels", type=click.IntRange(8), default=20_000, show_default=True, help="How many to simulate.")
 @options_from(TrainingSettings)
 @click.option("--licence-weights", default="not stated; ask who trained it", show_default=True)
@@ -40,7 +40,7 @@ from .base import complain, genprior, options_from
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @click.pass_context
 def train(context: click.Context, **given: Any) -> None:
-    """Train a prior on your pictures, or on simulated kernels; or a start for a pair of priors.
+    """Train a prior on your images, or on simulated kernels; or a start for a pair of priors.
 
     Repeat an interrupted command to go on.
     """
@@ -50,7 +50,7 @@ def train(context: click.Context, **given: Any) -> None:
     try:
         train_from(settings, recipe=_as_typed(context), **given)
     except (KeyboardInterrupt, click.Abort):
-        complain("interrupted; the same command goes on from the last checkpoint.", 130)
+        report_error("interrupted; the same command goes on from the last checkpoint.", 130)
         raise click.exceptions.Exit(130) from None
 
 

@@ -1,4 +1,4 @@
-"""``genprior deblur`` for stacks: files with more axes than a picture, in and out with their names and pixel sizes."""
+"""``genprior deblur`` for stacks: files with more axes than an image, in and out with their names and pixel sizes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def stack_options(command: Callable) -> Callable:
 
 
 def is_stack(source: Path) -> bool:
-    """Whether a file holds more than one picture; only its head is read, and one that cannot be read is none."""
+    """Whether a file holds more than one image; only its head is read, and one that cannot be read is none."""
     from ..core.axes import COLOURS
     from ..core.lazy_io import TIFFS, is_zarr
 
@@ -70,9 +70,9 @@ def deblur_stack(
     import torch
 
     from ..core.image_io import as_type, check_place
-    from ..core.lazy_io import Lazy, opened
+    from ..core.lazy_io import Lazy, open_lazy
     from ..core.provenance import array_hash
-    from ..core.tiled_io import check_destination, written
+    from ..core.tiled_io import check_destination, open_writer
     from ..pipeline.stack import run_stack
     from ..pipeline.stack_plan import plan_stack
     from ..pipeline.volumes import sides_um
@@ -84,9 +84,9 @@ def deblur_stack(
         check_place(report)
     kernel = None
     if kernel_file:
-        with opened(kernel_file) as file:
+        with open_lazy(kernel_file) as file:
             kernel = np.asarray(file.data[...])
-    with opened(source) as file:
+    with open_lazy(source) as file:
         axes = arguments.pop("axes", None) or file.axes
         if arguments.get("depth") == "volume" and not earlier and (sides := sides_um(file.pixel_size, file.units)):
             arguments["voxel_um"] = sides
@@ -98,7 +98,7 @@ def deblur_stack(
         layout, dtype = plan.layout, np.dtype(file.data.dtype).newbyteorder("=")
         if not layout.axes.endswith(("YX", "YXS")):
             raise InputError(f"{source} has the axes {layout.axes}; its last ones must be YX, or YXS (colour).")
-        with written(output, layout.shape, dtype, file, layout.axes) as write:
+        with open_writer(output, layout.shape, dtype, file, layout.axes) as write:
             inside = 3 if layout.axes.endswith("S") else 2
             out = _Planes(lambda index, plane: write(index, 0, as_type(plane, dtype)), inside)
             result = follow(run_stack(plan, out), plan.sentence, quiet)
@@ -108,7 +108,7 @@ def deblur_stack(
         if kernel_out:
             kernels, names = result.kernels, layout.own + layout.space
             pixels = Lazy(kernels, names, file.pixel_size, file.units)
-            with written(kernel_out, kernels.shape, kernels.dtype, pixels, names) as write:
+            with open_writer(kernel_out, kernels.shape, kernels.dtype, pixels, names) as write:
                 for index in np.ndindex(kernels.shape[:-2]):
                     write(index, 0, kernels[index])
     if report:

@@ -8,14 +8,14 @@ from typing import Any
 import click
 
 from ..evaluation.study_table import STUDIES, TRUTHS, Study
-from .base import complain, genprior
+from .base import genprior, report_error
 
 
 @genprior.group()
 def study() -> None:
     """Repeat the papers' studies: rows as CSV, a summary, a plot.
 
-    Repeat an interrupted command to go on; more values, methods or pictures are added to what is there.
+    Repeat an interrupted command to go on; more values, methods or images are added to what is there.
     """
 
 
@@ -24,11 +24,11 @@ def _add(entry: Study) -> None:
     usual = f"{entry.sample_from}, with other image priors the first" if entry.sample_from else "the image prior"
     options = [
         click.option("-o", "--output", "folder", type=click.Path(path_type=Path), required=True, help="Folder."),
-        click.option("--data", type=click.Path(path_type=Path), help="Sharp pictures: a folder, npz or npy file."),
+        click.option("--data", type=click.Path(path_type=Path), help="Sharp images: a folder, npz or npy file."),
         click.option("--key", default="", help="Array of an npz file.  [default: x, train or x_train]"),
         click.option(
             "--sample-from", default="", show_default=usual,
-            help="Without --data: the prior whose pictures at random latents are used.",
+            help="Without --data: the prior whose images at random latents are used.",
         ),
         click.option(
             "--image-prior", "image_priors", multiple=True, default=entry.image_priors, show_default=True,
@@ -41,7 +41,7 @@ def _add(entry: Study) -> None:
         click.option("--blur", type=click.Choice(entry.blurs), default=entry.blurs[0], show_default=True),
         click.option(
             "--truth", "truths", type=click.Choice(TRUTHS), multiple=True, default=entry.truths, show_default=True,
-            help="Blur the pictures given, or those of the generator's range closest to them; may be repeated.",
+            help="Blur the images given, or those of the generator's range closest to them; may be repeated.",
         ),
         click.option(
             "--schedule", type=click.Choice(["fast", "paper"]), default=entry.schedule, show_default=True,
@@ -51,7 +51,7 @@ def _add(entry: Study) -> None:
             "--steps", type=click.IntRange(1), default=entry.steps, show_default=entry.steps or "the method's",
             help="Of a search, where a method has them; the published step size falls by e in a sixth of them.",
         ),
-        click.option("--count", type=click.IntRange(1), default=entry.count, show_default=True, help="Pictures."),
+        click.option("--count", type=click.IntRange(1), default=entry.count, show_default=True, help="Images."),
         click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
     ]  # fmt: skip
     if varied != "prior":
@@ -75,7 +75,7 @@ def _add(entry: Study) -> None:
             for line in lines(entry, Request(**{"values": (), "noise": 0.0, "restarts": None, **given})):
                 click.echo(line)
         except (KeyboardInterrupt, click.Abort):
-            complain("interrupted; the same command goes on.", 130)
+            report_error("interrupted; the same command goes on.", 130)
             raise click.exceptions.Exit(130) from None
 
     for option in reversed(options):

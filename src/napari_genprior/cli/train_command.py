@@ -88,18 +88,18 @@ def _start(
 ) -> ProposalTask:
     image, kernel = (load_prior(prior) for prior in pair)
     size = {"channels": image.card.channels, "size": min(image.card.size)}
-    pictures = _read(source, settings, "image", **size, **how) if source else None
+    images = _read(source, settings, "image", **size, **how) if source else None
     kernels = _simulated(simulator, count, settings, kernel.card.size[0], quiet) if simulator else None
-    return start_task(image)(image, kernel, settings, pictures, kernels)
+    return start_task(image)(image, kernel, settings, images, kernels)
 
 
-def _read(source: Path, settings: TrainingSettings, kind: data.Kind, **how: Any) -> data.Pictures:
-    array = data.read_pictures(source, **how)
+def _read(source: Path, settings: TrainingSettings, kind: data.Kind, **how: Any) -> data.Images:
+    array = data.read_images(source, **how)
     about = f"{len(array)} {kind}s of {source.name}"
     return data.split(array, kind, about, held_out=settings.held_out, seed=settings.seed)
 
 
-def _simulated(simulator: str, count: int, settings: TrainingSettings, size: int, quiet: bool) -> data.Pictures:
+def _simulated(simulator: str, count: int, settings: TrainingSettings, size: int, quiet: bool) -> data.Images:
     drawn = islice(data.draw_kernels(simulator, size or data.USUAL_SIZE.get(simulator, 28), settings.seed), count)
     array = np.stack(list(tqdm(drawn, total=count, desc=f"drawing {simulator} kernels", disable=quiet)))[:, None]
     about = f"{count} simulated kernels: {data.SIMULATED[simulator][1]}; seed {settings.seed}"

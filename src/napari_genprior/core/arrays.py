@@ -1,6 +1,6 @@
 """The border between users' arrays and torch: shapes, intensity range, device, seeds.
 
-Inside the package a picture is a float32 tensor ``[R, C, Y, X]`` (R: restarts) in *working units*,
+Inside the package an image is a float32 tensor ``[R, C, Y, X]`` (R: restarts) in *working units*,
 where the input's usable range is about [0, 1]; outside it is whatever the user brought.
 """
 
@@ -11,18 +11,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from .errors import DeviceError, InputError, shown
+from .errors import DeviceError, InputError, short_repr
 
-LARGEST, SMALLEST_RANGE = 1e37, 1e-35  # of pictures: what float32 can hold, with room for what lies between
+LARGEST, SMALLEST_RANGE = 1e37, 1e-35  # of images: what float32 can hold, with room for what lies between
 MIN_SIDE = 8  # px; below this no kernel but the single point fits with room to spare
 
 
 @dataclass(frozen=True)
 class Intensity:
-    """How a picture's own intensities map to working units: ``working = (own - offset) / scale``.
+    """How an image's own intensities map to working units: ``working = (own - offset) / scale``.
 
-    ``low`` and ``high`` bound what the picture's type can hold (own units, None: unbounded),
-    so that a restored picture never leaves the range its input could have had. Of a ``coded`` picture the scaled values
+    ``low`` and ``high`` bound what the image's type can hold (own units, None: unbounded),
+    so that a restored image never leaves the range its input could have had. Of a ``coded`` image the scaled values
     are the sRGB code of light (IEC 61966-2-1), and working units are light.
     """
 
@@ -34,16 +34,16 @@ class Intensity:
 
     @classmethod
     def of(cls, image: np.ndarray, absolute: bool = False, coded: bool = False) -> Intensity:
-        """Read the range off a picture: 8-bit pictures use their full range, floats that use more than half of
+        """Read the range off an image: 8-bit images use their full range, floats that use more than half of
         [0, 1] and no more have just that range, all others range up to their maximum.
 
-        With ``absolute``, for priors that know how bright their pictures are, any floats in [0, 1] have that range.
+        With ``absolute``, for priors that know how bright their images are, any floats in [0, 1] have that range.
         """
         return replace(cls.between(image.dtype, float(image.min()), float(image.max()), absolute), coded=coded)
 
     @classmethod
     def between(cls, dtype: np.dtype, smallest: float, largest: float, absolute: bool = False) -> Intensity:
-        """As :meth:`of`, for a picture whose extremes are known."""
+        """As :meth:`of`, for an image whose extremes are known."""
         offset = min(0.0, smallest)
         scale = 255.0 if dtype == np.uint8 else largest - offset
         if dtype.kind == "f" and smallest >= 0 and (0 if absolute else 0.5) < largest <= 1:
@@ -57,7 +57,7 @@ class Intensity:
         scaled = (np.asarray(own, dtype=np.float64) - self.offset) / self.scale
         return (_decoded(scaled) if self.coded else scaled).astype(np.float32)
 
-    def to_own(self, working: np.ndarray) -> np.ndarray:
+    def to_native(self, working: np.ndarray) -> np.ndarray:
         scaled = _coded(working) if self.coded else working
         own = np.asarray(scaled, dtype=np.float32) * np.float32(self.scale) + np.float32(self.offset)
         return np.clip(own, self.low, self.high) if (self.low, self.high) != (None, None) else own
@@ -99,13 +99,13 @@ def low_spectrum(spectrum: torch.Tensor, side: int) -> torch.Tensor:
     return rows
 
 
-def low_passed(planes: torch.Tensor, side: int) -> torch.Tensor:
-    """Pictures ``[..., Y, X]`` low-passed to ``[..., side, side]``, same grey values."""
+def lowpass(planes: torch.Tensor, side: int) -> torch.Tensor:
+    """Images ``[..., Y, X]`` low-passed to ``[..., side, side]``, same grey values."""
     low = low_spectrum(torch.fft.rfft2(planes, norm="forward"), side)
     return torch.fft.irfft2(low, s=(side, side), norm="forward")
 
 
-def check_image(image: object, what: str = "picture") -> np.ndarray:
+def check_image(image: object, what: str = "image") -> np.ndarray:
     """Return ``image`` as a numeric array ``[Y, X]`` or ``[Y, X, C]`` (C = 3 or 4), or say what is wrong with it.
 
     Raises
@@ -172,14 +172,14 @@ def check_kernel(kernel: object, what: str = "kernel") -> np.ndarray:
 
 
 def to_tensor(image: np.ndarray, intensity: Intensity, device: torch.device) -> torch.Tensor:
-    """A checked picture as a tensor ``[1, C, Y, X]`` in working units; an alpha channel is left out."""
+    """A checked image as a tensor ``[1, C, Y, X]`` in working units; an alpha channel is left out."""
     planes = image[None] if image.ndim == 2 else np.moveaxis(image[..., :3], -1, 0)
     return torch.from_numpy(np.ascontiguousarray(intensity.to_working(planes)))[None].to(device)
 
 
 def to_image(tensor: torch.Tensor, intensity: Intensity, like: np.ndarray) -> np.ndarray:
     """The inverse of :func:`to_tensor`: float32, shape and units of ``like``; its alpha channel is carried over."""
-    planes = intensity.to_own(tensor.detach()[0].cpu().numpy())
+    planes = intensity.to_native(tensor.detach()[0].cpu().numpy())
     if like.ndim == 2:
         return planes[0]
     colours = np.moveaxis(planes, 0, -1)
@@ -205,17 +205,21 @@ def resolve_device(name: str = "auto") -> torch.device:
     """
     present = available_devices()
     if not isinstance(name, str):
-        raise DeviceError(f"A device is named by a word; got {shown(name)}. There are: auto, {', '.join(present)}.")
+        raise DeviceError(
+            f"A device is named by a word; got {short_repr(name)}. There are: auto, {', '.join(present)}."
+        )
     if name == "auto":
         return torch.device(present[-1])
     if name not in present and name.split(":")[0] + ":0" not in present:
-        raise DeviceError(f"Device {shown(name)} is not available; here there are: auto, {', '.join(present)}.")
+        raise DeviceError(f"Device {short_repr(name)} is not available; here there are: auto, {', '.join(present)}.")
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         here = ", ".join(present)
-        raise DeviceError(f"Device {shown(name)} cannot be used ({error}); here there are: auto, {here}.") from error
+        raise DeviceError(
+            f"Device {short_repr(name)} cannot be used ({error}); here there are: auto, {here}."
+        ) from error
     return device
 
 
@@ -229,12 +233,12 @@ def available_devices() -> list[str]:
     return names
 
 
-def seeded(seed: int) -> torch.Generator:
+def cpu_generator(seed: int) -> torch.Generator:
     """A CPU generator: numbers are drawn on the CPU and then moved, so that a seed means the same on every device."""
     return torch.Generator(device="cpu").manual_seed(int(seed))
 
 
-def unit_sum(kernels: torch.Tensor) -> torch.Tensor:
+def normalize_kernels(kernels: torch.Tensor) -> torch.Tensor:
     """Kernels ``[R, C, kh, kw]`` made >= 0 and of sum 1: what every kernel generator ends with."""
     kernels = kernels.clamp(min=0)
     # the floor keeps a latent far outside the data from dividing by zero
@@ -242,9 +246,9 @@ def unit_sum(kernels: torch.Tensor) -> torch.Tensor:
 
 
 def check_fit(kernel_shape: tuple[int, ...], image_shape: tuple[int, ...]) -> None:
-    """Raise InputError where a kernel of this shape is larger than the picture."""
+    """Raise InputError where a kernel of this shape is larger than the image."""
     if kernel_shape[0] > image_shape[0] or kernel_shape[1] > image_shape[1]:
         raise InputError(
-            f"The kernel ({kernel_shape[0]}x{kernel_shape[1]} pixels) is larger than the picture "
-            f"({image_shape[0]}x{image_shape[1]}); use a smaller kernel or a larger picture."
+            f"The kernel ({kernel_shape[0]}x{kernel_shape[1]} pixels) is larger than the image "
+            f"({image_shape[0]}x{image_shape[1]}); use a smaller kernel or a larger image."
         )

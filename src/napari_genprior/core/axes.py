@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from .errors import InputError, shown
+from .errors import InputError, short_repr
 
 Kernels = Literal["one", "channel", "frame", "plane"]
 Depth = Literal["planes", "volume"]
@@ -151,16 +151,16 @@ def interpret(shape: Sequence[int], names: str | Sequence[str] | None = None) ->
     size = f"An array of shape {shape}"
     if names is not None and len(known) != len(shape):
         raise InputError(
-            f"{size} has {len(shape)} axes, its names {shown(names)} are {len(known)}; one per axis is needed."
+            f"{size} has {len(shape)} axes, its names {short_repr(names)} are {len(known)}; one per axis is needed."
         )
     twice = sorted({axis for axis in known if axis and known.count(axis) > 1})
     if twice:
-        raise InputError(f"Axis {', '.join(twice)} is named twice in {shown(names)}; each name may stand once.")
+        raise InputError(f"Axis {', '.join(twice)} is named twice in {short_repr(names)}; each name may stand once.")
     found = _readings(shape, known)
     if len(found) == 1:
         return found[0]
     if not found:
-        given = "" if names is None else f" cannot have the axes {shown(names)}: it"
+        given = "" if names is None else f" cannot have the axes {short_repr(names)}: it"
         raise InputError(
             f"{size}{given} needs Y and X of {LEAST_SIDE} px or more, besides them at most T (time), C (channel), "
             f"Z (depth), and S (colour, {COLOURS[0]} or {COLOURS[1]} samples); name each axis, such as axes='TCYX'."
@@ -181,7 +181,7 @@ def told(axes: str, shape: Sequence[int]) -> str:
     return Layout(axes, tuple(shape)).sentence.partition(", ")[0]
 
 
-def lay_out(
+def make_layout(
     shape: Sequence[int], axes: str | Sequence[str] | None = None, kernels: str = "one", depth: str = "planes"
 ) -> Layout:
     """Decide which axes are space and which share a kernel.
@@ -200,7 +200,7 @@ def lay_out(
     """
     for name, value, allowed in (("kernels", kernels, get_args(Kernels)), ("depth", depth, get_args(Depth))):
         if value not in allowed:
-            raise InputError(f"{name} must be one of {', '.join(allowed)}; got {shown(value)}.")
+            raise InputError(f"{name} must be one of {', '.join(allowed)}; got {short_repr(value)}.")
     letters = interpret(shape, axes)
     layout = Layout(letters, tuple(int(n) for n in shape), kernels, depth)  # type: ignore[arg-type]  # checked above
     if depth == "volume" and ("Z" not in letters or "S" in letters):

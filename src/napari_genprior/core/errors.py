@@ -6,7 +6,7 @@ None derives from RuntimeError: napari's generator workers swallow those.
 LONGEST = 120  # characters of a value that is shown
 
 
-def shown(value: object) -> str:
+def short_repr(value: object) -> str:
     """A value as a sentence can show it: cut, and whatever its own ``repr`` does."""
     try:
         text = repr(value)
@@ -20,7 +20,7 @@ class GenPriorError(Exception):
 
 
 class InputError(GenPriorError):
-    """A picture, kernel or argument that cannot be used."""
+    """An image, kernel or argument that cannot be used."""
 
 
 class FileError(GenPriorError):

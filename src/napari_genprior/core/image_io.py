@@ -1,4 +1,4 @@
-"""Picture files in and out. What is written is whole or not there at all.
+"""Image files in and out. What is written is whole or not there at all.
 
 PNG, JPEG and TIFF are read and written through imagecodecs and tifffile (8 and 16 bit, float TIFF), NPY through numpy.
 """
@@ -26,7 +26,7 @@ LITTLE = 2**20  # bytes; that much may be declared by any file
 
 
 @contextmanager
-def written_whole(path: str | Path) -> Iterator[Path]:
+def write_atomic(path: str | Path) -> Iterator[Path]:
     """Hand out a name beside ``path`` to write to; on success it is renamed to ``path``, else removed.
 
     Raises
@@ -71,7 +71,7 @@ def suffix_of(path: str | Path) -> str:
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """Read a picture in the type it is stored in. JPEG pictures are turned upright as their camera says.
+    """Read an image in the type it is stored in. JPEG images are turned upright as their camera says.
 
     Raises
     ------
@@ -92,8 +92,8 @@ def read_image(path: str | Path) -> np.ndarray:
         if suffix in (".jpg", ".jpeg"):
             from PIL import Image, ImageOps
 
-            with Image.open(path) as picture:
-                return np.asarray(ImageOps.exif_transpose(picture))
+            with Image.open(path) as image:
+                return np.asarray(ImageOps.exif_transpose(image))
         import imagecodecs
 
         content = path.read_bytes()
@@ -118,7 +118,7 @@ def _read_npy(path: Path) -> np.ndarray:
     with path.open("rb") as file:
         version = np.lib.format.read_magic(file)
         if version not in readers:
-            raise ValueError(f"version {version} of the format is not one of pictures")
+            raise ValueError(f"version {version} of the format is not one of images")
         shape, _, dtype = readers[version](file)
     _check_declared(prod(shape) * dtype.itemsize, path.stat().st_size)
     return np.load(path, allow_pickle=False)
@@ -137,7 +137,7 @@ def _read_tiff(path: Path) -> np.ndarray:
 
 
 def as_type(image: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """A float picture in a file's type: rounded and clipped for integers."""
+    """A float image in a file's type: rounded and clipped for integers."""
     if dtype.kind in "ui":
         info = np.iinfo(dtype)
         return np.clip(np.rint(image.astype(np.float64)), info.min, info.max).astype(dtype)
@@ -145,18 +145,18 @@ def as_type(image: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 def write_image(path: str | Path, image: np.ndarray, description: dict[str, Any] | None = None) -> Path:
-    """Write a picture in the type it has; ``description`` goes into a TIFF's description as JSON.
+    """Write an image in the type it has; ``description`` goes into a TIFF's description as JSON.
 
     Raises
     ------
     InputError
-        The file type cannot hold the picture's data type.
+        The file type cannot hold the image's data type.
     FileError
         The file cannot be written.
     """
     check_writable(path, image.dtype)
     suffix = suffix_of(path)
-    with written_whole(path) as beside:
+    with write_atomic(path) as beside:
         if suffix == ".npy":
             with beside.open("wb") as file:
                 np.save(file, image, allow_pickle=False)
@@ -202,13 +202,13 @@ def check_writable(path: str | Path, dtype: np.dtype | str) -> None:
     allowed = {".png": ("uint8", "uint16"), ".jpg": ("uint8",), ".jpeg": ("uint8",)}.get(suffix_of(path))
     if allowed is not None and name not in allowed:
         raise InputError(
-            f"{Path(path).suffix} files hold {' or '.join(allowed)}, the picture is {name}; write .tif or .npy instead."
+            f"{Path(path).suffix} files hold {' or '.join(allowed)}, the image is {name}; write .tif or .npy instead."
         )
     check_place(path)
 
 
 def write_json(path: str | Path, content: dict[str, Any]) -> Path:
     """Write JSON with sorted, readable layout; whole or not at all."""
-    with written_whole(path) as beside:
+    with write_atomic(path) as beside:
         beside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return Path(path)

@@ -10,7 +10,7 @@ Shown = TypeVar("Shown")
 Outcome = TypeVar("Outcome")
 
 
-def drain(search: Generator[Any, None, Outcome]) -> Outcome:
+def run_to_end(search: Generator[Any, None, Outcome]) -> Outcome:
     """Run a search to its end and return what it returns."""
     while True:
         try:
@@ -19,7 +19,7 @@ def drain(search: Generator[Any, None, Outcome]) -> Outcome:
             return end.value
 
 
-def relay(
+def map_states(
     search: Generator[State, None, Outcome], translate: Callable[[State], Shown]
 ) -> Generator[Shown, None, Outcome]:
     """Drive a search, yielding ``translate(state)`` for each of its states and returning what it returns."""

@@ -1,4 +1,4 @@
-"""Large picture files, a piece at a time: TIFF and (OME-)Zarr opened, not read. Imports no torch.
+"""Large image files, a piece at a time: TIFF and (OME-)Zarr opened, not read. Imports no torch.
 
 Zarr needs the optional packages of ``pip install "napari-genprior[zarr]"``, and so do TIFF files that are compressed.
 """
@@ -22,7 +22,7 @@ SPACES = "ZYX"
 
 @dataclass(frozen=True)
 class Lazy:
-    """A picture or stack that was opened, not read.
+    """An image or stack that was opened, not read.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class Lazy:
 
 
 @contextmanager
-def opened(source: Any) -> Iterator[Lazy]:
+def open_lazy(source: Any) -> Iterator[Lazy]:
     """Open a path, or take an array (numpy, dask, zarr) as it is.
 
     Raises
@@ -80,7 +80,7 @@ def opened(source: Any) -> Iterator[Lazy]:
 
 
 def scale_of(path: str | Path) -> Lazy:
-    """What a file tells of its pixels' size, without data; whoever reads its picture says where it is damaged."""
+    """What a file tells of its pixels' size, without data; whoever reads its image says where it is damaged."""
     if Path(path).suffix.lower() not in TIFFS:
         return Lazy(None)
     import tifffile

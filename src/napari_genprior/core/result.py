@@ -14,8 +14,8 @@ from .errors import LONGEST, FileError
 
 FORMAT = 1  # of saved results
 SPREAD = "spread over restarts"  # among a result's layers: grey, a standard deviation in the input's units
-GENERATED = "generator picture"  # among a result's layers: the nearest picture of the generator's own
-SET_ASIDE = "set aside"  # among a result's layers: the picture found, where the verdict keeps the input instead
+GENERATED = "generator image"  # among a result's layers: the nearest image of the generator's own
+REJECTED = "rejected"  # among a result's layers: the image found, where the verdict keeps the input instead
 
 
 class StatusCode(StrEnum):
@@ -45,7 +45,7 @@ class Progress:
     stage : str
         What is being done, for a person ("kernel, level 3 of 9").
     image : float32 array, shape of the input, or None
-        The picture so far, in the input's intensity scale.
+        The image so far, in the input's intensity scale.
     kernel : float32 array [kh, kw] or None
         The kernel so far, >= 0, sum 1.
     losses : dict of str to float array [R]
@@ -143,7 +143,7 @@ class Provenance:
 
     method: str
     settings: dict[str, Any]
-    arguments: dict[str, Any]  # kernel_size, kernel_sha256: what the user gave besides the picture
+    arguments: dict[str, Any]  # kernel_size, kernel_sha256: what the user gave besides the image
     seed: int
     device: str
     dtype: str
@@ -157,7 +157,7 @@ class Provenance:
 
 @dataclass(frozen=True)
 class DeblurResult:
-    """A restored picture and its kernel.
+    """A restored image and its kernel.
 
     Parameters
     ----------
@@ -168,11 +168,11 @@ class DeblurResult:
     chosen : int
         Which restart or candidate was taken.
     layers : dict of str to float32 array
-        What else a method shows, in the input's units: pictures like ``image``, and under :data:`SPREAD` [Y, X]. Under
-        :data:`SET_ASIDE` the picture that was found, where the input was kept.
-    rivals : tuple of (float32 array [kh, kw], float)
+        What else a method shows, in the input's units: images like ``image``, and under :data:`SPREAD` [Y, X]. Under
+        :data:`REJECTED` the image that was found, where the input was kept.
+    candidates : tuple of (float32 array [kh, kw], float)
         Kernels that were to choose among, the taken one too, each with what speaks against it: only differences mean
-        anything. ``known_kernel`` makes a picture with any of them.
+        anything. ``known_kernel`` makes an image with any of them.
     """
 
     image: np.ndarray
@@ -183,12 +183,12 @@ class DeblurResult:
     provenance: Provenance
     chosen: int = 0
     layers: dict[str, np.ndarray] = field(default_factory=dict)
-    rivals: tuple[tuple[np.ndarray, float], ...] = ()
+    candidates: tuple[tuple[np.ndarray, float], ...] = ()
 
     @property
     def found(self) -> np.ndarray:
-        """The picture that the method found, whatever the verdict says of it."""
-        return self.layers.get(SET_ASIDE, self.image)
+        """The image that the method found, whatever the verdict says of it."""
+        return self.layers.get(REJECTED, self.image)
 
     def report(self) -> dict[str, Any]:
         """Everything but the arrays, ready for JSON."""
@@ -197,7 +197,7 @@ class DeblurResult:
             "status": asdict(self.status),
             "verdict": asdict(self.verdict),
             "chosen": self.chosen,
-            "against_rivals": [against for _, against in self.rivals],
+            "against_candidates": [against for _, against in self.candidates],
             "kernel_shape": list(self.kernel.shape),
             "provenance": asdict(self.provenance),
         }
@@ -210,12 +210,12 @@ class DeblurResult:
         FileError
             The file cannot be written.
         """
-        from .image_io import written_whole
+        from .image_io import write_atomic
 
         arrays: dict[str, Any] = {f"history_{name}": values for name, values in self.history.terms.items()}
         arrays |= {f"layer_{name}": values for name, values in self.layers.items()}
-        arrays |= {f"rival_{number}": kernel for number, (kernel, _) in enumerate(self.rivals)}
-        with written_whole(path) as beside, beside.open("wb") as file:
+        arrays |= {f"rival_{number}": kernel for number, (kernel, _) in enumerate(self.candidates)}
+        with write_atomic(path) as beside, beside.open("wb") as file:
             np.savez_compressed(
                 file,
                 image=self.image,
@@ -256,9 +256,9 @@ class DeblurResult:
                 status=Status(StatusCode(status["code"]), status["sentence"]),
                 provenance=Provenance(**provenance),
                 layers=layers,
-                rivals=tuple(
+                candidates=tuple(
                     (arrays[f"rival_{number}"], against)
-                    for number, against in enumerate(report.get("against_rivals", ()))
+                    for number, against in enumerate(report.get("against_candidates", ()))
                 ),
             )
         except FileError:

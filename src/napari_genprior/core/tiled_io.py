@@ -1,4 +1,4 @@
-"""Large picture files, written row by row as BigTIFF or OME-Zarr, whole or not at all. Imports no torch."""
+"""Large image files, written row by row as BigTIFF or OME-Zarr, whole or not at all. Imports no torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .errors import FileError, InputError
-from .image_io import check_place, write_image, written_whole
+from .image_io import check_place, write_atomic, write_image
 from .lazy_io import OME_VERSION, SPACES, TIFFS, Lazy, is_zarr, need_zarr
 
 CHUNK = 512  # px, sides of the chunks that are written
@@ -30,7 +30,7 @@ class Rows(Protocol):
 
 
 def check_destination(path: str | Path) -> Path:
-    """Raise where a large picture cannot be written at ``path``: ask before a long run, not after.
+    """Raise where a large image cannot be written at ``path``: ask before a long run, not after.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def check_destination(path: str | Path) -> Path:
     elif path.suffix.lower() in TIFFS:
         check_place(path)
     else:
-        raise InputError(f"{path} has type {path.suffix or '(none)'!r}; large pictures are written as .zarr or .tif.")
+        raise InputError(f"{path} has type {path.suffix or '(none)'!r}; large images are written as .zarr or .tif.")
     return path
 
 
@@ -57,7 +57,7 @@ def _known_zarr(path: Path) -> bool:
 
 
 @contextmanager
-def written(
+def open_writer(
     path: str | Path, shape: tuple[int, ...], dtype: np.dtype, like: Lazy, axes: str, part: Path | None = None
 ) -> Iterator[Rows]:
     """Hand out a function that writes rows; the file is there only once all went well.
@@ -65,7 +65,7 @@ def written(
     Parameters
     ----------
     path : path
-        ``.zarr`` is written as OME-Zarr, ``.tif`` and ``.tiff`` as BigTIFF (OME-TIFF, but for colour), uncompressed.
+        ``.zarr`` is open_writer as OME-Zarr, ``.tif`` and ``.tiff`` as BigTIFF (OME-TIFF, but for colour), uncompressed.
     shape, dtype
         Of the whole.
     like : Lazy
@@ -86,7 +86,7 @@ def written(
         with _whole(path, part or path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")) as beside:
             yield _rows_of_zarr(_zarr_at(beside, shape, dtype, like, axes), height)
         return
-    with _whole(path, part) if part else written_whole(path) as beside:
+    with _whole(path, part) if part else write_atomic(path) as beside:
         offset, kept = _tiff_at(beside, shape, dtype, like, axes, beside == part and beside.exists())
 
         def write(index: tuple[int, ...], first: int, rows: np.ndarray) -> int:
@@ -115,19 +115,19 @@ def _rows_of_zarr(array: Any, height: int) -> Rows:
     return write
 
 
-def write_picture(path: str | Path, image: np.ndarray, like: Lazy) -> None:
+def write_image_file(path: str | Path, image: np.ndarray, like: Lazy) -> None:
     """As :func:`..io.write_image`, with the pixel size of ``like`` where that is known and the file type holds it."""
     colour = image.ndim == 3 and image.shape[-1] in (3, 4)
     if not like.pixel_size or Path(path).suffix.lower() not in TIFFS or not (image.ndim == 2 or colour):
         write_image(path, image)
         return
-    with written(path, image.shape, image.dtype.newbyteorder("="), like, "YXS" if colour else "YX") as write:
+    with open_writer(path, image.shape, image.dtype.newbyteorder("="), like, "YXS" if colour else "YX") as write:
         write((), 0, image)
 
 
 @contextmanager
 def _whole(path: Path, beside: Path) -> Iterator[Path]:
-    """As :func:`..io.written_whole`, for a folder too, and under a name that is given."""
+    """As :func:`..io.write_atomic`, for a folder too, and under a name that is given."""
     try:
         yield beside
         if path.is_dir():  # two renames: a folder cannot be replaced in one

@@ -1,4 +1,4 @@
-"""The picture for a given kernel: total variation of first and second order, with an unknown border."""
+"""The image for a given kernel: total variation of first and second order, with an unknown border."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from torch import Tensor
 
 from ..operators.convolution import transfer_function
 from ..operators.finite_differences import slope_power
-from ..operators.observation import Seen, on_canvas
+from ..operators.observation import Seen, pad_periodic
 
 STEPS = 50
 SECOND = 0.5  # weight of second-order over first-order total variation
 # Penalties of the splitting set the speed, not the solution; these need a third of the steps that fixed ones did.
 RHO_DATA = 0.04  # and less where the strength is above its reference
-JUMP = 0.2  # strength over the other penalty: a step of the picture that is taken for an edge at once
+JUMP = 0.2  # strength over the other penalty: a step of the image that is taken for an edge at once
 LEAST_STRENGTH = 1e-7  # where none is wished, the splitting still needs some
 REFERENCE = (0.01, 3e-4)  # at this noise (standard deviation) this strength restores simulated shakes best ...
 POWER = 1.4  # ... and elsewhere it goes with this power of the noise
@@ -31,14 +31,14 @@ def deconvolve(blurred: Tensor, kernel: Tensor, strength: float, steps: int = ST
     ----------
     blurred : Tensor [R, C, Y, X]
     kernel : Tensor [R, 1, kh, kw]
-        >= 0, sum 1; either R may be 1. The mask m is 1 on the picture and 0 beyond it: there the data are unknown,
+        >= 0, sum 1; either R may be 1. The mask m is 1 on the image and 0 beyond it: there the data are unknown,
         and x is free.
     strength : float
         Total-variation weight, intensities in [0, 1]; see :func:`strength_for`.
     steps : int
         Of ADMM.
     circular : bool
-        The picture goes on at its other side: nothing is unknown.
+        The image goes on at its other side: nothing is unknown.
 
     Returns
     -------
@@ -49,12 +49,12 @@ def deconvolve(blurred: Tensor, kernel: Tensor, strength: float, steps: int = ST
     M. Almeida, M. Figueiredo, "Deconvolving images with unknown boundaries using the alternating direction method
     of multipliers", IEEE Trans. Image Processing 22(8), 2013.
     """
-    seen = on_canvas(blurred, (kernel.shape[-2], kernel.shape[-1]), circular)
-    return least_variation(seen, kernel, strength, steps)[..., : blurred.shape[-2], : blurred.shape[-1]]
+    seen = pad_periodic(blurred, (kernel.shape[-2], kernel.shape[-1]), circular)
+    return tv_admm(seen, kernel, strength, steps)[..., : blurred.shape[-2], : blurred.shape[-1]]
 
 
 @torch.no_grad()
-def least_variation(seen: Seen, kernel: Tensor, strength: float, steps: int = STEPS) -> Tensor:
+def tv_admm(seen: Seen, kernel: Tensor, strength: float, steps: int = STEPS) -> Tensor:
     """:func:`deconvolve` on a canvas, ``[R, C, Y, X]``."""
     rho = max(strength, LEAST_STRENGTH) / JUMP
     rho_data = RHO_DATA * min(1.0, REFERENCE[1] / max(strength, LEAST_STRENGTH)) ** 0.4
@@ -64,7 +64,7 @@ def least_variation(seen: Seen, kernel: Tensor, strength: float, steps: int = ST
     denominator = rho_data * transfer.abs().square() + rho * (slope + slope.square())
     to_data, to_edges = rho_data * transfer.conj() / denominator, rho / denominator
     low, high = seen.bounds()
-    # Multipliers, and what the splitting variables say to the picture. Space is kept from step to step: asking for it
+    # Multipliers, and what the splitting variables say to the image. Space is kept from step to step: asking for it
     # anew takes longer than the sums.
     u0, v = torch.zeros_like(x), torch.empty_like(x)
     u1, d1 = x.new_zeros(2, *x.shape), x.new_empty(2, *x.shape)

@@ -1,7 +1,7 @@
-"""The picture for a given kernel: rounds of fitting it to the data and improving it by a network that learnt to.
+"""The image for a given kernel: rounds of fitting it to the data and improving it by a network that learnt to.
 
 Half-quadratic splitting [1]_ with a network in the place of the proximal step: with z of the round before (at first
-the total-variation picture) and a few ridges r that are learnt,
+the total-variation image) and a few ridges r that are learnt,
 
     x_r = argmin |k * x - y|^2 + r |x - z|^2,    z = network(z, x_r - z for each r).
 
@@ -24,11 +24,11 @@ import torch
 from torch import Tensor
 
 from ..operators.convolution import apply_transfer, transfer_function
-from ..operators.observation import Seen, on_canvas
-from .total_variation import least_variation, strength_for
+from ..operators.observation import Seen, pad_periodic
+from .total_variation import strength_for, tv_admm
 
 STRIP = 512  # rows that the network sees at once: its memory
-# Orthonormal, so that white noise stays white: the colours' sum, and two differences that hold little of a picture.
+# Orthonormal, so that white noise stays white: the colours' sum, and two differences that hold little of an image.
 OPPONENT = ((3**-0.5, 3**-0.5, 3**-0.5), (2**-0.5, 0.0, -(2**-0.5)), (6**-0.5, -2 * 6**-0.5, 6**-0.5))
 
 
@@ -43,14 +43,14 @@ class Network(Protocol):
 
     def ridges(self, index: int, misfit: Tensor) -> Tensor: ...
 
-    def __call__(self, picture: Tensor, changes: Tensor, levels: Tensor) -> Tensor: ...
+    def __call__(self, image: Tensor, changes: Tensor, levels: Tensor) -> Tensor: ...
 
 
 @dataclass(frozen=True)
 class Averaged:
     """A network asked in eight ways: mirrored up-down, left-right, and as a negative; the mean errs less.
 
-    It is an odd function: nothing stays nothing, so that a grey picture in three channels stays grey.
+    It is an odd function: nothing stays nothing, so that a grey image in three channels stays grey.
     """
 
     net: Network
@@ -66,9 +66,9 @@ class Averaged:
     def ridges(self, index: int, misfit: Tensor) -> Tensor:
         return self.net.ridges(index, misfit)
 
-    def __call__(self, picture: Tensor, changes: Tensor, levels: Tensor) -> Tensor:
+    def __call__(self, image: Tensor, changes: Tensor, levels: Tensor) -> Tensor:
         answers = [
-            sign * self.net(sign * picture.flip(axes), sign * changes.flip(axes), levels).flip(axes)
+            sign * self.net(sign * image.flip(axes), sign * changes.flip(axes), levels).flip(axes)
             for axes in ((), (2,), (3,), (2, 3))
             for sign in (1, -1)
         ]
@@ -96,21 +96,21 @@ def restore(blurred: Tensor, kernel: Tensor, noise: float, net: Network, circula
     -------
     Tensor [R, C, Y, X]
     """
-    seen = on_canvas(blurred, (kernel.shape[-2], kernel.shape[-1]), circular)
-    start = least_variation(seen, kernel, strength_for(noise))
+    seen = pad_periodic(blurred, (kernel.shape[-2], kernel.shape[-1]), circular)
+    start = tv_admm(seen, kernel, strength_for(noise))
     *_, last = rounds(seen, kernel, start, torch.tensor([noise], device=blurred.device), Averaged(net))
     return last[..., : blurred.shape[-2], : blurred.shape[-1]]
 
 
 def rounds(seen: Seen, kernel: Tensor, start: Tensor, noise: Tensor, net: Network) -> Iterator[Tensor]:
-    """The picture after each round, on the canvas ``[R, C, Y, X]``; gradients reach the network.
+    """The image after each round, on the canvas ``[R, C, Y, X]``; gradients reach the network.
 
     Parameters
     ----------
     seen : Seen
     kernel : Tensor [R, 1, kh, kw]
     start : Tensor [R, C, Y, X]
-        A first picture on the canvas.
+        A first image on the canvas.
     noise : Tensor [R] or [1]
         Standard deviation.
     net : Network
@@ -143,16 +143,16 @@ def _turned(image: Tensor, colours: Tensor) -> Tensor:
     return image if len(colours) == 1 else torch.einsum("dc,rcyx->rdyx", colours, image)
 
 
-def _in_strips(net: Network, picture: Tensor, changes: Tensor, levels: Tensor) -> Tensor:
+def _in_strips(net: Network, image: Tensor, changes: Tensor, levels: Tensor) -> Tensor:
     """The network's answer, strip by strip where there are many rows; the same as at once."""
-    height = picture.shape[-2]
+    height = image.shape[-2]
     if height <= STRIP:
-        return net(picture, changes, levels)
-    answer = torch.empty_like(picture)
+        return net(image, changes, levels)
+    answer = torch.empty_like(image)
     for top in range(0, height, STRIP):
         first, last = max(0, top - net.reach), min(height, top + STRIP + net.reach)
-        for one in range(len(picture)):
+        for one in range(len(image)):
             rows = (slice(one, one + 1), slice(None), slice(first, last))
-            part = net(picture[rows], changes[rows], levels[one : one + 1])
+            part = net(image[rows], changes[rows], levels[one : one + 1])
             answer[one, :, top : top + STRIP] = part[0, :, top - first : top - first + STRIP]
     return answer

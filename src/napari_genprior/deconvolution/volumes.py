@@ -128,7 +128,7 @@ def filled(canvas: Canvas) -> Tensor:
     return x
 
 
-def least_variation(
+def tv_admm(
     canvas: Canvas,
     transfer: Tensor,
     noise: Noise,

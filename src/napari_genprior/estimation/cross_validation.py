@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool3d
 
-from ..core.iteration import drain
-from ..deconvolution.volumes import Noise, Weights, least_variation, strength_for, volume_noise, wiener
-from ..operators.volumes import Canvas, Sides, differences, goes_round, on_canvas, sides_of, transfer_function
+from ..core.iteration import run_to_end
+from ..deconvolution.volumes import Noise, Weights, strength_for, tv_admm, volume_noise, wiener
+from ..operators.volumes import Canvas, Sides, differences, pad_periodic, periodic_axes, sides_of, transfer_function
 
 REGION: Sides = (32, 72, 72)  # voxels in which kernels are judged, where there is most detail
 LEFT_OUT = 0.1  # of the voxels; with more of them, or with blocks, kernels too wide are favoured
@@ -40,8 +40,8 @@ def scene_of(blurred: Tensor, weights: Weights, margin: Sides) -> Scene:
     """A blurred volume ``[1, 1, Z, Y, X]`` on its canvas."""
     noise = volume_noise(blurred)
     variance = noise.typical(blurred)
-    z, y, x = (0 if wraps else m for wraps, m in zip(goes_round(blurred, variance), margin, strict=True))
-    return Scene(on_canvas(blurred, (z, y, x)), noise, weights, strength_for(variance**0.5))
+    z, y, x = (0 if wraps else m for wraps, m in zip(periodic_axes(blurred, variance), margin, strict=True))
+    return Scene(pad_periodic(blurred, (z, y, x)), noise, weights, strength_for(variance**0.5))
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def trial_of(scene: Scene, data: Tensor, seed: int) -> Trial:
 
 
 @torch.no_grad()
-def foretold(trial: Trial, kernel: Tensor) -> tuple[float, float]:
+def held_out_error(trial: Trial, kernel: Tensor) -> tuple[float, float]:
     """What speaks against a kernel, and the smoothing that suits it, a multiple of the scene's.
 
     Notes
@@ -101,8 +101,8 @@ def foretold(trial: Trial, kernel: Tensor) -> tuple[float, float]:
     least, suits = float("inf"), 1.0
     for factor in STRENGTHS:
         strength = factor * scene.strength
-        solve = least_variation(canvas, transfer, scene.noise, scene.weights, strength=strength, steps=steps, start=x)
-        x = drain(solve).canvas
+        solve = tv_admm(canvas, transfer, scene.noise, scene.weights, strength=strength, steps=steps, start=x)
+        x = run_to_end(solve).canvas
         told = canvas.blur(x, transfer)
         variance = scene.noise.variance(told).clamp(min=1e-3 * scene.typical)
         error = float(((told - trial.data).square() / variance)[trial.left_out].mean())
@@ -113,7 +113,7 @@ def foretold(trial: Trial, kernel: Tensor) -> tuple[float, float]:
     return least, suits
 
 
-def busiest(volume: Tensor, region: Sides) -> Tensor:
+def most_textured(volume: Tensor, region: Sides) -> Tensor:
     """The part ``[1, 1, z, y, x]`` of at most ``region`` voxels whose smoothed differences are largest."""
     sides = [min(n, r) for n, r in zip(sides_of(volume), region, strict=True)]
     strides = [max(1, side // 4) for side in sides]

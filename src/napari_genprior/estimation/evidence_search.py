@@ -1,9 +1,9 @@
 """The kernel by its evidence, in the latent space of a kernel generator: many starts, from coarse to fine.
 
-A bank of kernels is ranked on a small, noisy view of the picture; the best go on to less noise and more pixels, each
+A bank of kernels is ranked on a small, noisy view of the image; the best go on to less noise and more pixels, each
 by rounds of variational updates and second-order steps (:mod:`.sparse`). Small views like short blurs and faint
-pictures too well: so long, middling and short blurs have equal places until the last levels. The last steps of larger
-pictures use every frequency (:mod:`.linear`).
+images too well: so long, middling and short blurs have equal places until the last levels. The last steps of larger
+images use every frequency (:mod:`.linear`).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ..blur.support import CENTRED, off_centre
-from ..core.iteration import drain
+from ..blur.support import CENTRED, off_center
+from ..core.iteration import run_to_end
 from ..nets.initializer import Mixture
 from ..nets.linear_gaussian import LinearGenerator
 from ..optim.batched_lbfgs import lbfgs
@@ -24,24 +24,24 @@ from .gaussian_evidence import LinearEvidence, View
 from .sparse_evidence import SparseEvidence, low_noise
 
 BANK = 300  # kernels drawn from the prior ...
-LIKELY = 300  # ... and from those a network thinks likely for this picture
+LIKELY = 300  # ... and from those a network thinks likely for this image
 TRUST = 0.5  # exponent of a network's density; 1 would count the data twice
 PART = 50  # of the bank at a time
 STEPS = 6  # second-order steps between two updates of the weights
 DIFFERENT = 0.3  # kernels this far apart (relative norm) are two candidates
 VARIED = 6  # this many candidates and more are of all lengths of blur
 HOPELESS = 60.0  # nats behind the best; of few candidates such are given up
-FINE_ABOVE = 32  # px; larger pictures are looked at as they are too, by the Gaussian alone
+FINE_ABOVE = 32  # px; larger images are looked at as they are too, by the Gaussian alone
 FINE_LATENT = 150  # principal components in the last steps (400 gain nothing) ...
 FINE_STEPS = 12  # ... and their number
-CONTRAST_SPREAD = 0.7  # standard deviation of the logarithm of a picture's contrast
+CONTRAST_SPREAD = 0.7  # standard deviation of the logarithm of an image's contrast
 
 Decode = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Level:
-    """A view of the picture: its side, the least noise it is taken to have, how many kernels are tried, rounds."""
+    """A view of the image: its side, the least noise it is taken to have, how many kernels are tried, rounds."""
 
     side: int
     noise: float
@@ -50,7 +50,7 @@ class Level:
 
 
 def levels_for(side: int) -> tuple[Level, ...]:
-    """From coarse and noisy to fine, for a picture of ``side`` pixels."""
+    """From coarse and noisy to fine, for an image of ``side`` pixels."""
     plan = (
         Level(8, 0.017, 150, 1), Level(12, 0.017, 48, 1), Level(16, 0.017, 24, 2), Level(16, 0.006, 12, 2),
         Level(24, 0.006, 5, 3),
@@ -73,12 +73,12 @@ def find_kernels(
     net: LinearGenerator, decode: Decode, latent: int, blurred: Tensor, noise: float, edges: float,
     random: torch.Generator, likely: Mixture | None = None, centred: bool = False,
 ) -> Generator[Candidates, None, Candidates]:  # fmt: skip
-    """Search for the kernel of a picture.
+    """Search for the kernel of an image.
 
     Parameters
     ----------
     net : LinearGenerator
-        Of pictures like the blurred one.
+        Of images like the blurred one.
     decode : callable
         Latents ``[R, latent]``, standard normal, to kernels ``[R, 1, kh, kw]``.
     blurred : Tensor [1, C, Y, X]
@@ -124,7 +124,7 @@ def find_kernels(
                 kernels = decode(z)
                 return against(z, kernels) - evidence(kernels, weights[rows])
 
-            found = drain(lbfgs(cost, z, steps=STEPS))
+            found = run_to_end(lbfgs(cost, z, steps=STEPS))
             order = found.values.argsort()
             if level.kept < VARIED:
                 order = order[found.values[order] < found.values.min() + HOPELESS]
@@ -152,7 +152,7 @@ class _Prior:
         value = z.square().sum(1) / 2
         if self.likely is not None:
             value = value - softplus(TRUST * (self.likely.log_density(z) + value))
-        return value + off_centre(kernels) / (2 * CENTRED**2) if self.centred else value
+        return value + off_center(kernels) / (2 * CENTRED**2) if self.centred else value
 
 
 @torch.no_grad()
@@ -204,4 +204,4 @@ def _fine(net: LinearGenerator, decode: Decode, z: Tensor, blurred: Tensor, nois
         return unlikely - evidence(kernels, noise, CONTRAST_SPREAD * contrasts)
 
     start = torch.cat([z, torch.full((len(z), 2), -0.5, device=z.device)], 1)
-    return drain(lbfgs(cost, start, steps=FINE_STEPS)).x[:, :latent]
+    return run_to_end(lbfgs(cost, start, steps=FINE_STEPS)).x[:, :latent]

@@ -1,6 +1,6 @@
-"""The evidence of a kernel under a linear Gaussian picture prior: exact, differentiable, one small Cholesky factor.
+"""The evidence of a kernel under a linear Gaussian image prior: exact, differentiable, one small Cholesky factor.
 
-The picture is ``x = mu + B z + e`` with z ~ N(0, 1) and e stationary Gaussian noise of spectrum S
+The image is ``x = mu + B z + e`` with z ~ N(0, 1) and e stationary Gaussian noise of spectrum S
 (:class:`~napari_genprior.nets.linear_gaussian.LinearGenerator`), the data ``y = k * x + n`` (circular), n white of variance
 s2. In the (unitary) Fourier domain e and n are independent at each frequency, so that
 
@@ -25,7 +25,7 @@ from ..operators.convolution import transfer_function
 
 
 class Gaussian(Protocol):
-    """What is asked of a picture prior: a :class:`~..nets.linear_gaussian.LinearGenerator`, or R local ones in its place.
+    """What is asked of an image prior: a :class:`~..nets.linear_gaussian.LinearGenerator`, or R local ones in its place.
 
     ``mean [C Y X]``, ``basis [latent, C Y X]`` (R of each where they are local) and
     ``residual_spectrum [C, Y, X // 2 + 1]``.
@@ -41,7 +41,7 @@ class Gaussian(Protocol):
     def residual_spectrum(self) -> Tensor: ...
 
     def linear(self, z: Tensor) -> Tensor:
-        """Pictures of latents ``[R, latent]``."""
+        """Images of latents ``[R, latent]``."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class View:
 
 
 class LinearEvidence:
-    """log p(y | k) of one blurred picture and any number of kernels.
+    """log p(y | k) of one blurred image and any number of kernels.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ class LinearEvidence:
         noise : float
             Standard deviation, of each channel.
         scales : Tensor [R, 2]
-            Logarithms of the picture's contrast relative to the prior's: of the generator's part, and of the rest.
+            Logarithms of the image's contrast relative to the prior's: of the generator's part, and of the rest.
         """
         return self._solve(kernels, noise, scales)[0]
 
@@ -119,18 +119,18 @@ class LinearEvidence:
         """``log p(y | k)`` up to a constant, ``[R]``, and the mean of the latents given y and k, ``[R, latent]``."""
         return self._solve(kernels, noise, kernels.new_zeros(1, 2))
 
-    def joint(self, pictures: Tensor, kernels: Tensor, noise: float) -> Tensor:
-        """Laplace's approximation of ``log p(y | k)``, ``[R]``, less ``|z|^2 / 2``, about the latents z of pictures.
+    def joint(self, images: Tensor, kernels: Tensor, noise: float) -> Tensor:
+        """Laplace's approximation of ``log p(y | k)``, ``[R]``, less ``|z|^2 / 2``, about the latents z of images.
 
         Parameters
         ----------
-        pictures : Tensor [R, C, Y, X]
-            What the latents decode to: their misfit takes the place of the linear pictures' best one. At the latents
+        images : Tensor [R, C, Y, X]
+            What the latents decode to: their misfit takes the place of the linear images' best one. At the latents
             of least misfit and ``|z|^2 / 2`` this is the evidence, where the generator is linear.
         """
         k = transfer_function(kernels, self.size).flatten(2)
         strength, variance = self._variance(k, noise)
-        rest = self.data - k * torch.fft.rfft2(pictures, norm="ortho").flatten(2)
+        rest = self.data - k * torch.fft.rfft2(images, norm="ortho").flatten(2)
         return -(self._power(rest, variance) + self._volume(variance, self._factor(strength / variance))) / 2
 
     def _solve(self, kernels: Tensor, noise: float, scales: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,7 @@
-"""The picture for a kernel, guided by a linear generator: its posterior mean, with edges kept sparse.
+"""The image for a kernel, guided by a linear generator: its posterior mean, with edges kept sparse.
 
 With ``g = mu + B E[z | y, k]`` the generator's part of the posterior mean and S the spectrum of what the generator
-leaves of a picture,
+leaves of an image,
 
     min_x |k * x - y|^2 / (2 s2) + sum_f |F(x - g)|^2 / (2 SLACK S) + weight TV(x) / s2,
 
@@ -25,8 +25,8 @@ STRENGTH = 4.0  # of the total variation, as a multiple of what serves without a
 RHO = 10.0  # penalty of the splitting, times the weight over a usual difference: it sets the speed, not the solution
 
 
-def restore(net: Gaussian, blurred: Tensor, kernels: Tensor, noise: float, smoothing: float) -> tuple[Tensor, Tensor]:
-    """The restored picture of each kernel and the generator's part of it, both ``[R, C, Y, X]``.
+def restore(net: Gaussian, blurred: Tensor, kernels: Tensor, noise: float, regularization: float) -> tuple[Tensor, Tensor]:
+    """The restored image of each kernel and the generator's part of it, both ``[R, C, Y, X]``.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def restore(net: Gaussian, blurred: Tensor, kernels: Tensor, noise: float, smoot
     kernels : Tensor [R, 1, kh, kw]
     noise : float
         Standard deviation, working units.
-    smoothing : float
+    regularization : float
         Strength of the total variation, as a multiple of what the noise asks for; 0: none.
     """
     evidence = LinearEvidence(net, blurred, View(net.latent, grey=False))
@@ -46,7 +46,7 @@ def restore(net: Gaussian, blurred: Tensor, kernels: Tensor, noise: float, smoot
     transfer = transfer_function(kernels, size)
     scale = noise**2 / (SLACK * net.residual_spectrum).clamp(min=SMALLEST_POWER)
     slope = slope_power(size, blurred.device)
-    weight = smoothing * STRENGTH * strength_for(noise)
+    weight = regularization * STRENGTH * strength_for(noise)
     rho = RHO * weight
     fixed = transfer.conj() * torch.fft.rfft2(blurred) + scale * torch.fft.rfft2(guide)
     denominator = transfer.abs().square() + scale

@@ -1,4 +1,4 @@
-"""Blind kernel estimation, coarse to fine, with an L0 gradient prior on the picture.
+"""Blind kernel estimation, coarse to fine, with an L0 gradient prior on the image.
 
 Notes
 -----
@@ -7,10 +7,10 @@ Two steps take turns at each level of a pyramid [1]_ [2]_:
 .. math:: x = argmin_x |k * x - y|^2 + \\lambda |\\nabla x|_0,
           k = argmin_k |w (k * \\nabla x - \\nabla y)|^2 + \\gamma |k|^2
 
-The picture is made of few strong edges, on purpose not natural: what is weaker than the edges that fix
-the kernel would only let the blur itself pass as a solution. ``w`` trusts gradients well inside the picture,
+The image is made of few strong edges, on purpose not natural: what is weaker than the edges that fix
+the kernel would only let the blur itself pass as a solution. ``w`` trusts gradients well inside the image,
 and where wished, far from pixels that were cut off.
-The kernel is held to be non-negative while it is fitted, or only after: two rules that fail on different pictures.
+The kernel is held to be non-negative while it is fitted, or only after: two rules that fail on different images.
 
 References
 ----------
@@ -28,15 +28,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
-from ..blur.support import centred, cleaned, fitted, resized
+from ..blur.support import center, pad_or_crop, remove_specks, resize
 from ..operators.boundary import smooth_wrap
 from ..operators.convolution import transfer_function
 from ..operators.finite_differences import gradients
-from ..operators.observation import far_from
+from ..operators.observation import eroded_valid_mask
 
 PYRAMID_STEP = math.sqrt(2)
 COARSEST = 3  # px, side of the kernel where the pyramid begins: there a single point is a fair start
-SMALLEST_SIDE = 8  # px, of the picture at the coarsest level
+SMALLEST_SIDE = 8  # px, of the image at the coarsest level
 ITERATIONS = 3  # per level; five gained nothing
 LAM_DECAY, LAM_END = 1.15, 4e-4  # lam is divided by LAM_DECAY after each iteration, down to LAM_END
 NOISE_LAM = 4.0  # lam is never below this times the noise variance: edges weaker than noise are none
@@ -57,7 +57,7 @@ class KernelRule:
     free : bool
         Least squares, and negative values set to 0 afterwards; else non-negative least squares.
     ridge : float
-        gamma per pixel of the picture, intensities in [0, 1].
+        gamma per pixel of the image, intensities in [0, 1].
     clip : float
         Fraction of the kernel's maximum; below it is noise. Real shakes have faint strokes, so that more costs dearly.
     """
@@ -89,21 +89,21 @@ def estimate_kernel(
     rule: KernelRule = NON_NEGATIVE,
     untold: Tensor | None = None,
 ) -> Generator[Level, None, Tensor]:
-    """Estimate the kernel of a blurred picture, or of several that share it.
+    """Estimate the kernel of a blurred image, or of several that share it.
 
     Parameters
     ----------
     blurred : Tensor [P, C, Y, X]
-        Working units; channels are averaged. Each of the P pictures has its own edges, all tell of the kernel.
+        Working units; channels are averaged. Each of the P images has its own edges, all tell of the kernel.
     size : (int, int)
         Support, odd sides in pixels.
     lam : float
         Weight of the L0 term at the start, intensities in [0, 1].
     noise : float
-        Standard deviation of the picture's noise.
+        Standard deviation of the image's noise.
     rule : KernelRule
     untold : bool Tensor [P, 1, Y, X], optional
-        Pixels that are not what the kernel made of the picture, as light that was cut off; the kernel is fitted
+        Pixels that are not what the kernel made of the image, as light that was cut off; the kernel is fitted
         to the others.
 
     Yields
@@ -125,9 +125,9 @@ def estimate_kernel(
         shape = (max(SMALLEST_SIDE, round(sides[0] * factor)), max(SMALLEST_SIDE, round(sides[1] * factor)))
         small = grey if index == levels - 1 else interpolate(grey, size=shape, mode="bilinear", antialias=True)
         if index:
-            kernel = resized(kernel, PYRAMID_STEP)
-        kernel = fitted(kernel, (_support(size[0], factor), _support(size[1], factor)))
-        told = None if untold is None else far_from(untold, shape)
+            kernel = resize(kernel, PYRAMID_STEP)
+        kernel = pad_or_crop(kernel, (_support(size[0], factor), _support(size[1], factor)))
+        told = None if untold is None else eroded_valid_mask(untold, shape)
         image, kernel, lam = _alternate(small, kernel, lam, noise * factor, rule, told)
         yield Level(index, levels, image, kernel)
     return kernel
@@ -141,32 +141,32 @@ def _support(side: int, factor: float) -> int:
 def _alternate(
     blurred: Tensor, kernel: Tensor, lam: float, noise: float, rule: KernelRule, told: Tensor | None
 ) -> tuple[Tensor, Tensor, float]:
-    """The iterations of one level; returns picture, kernel, and lam for the next level."""
+    """The iterations of one level; returns image, kernel, and lam for the next level."""
     kh, kw = kernel.shape[-2:]
     height, width = blurred.shape[-2:]
     y = smooth_wrap(blurred, (2 * kh, 2 * kw))
-    trust = trusted(blurred, (y.shape[-2], y.shape[-1]), TAPER * kh, TAPER * kw)
+    trust = gradient_weights(blurred, (y.shape[-2], y.shape[-1]), TAPER * kh, TAPER * kw)
     if told is not None:
         less = trust * pad(told, (0, y.shape[-1] - width, 0, y.shape[-2] - height))
         trust = less if less.sum() > LEAST_TRUST * trust.sum() else trust
     target = torch.fft.rfft2(_together(trust * gradients(y)))
-    fit = fit_free if rule.free else fit_kernel
+    fit = fit_kernel_unconstrained if rule.free else fit_kernel
     image = y
     for _ in range(ITERATIONS):
-        image = sharp_edges(y, kernel, max(lam, NOISE_LAM * noise**2))
+        image = l0_image_step(y, kernel, max(lam, NOISE_LAM * noise**2))
         estimate = fit(_together(trust * gradients(image)), target, kernel, rule.ridge * len(y) * height * width)
-        kernel = centred(cleaned(estimate, rule.clip, LEAST_MASS))
+        kernel = center(remove_specks(estimate, rule.clip, LEAST_MASS))
         lam = max(lam / LAM_DECAY, LAM_END)
     return image[..., :height, :width], kernel, lam
 
 
 def _together(edges: Tensor) -> Tensor:
-    """Gradients of several pictures as those of one, for the one kernel they share: [1, 2 P, Y, X]."""
+    """Gradients of several images as those of one, for the one kernel they share: [1, 2 P, Y, X]."""
     return edges.flatten(0, 1)[None]
 
 
-def trusted(inside: Tensor, shape: tuple[int, int], taper_y: float, taper_x: float) -> Tensor:
-    """Trust in each gradient of a canvas: 1 well inside the picture, falling to 0 at its border and beyond."""
+def gradient_weights(inside: Tensor, shape: tuple[int, int], taper_y: float, taper_x: float) -> Tensor:
+    """Trust in each gradient of a canvas: 1 well inside the image, falling to 0 at its border and beyond."""
     sides = []
     for side, taper in zip(inside.shape[-2:], (taper_y, taper_x), strict=True):
         place = torch.arange(side - 1, device=inside.device, dtype=inside.dtype) + 0.5  # differences lie between pixels
@@ -182,8 +182,8 @@ def divergence(g: Tensor) -> Tensor:
     return gy.roll(1, -2) - gy + gx.roll(1, -1) - gx
 
 
-def sharp_edges(y: Tensor, kernel: Tensor, lam: float) -> Tensor:
-    """The picture step: ``|k * x - y|^2 + lam |grad x|_0`` by half-quadratic splitting, periodic borders.
+def l0_image_step(y: Tensor, kernel: Tensor, lam: float) -> Tensor:
+    """The image step: ``|k * x - y|^2 + lam |grad x|_0`` by half-quadratic splitting, periodic borders.
 
     Channels share their edges: what is an edge is told by the gradients of all together.
     """
@@ -210,7 +210,7 @@ def fit_kernel(edges: Tensor, target: Tensor, start: Tensor, ridge: float, steps
     Parameters
     ----------
     edges : Tensor [1, 2 P, Y, X]
-        Gradients of the sharp picture, or of all that share the kernel.
+        Gradients of the sharp image, or of all that share the kernel.
     target : Tensor [1, 2 P, Y, X // 2 + 1]
         Spectrum of the gradients of the blurred ones.
     start : Tensor [1, 1, kh, kw]
@@ -230,7 +230,9 @@ def fit_kernel(edges: Tensor, target: Tensor, start: Tensor, ridge: float, steps
     return k
 
 
-def fit_free(edges: Tensor, target: Tensor, start: Tensor, ridge: float, steps: int = FREE_STEPS) -> Tensor:
+def fit_kernel_unconstrained(
+    edges: Tensor, target: Tensor, start: Tensor, ridge: float, steps: int = FREE_STEPS
+) -> Tensor:
     """As :func:`fit_kernel` without the bound, by conjugate gradients; negative values are set to 0 at the end."""
     normal, right, size = normal_equations(edges, target, (start.shape[-2], start.shape[-1]))
     kh, kw = start.shape[-2:]

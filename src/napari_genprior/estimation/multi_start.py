@@ -1,7 +1,7 @@
 """Several searches for the kernel, and the pick among them.
 
 A search that goes wrong does so in its own way: with another size, another start, or another rule for the kernel
-step it may go right. Which one did is told by the picture each kernel leads to (:mod:`.plausible`).
+step it may go right. Which one did is told by the image each kernel leads to (:mod:`.plausible`).
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from ..blur.support import odd, trimmed, windowed
-from ..core.iteration import drain, relay
+from ..blur.support import crop_to_mass, odd, trim_empty
+from ..core.iteration import map_states, run_to_end
 from ..deconvolution.total_variation import deconvolve, strength_for
-from ..operators.detail import REGION, busiest
+from ..operators.detail import REGION, most_textured
 from ..operators.noise import KERNEL_NOISE
-from ..operators.observation import cut_off
-from ..quality.kernel_criteria import implausibility
+from ..operators.observation import saturation_mask
+from ..quality.kernel_criteria import kernel_cost
 from .l0_gradient import FREE, NON_NEGATIVE, KernelRule, Level, estimate_kernel
 
 
@@ -38,7 +38,7 @@ FIRST = Start(8e-3)
 OTHERS = (Start(8e-3, FREE), Start(16e-3), Start(16e-3, FREE), Start(16e-3, room=1.4), Start(32e-3))  # fail elsewhere
 WITHOUT_LIGHTS = Start(16e-3, lights=False)
 OTHERS_WITHOUT = (Start(16e-3, FREE, lights=False), Start(32e-3, lights=False))
-LEAST_LIGHTS = 1e-3  # share of cut-off pixels from which these searches run too; a picture's one maximum is no light
+LEAST_LIGHTS = 1e-3  # share of cut-off pixels from which these searches run too; an image's one maximum is no light
 LADDER = (21, 41, 11, 29, 15, 57, 7, 81)  # px, sizes to try, a factor of some sqrt 2 apart; the commonest first
 ROOM = 2  # px, left on each side of a found kernel for the searches after
 
@@ -52,7 +52,7 @@ class Candidate:
     against: float
 
 
-def search_by_rivals(
+def multi_start_search(
     blurred: Tensor,
     size: tuple[int, int] | None,
     noise: float,
@@ -64,13 +64,13 @@ def search_by_rivals(
     Parameters
     ----------
     blurred : Tensor [P, C, Y, X]
-        Working units; channels are averaged. Of large pictures, only the busiest part is looked at. Several pictures
+        Working units; channels are averaged. Of large images, only the busiest part is looked at. Several images
         share a kernel: it is fitted to the first, which should be the one with most detail, and to all together, and
         judged by the first.
     size : (int, int) or None
         Support, odd sides in pixels. None: a ladder of sizes is tried, and the others go on from the best.
     noise : float
-        Standard deviation of the picture's noise.
+        Standard deviation of the image's noise.
     late : callable
         Asked after each search: True ends it there.
     others : tuple of Start
@@ -82,8 +82,8 @@ def search_by_rivals(
     list of Candidate
         As they were found, one at least.
     """
-    part = torch.cat([busiest(each[None], REGION) for each in blurred])
-    grey, lights = part.mean(dim=1, keepdim=True), cut_off(part)
+    part = torch.cat([most_textured(each[None], REGION) for each in blurred])
+    grey, lights = part.mean(dim=1, keepdim=True), saturation_mask(part)
     lit = bool(lights.float().mean() > LEAST_LIGHTS)
     limits = largest_kernel((grey.shape[-2], grey.shape[-1]))
     sizes = [size] if size else ladder(limits)
@@ -100,12 +100,12 @@ def search_by_rivals(
 
         kh, kw = (max(side, min(odd(side * start.room), most)) for side, most in zip(support, limits, strict=True))
         untold = None if start.lights else lights[:count]
-        kernel = yield from relay(
+        kernel = yield from map_states(
             estimate_kernel(grey[:count], (kh, kw), start.lam, noise, start.rule, untold), counted
         )
-        kernel = trimmed(kernel) if size is None else windowed(kernel, size)
+        kernel = trim_empty(kernel) if size is None else crop_to_mass(kernel, size)
         image = deconvolve(grey[:1], kernel, strength_for(max(noise, KERNEL_NOISE)))
-        found.append(Candidate(kernel, image, implausibility(grey[:1], image, kernel)))
+        found.append(Candidate(kernel, image, kernel_cost(grey[:1], image, kernel)))
 
     for support, start, count in product(sizes, firsts, counts):
         yield from search(support, start, count)
@@ -126,14 +126,14 @@ def pick(found: list[Candidate]) -> int:
 
 
 def find_size(blurred: Tensor, noise: float) -> tuple[int, int]:
-    """The support ``(kh, kw)`` that a picture's kernel needs."""
-    found = drain(search_by_rivals(blurred, None, noise, others=()))
+    """The support ``(kh, kw)`` that an image's kernel needs."""
+    found = run_to_end(multi_start_search(blurred, None, noise, others=()))
     kernel = found[pick(found)].kernel
     return kernel.shape[-2], kernel.shape[-1]
 
 
 def largest_kernel(shape: tuple[int, int]) -> tuple[int, int]:
-    """The largest odd sides that are no more than half a picture's."""
+    """The largest odd sides that are no more than half an image's."""
     return odd(shape[0] // 2 - 1), odd(shape[1] // 2 - 1)
 
 

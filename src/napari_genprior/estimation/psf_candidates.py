@@ -63,12 +63,12 @@ class Candidate:
     """
 
     against: float
-    smoothing: float
+    regularization: float
     kernel: Tensor
     optic: Optic | None
 
 
-def known_of(s: VolumeSettings, voxel_um: Sequence[float] | None) -> Known:
+def parse_constraints(s: VolumeSettings, voxel_um: Sequence[float] | None) -> Known:
     """What settings and the sides of voxels (z, y, x) tell.
 
     Sides count as they are where the optics are known; otherwise only their ratio does.
@@ -103,7 +103,7 @@ def known_of(s: VolumeSettings, voxel_um: Sequence[float] | None) -> Known:
     return Known(fields, ratio)
 
 
-def drawn(
+def sample_candidates(
     rng: np.random.Generator, prior: Generator, known: Known, near: Candidate | None, spread: float
 ) -> tuple[Optic | None, Tensor]:
     """A simulated microscope, any or one ``near`` a candidate, with its kernel of the generator's size.

@@ -1,15 +1,15 @@
-"""The evidence of a kernel under a linear Gaussian picture prior with sparse edges, by variational bounds.
+"""The evidence of a kernel under a linear Gaussian image prior with sparse edges, by variational bounds.
 
-The picture prior is the product of a linear generator's Gaussian N(m, C) and, for every difference g_i of
+The image prior is the product of a linear generator's Gaussian N(m, C) and, for every difference g_i of
 neighbouring pixels, a heavy-tailed factor (1 + g_i^2 / e^2)^(-nu/2). For weights w each factor is bounded from below
 by a Gaussian, so that log p(y | k) is bounded by
 
     F(k, w, a) = -(|y - k x|^2 / s2 + a (x - m)' C^-1 (x - m) + sum w g^2 + log det A - N log a + h(w)) / 2,
     A = K'K / s2 + a C^-1 + D'WD,   x = A^-1 (K'y / s2 + a C^-1 m),   h(w) = w e^2 - nu log(w e^2 / nu) - nu,
 
-best at w = nu / (e^2 + E g^2), a = N / E[(x - m)' C^-1 (x - m)] (a: the picture's contrast). Unlike the mode, which
-prefers no blur, the bound weighs how well each kernel determines the picture (log det A), and unlike a Gaussian it
-tells edges from ringing. The matrices are dense, N the number of pixels of the grey, low-passed picture.
+best at w = nu / (e^2 + E g^2), a = N / E[(x - m)' C^-1 (x - m)] (a: the image's contrast). Unlike the mode, which
+prefers no blur, the bound weighs how well each kernel determines the image (log det A), and unlike a Gaussian it
+tells edges from ringing. The matrices are dense, N the number of pixels of the grey, low-passed image.
 
 References
 ----------
@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..core.arrays import half_spectrum_weights, low_passed, low_spectrum
+from ..core.arrays import half_spectrum_weights, low_spectrum, lowpass
 from ..nets.linear_gaussian import LinearGenerator
 from ..operators.convolution import transfer_function
 
@@ -33,7 +33,7 @@ LATENT = 200  # principal components kept; the rest goes into the spectrum of wh
 
 
 def low_noise(blurred: Tensor, side: int, noise: float) -> float:
-    """What is left of a noise level when channels are averaged and the picture is low-passed to ``side`` pixels."""
+    """What is left of a noise level when channels are averaged and the image is low-passed to ``side`` pixels."""
     channels, height, width = blurred.shape[1:]
     return noise * side / (height * width * channels) ** 0.5
 
@@ -50,19 +50,19 @@ class Weights:
 
 
 class SparseEvidence:
-    """The bound F of one blurred picture, for any kernels.
+    """The bound F of one blurred image, for any kernels.
 
     Parameters
     ----------
     net : LinearGenerator
     blurred : Tensor [1, C, Y, X]
     side : int
-        The picture is low-passed to ``side`` x ``side`` pixels.
+        The image is low-passed to ``side`` x ``side`` pixels.
     noise : float
-        Standard deviation in the grey, low-passed picture; see :func:`low_noise`.
+        Standard deviation in the grey, low-passed image; see :func:`low_noise`.
     edges : float
         nu, the weight of the edges' factor. It comes on top of the Gaussian, which knows edges' mean power already,
-        and is small therefore; pictures of few, strong edges want more (``card.edges``).
+        and is small therefore; images of few, strong edges want more (``card.edges``).
     """
 
     def __init__(self, net: LinearGenerator, blurred: Tensor, side: int, noise: float, edges: float) -> None:
@@ -72,7 +72,7 @@ class SparseEvidence:
         self.noise = noise
         self.nu = edges
         pixels = side * side
-        basis = low_passed(net.basis.view(-1, channels, height, width).mean(1), side).flatten(1)
+        basis = lowpass(net.basis.view(-1, channels, height, width).mean(1), side).flatten(1)
         kept, dropped = basis[:LATENT], basis[LATENT:]
         rest = low_spectrum(net.residual_spectrum.sqrt().mean(0).square(), side) * (pixels / (height * width))
         if len(dropped):
@@ -81,9 +81,9 @@ class SparseEvidence:
         covariance = kept.T @ kept + self._circulant(torch.fft.irfft2(rest, s=(side, side)))
         small = 1e-4 * covariance.diagonal().mean() * torch.eye(pixels, device=blurred.device)
         self.precision = torch.linalg.inv((covariance + small).double()).float()
-        self.mean = low_passed(net.mean.view(channels, height, width).mean(0), side).flatten()
+        self.mean = lowpass(net.mean.view(channels, height, width).mean(0), side).flatten()
         self.pull = self.precision @ self.mean
-        self.data = low_passed(blurred.mean(1), side)[0]
+        self.data = lowpass(blurred.mean(1), side)[0]
         index = torch.arange(pixels, device=blurred.device)
         grid = index.view(side, side)
         self._index = index
@@ -96,7 +96,7 @@ class SparseEvidence:
         self._places = (rows * pixels + columns).flatten()  # of w, w, -w, -w in D'WD
 
     def start(self, count: int) -> Weights:
-        """Weights before anything is known of the picture."""
+        """Weights before anything is known of the image."""
         pixels = self.side**2
         device = self.data.device
         edges = torch.full((count, 2, pixels), self.nu / (EDGE**2 + 0.02**2), device=device)
@@ -133,8 +133,8 @@ class SparseEvidence:
             lags = torch.zeros(len(x), self.side**2, device=x.device)
             lags.index_add_(1, self._shifts, _inverse(factor).flatten(1))
             spectrum = torch.fft.rfft2(lags.view(-1, self.side, self.side)).real.clamp(min=0)
-            picture = torch.fft.rfft2(x.view(-1, self.side, self.side))
-        misfit = torch.fft.irfft2(transfer * picture, s=(self.side, self.side)) - self.data
+            image = torch.fft.rfft2(x.view(-1, self.side, self.side))
+        misfit = torch.fft.irfft2(transfer * image, s=(self.side, self.side)) - self.data
         counted = half_spectrum_weights(self.side, x.device)
         spread = (counted * spectrum * (transfer.real.square() + transfer.imag.square())).sum((1, 2)) / self.side**2
         surrogate = -(misfit.square().sum((1, 2)) + spread) / (2 * self.noise**2)
@@ -176,7 +176,7 @@ def _inverse(factor: Tensor) -> Tensor:
 
 
 def _differences(side: int, device: torch.device) -> Tensor:
-    """Index ``[N, N]`` into a picture: pixel i less pixel j, circular."""
+    """Index ``[N, N]`` into an image: pixel i less pixel j, circular."""
     index = torch.arange(side, device=device)
     rows, columns = (part.flatten() for part in torch.meshgrid(index, index, indexing="ij"))
     return (rows[:, None] - rows[None]) % side * side + (columns[:, None] - columns[None]) % side

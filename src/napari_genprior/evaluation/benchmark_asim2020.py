@@ -1,4 +1,4 @@
-"""The pictures behind table V of papers 000 and 003: their own blurry inputs, kernels of 28 pixels, 1% noise.
+"""The images behind table V of Asim 2020: their own blurry inputs, kernels of 28 pixels, 1% noise.
 
 PSNR and SSIM as in the set's README: scikit-image's defaults on 8-bit colour, no alignment. "found" is what the method
 found, "given" what is handed out: the input, where the verdict says that nothing was gained.
@@ -28,7 +28,7 @@ MAY_LOSE = 0.2  # dB against the blurry input
 
 @dataclass(frozen=True)
 class Set:
-    """A file of ``asim_table5``: blurry inputs ``key``, prior, and what the authors reach on these pictures, dB."""
+    """A file of ``asim_table5``: blurry inputs ``key``, prior, and what the authors reach on these images, dB."""
 
     file: str
     key: str
@@ -61,11 +61,11 @@ def lines(
     sets : tuple of str
         Of :data:`SETS`; by default all.
     method : str
-        One with a picture prior, or any other.
+        One with an image prior, or any other.
     count : int
-        The first so many pictures of each.
+        The first so many images of each.
     each : bool
-        A line per picture too.
+        A line per image too.
     kernel_prior : str, optional
         Another one than the method's own, or for a method that has none by default.
     schedule : str, optional

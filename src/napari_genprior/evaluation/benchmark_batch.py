@@ -29,16 +29,16 @@ ROUNDS = 3  # the middle one counts
 
 
 def lines(count: int) -> Iterator[str]:
-    """Seconds of a batch of ``count`` pictures with a known kernel, and of the solves in it."""
+    """Seconds of a batch of ``count`` images with a known kernel, and of the solves in it."""
     kernel = motion(length=LENGTH, angle_deg=30)
-    pictures = _pictures(count, kernel)
-    yield f"{count} pictures of {SIDE}x{SIDE}, 8 bits, known kernel of {kernel.shape[0]}x{kernel.shape[1]} px"
+    images = _images(count, kernel)
+    yield f"{count} images of {SIDE}x{SIDE}, 8 bits, known kernel of {kernel.shape[0]}x{kernel.shape[1]} px"
     with tempfile.TemporaryDirectory() as name:
         source = Path(name) / "in"
         source.mkdir()
-        for number, picture in enumerate(pictures):
-            write_image(source / f"{number:04}.png", picture)
-        known_kernel(pictures[0], kernel)  # what a process does once
+        for number, image in enumerate(images):
+            write_image(source / f"{number:04}.png", image)
+        known_kernel(images[0], kernel)  # what a process does once
         costs = []
         for number in range(ROUNDS):
             with _timed_solves() as solves:
@@ -77,7 +77,7 @@ def _now() -> np.ndarray:
     return np.array([time.process_time(), time.perf_counter()])
 
 
-def _pictures(count: int, kernel: np.ndarray) -> list[np.ndarray]:
+def _images(count: int, kernel: np.ndarray) -> list[np.ndarray]:
     sharp = resize(cat() / 255, (SIDE, SIDE), anti_aliasing=True)
     grey = sharp.mean(-1) if sharp.ndim == 3 else sharp
     shifted = (np.roll(grey, 5 * number, axis=1) for number in range(count))

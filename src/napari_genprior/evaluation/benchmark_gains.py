@@ -1,7 +1,7 @@
-"""What a method gains over blurry pictures whose truth is known: decibels, similarity, seconds, and the worst by name.
+"""What a method gains over blurry images whose truth is known: decibels, similarity, seconds, and the worst by name.
 
-Both pictures are clipped to what 8 bits hold and taken at their best shift, for kernels need not be centred. ISNR is
-the PSNR of the result less that of the blurry picture.
+Both images are clipped to what 8 bits hold and taken at their best shift, for kernels need not be centred. ISNR is
+the PSNR of the result less that of the blurry image.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAY_LOSE = 0.2  # dB against the blurry input
 
 @dataclass(frozen=True)
 class Case:
-    """A blurry picture and its truth, 8 bits; ``groups`` are the rows of the table that it counts for."""
+    """A blurry image and its truth, 8 bits; ``groups`` are the rows of the table that it counts for."""
 
     name: str
     groups: tuple[str, ...]
@@ -57,7 +57,7 @@ def measure(cases: Iterable[Case], method: str, given: bool, reach: int) -> Iter
     given : bool
         Tell the kernel's size.
     reach : int
-        Largest shift in pixels; as much border is left out, so that nothing beyond the picture counts.
+        Largest shift in pixels; as much border is left out, so that nothing beyond the image counts.
     """
     known = find_method(method).needs_kernel
     for case in cases:

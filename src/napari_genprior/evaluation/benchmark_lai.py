@@ -1,6 +1,6 @@
-"""Lai et al. 2016, uniform blur: large kernels on larger pictures, some with text or saturated lights.
+"""Lai et al. 2016, uniform blur: large kernels on larger images, some with text or saturated lights.
 
-Ten scenes under two kernels of 31 and 51 pixels; grey, registered, about 1% noise. ``saturated`` pictures were cut off
+Ten scenes under two kernels of 31 and 51 pixels; grey, registered, about 1% noise. ``saturated`` images were cut off
 after blurring, so that no kernel explains them.
 
 References
@@ -25,7 +25,7 @@ REACH = 37  # px, half the largest kernel of the whole set (75): a result may be
 
 
 def cases(folder: Path) -> Iterator[gains.Case]:
-    """The blurry pictures: first each scene once, its kernels taking turns, then under the other kernel.
+    """The blurry images: first each scene once, its kernels taking turns, then under the other kernel.
 
     Parameters
     ----------
@@ -44,5 +44,5 @@ def cases(folder: Path) -> Iterator[gains.Case]:
 def lines(
     folder: Path, method: str = "classical", given: bool = False, count: int = COUNT, each: bool = False
 ) -> Iterator[str]:
-    """The table of the first ``count`` pictures, line by line as it comes."""
+    """The table of the first ``count`` images, line by line as it comes."""
     return gains.lines(islice(cases(folder), count), method, given, REACH, each)

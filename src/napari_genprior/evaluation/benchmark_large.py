@@ -1,6 +1,6 @@
-"""A picture larger than the memory it may take: peak memory and seconds of a process of its own.
+"""An image larger than the memory it may take: peak memory and seconds of a process of its own.
 
-The picture is made here, as a 16-bit TIFF: random rectangles, blurred once and repeated.
+The image is made here, as a 16-bit TIFF: random rectangles, blurred once and repeated.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from .. import blur
-from ..core.lazy_io import Lazy, opened
-from ..core.tiled_io import written
+from ..core.lazy_io import Lazy, open_lazy
+from ..core.tiled_io import open_writer
 from ..metrics import psnr
 from ..simulation import simulate
 
-PERIOD = 1024  # px; the picture repeats itself, so that its truth need not be kept
+PERIOD = 1024  # px; the image repeats itself, so that its truth need not be kept
 RECTANGLES = 600
 NOISE = 0.005
 BRIGHTEST = 50_000  # of 16 bits
@@ -46,9 +46,9 @@ def lines(side: int, folder: Path | None = None, blind: bool = False, tile: str 
     Parameters
     ----------
     side : int
-        Of the picture, pixels.
+        Of the image, pixels.
     folder : Path, optional
-        Where the files are put for the time being: twice the picture; by default where temporary files go.
+        Where the files are put for the time being: twice the image; by default where temporary files go.
     blind : bool
         The kernel is to be found; else it is given.
     tile : str
@@ -72,7 +72,7 @@ def lines(side: int, folder: Path | None = None, blind: bool = False, tile: str 
         yield f"tiles            {tiles[0]} x {tiles[1]}, of {tile_px} px with their overlaps"
         yield f"seconds          {seconds:.0f}: {(side / 512) ** 2 / seconds:.2f} planes of 512 x 512 px a second"
         yield f"peak memory      {peak / 1e9:.2f} GB of the process (limit for 16384 px: {LIMIT_GB:g} GB)"
-        with opened(destination) as made:
+        with open_lazy(destination) as made:
             # a corner, where four tiles meet, and the end
             for where in sorted({0, max(0, side // 2 - PERIOD // 2), max(0, side - PERIOD)}):
                 part = slice(where + BORDER, min(where + PERIOD, side) - BORDER)
@@ -88,19 +88,19 @@ def lines(side: int, folder: Path | None = None, blind: bool = False, tile: str 
 
 
 def _rectangles() -> np.ndarray:
-    """A picture [PERIOD, PERIOD] that goes on at its other side, 0 to :data:`BRIGHTEST`."""
+    """An image [PERIOD, PERIOD] that goes on at its other side, 0 to :data:`BRIGHTEST`."""
     rng = np.random.default_rng(0)
-    picture = np.full((PERIOD, PERIOD), BRIGHTEST / 2, np.float32)
+    image = np.full((PERIOD, PERIOD), BRIGHTEST / 2, np.float32)
     for _ in range(RECTANGLES):
         (top, left), (tall, wide) = rng.integers(0, PERIOD, 2), rng.integers(6, 90, 2)
         rows, columns = (np.arange(tall) + top) % PERIOD, (np.arange(wide) + left) % PERIOD
-        picture[np.ix_(rows, columns)] = rng.uniform(0.02, 0.98) * BRIGHTEST
-    return picture
+        image[np.ix_(rows, columns)] = rng.uniform(0.02, 0.98) * BRIGHTEST
+    return image
 
 
 def _write_repeated(path: Path, period: np.ndarray, side: int) -> None:
     values = np.clip(np.rint(period), 0, BRIGHTEST).astype(np.uint16)
     row = np.tile(values, (1, -(-side // PERIOD)))[:, :side]
-    with written(path, (side, side), row.dtype, Lazy(row), "YX") as write:
+    with open_writer(path, (side, side), row.dtype, Lazy(row), "YX") as write:
         for top in range(0, side, PERIOD):
             write((), top, row[: min(PERIOD, side - top)])

@@ -30,7 +30,7 @@ RUNS = ("blurry", "given", "auto", "true-kernel")
 
 @dataclass(frozen=True)
 class Score:
-    """One picture: decibels, structural similarity, and processor seconds (all threads added up)."""
+    """One image: decibels, structural similarity, and processor seconds (all threads added up)."""
 
     name: str
     psnr: float
@@ -40,7 +40,7 @@ class Score:
 
 
 def scores(folder: Path, run: str, method: str = "classical") -> Iterator[Score]:
-    """Deblur the 32 pictures one by one.
+    """Deblur the 32 images one by one.
 
     Parameters
     ----------

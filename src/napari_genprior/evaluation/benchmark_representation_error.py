@@ -1,6 +1,6 @@
-"""How near each model comes to pictures and kernels it has not seen, by its best latent (eq. 13 of paper 003).
+"""How near each model comes to images and kernels it has not seen, by its best latent (eq. 13 of Asim 2020).
 
-Figures for pictures are those of ``asim_table5``: scikit-image's defaults on 8-bit colour, SSIM with a 7x7 window.
+Figures for images are those of ``asim_table5``: scikit-image's defaults on 8-bit colour, SSIM with a 7x7 window.
 
 References
 ----------
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from ..core.arrays import seeded
+from ..core.arrays import cpu_generator
 from ..core.errors import InputError
 from ..training import data
 from ..training import psf_3d as volumes
@@ -33,8 +33,8 @@ SPEED_RESTARTS, SPEED_STEPS = 10, 60
 
 
 @dataclass(frozen=True)
-class PictureSet:
-    """Pictures ``key`` of ``file``, for models whose names begin with ``prefix``; dB of the authors' generator."""
+class ImageSet:
+    """Images ``key`` of ``file``, for models whose names begin with ``prefix``; dB of the authors' generator."""
 
     prefix: str
     file: str
@@ -42,11 +42,11 @@ class PictureSet:
     authors_db: float | None = None
 
 
-PICTURES = (
-    PictureSet("faces-64", "asim_table5/celeba.npz", "x_orig", 24.38),
-    PictureSet("house-numbers-32", "asim_table5/svhn.npz", "x_orig", 30.29),
-    PictureSet("shoes-64", "asim_table5/shoes.npz", "x_orig", 23.88),
-    PictureSet("digits-28", "mnist/mnist.npz", "x_test"),
+IMAGES = (
+    ImageSet("faces-64", "asim_table5/celeba.npz", "x_orig", 24.38),
+    ImageSet("house-numbers-32", "asim_table5/svhn.npz", "x_orig", 30.29),
+    ImageSet("shoes-64", "asim_table5/shoes.npz", "x_orig", 23.88),
+    ImageSet("digits-28", "mnist/mnist.npz", "x_test"),
 )
 # kernel models by the beginning of their names, the more special first; others are measured on camera shake
 SIMULATORS = {
@@ -58,7 +58,7 @@ TABLE5_KERNELS = ("asim_table5/celeba.npz", "w_true")  # 40 of the authors' 28x2
 
 @dataclass(frozen=True)
 class Reach:
-    """One model on one set: means over ``count``. Pictures: dB and SSIM; kernels: ``|G(z) - k| / |k|``."""
+    """One model on one set: means over ``count``. Images: dB and SSIM; kernels: ``|G(z) - k| / |k|``."""
 
     model: str
     measured_on: str
@@ -82,9 +82,9 @@ def reaches(prior: Generator, folder: Path | None, restarts: int = 1) -> Iterato
         See :func:`~napari_genprior.zoo.projection.project`.
     """
     if prior.card.kind == "image":
-        known = next((s for s in PICTURES if prior.card.name.startswith(s.prefix)), None)
-        if known and folder and (pictures := _read(folder / known.file, known.key)) is not None:
-            yield _on_pictures(prior, pictures[:COUNT], known, restarts)
+        known = next((s for s in IMAGES if prior.card.name.startswith(s.prefix)), None)
+        if known and folder and (images := _read(folder / known.file, known.key)) is not None:
+            yield _on_images(prior, images[:COUNT], known, restarts)
         return
     name, kernels = _drawn(prior)
     yield _on_kernels(prior, kernels, f"fresh {name} kernels", restarts)
@@ -120,7 +120,7 @@ def lines(folder: Path | None = None, models: tuple[str, ...] = (), restarts: in
 
 def seconds_per_step(pair: tuple[Generator, Generator], restarts: int = SPEED_RESTARTS) -> float:
     """Processor seconds to decode both latents of each restart and take the gradient, on one thread: the median."""
-    random = seeded(0)
+    random = cpu_generator(0)
     latents = [torch.randn(restarts, prior.card.latent, generator=random).requires_grad_() for prior in pair]
     threads = torch.get_num_threads()
     taken = []
@@ -146,17 +146,17 @@ def speed_line() -> str:
     return f"{what}: {1000 * seconds_per_step((first, second)):.1f} ms a step"
 
 
-def _on_pictures(prior: Generator, pictures: np.ndarray, known: PictureSet, restarts: int) -> Reach:
+def _on_images(prior: Generator, images: np.ndarray, known: ImageSet, restarts: int) -> Reach:
     start = time.process_time()
-    found = prior.project(pictures, restarts=restarts).pictures
-    seconds = (time.process_time() - start) / len(pictures)
+    found = prior.project(images, restarts=restarts).images
+    seconds = (time.process_time() - start) / len(images)
     shown = np.rint(255 * np.clip(found, 0, 1)).astype(np.uint8)
-    axis = -1 if pictures.ndim == 4 else None
-    pairs = list(zip(pictures, shown, strict=True))
+    axis = -1 if images.ndim == 4 else None
+    pairs = list(zip(images, shown, strict=True))
     psnr = np.mean([peak_signal_noise_ratio(truth, near) for truth, near in pairs])
     ssim = np.mean([structural_similarity(truth, near, channel_axis=axis) for truth, near in pairs])
     return Reach(
-        prior.card.name, f"{known.file} {known.key}", len(pictures), seconds, float(psnr), float(ssim),
+        prior.card.name, f"{known.file} {known.key}", len(images), seconds, float(psnr), float(ssim),
         authors_db=known.authors_db,
     )  # fmt: skip
 

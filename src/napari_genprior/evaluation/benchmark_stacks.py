@@ -14,7 +14,7 @@ import torch
 from scipy import ndimage
 
 from .. import blur
-from ..blur.support import in_middle
+from ..blur.support import center_subpixel
 from ..metrics import psnr
 from ..pipeline.planes import smooth_over_time
 from ..pipeline.stack import deblur_stack, iter_deblur_stack
@@ -75,7 +75,7 @@ def _frames() -> Iterator[str]:
         movie = np.stack([simulate(s, true[t], FRAME_NOISE, t).blurred for t, s in enumerate(sharp)])
         found = deblur_stack(movie, "TYX", kernels="plane", kernel_size=13).kernels
         for how, kernels in (("each by itself", found), ("smoothed", smooth_over_time(list(found)))):
-            result = deblur_stack(movie, "TYX", kernels="plane", kernel=np.stack([in_middle(k) for k in kernels]))
+            result = deblur_stack(movie, "TYX", kernels="plane", kernel=np.stack([center_subpixel(k) for k in kernels]))
             gain = np.mean([psnr(i, s, align=True, crop=16) for i, s in zip(result.image, sharp, strict=True)])
             start = np.mean([psnr(m, s, align=True, crop=16) for m, s in zip(movie, sharp, strict=True)])
             yield f"a kernel per frame, motion {name}, {how}: {gain - start:+.2f} dB"

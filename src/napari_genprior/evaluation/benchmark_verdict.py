@@ -1,7 +1,7 @@
 """How often the verdict is right, on results whose truth is known (:mod:`.verdict_cases`).
 
 A result's gain is its PSNR less that of the blurry input, both at their best shift, their border left out and clipped
-to [0, 1]. The rule was fitted on the results of one half of the pictures; what counts are the figures of the other.
+to [0, 1]. The rule was fitted on the results of one half of the images; what counts are the figures of the other.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.errors import FileError
-from ..core.image_io import written_whole
+from ..core.image_io import write_atomic
 from ..core.result import SPREAD, DeblurResult, Verdict, Word
 from ..metrics import align, psnr
 from ..pipeline.finalize import verdict_on
@@ -51,7 +51,7 @@ class Judged:
     @property
     def fitted(self) -> bool:
         """Whether the rule was fitted on it."""
-        return zlib.crc32(self.case.picture.encode()) % 2 == 0
+        return zlib.crc32(self.case.image.encode()) % 2 == 0
 
 
 def lines(folder: Path, keep: Path | None = None, count: int | None = None, each: bool = False) -> Iterator[str]:
@@ -77,8 +77,8 @@ def lines(folder: Path, keep: Path | None = None, count: int | None = None, each
     if keep:
         _write(keep / "figures.csv", judged)
     for title, part in (
-        ("pictures the rule was not fitted on", [j for j in judged if not j.fitted]),
-        ("pictures it was fitted on", [j for j in judged if j.fitted]),
+        ("images the rule was not fitted on", [j for j in judged if not j.fitted]),
+        ("images it was fitted on", [j for j in judged if j.fitted]),
     ):
         if part:
             yield from ("", *table(title, part), *band_lines(part))
@@ -97,8 +97,8 @@ def judge_all(folder: Path, keep: Path | None, count: int | None) -> Iterator[Ju
         case = make()
         place = keep / (re.sub(r"[^\w.-]+", "_", case.name) + ".npz") if keep else None
         result = _result(case, place)
-        wish = plan(case.blurred, case.method, **case.arguments)
-        verdict = verdict_on(wish, result.found, result.kernel, result.status, result.layers, result.rivals)
+        request = plan(case.blurred, case.method, **case.arguments)
+        verdict = verdict_on(request, result.found, result.kernel, result.status, result.layers, result.candidates)
         yield judged_case(case, result, verdict)
 
 
@@ -178,16 +178,16 @@ def _result(case: Case, place: Path | None) -> DeblurResult:
     return result
 
 
-def _score(case: Case, picture: np.ndarray) -> float:
-    return psnr(np.clip(picture, 0, 1), case.truth, align=True, peak=1, crop=case.reach, max_shift=case.reach)
+def _score(case: Case, image: np.ndarray) -> float:
+    return psnr(np.clip(image, 0, 1), case.truth, align=True, peak=1, crop=case.reach, max_shift=case.reach)
 
 
 def _write(path: Path, judged: list[Judged]) -> None:
     names = sorted({name for j in judged for name in j.verdict.figures})
-    with written_whole(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+    with write_atomic(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(["case", "group", "picture", "method", "fitted", "before", "after", "word", *names])
+        rows.writerow(["case", "group", "image", "method", "fitted", "before", "after", "word", *names])
         for j in judged:
-            told = [j.case.name, j.case.group, j.case.picture, j.case.method, int(j.fitted)]
+            told = [j.case.name, j.case.group, j.case.image, j.case.method, int(j.fitted)]
             figures = [j.verdict.figures.get(name, "") for name in names]
             rows.writerow([*told, f"{j.before:.4f}", f"{j.after:.4f}", j.verdict.word, *figures])

@@ -1,7 +1,7 @@
-"""Blurry pictures whose truth is known, for the verdict's calibration: from training pictures, and scikit-image's.
+"""Blurry images whose truth is known, for the verdict's calibration: from training images, and scikit-image's.
 
 Photographs, nuclei, faces and digits under simulated blurs and noise from 0.2% to 10%; among them all that a search
-cannot know: no blur at all, a blur that varies over the picture or is larger than the size given, bright parts cut
+cannot know: no blur at all, a blur that varies over the image or is larger than the size given, bright parts cut
 off, a wrong kernel, a generator of another class, a photograph as a camera saves it.
 """
 
@@ -20,7 +20,7 @@ from skimage.transform import resize
 
 from .. import blur
 from ..simulation import simulate
-from ..training.data import read_pictures, split
+from ..training.data import read_images, split
 from .benchmark_files import read_arrays
 
 SEED = 20_261_121
@@ -34,14 +34,14 @@ Draw = np.random.Generator
 
 @dataclass(frozen=True)
 class Case:
-    """A blurry picture, float32 in [0, 1], its truth, and how it is to be deblurred.
+    """A blurry image, float32 in [0, 1], its truth, and how it is to be deblurred.
 
-    ``group`` says what is special about it; cases of one ``picture`` belong to one half of the calibration.
+    ``group`` says what is special about it; cases of one ``image`` belong to one half of the calibration.
     """
 
     name: str
     group: str
-    picture: str
+    image: str
     blurred: np.ndarray
     truth: np.ndarray
     method: str
@@ -86,7 +86,7 @@ KINDS = (
 
 
 class Sets:
-    """Pictures in [0, 1] by subject, read when asked for; of sets that models learnt from, what was held out."""
+    """Images in [0, 1] by subject, read when asked for; of sets that models learnt from, what was held out."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -110,19 +110,19 @@ class Sets:
 
     @cached_property
     def face(self) -> np.ndarray:
-        array = read_pictures(self.folder / "faces64" / "faces64_celeba.npz")
+        array = read_images(self.folder / "faces64" / "faces64_celeba.npz")
         return np.moveaxis(split(array, "image", "faces").held_out.numpy(), 1, -1)
 
     def draw(self, subject: str, side: int, rng: Draw) -> tuple[str, np.ndarray]:
-        """A picture's name, and a part of it that shows something, float64 ``[side, side]`` or ``[64, 64, 3]``."""
+        """An image's name, and a part of it that shows something, float64 ``[side, side]`` or ``[64, 64, 3]``."""
         source = getattr(self, "nuclei" if subject == "nuclei tile" else subject.replace(" ", "_"))
         while True:
             number = int(rng.integers(len(source)))
-            picture = source[number] / 255
+            image = source[number] / 255
             if subject == "face":  # as the prior's framing has them: eyes at row 33
-                picture = np.concatenate([resize(picture[:24], (33, 64)), picture[24:55]])
-            top, left = (int(rng.integers(n - min(side, n) + 1)) for n in picture.shape[:2])
-            part = picture[top : top + side, left : left + side]
+                image = np.concatenate([resize(image[:24], (33, 64)), image[24:55]])
+            top, left = (int(rng.integers(n - min(side, n) + 1)) for n in image.shape[:2])
+            part = image[top : top + side, left : left + side]
             if part.std() > 0.03:
                 break
         if subject.startswith("nuclei"):  # many are dim: stretched, as those the prior learnt from
@@ -184,7 +184,7 @@ def _make(sets: Sets, number: int, index: int) -> Case:
             blurred = (1 - side_by_side) * blurred + side_by_side * _blurred(sharp, other, noise, seed)
         edge = (sharp.shape[0] - SIDE) // 2 if subject != "face" else 0
         inside = slice(edge, sharp.shape[0] - edge)
-        blurred, truth = (np.clip(picture, 0, 1)[inside, inside] for picture in (blurred, sharp))
+        blurred, truth = (np.clip(image, 0, 1)[inside, inside] for image in (blurred, sharp))
         if kind.group == "larger than the size":
             arguments["kernel_size"] = int(max(5, max(kernel.shape) * rng.uniform(0.2, 0.6)))
         if kind.group == "kernel known":
@@ -197,13 +197,13 @@ def _make(sets: Sets, number: int, index: int) -> Case:
     )  # fmt: skip
 
 
-def _like(picture: np.ndarray, side: int, colour: bool) -> np.ndarray:
-    """A picture in the size and colours that a generator takes."""
-    if picture.shape[0] != side:
-        picture = resize(picture, (side, side, *picture.shape[2:]), anti_aliasing=True)
-    if colour and picture.ndim == 2:
-        return np.repeat(picture[..., None], 3, -1)
-    return picture if colour or picture.ndim == 2 else picture.mean(-1)
+def _like(image: np.ndarray, side: int, colour: bool) -> np.ndarray:
+    """An image in the size and colours that a generator takes."""
+    if image.shape[0] != side:
+        image = resize(image, (side, side, *image.shape[2:]), anti_aliasing=True)
+    if colour and image.ndim == 2:
+        return np.repeat(image[..., None], 3, -1)
+    return image if colour or image.ndim == 2 else image.mean(-1)
 
 
 def _kernel(kind: str, longest: int, rng: Draw, least: float = 0.15) -> tuple[str, np.ndarray]:
@@ -218,7 +218,7 @@ def _kernel(kind: str, longest: int, rng: Draw, least: float = 0.15) -> tuple[st
 
 
 def _wrong(what: str, kernel: np.ndarray, longest: int, rng: Draw) -> tuple[str, np.ndarray]:
-    """Another kernel than the picture's: of any kind, or this one turned, stretched or shrunk."""
+    """Another kernel than the image's: of any kind, or this one turned, stretched or shrunk."""
     how = rng.choice(["other", "turned", "scaled"])
     if how == "other":
         return f"{what} taken for another", _kernel(str(rng.choice(BLURS)), longest, rng)[1]
@@ -230,7 +230,7 @@ def _wrong(what: str, kernel: np.ndarray, longest: int, rng: Draw) -> tuple[str,
 
 
 def _as_saved(sharp: np.ndarray, kernel: np.ndarray, noise: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """A picture blurred as light is, exposed, coded for screens, and compressed; and the sharp one in the same code."""
+    """An image blurred as light is, exposed, coded for screens, and compressed; and the sharp one in the same code."""
     rng = np.random.default_rng(seed)
     light = sharp**GAMMA * rng.uniform(0.8, 1.3)
     blurred = simulate(light.astype(np.float32), kernel, 0.0, seed, boundary="valid", clip=False).blurred

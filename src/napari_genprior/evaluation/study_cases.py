@@ -1,4 +1,4 @@
-"""The pictures and kernels of a study. Pictures are 8-bit, so that a dark blurred one is not scaled up."""
+"""The images and kernels of a study. Images are 8-bit, so that a dark blurred one is not scaled up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from .. import blur
-from ..core.arrays import seeded
+from ..core.arrays import cpu_generator
 from ..core.errors import InputError
 from ..training import data
 from ..zoo.store import Generator, load_prior
@@ -21,9 +21,9 @@ MAXIMUM = 255
 
 @dataclass(frozen=True)
 class Seeds:
-    """Of one picture. They differ: a search that began at the latents a picture was drawn from would be cheating."""
+    """Of one image. They differ: a search that began at the latents an image was drawn from would be cheating."""
 
-    picture: int
+    image: int
     kernel: int
     noise: int
     search: int
@@ -34,16 +34,16 @@ class Seeds:
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Sharp pictures uint8 ``[N, Y, X]`` or ``[N, Y, X, C]``, what they are, and a hash of all there are."""
+class Images:
+    """Sharp images uint8 ``[N, Y, X]`` or ``[N, Y, X, C]``, what they are, and a hash of all there are."""
 
-    pictures: np.ndarray
+    images: np.ndarray
     about: str
     sha256: str
 
 
-def given_pictures(path: Path, key: str, prior: Generator, count: int) -> Pictures:
-    """The first ``count`` pictures of a folder, an npz or an npy file, of the prior's size and colours.
+def given_images(path: Path, key: str, prior: Generator, count: int) -> Images:
+    """The first ``count`` images of a folder, an npz or an npy file, of the prior's size and colours.
 
     Raises
     ------
@@ -51,36 +51,36 @@ def given_pictures(path: Path, key: str, prior: Generator, count: int) -> Pictur
         Unreadable, too few, or not of the prior's size.
     """
     card = prior.card
-    found = data.read_pictures(path, size=card.size[0], channels=card.channels, key=key)
+    found = data.read_images(path, size=card.size[0], channels=card.channels, key=key)
     if found.shape[2:] != card.size:
         size = "x".join(map(str, found.shape[2:]))
-        raise InputError(f"The pictures of {path} are {size} px; {card.name} has {card.shape}. Scale or cut them.")
+        raise InputError(f"The images of {path} are {size} px; {card.name} has {card.shape}. Scale or cut them.")
     if len(found) < count:
-        raise InputError(f"{path} holds {len(found)} pictures; --count is {count}.")
+        raise InputError(f"{path} holds {len(found)} images; --count is {count}.")
     chosen = np.moveaxis(_eight_bit(found[:count], path), 1, -1)
-    pictures = chosen[..., 0] if card.channels == 1 else chosen
+    images = chosen[..., 0] if card.channels == 1 else chosen
     sha256 = hashlib.sha256(np.ascontiguousarray(found).data).hexdigest()
-    return Pictures(np.ascontiguousarray(pictures), f"of {path.name}{f' ({key})' if key else ''}", sha256)
+    return Images(np.ascontiguousarray(images), f"of {path.name}{f' ({key})' if key else ''}", sha256)
 
 
-def sampled_pictures(name: str, count: int, seed: int) -> Pictures:
+def sampled_images(name: str, count: int, seed: int) -> Images:
     """What a prior makes of random latents."""
     prior = load_prior(name)
     if prior.card.kind != "image":
-        raise InputError(f"{name} is a prior of {prior.card.kind}s; pictures can be sampled from one of images.")
-    drawn = [torch.randn(1, prior.card.latent, generator=seeded(Seeds.of(seed, i).picture)) for i in range(count)]
+        raise InputError(f"{name} is a prior of {prior.card.kind}s; images can be sampled from one of images.")
+    drawn = [torch.randn(1, prior.card.latent, generator=cpu_generator(Seeds.of(seed, i).image)) for i in range(count)]
     with torch.no_grad():
         planes = torch.cat([prior.decode(z) for z in drawn]).numpy()
-    pictures = as_picture(planes[:, 0] if prior.card.channels == 1 else np.moveaxis(planes, 1, -1))
-    return Pictures(pictures, f"sampled from {prior.card.name}", prior.card.sha256)
+    images = as_image(planes[:, 0] if prior.card.channels == 1 else np.moveaxis(planes, 1, -1))
+    return Images(images, f"sampled from {prior.card.name}", prior.card.sha256)
 
 
-def range_picture(prior: Generator, picture: np.ndarray, seed: int) -> np.ndarray:
-    """The picture of the generator's range that is closest."""
-    return as_picture(prior.project(picture[None], seed=seed).pictures[0])
+def range_image(prior: Generator, image: np.ndarray, seed: int) -> np.ndarray:
+    """The image of the generator's range that is closest."""
+    return as_image(prior.project(image[None], seed=seed).images[0])
 
 
-def as_picture(unit: np.ndarray) -> np.ndarray:
+def as_image(unit: np.ndarray) -> np.ndarray:
     """Floats in [0, 1], cut to it, as uint8."""
     return np.rint(MAXIMUM * np.clip(unit, 0, 1)).astype(np.uint8)
 
@@ -104,7 +104,7 @@ def _eight_bit(array: np.ndarray, path: Path) -> np.ndarray:
     if array.dtype == np.uint8:
         return array
     if array.dtype == np.uint16:
-        return as_picture(array / 65535)
+        return as_image(array / 65535)
     if array.dtype.kind != "f" or not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
-        raise InputError(f"The pictures of {path} must be uint8, uint16, or floats in [0, 1]; got {array.dtype}.")
-    return as_picture(array)
+        raise InputError(f"The images of {path} must be uint8, uint16, or floats in [0, 1]; got {array.dtype}.")
+    return as_image(array)

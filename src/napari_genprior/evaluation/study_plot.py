@@ -1,4 +1,4 @@
-"""A study as a picture: curves with the spread over pictures, or points; drawn by Pillow, which is there anyway."""
+"""A study as an image: curves with the spread over images, or points; drawn by Pillow, which is there anyway."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ..core.image_io import written_whole
+from ..core.image_io import write_atomic
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 560, 440, 70, 20, 60, 60  # px, of a panel and its margins
 COLOURS = ("#1f77b4", "#d95f02", "#1b9e77", "#7570b3", "#e7298a", "#66a61e")
@@ -40,13 +40,13 @@ class Panel:
 
 def write_plot(path: Path, title: str, panels: list[Panel]) -> None:
     """Draw the panels side by side and write them as PNG. Points that are not finite are left out."""
-    picture = Image.new("RGB", (WIDTH * len(panels), HEIGHT), "white")
-    draw = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (WIDTH * len(panels), HEIGHT), "white")
+    draw = ImageDraw.Draw(image)
     draw.text((LEFT, 8), title, DARK, ImageFont.load_default(15))
     for number, panel in enumerate(panels):
         _draw_panel(draw, panel, number * WIDTH)
-    with written_whole(path) as beside:
-        picture.save(beside, format="PNG")
+    with write_atomic(path) as beside:
+        image.save(beside, format="PNG")
 
 
 def _draw_panel(draw: ImageDraw.ImageDraw, panel: Panel, left: int) -> None:

@@ -1,4 +1,4 @@
-"""What a study found: means over the pictures, as a CSV and as plots."""
+"""What a study found: means over the images, as a CSV and as plots."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.image_io import written_whole
+from ..core.image_io import write_atomic
 from .study_plot import Panel, Series, write_plot
 from .study_rows import Row, csv_line
 from .study_table import Study
@@ -18,7 +18,7 @@ AVERAGED = ("psnr", "psnr_aligned", "ssim", "mse", "kernel_error", "residual", "
 
 @dataclass(frozen=True)
 class Mean:
-    """Means and standard deviations over the pictures of one value, truth and method, by column."""
+    """Means and standard deviations over the images of one value, truth and method, by column."""
 
     value: str
     truth: str
@@ -54,25 +54,25 @@ def write_summary(path: Path, found: list[Mean]) -> None:
     for entry in found:
         figures = [f"{part[name]:.6g}" for name in AVERAGED for part in (entry.mean, entry.std)]
         lines.append(csv_line((entry.value, entry.truth, entry.method, entry.count, *figures)))
-    with written_whole(path) as new:
+    with write_atomic(path) as new:
         new.write_text("".join(lines), encoding="utf-8")
 
 
 def sentence(mean: Mean) -> str:
     """A line for a person."""
     m = mean.mean
-    near = "" if np.isnan(m["range_psnr"]) else f", range picture {m['range_psnr']:.2f} dB"
+    near = "" if np.isnan(m["range_psnr"]) else f", range image {m['range_psnr']:.2f} dB"
     return (
         f"{_label(mean.method, mean.truth)} at {mean.value}: {m['psnr']:.2f} dB (spread {mean.std['psnr']:.2f}), "
         f"aligned {m['psnr_aligned']:.2f} dB, SSIM {m['ssim']:.3f}, squared error {m['mse']:.3g}, "
-        f"kernel error {m['kernel_error']:.3f}{near}; {mean.count} pictures"
+        f"kernel error {m['kernel_error']:.3f}{near}; {mean.count} images"
     )
 
 
 def write_plots(
     path: Path, title: str, study: Study, rows: list[Row], found: list[Mean], position: Callable[[str], float]
 ) -> None:
-    """PSNR and SSIM over the axis; of ``range-error``, the PSNR of each picture over that of its range picture."""
+    """PSNR and SSIM over the axis; of ``range-error``, the PSNR of each image over that of its range image."""
     if study.name == "range-error":
         write_plot(path, title, [Panel(study.axis, "PSNR (dB)", _points(rows), diagonal=True)])
         return
@@ -104,4 +104,4 @@ def _points(rows: list[Row]) -> list[Series]:
 
 
 def _label(method: str, truth: str) -> str:
-    return f"{method}, range pictures" if truth == "range" else method
+    return f"{method}, range images" if truth == "range" else method

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import FileError, InputError
-from ..core.image_io import write_json, written_whole
+from ..core.image_io import write_atomic, write_json
 
 
 @dataclass(frozen=True)
@@ -21,27 +21,27 @@ class Row:
 
     Attributes
     ----------
-    picture : int
+    image : int
         Its number, from 0.
     value : str
         Of what the study varies.
     truth : {"given", "range"}
-        What was blurred, and is compared with: the picture, or the closest one of the generator's range.
+        What was blurred, and is compared with: the image, or the closest one of the generator's range.
     seed : int
         Of the search.
     psnr, ssim, mse : float
-        Not aligned; ``mse`` for pictures in [0, 1].
+        Not aligned; ``mse`` for images in [0, 1].
     psnr_aligned : float
-        At the best shift: where it is far above ``psnr``, the search ended at a shifted picture.
+        At the best shift: where it is far above ``psnr``, the search ended at a shifted image.
     kernel_error : float
         ``|k - k'| / |k|`` at the best shift.
     residual : float
-        Root mean square of what picture and kernel leave unexplained, as a fraction of the range.
+        Root mean square of what image and kernel leave unexplained, as a fraction of the range.
     range_psnr : float
-        Of the range picture against the given one; NaN where it was not asked for.
+        Of the range image against the given one; NaN where it was not asked for.
     """
 
-    picture: int
+    image: int
     value: str
     truth: str
     method: str
@@ -58,12 +58,12 @@ class Row:
     @property
     def what(self) -> str:
         """For a person."""
-        return f"{self.value}, {'range picture, ' if self.truth == 'range' else ''}{self.method}"
+        return f"{self.value}, {'range image, ' if self.truth == 'range' else ''}{self.method}"
 
     @property
     def key(self) -> tuple[int, str, str, str]:
         """What no two rows have in common."""
-        return self.picture, self.value, self.truth, self.method
+        return self.image, self.value, self.truth, self.method
 
 
 COLUMNS = tuple(field.name for field in fields(Row))
@@ -82,7 +82,7 @@ def resume(path: Path, settings: dict[str, Any]) -> list[Row]:
     beside = path.with_suffix(".json")
     if not path.exists():
         write_json(beside, settings)
-        with written_whole(path) as new:
+        with write_atomic(path) as new:
             new.write_text(csv_line(COLUMNS), encoding="utf-8")
         return []
     _check_settings(beside, settings)

@@ -22,12 +22,12 @@ from ..pipeline.plan import find_method, plan
 from ..pipeline.run import deblur
 from ..simulation import simulate
 from ..zoo.store import Generator, load_prior
-from .study_cases import MAXIMUM, Pictures, Seeds, draw_kernel, given_pictures, range_picture, sampled_pictures
+from .study_cases import MAXIMUM, Images, Seeds, draw_kernel, given_images, range_image, sampled_images
 from .study_report import means, sentence, write_plots, write_summary
 from .study_rows import Row, append, resume
 from .study_table import Study
 
-DECAY = 6  # the published numbers of steps are six times the decay (paper 001, section 4; paper 003, table II)
+DECAY = 6  # the published numbers of steps are six times the decay (Asim 2018, section 4; Asim 2020, table II)
 BOUNDS = {"restarts": (1, 1000), "noise": (0, 1), "length": (1, 201), "sigma": (0.1, 50)}
 
 
@@ -65,9 +65,9 @@ def lines(study: Study, request: Request) -> Iterator[str]:
     keys = list(dict.fromkeys(product(range(request.count), run.values, request.truths, request.methods)))
     known = {row.key for row in rows}
     missing = [key for key in keys if key not in known]
-    about = run.pictures.about
+    about = run.images.about
     yield (
-        f"{study.name}: {request.count} pictures {about}, values {', '.join(run.values)}; {len(keys)} rows, "
+        f"{study.name}: {request.count} images {about}, values {', '.join(run.values)}; {len(keys)} rows, "
         f"{len(keys) - len(missing)} of them are there"
     )
     yield "PSNR and SSIM are not aligned, as in the papers; aligned PSNR and kernel error are at the best shift"
@@ -75,18 +75,18 @@ def lines(study: Study, request: Request) -> Iterator[str]:
         row = run.measure(*key)
         append(path, row)
         rows.append(row)
-        yield f"  picture {row.picture}, {row.what}: {row.psnr:.2f} dB, {row.ssim:.3f}, {row.seconds:.2f} s"
+        yield f"  image {row.image}, {row.what}: {row.psnr:.2f} dB, {row.ssim:.3f}, {row.seconds:.2f} s"
     found = means(rows, run.position)
     write_summary(path.with_name(f"{study.name}-summary.csv"), found)
-    write_plots(path.with_suffix(".png"), f"{study.name}, pictures {about}", study, rows, found, run.position)
-    yield f"means over pictures {about}:"
+    write_plots(path.with_suffix(".png"), f"{study.name}, images {about}", study, rows, found, run.position)
+    yield f"means over images {about}:"
     for mean in found:
         yield f"  {sentence(mean)}"
     yield f"wrote {path}, and beside it {study.name}.json, {study.name}-summary.csv, {study.name}.png"
 
 
 class Run:
-    """A checked study: its pictures, priors and values."""
+    """A checked study: its images, priors and values."""
 
     def __init__(self, study: Study, request: Request) -> None:
         self.study, self.request = study, request
@@ -99,20 +99,20 @@ class Run:
         card = self.kernel_prior.card
         if card.kind != "kernel" or len(set(card.size)) != 1 or len(card.size) != 2:
             raise InputError(f"{card.name} is no prior of square kernels, which --kernel-prior must be.")
-        self.pictures = self._pictures()
+        self.images = self._images()
         self.values = self._values()
         for method, value in product(request.methods, self.values):
-            plan(self.pictures.pictures[0], method, **self._arguments(method, value))
+            plan(self.images.images[0], method, **self._arguments(method, value))
         self.closest = cache(self._closest)
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What all rows of a file have in common; pictures, values, truths and methods may be added to."""
+        """What all rows of a file have in common; images, values, truths and methods may be added to."""
         r = self.request
         return {
             "study": self.study.name,
             "version": __version__,
-            "pictures": {"about": self.pictures.about, "sha256": self.pictures.sha256},
+            "images": {"about": self.images.about, "sha256": self.images.sha256},
             "image_priors": {name: prior.card.sha256 for name, prior in self.priors.items()},
             "kernel_prior": {self.kernel_prior.card.name: self.kernel_prior.card.sha256},
             "blur": r.blur,
@@ -128,9 +128,9 @@ class Run:
         return self.priors[value].card.latent if self.study.varies == "prior" else float(value)
 
     def measure(self, number: int, value: str, truth: str, method: str) -> Row:
-        """Blur a picture, deblur it, and compare."""
+        """Blur an image, deblur it, and compare."""
         seeds = Seeds.of(self.request.seed, number)
-        given, near = self.pictures.pictures[number], None
+        given, near = self.images.images[number], None
         if "range" in self.request.truths:
             near = self.closest(self._prior(value).card.name, number)
         sharp = near if truth == "range" and near is not None else given
@@ -145,7 +145,7 @@ class Run:
         result = deblur(blurred, method, seed=seeds.search, **self._arguments(method, value))
         found = result.found  # the method is measured, not the verdict
         return Row(
-            picture=number,
+            image=number,
             value=value,
             truth=truth,
             method=method,
@@ -160,11 +160,11 @@ class Run:
             seconds=result.provenance.seconds,
         )
 
-    def _pictures(self) -> Pictures:
+    def _images(self) -> Images:
         r, first = self.request, next(iter(self.priors.values()))
         if r.data is not None:
-            return given_pictures(r.data, r.key, first, r.count)
-        return sampled_pictures(r.sample_from or r.image_priors[0], r.count, r.seed)
+            return given_images(r.data, r.key, first, r.count)
+        return sampled_images(r.sample_from or r.image_priors[0], r.count, r.seed)
 
     def _values(self) -> list[str]:
         if self.study.varies == "prior":
@@ -176,7 +176,7 @@ class Run:
 
     def _closest(self, name: str, number: int) -> np.ndarray:
         seed = Seeds.of(self.request.seed, number).search
-        return range_picture(self.priors[name], self.pictures.pictures[number], seed)
+        return range_image(self.priors[name], self.images.images[number], seed)
 
     def _arguments(self, method: str, value: str) -> dict[str, Any]:
         """Of :func:`deblur`; what a method has no setting for is left out, but for what varies."""

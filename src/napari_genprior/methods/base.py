@@ -21,12 +21,12 @@ class Problem:
     blurred : Tensor [1, C, Y, X]
         Working units (usable range about [0, 1]), on the device to use.
     beside : Tensor [P, C, Y, X] or None
-        More pictures that the same kernel blurred, each in its own working units; recipes may take them into account.
+        More images that the same kernel blurred, each in its own working units; recipes may take them into account.
     kernel : Tensor [1, 1, kh, kw] or None
         Given kernel, >= 0, sum 1.
     kernel_size : (int, int) or None
         Height and width of the kernel's support in pixels (odd); None: to be found.
-    budget_s : float or None
+    time_limit_s : float or None
         Seconds after which a recipe whose method says ``keeps_budget`` must come to its end; others are stopped.
     image_prior, kernel_prior : Generator or None
         Pretrained ones, for the methods whose settings name them, on the device to use.
@@ -39,7 +39,7 @@ class Problem:
     kernel: Tensor | None = None
     kernel_size: tuple[int, int] | None = None
     seed: int = 0
-    budget_s: float | None = None
+    time_limit_s: float | None = None
     image_prior: Pretrained | None = None
     kernel_prior: Pretrained | None = None
     beside: Tensor | None = None
@@ -64,11 +64,11 @@ class Solution:
 
     Parameters
     ----------
-    rivals : sequence of (Tensor [1, 1, kh, kw], float)
+    candidates : sequence of (Tensor [1, 1, kh, kw], float)
         Kernels to choose among, the taken one too, each with what speaks against it (loss, log posterior negated);
         only differences mean anything.
     extras : dict of str to Tensor [1, C, Y, X]
-        More pictures worth a look, by the name their layer gets ("generator picture"); under
+        More images worth a look, by the name their layer gets ("generator image"); under
         :data:`result.SPREAD` the standard deviation over the restarts.
     """
 
@@ -76,7 +76,7 @@ class Solution:
     kernel: Tensor
     chosen: int = 0
     diverged: bool = False
-    rivals: Sequence[tuple[Tensor, float]] = ()
+    candidates: Sequence[tuple[Tensor, float]] = ()
     extras: dict[str, Tensor] = field(default_factory=dict)
 
 

@@ -18,7 +18,7 @@ EVERY = 60.0  # s, between two of them
 class Checkpoint:
     """Of a run that is one search after another. Searches that were over when it was written are left out.
 
-    A search that is left out leaves picture and kernel at their random start; all that counts of them, and of the
+    A search that is left out leaves image and kernel at their random start; all that counts of them, and of the
     random numbers drawn, is in the checkpoint of the search that followed.
 
     Parameters

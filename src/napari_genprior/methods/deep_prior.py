@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ..blur.support import centred, cleaned, resized
-from ..core.iteration import relay
+from ..blur.support import center, remove_specks, resize
+from ..core.iteration import map_states
 from ..core.result import SPREAD, Status, StatusCode
 from ..estimation.multi_start import find_size
 from ..operators.bilinear import Convolution
@@ -27,7 +27,7 @@ from ..priors.untrained import CODE
 from ..settings import UntrainedSettings
 from .base import Problem, Recipe, Snapshot, Solution
 from .checkpoint import Checkpoint
-from .final_deconvolution import final_picture
+from .final_deconvolution import final_image
 
 CLIP, LEAST_MASS = 0.05, 0.1  # of a kernel's maximum and mass: what less is noise to a final solve
 FIT_CHECKED_EVERY = 10  # steps
@@ -41,7 +41,7 @@ Outcome = tuple[Solution, float]  # what a run finds, and its last loss
 class Part:
     """What a search is of a run: ``before`` of the ``total`` steps were made by others, and time ends for all at once.
 
-    ``shape`` is that of the pictures shown, ``end`` a time of the monotonic clock.
+    ``shape`` is that of the images shown, ``end`` a time of the monotonic clock.
     """
 
     name: str
@@ -58,13 +58,13 @@ class Part:
 
 
 class DeepSearch:
-    """Picture and kernel, each from a prior, searched for at one scale.
+    """Image and kernel, each from a prior, searched for at one scale.
 
     Parameters
     ----------
     blurred : Tensor [1, C, Y, X]
     image : callable
-        Makes the picture's prior, given the size of all of the scene that the data sees.
+        Makes the image's prior, given the size of all of the scene that the data sees.
     kernel : Prior
     support : (kh, kw)
         Size of the kernel.
@@ -98,8 +98,8 @@ class DeepSearch:
     def kernel(self) -> Tensor:
         return self.objective.estimate().kernel
 
-    def fit_picture(self, target: Tensor, rate: float, steps: int, tolerance: float = 0.0) -> Search:
-        """Fit the picture's network, its input fixed, to all of the scene, or to what lies under the data."""
+    def fit_image(self, target: Tensor, rate: float, steps: int, tolerance: float = 0.0) -> Search:
+        """Fit the image's network, its input fixed, to all of the scene, or to what lies under the data."""
         whole = target.shape[-2:] == self.size
         prior, block = self.objective.image, self.objective.image_block
         weights = [tensor for name, tensor in block.items() if name != CODE]
@@ -198,33 +198,33 @@ class DeepSearch:
 
     def _snapshot(self, step: int, name: str, losses: dict[str, Tensor] | None = None) -> Snapshot:
         now = self.objective.estimate()
-        picture = resampled(self.operator.under_data(now.image), self.part.shape)
-        return Snapshot(self.part.before + step, self.part.total, name, picture, now.kernel, losses or {})
+        image = resampled(self.operator.under_data(now.image), self.part.shape)
+        return Snapshot(self.part.before + step, self.part.total, name, image, now.kernel, losses or {})
 
     def outcome(self, problem: Problem, final_solve: bool) -> Outcome:
-        """The result: the network's picture, or with a final solve for the kernel found that one, and both."""
+        """The result: the network's image, or with a final solve for the kernel found that one, and both."""
         s, shape = problem.settings, problem.blurred.shape[-2:]
         assert isinstance(s, UntrainedSettings)
         kernel, found = self.kernel(), self.operator.under_data(self.scene())
         if found.shape[-2:] != shape:  # time was over at a coarser scale
-            kernel = resized(kernel, shape[0] / found.shape[-2])
-        picture, extras = resampled(found, (shape[0], shape[1])), {}
+            kernel = resize(kernel, shape[0] / found.shape[-2])
+        image, extras = resampled(found, (shape[0], shape[1])), {}
         if final_solve and problem.kernel is None and not self.diverged:
-            extras["network picture"] = picture
-            kernel = centred(cleaned(kernel, CLIP, LEAST_MASS))
+            extras["network image"] = image
+            kernel = center(remove_specks(kernel, CLIP, LEAST_MASS))
             noise = max(float(noise_std(problem.blurred).mean()), KERNEL_NOISE)
-            picture = final_picture(problem.blurred, kernel, noise, s)
-        return Solution(picture, kernel, diverged=self.diverged, extras=extras), self.loss
+            image = final_image(problem.blurred, kernel, noise, s)
+        return Solution(image, kernel, diverged=self.diverged, extras=extras), self.loss
 
 
 def ensemble(problem: Problem, once: Callable[[Problem, float], Generator[Snapshot, None, Outcome]]) -> Recipe:
-    """Runs with successive seeds; the one with the least loss is the result, with the spread of all pictures.
+    """Runs with successive seeds; the one with the least loss is the result, with the spread of all images.
 
     ``once`` is given the time at which to end. But for the first, runs that time cuts off are left out.
     """
     assert isinstance(problem.settings, UntrainedSettings)
     runs = problem.settings.ensemble
-    end = math.inf if problem.budget_s is None else time.monotonic() + SEARCH_SHARE * problem.budget_s
+    end = math.inf if problem.time_limit_s is None else time.monotonic() + SEARCH_SHARE * problem.time_limit_s
     found: list[Outcome] = []
     for number in range(runs):
 
@@ -235,7 +235,9 @@ def ensemble(problem: Problem, once: Callable[[Problem, float], Generator[Snapsh
             return replace(snapshot, step=step, total=total, stage=f"run {number + 1} of {runs}, {snapshot.stage}")
 
         kept = None if problem.checkpoint is None else problem.checkpoint.part(number)
-        outcome = yield from relay(once(replace(problem, seed=problem.seed + number, checkpoint=kept), end), counted)
+        outcome = yield from map_states(
+            once(replace(problem, seed=problem.seed + number, checkpoint=kept), end), counted
+        )
         if not found or time.monotonic() <= end:
             found.append(outcome)
         if time.monotonic() > end:
@@ -257,7 +259,7 @@ def with_size(problem: Problem) -> Problem:
 
 
 def resampled(image: Tensor, shape: tuple[int, int]) -> Tensor:
-    """A picture in another size."""
+    """An image in another size."""
     if image.shape[-2:] == shape:
         return image
     return interpolate(image, size=shape, mode="bilinear", antialias=True)

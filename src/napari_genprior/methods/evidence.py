@@ -1,4 +1,4 @@
-"""The recipe that integrates the picture out: kernel by its evidence, then a guided known-kernel solve."""
+"""The recipe that integrates the image out: kernel by its evidence, then a guided known-kernel solve."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ..core.arrays import seeded
-from ..core.iteration import drain, relay
+from ..core.arrays import cpu_generator
+from ..core.iteration import map_states, run_to_end
 from ..deconvolution.total_variation import deconvolve, strength_for
 from ..estimation import laplace_evidence as laplace
 from ..estimation.evidence_search import Candidates, find_kernels
@@ -20,19 +20,19 @@ from ..nets.linear_gaussian import LinearGenerator
 from ..operators.noise import KERNEL_NOISE, noise_std
 from ..settings import EvidenceSettings, KnownKernelSettings
 from ..zoo.card import Card
-from ..zoo.initializers import LARGEST_NOISE, find_for, likely_kernels, propose
+from ..zoo.initializers import LARGEST_NOISE, find_initializer, kernel_proposal, propose
 from .base import Problem, Recipe, Snapshot, Solution
-from .final_deconvolution import final_picture
-from .initialization import PICTURE_SPREAD
+from .final_deconvolution import final_image
+from .initialization import IMAGE_SPREAD
 from .kernel_prior import PREVIEW_STEPS
 from .prior_mismatch import UNUSUAL, Contest, contest, unusualness
 
-LEAST_NOISE = 0.005  # of a blurred picture: rounding to 8 bits, and pixels at the end of the range that show none
+LEAST_NOISE = 0.005  # of a blurred image: rounding to 8 bits, and pixels at the end of the range that show none
 INSIDE = (0.02, 0.98)  # beyond, noise is cut off
-EQUAL = 5.0  # candidates whose log posteriors differ by less are told apart by their pictures
-RIVAL = 0.02  # nats a value: what is further behind is no rival to the kernel taken
+EQUAL = 5.0  # candidates whose log posteriors differ by less are told apart by their images
+CANDIDATE = 0.02  # nats a value: what is further behind is no candidate to the kernel taken
 ROUNDS = 100  # of the progress shown
-SHARE = 0.8  # of the search by evidence in it; the rest is the rival's
+SHARE = 0.8  # of the search by evidence in it; the rest is the candidate's
 STARTS = 20  # at random, where the generator is not linear
 USUAL_RANGE = 25.0  # dB: what a generator's own error is taken for where its card does not tell
 
@@ -45,10 +45,10 @@ def evidence(problem: Problem) -> Recipe:
     Under a linear generator with sparse edges (:mod:`..estimation.evidence_search`), or under any other generator by Laplace's
     approximation (:mod:`..estimation.laplace_evidence`).
 
-    Against a linear generator's kernels those of a search without picture prior compete (:mod:`.rival`): the prior may
-    be of the wrong class; but not where a network knows its kernels and the picture is a usual one. Under another
-    generator, among candidates of equal evidence the one whose picture has the least total variation wins: ringing of
-    a wrong kernel adds to it. The picture comes from a solve with the generator's posterior mean as its guide, or
+    Against a linear generator's kernels those of a search without image prior compete (:mod:`.candidate`): the prior may
+    be of the wrong class; but not where a network knows its kernels and the image is a usual one. Under another
+    generator, among candidates of equal evidence the one whose image has the least total variation wins: ringing of
+    a wrong kernel adds to it. The image comes from a solve with the generator's posterior mean as its guide, or
     without one where it is too unlike the generator's.
     ``problem.settings`` is an :class:`EvidenceSettings`.
     """
@@ -60,10 +60,10 @@ def evidence(problem: Problem) -> Recipe:
     net = problem.image_prior.net
     search = _linear_search if isinstance(net, LinearGenerator) else _local_search
     if problem.kernel is not None:
-        yield Snapshot(0, 1, "picture", blurred, problem.kernel)
-        gaussian = net if isinstance(net, LinearGenerator) else drain(_local_search(problem, noise))[1]
-        images, guides = restore(gaussian, blurred, problem.kernel, noise, s.smoothing)
-        return Solution(images[:1], problem.kernel, extras={"generator picture": guides[:1]})
+        yield Snapshot(0, 1, "image", blurred, problem.kernel)
+        gaussian = net if isinstance(net, LinearGenerator) else run_to_end(_local_search(problem, noise))[1]
+        images, guides = restore(gaussian, blurred, problem.kernel, noise, s.regularization)
+        return Solution(images[:1], problem.kernel, extras={"generator image": guides[:1]})
 
     def snapshot(found: Candidates) -> Snapshot:
         kernel = found.kernels[:1]
@@ -71,11 +71,11 @@ def evidence(problem: Problem) -> Recipe:
         step = round(ROUNDS * SHARE * found.part_done)
         return Snapshot(step, ROUNDS, "kernel", preview, kernel, {"log posterior": found.values})
 
-    def later(rival: Snapshot) -> Snapshot:
-        done = SHARE + (1 - SHARE) * rival.step / rival.total
-        return replace(rival, step=round(ROUNDS * done), total=ROUNDS, stage="kernel, without the picture prior")
+    def later(candidate: Snapshot) -> Snapshot:
+        done = SHARE + (1 - SHARE) * candidate.step / candidate.total
+        return replace(candidate, step=round(ROUNDS * done), total=ROUNDS, stage="kernel, without the image prior")
 
-    found, gaussian = yield from relay(search(problem, noise), snapshot)
+    found, gaussian = yield from map_states(search(problem, noise), snapshot)
     told, noise = _likely(problem, noise) is not None, max(noise, KERNEL_NOISE)
     if isinstance(net, LinearGenerator):
         # a network's word settles it among them: there other picks lose 0.9 dB on held-out house numbers
@@ -83,23 +83,23 @@ def evidence(problem: Problem) -> Recipe:
             tried = Contest(found.kernels, -found.values, torch.ones_like(found.values, dtype=torch.bool))
         else:
             among = found.kernels[:1] if told else found.kernels
-            tried = yield from relay(contest(problem, net, among, noise), later)
+            tried = yield from map_states(contest(problem, net, among, noise), later)
         best = int(tried.against.argmin())
         kernel = tried.kernels[best, None]
-        image, guide = restore(net, blurred, kernel, noise, s.smoothing)
+        image, guide = restore(net, blurred, kernel, noise, s.regularization)
         if not tried.fits[best]:
-            plain = KnownKernelSettings.checked({"smoothing": s.smoothing})
-            image = final_picture(blurred, kernel, noise, plain, circular=True)
-        near = tried.against <= tried.against[best] + RIVAL * blurred.numel()
+            plain = KnownKernelSettings.checked({"regularization": s.regularization})
+            image = final_image(blurred, kernel, noise, plain, circular=True)
+        near = tried.against <= tried.against[best] + CANDIDATE * blurred.numel()
         kernels, against, best = tried.kernels[near], tried.against[near], int(near[:best].sum())
     else:
-        images, guides = restore(gaussian, blurred, found.kernels, noise, s.smoothing)
+        images, guides = restore(gaussian, blurred, found.kernels, noise, s.regularization)
         equal = found.values >= found.values[0] - EQUAL
         best = int(_variation(images).masked_fill(~equal, float("inf")).argmin())
         image, guide = images[best, None], guides[best, None]
         kernels, against = found.kernels, -found.values
-    rivals = [(each[None], float(value)) for each, value in zip(kernels, against, strict=True)]
-    return Solution(image, kernels[best, None], chosen=best, rivals=rivals, extras={"generator picture": guide})
+    candidates = [(each[None], float(value)) for each, value in zip(kernels, against, strict=True)]
+    return Solution(image, kernels[best, None], chosen=best, candidates=candidates, extras={"generator image": guide})
 
 
 def _linear_search(problem: Problem, noise: float) -> Search:
@@ -108,7 +108,7 @@ def _linear_search(problem: Problem, noise: float) -> Search:
     assert kernel is not None
     assert isinstance(image.net, LinearGenerator)
     found = yield from find_kernels(
-        image.net, kernel.decode, kernel.card.latent, problem.blurred, noise, image.card.edges, seeded(problem.seed),
+        image.net, kernel.decode, kernel.card.latent, problem.blurred, noise, image.card.edges, cpu_generator(problem.seed),
         _likely(problem, noise), bool(kernel.card.centred),
     )  # fmt: skip
     return found, image.net
@@ -118,19 +118,21 @@ def _likely(problem: Problem, noise: float) -> Mixture | None:
     image, kernel = problem.image_prior, problem.kernel_prior
     assert image is not None
     assert kernel is not None
-    return likely_kernels(image.card, kernel.card, problem.blurred) if noise < LARGEST_NOISE else None
+    return kernel_proposal(image.card, kernel.card, problem.blurred) if noise < LARGEST_NOISE else None
 
 
 def _local_search(problem: Problem, noise: float) -> Search:
-    """Under a generator that is not linear; a given kernel is kept, and its picture's latents are found."""
+    """Under a generator that is not linear; a given kernel is kept, and its image's latents are found."""
     image, kernel = problem.image_prior, problem.kernel_prior
     assert image is not None
     assert kernel is not None
     known = problem.kernel
     latent = 0 if known is not None else kernel.card.latent
-    points = torch.randn(STARTS, image.card.latent + latent, generator=seeded(problem.seed)).to(problem.blurred.device)
-    points[:, : image.card.latent] *= PICTURE_SPREAD
-    network = find_for(image.card, kernel.card) if known is None else None
+    points = torch.randn(STARTS, image.card.latent + latent, generator=cpu_generator(problem.seed)).to(
+        problem.blurred.device
+    )
+    points[:, : image.card.latent] *= IMAGE_SPREAD
+    network = find_initializer(image.card, kernel.card) if known is None else None
     if network is not None and noise < LARGEST_NOISE:
         points = torch.cat([torch.cat(propose(network, problem.blurred), 1), points])
 
@@ -143,7 +145,7 @@ def _local_search(problem: Problem, noise: float) -> Search:
 
 
 def range_error(card: Card) -> float:
-    """Root mean square of what a picture generator leaves of pictures of its class."""
+    """Root mean square of what an image generator leaves of images of its class."""
     return 10 ** (-card.metrics.get("psnr_range_db", USUAL_RANGE) / 20)
 
 

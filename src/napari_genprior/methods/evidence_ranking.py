@@ -16,10 +16,10 @@ from .latent_pair import Pair
 
 @torch.no_grad()
 def by_evidence(final: LbfgsState, problem: Problem, pair: Pair) -> LbfgsState:
-    """Finalists in the order of their log posteriors, the picture integrated out, which negated become their values.
+    """Finalists in the order of their log posteriors, the image integrated out, which negated become their values.
 
-    Laplace's approximation about each finalist's own picture (:meth:`~..estimation.gaussian_evidence.LinearEvidence.joint`):
-    kernels that leave the picture free to be anything lose, however well one picture fits.
+    Laplace's approximation about each finalist's own image (:meth:`~..estimation.gaussian_evidence.LinearEvidence.joint`):
+    kernels that leave the image free to be anything lose, however well one image fits.
     """
     if len(final.x) == 1:
         return final

@@ -1,4 +1,4 @@
-"""The last step of blind methods, and all of the known-kernel one: the picture for a kernel."""
+"""The last step of blind methods, and all of the known-kernel one: the image for a kernel."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ..zoo.restorers import find_restorer
 
 FEWER_STEPS = 35  # as good as all from the reference noise on (benchmarks/RESULTS.md)
 MAY_BE_CUT_OFF = 1e-3  # share of the pixels at the range's end, the brightest of all among them
-FLUX_ROUNDS = 3  # to scale a picture may cut more of it off
-MOST_FLUX = 1.25  # a picture whose mean is further off than this is wrong in other ways
+FLUX_ROUNDS = 3  # to scale an image may cut more of it off
+MOST_FLUX = 1.25  # an image whose mean is further off than this is wrong in other ways
 
 
-def final_picture(
+def final_image(
     blurred: Tensor, kernel: Tensor, noise: float, settings: KnownKernelSettings, circular: bool = False
 ) -> Tensor:
-    """The restored picture ``[1, C, Y, X]``, by the installed restorer or by total variation.
+    """The restored image ``[1, C, Y, X]``, by the installed restorer or by total variation.
 
     Parameters
     ----------
@@ -33,21 +33,21 @@ def final_picture(
         Standard deviation, intensities in [0, 1]; of an estimated kernel, what it errs like.
     settings : KnownKernelSettings
     circular : bool
-        The picture goes on at its other side (:func:`~..operators.boundary.wraps_around`).
+        The image goes on at its other side (:func:`~..operators.boundary.is_periodic`).
     """
-    net = find_restorer(blurred.device) if settings.final == "learned" else None
+    net = find_restorer(blurred.device) if settings.deconvolution == "network" else None
     if net is None:
-        strength = settings.smoothing * strength_for(noise)
+        strength = settings.regularization * strength_for(noise)
         steps = FEWER_STEPS if strength >= REFERENCE[1] else STEPS
         return deconvolve(blurred, kernel, strength, steps, circular)
-    return restore(blurred, kernel, settings.smoothing * noise, net, circular)
+    return restore(blurred, kernel, settings.regularization * noise, net, circular)
 
 
-def with_flux_of(blurred: Tensor, image: Tensor, intensity: Intensity) -> Tensor:
+def match_flux(blurred: Tensor, image: Tensor, intensity: Intensity) -> Tensor:
     """Scale each channel ``[R, C, Y, X]`` to the input's mean: blur moves light, it makes none.
 
     Unknown borders, smoothing and what is cut off at 0 would change it by some tenths of a percent, and planes of a
-    stack would flicker. A picture of which light was cut off did lose some: it stays as it is.
+    stack would flicker. An image of which light was cut off did lose some: it stays as it is.
     """
     if float((blurred > 1 - END).float().mean()) > MAY_BE_CUT_OFF:
         return image

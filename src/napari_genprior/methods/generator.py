@@ -1,11 +1,11 @@
-"""Recipes with pretrained generators: naive projection, and algorithms 1 and 2 of papers 000, 001 and 003.
+"""Recipes with pretrained generators: naive projection, and algorithms 1 and 2 of Asim 2020, 001 and 003.
 
 With ``schedule="paper"`` they are searched as published; :mod:`.fast` minimises the same objectives.
 
 References
 ----------
-"Paper 000/003": Asim, Shamshad and Ahmed, Blind image deconvolution using deep generative priors, IEEE TCI 2020.
-"Paper 001": Asim, Shamshad and Ahmed, Solving bilinear inverse problems using deep generative priors, 2018.
+"Asim 2020": Asim, Shamshad and Ahmed, Blind image deconvolution using deep generative priors, IEEE TCI 2020.
+"Asim 2018": Asim, Shamshad and Ahmed, Solving bilinear inverse problems using deep generative priors, 2018.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ..core.arrays import seeded
+from ..core.arrays import cpu_generator
 from ..core.errors import InputError
-from ..core.iteration import relay
+from ..core.iteration import map_states
 from ..core.result import SPREAD, StatusCode
 from ..operators.bilinear import Convolution
 from ..operators.data_fidelity import squared_error, summed_squared_error
@@ -28,7 +28,7 @@ from ..priors.base import Prior, trainable
 from ..priors.generator import GeneratorPrior, SlackPrior
 from ..priors.objective import Estimate, Objective, Term
 from ..priors.penalties import total_variation
-from ..priors.pixels import FreePicture, Known, start_kernel
+from ..priors.pixels import FreeImage, Known, start_kernel
 from ..settings import GeneratorSettings, ProjectSettings, RelaxedSettings
 from ..zoo.projection import closest_latents
 from .base import Problem, Recipe, Snapshot, Solution
@@ -38,7 +38,7 @@ POINT = (3, 3)  # px; the kernel of a result that has none is a single point in 
 
 
 def project(problem: Problem) -> Recipe:
-    """Naive projection (papers 000/003, eq. 4): ``G(argmin_z |y - G(z)|^2)``, the blurred picture's closest relative.
+    """Naive projection (Asim 2020, eq. 4): ``G(argmin_z |y - G(z)|^2)``, the blurred image's closest relative.
 
     Blur plays no part: the kernel of the result is a single point.
     """
@@ -48,22 +48,22 @@ def project(problem: Problem) -> Recipe:
     if problem.kernel is not None:
         raise InputError("Naive projection knows of no kernel; use method 'generator' with the kernel you have.")
     point = start_kernel("delta", problem.kernel_size or POINT, blurred.device)
-    yield Snapshot(0, 1, "picture", blurred, point)
+    yield Snapshot(0, 1, "image", blurred, point)
     latents = closest_latents(prior.net, blurred, restarts=s.restarts, seed=problem.seed)
     with torch.no_grad():
         return Solution(prior.decode(latents), point)
 
 
 def generator(problem: Problem) -> Recipe:
-    """Algorithm 1: picture and kernel strictly in the range of generators (papers 000/003, eq. 6 to 9).
+    """Algorithm 1: image and kernel strictly in the range of generators (Asim 2020, eq. 6 to 9).
 
     ``min over z_i, z_k of |y - G_I(z_i) * G_K(z_k)|^2 + gamma |z_i|^2 + lambda |z_k|^2``, sums over pixels and
     channels, circular convolution. The published schedule takes normalised gradient steps in turn
-    (:func:`~..optim.block_coordinate.alternate`), the kernel's first as in paper 001 and in the authors' code.
+    (:func:`~..optim.block_coordinate.alternate`), the kernel's first as in Asim 2018 and in the authors' code.
 
     Notes
     -----
-    For colour pictures the authors' code sums over the frequencies of an unnormalised Fourier transform: its misfit
+    For colour images the authors' code sums over the frequencies of an unnormalised Fourier transform: its misfit
     is X Y times this one, which makes its ridges as much weaker. Here they are what eq. 6 and 7 say.
     """
     s, blurred = problem.settings, problem.blurred
@@ -73,31 +73,35 @@ def generator(problem: Problem) -> Recipe:
     assert problem.image_prior is not None
     terms = {
         "misfit": Term(lambda e: summed_squared_error(e.model, e.data)),
-        "picture ridge": Term(lambda e: 2 * e.image_penalty, s.image_ridge),
-        "kernel ridge": Term(lambda e: 2 * e.kernel_penalty, s.kernel_ridge),
+        "image ridge": Term(lambda e: 2 * e.image_penalty, s.image_latent_weight),
+        "kernel ridge": Term(lambda e: 2 * e.kernel_penalty, s.kernel_latent_weight),
     }
-    start = closest_latents(problem.image_prior.net, blurred, seed=problem.seed) if s.start == "projection" else None
+    start = (
+        closest_latents(problem.image_prior.net, blurred, seed=problem.seed)
+        if s.image_initialization == "projection"
+        else None
+    )
     objective = Objective(
         _convolution(problem), blurred, GeneratorPrior(problem.image_prior, start), _kernel(problem), terms,
-        seeded(problem.seed), s.restarts,
+        cpu_generator(problem.seed), s.restarts,
     )  # fmt: skip
     search = alternate(
         objective,
         [*trainable(objective.kernel_block), *trainable(objective.image_block)],
         steps=s.steps,
-        rate=lambda step: s.rate * math.exp(-step / s.decay_steps),
+        rate=lambda step: s.learning_rate * math.exp(-step / s.decay_steps),
     )
-    status = yield from relay(search, lambda state: _snapshot(state, objective.estimate(), "misfit"))
+    status = yield from map_states(search, lambda state: _snapshot(state, objective.estimate(), "misfit"))
     return _least_misfit(objective.estimate(), status.code == StatusCode.DIVERGED)
 
 
 def relaxed(problem: Problem) -> Recipe:
-    """Algorithm 2: a free picture held near the generator's range (papers 000/003, eq. 10 and table III).
+    """Algorithm 2: a free image held near the generator's range (Asim 2020, eq. 10 and table III).
 
     ``min over i, z_i, z_k of |y - i * k|^2 + tau |i - G_I(z_i)|^2 / (C Y X) + zeta |y - G_I(z_i) * k|^2
     + rho |i|_tv`` with ``k = G_K(z_k)``: misfits and (anisotropic) total variation are sums over pixels and channels,
-    the closeness is their mean, as in the authors' code. The weights of the two misfits are eq. 10's, 1 for the free
-    picture and zeta = 0.5 for the generator's; the code has them the other way round. The picture whose free part
+    the range_weight is their mean, as in the authors' code. The weights of the two misfits are eq. 10's, 1 for the free
+    image and zeta = 0.5 for the generator's; the code has them the other way round. The image whose free part
     leaves the least residual, cut to [0, 1], wins.
     """
     s, blurred = problem.settings, problem.blurred
@@ -109,19 +113,21 @@ def relaxed(problem: Problem) -> Recipe:
     terms = {
         "misfit": Term(lambda e: summed_squared_error(e.model[:, :channels], e.data[:, :channels])),
         "range misfit": Term(
-            lambda e: summed_squared_error(e.model[:, channels:], e.data[:, channels:]), s.range_misfit
+            lambda e: summed_squared_error(e.model[:, channels:], e.data[:, channels:]), s.generator_data_weight
         ),
-        "distance": Term(lambda e: squared_error(e.image[:, :channels], e.image[:, channels:]), s.closeness),
+        "distance": Term(lambda e: squared_error(e.image[:, :channels], e.image[:, channels:]), s.range_weight),
         "total variation": Term(
             lambda e: pixels * total_variation(e.image[:, :channels], isotropic=False), s.total_variation
         ),
     }
-    free = FreePicture(torch.full_like(blurred, 0.5), spread=0.1)
+    free = FreeImage(torch.full_like(blurred, 0.5), spread=0.1)
     objective = Objective(
-        _convolution(problem, pictures=2), blurred.repeat(1, 2, 1, 1), SlackPrior(problem.image_prior, free),
-        _kernel(problem), terms, seeded(problem.seed), s.restarts,
+        _convolution(problem, images=2), blurred.repeat(1, 2, 1, 1), SlackPrior(problem.image_prior, free),
+        _kernel(problem), terms, cpu_generator(problem.seed), s.restarts,
     )  # fmt: skip
-    optimiser = torch.optim.Adam([*trainable(objective.image_block), *trainable(objective.kernel_block)], lr=s.rate)
+    optimiser = torch.optim.Adam(
+        [*trainable(objective.image_block), *trainable(objective.kernel_block)], lr=s.learning_rate
+    )
 
     def free_part() -> Estimate:
         both = objective.estimate()
@@ -131,21 +137,21 @@ def relaxed(problem: Problem) -> Recipe:
         )
 
     search = minimise(objective, optimiser, steps=s.steps)
-    status = yield from relay(search, lambda state: _snapshot(state, free_part(), "misfit"))
+    status = yield from map_states(search, lambda state: _snapshot(state, free_part(), "misfit"))
     best = _least_misfit(free_part(), status.code == StatusCode.DIVERGED)
     in_range = objective.estimate().image[best.chosen, None, channels:]
-    return replace(best, extras=best.extras | {"generator picture": in_range})
+    return replace(best, extras=best.extras | {"generator image": in_range})
 
 
-def _convolution(problem: Problem, pictures: int = 1) -> Convolution:
-    """Circular, as in the papers; for as many pictures as lie side by side along the channels."""
+def _convolution(problem: Problem, images: int = 1) -> Convolution:
+    """Circular, as in the papers; for as many images as lie side by side along the channels."""
     channels, height, width = problem.blurred.shape[1:]
     if problem.kernel is not None:
         kh, kw = problem.kernel.shape[-2:]
     else:
         assert problem.kernel_prior is not None
         kh, kw = problem.kernel_prior.card.size[:2]
-    return Convolution((kh, kw), (pictures * channels, height, width))
+    return Convolution((kh, kw), (images * channels, height, width))
 
 
 def _kernel(problem: Problem) -> Prior:
@@ -158,7 +164,7 @@ def _kernel(problem: Problem) -> Prior:
 def _snapshot(state: LoopState, now: Estimate, misfit: str) -> Snapshot:
     losses = {name: torch.from_numpy(value) for name, value in state.losses.items()}
     best = int(losses[misfit].argmin())
-    return Snapshot(state.step, state.total, "picture and kernel", *_of(now, best), losses)
+    return Snapshot(state.step, state.total, "image and kernel", *_of(now, best), losses)
 
 
 def _least_misfit(final: Estimate, diverged: bool) -> Solution:
@@ -169,5 +175,5 @@ def _least_misfit(final: Estimate, diverged: bool) -> Solution:
 
 
 def _of(estimate: Estimate, row: int) -> tuple[Tensor, Tensor]:
-    """Picture and kernel of one restart; a known kernel is everyone's."""
+    """Image and kernel of one restart; a known kernel is everyone's."""
     return estimate.image[row : row + 1], estimate.kernel[min(row, len(estimate.kernel) - 1)][None]

@@ -9,7 +9,7 @@ from .base import Problem
 
 
 class Pair:
-    """Picture and kernel of points ``[n, d]``: the picture's latents, then the kernel's.
+    """Image and kernel of points ``[n, d]``: the image's latents, then the kernel's.
 
     A known kernel has no latents, and all points share it.
     """
@@ -23,7 +23,7 @@ class Pair:
         self.kernel_latents = self.kernel_prior.card.latent if self.kernel_prior else 0
 
     def decode(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Pictures ``[n, C, Y, X]`` and kernels ``[n, 1, kh, kw]``."""
+        """Images ``[n, C, Y, X]`` and kernels ``[n, 1, kh, kw]``."""
         image, kernel = self._split(points)
         if self.kernel_prior is None:
             assert self.known is not None
@@ -31,12 +31,12 @@ class Pair:
         return self.image_prior.decode(image), self.kernel_prior.decode(kernel)
 
     def model(self, points: Tensor) -> Tensor:
-        """The blurred pictures that points explain, ``[n, C, Y, X]``."""
+        """The blurred images that points explain, ``[n, C, Y, X]``."""
         image, kernel = self.decode(points)
         return convolve(image, kernel)
 
     def squared_norms(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Of the picture's and the kernel's latents, each ``[n]``."""
+        """Of the image's and the kernel's latents, each ``[n]``."""
         image, kernel = self._split(points)
         return image.square().sum(1), kernel.square().sum(1)
 

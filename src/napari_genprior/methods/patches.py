@@ -1,4 +1,4 @@
-"""Pictures larger than their generator: overlapping patches, each in its range, that share one kernel."""
+"""Images larger than their generator: overlapping patches, each in its range, that share one kernel."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import torch
 from torch import Tensor
 from torch.nn.functional import fold, pad, unfold
 
-from ..operators.boundary import wraps_around
+from ..operators.boundary import is_periodic
 from ..operators.convolution import convolve
 from ..operators.noise import KERNEL_NOISE, noise_std
 from ..optim.batched_lbfgs import lbfgs
 from ..settings import PatchSettings
 from ..zoo.projection import closest_latents
 from .base import Problem, Recipe, Snapshot, Solution
-from .final_deconvolution import final_picture
-from .kernel_prior import class_free_kernels, ringing
+from .final_deconvolution import final_image
+from .kernel_prior import kernels_from_prior, ringing
 
 LEAST = 0.02  # of the blending window, at a patch's border
 PROJECTION_STEPS = 60  # for the latents that the search begins at
 SHOWN_EVERY = 10  # updates
 INEXACT = 2.0  # times the noise that patches may miss: less fits it, more loses the blur (benchmarks/RESULTS.md)
-LAYER = "picture of patches"
+LAYER = "image of patches"
 
 
 class Cover:
@@ -65,29 +65,29 @@ class Cover:
 
 
 def patches(problem: Problem) -> Recipe:
-    """Algorithm 1 of papers 000 and 003 for pictures of any size: all patches and the kernel at once.
+    """Algorithm 1 of Asim 2020 for images of any size: all patches and the kernel at once.
 
     ``min |y - G_K(z_k) * blend(G_I(z_1) .. G_I(z_N))|^2 / 2 s^2 + (sum |z_i|^2 / 4 + |z_k|^2) / 2``: a pixel lies in up
     to four patches, so each counts a quarter. It begins at the kernel that a search in the kernel prior's range finds,
-    and at the patches of the picture for it. The picture is the known-kernel solve for the kernel it ends with.
+    and at the patches of the image for it. The image is the known-kernel solve for the kernel it ends with.
     """
     s, blurred = problem.settings, problem.blurred
     assert isinstance(s, PatchSettings)
     noise = max(float(noise_std(blurred).mean()), KERNEL_NOISE)
-    circular = wraps_around(blurred, noise)
+    circular = is_periodic(blurred, noise)
     if problem.kernel is not None:
-        yield Snapshot(0, 1, "picture", blurred, problem.kernel)
-        return Solution(final_picture(blurred, problem.kernel, noise, s, circular), problem.kernel)
-    searched = yield from class_free_kernels(problem)
+        yield Snapshot(0, 1, "image", blurred, problem.kernel)
+        return Solution(final_image(blurred, problem.kernel, noise, s, circular), problem.kernel)
+    searched = yield from kernels_from_prior(problem)
     start = searched[int(ringing(blurred, searched).argmin()), None]
     kernel, decoded = yield from _with_patches(problem, start, noise)
-    image = final_picture(blurred, kernel, noise, s, circular)
-    rivals = [(start, 0.0), (kernel, 0.0)]
-    return Solution(image, kernel, chosen=1, rivals=rivals, extras={LAYER: decoded})
+    image = final_image(blurred, kernel, noise, s, circular)
+    candidates = [(start, 0.0), (kernel, 0.0)]
+    return Solution(image, kernel, chosen=1, candidates=candidates, extras={LAYER: decoded})
 
 
 def _with_patches(problem: Problem, kernel: Tensor, noise: float) -> Generator[Snapshot, None, tuple[Tensor, Tensor]]:
-    """Kernel ``[1, 1, kh, kw]`` and picture ``[1, C, Y, X]`` in the priors' ranges, from a kernel on."""
+    """Kernel ``[1, 1, kh, kw]`` and image ``[1, C, Y, X]`` in the priors' ranges, from a kernel on."""
     s, blurred, prior, kernels = problem.settings, problem.blurred, problem.image_prior, problem.kernel_prior
     assert isinstance(s, PatchSettings)
     assert prior is not None
@@ -95,7 +95,7 @@ def _with_patches(problem: Problem, kernel: Tensor, noise: float) -> Generator[S
     height, width = blurred.shape[-2:]
     kh, kw = kernel.shape[-2:]
     cover = Cover((prior.card.size[0], prior.card.size[1]), (height + kh - 1, width + kw - 1), blurred.device)
-    first = final_picture(blurred, kernel, noise, s).clamp(0, 1)
+    first = final_image(blurred, kernel, noise, s).clamp(0, 1)
     top, left = kh - 1 - kh // 2, kw - 1 - kw // 2
     scene = pad(first, (left, kw // 2, top, kh // 2), mode="replicate")
     latents = closest_latents(prior.net, cover.cut(scene), steps=PROJECTION_STEPS)

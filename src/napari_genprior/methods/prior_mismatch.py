@@ -1,4 +1,4 @@
-"""Kernels found without a picture prior against those of the best evidence: is the prior the right one at all?"""
+"""Kernels found without an image prior against those of the best evidence: is the prior the right one at all?"""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from torch import Tensor
 from ..estimation.gaussian_evidence import LinearEvidence, View
 from ..nets.linear_gaussian import LinearGenerator
 from .base import Problem, Snapshot
-from .kernel_prior import class_free_kernels, ringing
+from .kernel_prior import kernels_from_prior, ringing
 
-RIVALS = 3  # class-free kernels that compete: those whose pictures ring least
+CANDIDATES = 3  # class-free kernels that compete: those whose images ring least
 LATENT = 256  # principal components that the evidence counts here; the others go into the spectrum of what they leave
-SPARSER = 0.15  # worth, in nats a value, of a picture whose gradients' l1/l2 is less by a factor e; .1 to .3 do as well
-UNUSUAL = 1.5  # mean square of the latents, 1 for pictures of the prior: beyond, its picture is no guide
+SPARSER = 0.15  # worth, in nats a value, of an image whose gradients' l1/l2 is less by a factor e; .1 to .3 do as well
+UNUSUAL = 1.5  # mean square of the latents, 1 for images of the prior: beyond, its image is no guide
 
 
 @dataclass(frozen=True)
 class Contest:
-    """Kernels ``[R, 1, kh, kw]``, what speaks against each ``[R]`` (nats), and whether the prior fits its picture."""
+    """Kernels ``[R, 1, kh, kw]``, what speaks against each ``[R]`` (nats), and whether the prior fits its image."""
 
     kernels: Tensor
     against: Tensor
@@ -33,12 +33,12 @@ def contest(
 ) -> Generator[Snapshot, None, Contest]:
     """Let class-free kernels compete with ``kernels [R, 1, kh, kw]``, the border circular.
 
-    By evidence, and by the sparsity of the restored picture (:func:`~.latent.ringing`), which knows nothing of the
+    By evidence, and by the sparsity of the restored image (:func:`~.latent.ringing`), which knows nothing of the
     class. A prior that does not fit exaggerates differences of evidence: they are divided by the latents' mean square.
     """
-    found = yield from class_free_kernels(problem)
+    found = yield from kernels_from_prior(problem)
     rings = ringing(problem.blurred, found, circular=True)
-    order = rings.argsort()[:RIVALS]
+    order = rings.argsort()[:CANDIDATES]
     everyone = torch.cat([kernels, found[order]])
     rings = torch.cat([ringing(problem.blurred, kernels, circular=True), rings[order]])
     values, unusual = unusualness(net, problem.blurred, everyone, noise)
@@ -49,6 +49,6 @@ def contest(
 
 @torch.no_grad()
 def unusualness(net: LinearGenerator, blurred: Tensor, kernels: Tensor, noise: float) -> tuple[Tensor, Tensor]:
-    """Log evidence of kernels ``[R, 1, kh, kw]`` and mean square of their pictures' latents, each ``[R]``."""
+    """Log evidence of kernels ``[R, 1, kh, kw]`` and mean square of their images' latents, each ``[R]``."""
     values, latents = LinearEvidence(net, blurred, View(LATENT, grey=False)).posterior(kernels, noise)
     return values, latents.square().mean(1)

@@ -1,4 +1,4 @@
-"""Algorithm 2's free picture, for given kernels and generator pictures: eliminated exactly, or with total variation."""
+"""Algorithm 2's free image, for given kernels and generator images: eliminated exactly, or with total variation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STEPS = 60  # of ADMM
 PENALTY = 0.02  # of its splitting: sets the speed, not the solution
 
 
-def eliminated(image: Tensor, kernel: Tensor, blurred: Tensor, s: RelaxedSettings) -> Tensor:
+def profile_objective(image: Tensor, kernel: Tensor, blurred: Tensor, s: RelaxedSettings) -> Tensor:
     """``min over i of |y - i * k|^2 + t |i - g|^2 + zeta |y - g * k|^2``, ``[R]``, with t = tau / (C Y X).
 
     The best i is ``(conj(k) y + t g) / (|k|^2 + t)`` at each frequency, which leaves
@@ -28,21 +28,21 @@ def eliminated(image: Tensor, kernel: Tensor, blurred: Tensor, s: RelaxedSetting
     """
     height, width = blurred.shape[-2:]
     power = transfer_function(kernel, (height, width)).abs().square()
-    closeness = s.closeness / blurred[0].numel()
-    weights = closeness / (power + closeness).clamp(min=1e-12) + s.range_misfit
+    range_weight = s.range_weight / blurred[0].numel()
+    weights = range_weight / (power + range_weight).clamp(min=1e-12) + s.generator_data_weight
     residual = torch.fft.rfft2(blurred - convolve(image, kernel), norm="ortho")
     counted = half_spectrum_weights(width, blurred.device)
     return (counted * weights * (residual.real.square() + residual.imag.square())).flatten(1).sum(1)
 
 
 @torch.no_grad()
-def free_picture(image: Tensor, kernel: Tensor, blurred: Tensor, s: RelaxedSettings) -> Tensor:
+def solve_image(image: Tensor, kernel: Tensor, blurred: Tensor, s: RelaxedSettings) -> Tensor:
     """``argmin over i of |y - i * k|^2 + t |i - g|^2 + rho |i|_tv``, ``[R, C, Y, X]``, by ADMM."""
     shape = (blurred.shape[-2], blurred.shape[-1])
     transfer = transfer_function(kernel, shape)
-    closeness = s.closeness / blurred[0].numel()
-    spectrum = 2 * transfer.conj() * torch.fft.rfft2(blurred) + 2 * closeness * torch.fft.rfft2(image)
-    denominator = 2 * transfer.abs().square() + 2 * closeness + PENALTY * slope_power(shape, blurred.device)
+    range_weight = s.range_weight / blurred[0].numel()
+    spectrum = 2 * transfer.conj() * torch.fft.rfft2(blurred) + 2 * range_weight * torch.fft.rfft2(image)
+    denominator = 2 * transfer.abs().square() + 2 * range_weight + PENALTY * slope_power(shape, blurred.device)
     free = image
     split = differences(image)
     dual = torch.zeros_like(split)

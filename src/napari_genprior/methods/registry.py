@@ -36,10 +36,10 @@ class Method:
     settings: type[Settings]
     summary: str
     needs_kernel: bool = False
-    prefers_linear: bool = False  # a linear picture prior serves better than one that is not
+    prefers_linear: bool = False  # a linear image prior serves better than one that is not
     untrained: bool = False  # priors are untrained networks: minutes, not seconds
     finds_kernel: bool = True
-    covers: bool = False  # patches of the picture prior's size cover pictures that are larger
+    covers: bool = False  # patches of the image prior's size cover images that are larger
     keeps_budget: bool = False  # the recipe itself ends in time, with its best; others are stopped at a snapshot
 
 
@@ -71,7 +71,7 @@ METHODS: dict[str, Method] = {
             "selfdeblur",
             selfdeblur,
             SelfDeblurSettings,
-            "Untrained networks for picture and kernel (Ren et al., CVPR 2020): minutes to hours.",
+            "Untrained networks for image and kernel (Ren et al., CVPR 2020): minutes to hours.",
             untrained=True,
             keeps_budget=True,
         ),
@@ -87,7 +87,7 @@ METHODS: dict[str, Method] = {
             "untrained",
             untrained,
             DecoderSettings,
-            "Untrained picture network, pretrained kernels (algorithm 3 of Asim et al.): minutes to hours.",
+            "Untrained image network, pretrained kernels (algorithm 3 of Asim et al.): minutes to hours.",
             untrained=True,
             keeps_budget=True,
         ),
@@ -95,26 +95,26 @@ METHODS: dict[str, Method] = {
             "evidence",
             evidence,
             EvidenceSettings,
-            "Kernel by its evidence under a picture prior, best a linear one; then a guided solve: seconds.",
+            "Kernel by its evidence under an image prior, best a linear one; then a guided solve: seconds.",
             prefers_linear=True,
         ),
         Method(
             "generator",
             generator,
             GeneratorSettings,
-            "Picture and kernel from pretrained generators (algorithm 1 of Asim et al.): small pictures, seconds.",
+            "Image and kernel from pretrained generators (algorithm 1 of Asim et al.): small images, seconds.",
         ),
         Method(
             "relaxed",
             relaxed,
             RelaxedSettings,
-            "A free picture near a pretrained generator's (algorithm 2 of Asim et al.): small pictures, seconds.",
+            "A free image near a pretrained generator's (algorithm 2 of Asim et al.): small images, seconds.",
         ),
         Method(
             "patches",
             patches,
             PatchSettings,
-            "Overlapping patches from a pretrained generator, one kernel for all: pictures larger than the prior's.",
+            "Overlapping patches from a pretrained generator, one kernel for all: images larger than the prior's.",
             prefers_linear=True,
             covers=True,
         ),
@@ -122,7 +122,7 @@ METHODS: dict[str, Method] = {
             "project",
             project,
             ProjectSettings,
-            "The generator's picture that is closest to the blurred one: to compare with.",
+            "The generator's image that is closest to the blurred one: to compare with.",
             finds_kernel=False,
         ),
     )

@@ -1,9 +1,9 @@
-"""SelfDeblur, at one scale and from coarse to fine: picture and kernel from untrained networks.
+"""SelfDeblur, at one scale and from coarse to fine: image and kernel from untrained networks.
 
 References
 ----------
 Ren, Zhang, Wang, Hu and Zuo, Neural blind deconvolution using deep priors, CVPR 2020 (SelfDeblur).
-"Paper 004": Kotera, Sroubek and Smidl, Improving neural blind deconvolution, ICIP 2021.
+"Kotera 2021": Kotera, Sroubek and Smidl, Improving neural blind deconvolution, ICIP 2021.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
-from ..blur.support import fitted, odd, resized
-from ..core.arrays import seeded
+from ..blur.support import odd, pad_or_crop, resize
+from ..core.arrays import cpu_generator
 from ..nets.mlp import KernelMLP
 from ..nets.skip import SkipNetwork, fitting_depth
 from ..operators.data_fidelity import dissimilarity, squared_error
@@ -45,10 +45,10 @@ def selfdeblur(problem: Problem) -> Recipe:
 
 
 def multiscale(problem: Problem) -> Recipe:
-    """SelfDeblur from coarse to fine (paper 004, section 3): half size first, then larger by sqrt 2 twice.
+    """SelfDeblur from coarse to fine (Kotera 2021, section 3): half size first, then larger by sqrt 2 twice.
 
     Each scale starts at the enlarged estimates of the one before, to which new networks are fitted (eq. 8); the
-    first at a wide Gaussian kernel and a random picture. Eq. 9 is minimised: ``|k|^2`` is added to the squared error
+    first at a wide Gaussian kernel and a random image. Eq. 9 is minimised: ``|k|^2`` is added to the squared error
     at first, total variation to 1 - SSIM later.
 
     Notes
@@ -73,7 +73,7 @@ def _schedule(problem: Problem, schedules: dict[str, DeepSchedule]) -> DeepSched
 
 
 def _coarse_to_fine(problem: Problem, c: DeepSchedule, end: float) -> Generator[Snapshot, None, Outcome]:
-    s, random = problem.settings, seeded(problem.seed)
+    s, random = problem.settings, cpu_generator(problem.seed)
     assert isinstance(s, SelfDeblurSettings)
     assert problem.kernel_size is not None
     sides = (problem.blurred.shape[-2], problem.blurred.shape[-1])
@@ -86,17 +86,17 @@ def _coarse_to_fine(problem: Problem, c: DeepSchedule, end: float) -> Generator[
         if search is None:
             start = start_kernel("gaussian", support, blurred.device)
         else:
-            start = fitted(resized(search.kernel(), constants.SCALE_STEP), support)
-        name = f"scale {scale} of {scales}" if scales > 1 else "picture and kernel"
+            start = pad_or_crop(resize(search.kernel(), constants.SCALE_STEP), support)
+        name = f"scale {scale} of {scales}" if scales > 1 else "image and kernel"
         part = Part(name, before, sum(plan), s.report_every, sides, end, problem.checkpoint)
         smaller, terms = search, _terms(c, steps, last=scale == scales)
         kernel = _kernel_prior(problem, c, support, start)
-        search = DeepSearch(blurred, _Picture(blurred, c.channels), kernel, support, terms, random, part)
+        search = DeepSearch(blurred, _Image(blurred, c.channels), kernel, support, terms, random, part)
         if scales > 1 and c.kernel_net == "mlp":
             yield from search.fit_kernel(start, constants.KERNEL_FIT_RATE, constants.FIT_STEPS, constants.FIT_TOLERANCE)
         if smaller is not None:
             scene = enlarged(smaller.scene(), search.size, constants.SCALE_STEP)
-            yield from search.fit_picture(scene, constants.IMAGE_RATE, constants.FIT_STEPS, constants.FIT_TOLERANCE)
+            yield from search.fit_image(scene, constants.IMAGE_RATE, constants.FIT_STEPS, constants.FIT_TOLERANCE)
         objective = search.objective
         rates = (
             (trainable(objective.image_block), constants.IMAGE_RATE),
@@ -110,8 +110,8 @@ def _coarse_to_fine(problem: Problem, c: DeepSchedule, end: float) -> Generator[
     return search.outcome(problem, c.final_solve)
 
 
-class _Picture:
-    """Makes the untrained prior of a picture of any size, with as many channels as ``blurred``."""
+class _Image:
+    """Makes the untrained prior of an image of any size, with as many channels as ``blurred``."""
 
     def __init__(self, blurred: Tensor, channels: int) -> None:
         self.outputs, self.device, self.channels = blurred.shape[1], blurred.device, channels
@@ -136,7 +136,7 @@ def _kernel_prior(problem: Problem, c: DeepSchedule, support: tuple[int, int], s
 
 
 def _terms(c: DeepSchedule, steps: int, last: bool) -> dict[str, Term]:
-    """Eq. 9 of paper 004 (Ren et al.: without its penalties)."""
+    """Eq. 9 of Kotera 2021 (Ren et al.: without its penalties)."""
     ssim_from = c.ssim_from if last else c.coarse_ssim_from
     switch = round(ssim_from * steps) if ssim_from < 1 else steps + 1
     terms = {
@@ -157,7 +157,7 @@ def _support(side: int, factor: float) -> int:
 
 
 def enlarged(image: Tensor, size: tuple[int, int], factor: float) -> Tensor:
-    """A picture stretched about its middle by exactly ``factor``, cut to ``size``; beyond its border the nearest pixel.
+    """An image stretched about its middle by exactly ``factor``, cut to ``size``; beyond its border the nearest pixel.
 
     The middle of the scene is that of the data at each scale, while supports, and with them scenes, are rounded.
     """

@@ -1,8 +1,8 @@
-"""Algorithm 3 of papers 000 and 003: an untrained picture network beside pretrained kernels.
+"""Algorithm 3 of Asim 2020: an untrained image network beside pretrained kernels.
 
 References
 ----------
-"Paper 000/003": Asim, Shamshad and Ahmed, Blind image deconvolution using deep generative priors, IEEE TCI 2020.
+"Asim 2020": Asim, Shamshad and Ahmed, Blind image deconvolution using deep generative priors, IEEE TCI 2020.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import replace
 
-from ..core.arrays import seeded
+from ..core.arrays import cpu_generator
 from ..nets.dcgan_decoder import Decoder
 from ..operators.data_fidelity import summed_squared_error
 from ..priors.base import Prior, trainable
@@ -27,10 +27,10 @@ from .deep_prior import DeepSearch, Outcome, Part, ensemble
 
 
 def untrained(problem: Problem) -> Recipe:
-    """Algorithm 3: untrained DCGAN for the picture, pretrained generator for the kernel (papers 000/003, section IV-E).
+    """Algorithm 3: untrained DCGAN for the image, pretrained generator for the kernel (Asim 2020, section IV-E).
 
     ``min over z_i, z_k, W of |y - G_I(z_i, W) * G_K(z_k)|^2 + kappa |z_k|^2 + nu |G_I(z_i, W)|_tv`` (eq. 11), sums
-    over pixels and channels, after W was fitted to the blurred picture (eq. 12); Adam, latents and weights with rates
+    over pixels and channels, after W was fitted to the blurred image (eq. 12); Adam, latents and weights with rates
     of their own.
 
     Notes
@@ -51,7 +51,7 @@ def _run(problem: Problem, c: DecoderSchedule, end: float) -> Generator[Snapshot
     assert isinstance(s, DecoderSettings)
     channels, height, width = blurred.shape[1:]
 
-    def picture(size: tuple[int, int]) -> Prior:
+    def image(size: tuple[int, int]) -> Prior:
         return UntrainedNetwork(
             lambda: Decoder(channels, size, constants.LATENT, c.width, constants.WIDEST),
             code_shape=(constants.LATENT,),
@@ -72,9 +72,9 @@ def _run(problem: Problem, c: DecoderSchedule, end: float) -> Generator[Snapshot
             lambda e: e.image[0].numel() * total_variation(e.image, isotropic=False), constants.TOTAL_VARIATION
         ),
     }
-    part = Part("picture and kernel", 0, c.steps, s.report_every, (height, width), end, problem.checkpoint)
-    search = DeepSearch(blurred, picture, kernel, support, terms, seeded(problem.seed), part)
-    yield from search.fit_picture(blurred, constants.FIRST_FIT_RATE, constants.FIRST_FIT_STEPS)  # eq. 12
+    part = Part("image and kernel", 0, c.steps, s.report_every, (height, width), end, problem.checkpoint)
+    search = DeepSearch(blurred, image, kernel, support, terms, cpu_generator(problem.seed), part)
+    yield from search.fit_image(blurred, constants.FIRST_FIT_RATE, constants.FIRST_FIT_STEPS)  # eq. 12
     block = search.objective.image_block
     latents = [block[CODE], *trainable(search.objective.kernel_block)]
     weights = [tensor for name, tensor in block.items() if name != CODE]

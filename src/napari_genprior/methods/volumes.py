@@ -17,13 +17,13 @@ from ..deconvolution.volumes import (
     Solve,
     VolumeState,
     Weights,
-    least_variation,
     misfit_of,
     richardson_lucy,
+    tv_admm,
     wiener,
 )
-from ..estimation.cross_validation import REGION, Scene, busiest, foretold, scene_of, trial_of
-from ..estimation.psf_candidates import Candidate, Known, drawn, sides_of_kernels
+from ..estimation.cross_validation import REGION, Scene, held_out_error, most_textured, scene_of, trial_of
+from ..estimation.psf_candidates import Candidate, Known, sample_candidates, sides_of_kernels
 from ..operators.volumes import apply_transfer, margin_for, transfer_function
 from ..settings import VolumeSettings
 from .base import Problem, Recipe, Snapshot, Solution
@@ -42,8 +42,8 @@ def known_kernel(problem: Problem, weights: Weights) -> Recipe:
     margin, suits = margin_for(kernel, TAIL), 1.0
     if s.solver == "tv":
         yield Snapshot(0, s.steps, "how much smoothing suits", problem.blurred, kernel)
-        part = busiest(problem.blurred, REGION)
-        _, suits = foretold(trial_of(scene_of(part, weights, margin), part, problem.seed), kernel)
+        part = most_textured(problem.blurred, REGION)
+        _, suits = held_out_error(trial_of(scene_of(part, weights, margin), part, problem.seed), kernel)
     volume = yield from _final(scene_of(problem.blurred, weights, margin), kernel, s, suits)
     return Solution(volume, kernel)
 
@@ -52,7 +52,7 @@ def _final(
     scene: Scene, kernel: Tensor, s: VolumeSettings, suits: float, done: int = 0
 ) -> Yields[Snapshot, None, Tensor]:
     """Yields snapshots with the misfit so far, the last with that of what is returned, ``[1, 1, Z, Y, X]``."""
-    strength = s.smoothing * suits * scene.strength
+    strength = s.regularization * suits * scene.strength
     canvas, transfer = scene.canvas, transfer_function(kernel, scene.canvas.sides)
     arguments = (canvas, transfer, scene.noise, scene.weights)
     solve: Solve | list[VolumeState]
@@ -62,7 +62,7 @@ def _final(
     elif s.solver == "richardson-lucy":
         solve = richardson_lucy(*arguments, strength=LUCY_SHARE * strength, steps=s.steps)
     else:
-        solve = least_variation(*arguments, strength=strength, steps=s.steps)
+        solve = tv_admm(*arguments, strength=strength, steps=s.steps)
     for state in solve:
         volume = canvas.cut(state.canvas)
         losses = {"misfit": torch.tensor([state.misfit])}
@@ -83,27 +83,27 @@ def blind(problem: Problem, weights: Weights, known: Known) -> Recipe:
     assert isinstance(s, VolumeSettings)
     assert prior is not None
     depth, height, width = sides_of_kernels(prior)
-    part = busiest(problem.blurred, REGION)
+    part = most_textured(problem.blurred, REGION)
     trial = trial_of(scene_of(part, weights, (depth - 1, height - 1, width - 1)), part, problem.seed)
     rng = np.random.default_rng(problem.seed)
-    total = s.starts + len(SPREADS) * VARIANTS
+    total = s.n_candidates + len(SPREADS) * VARIANTS
     point = torch.zeros((1, 1, depth, height, width), device=part.device)
     point[..., depth // 2, height // 2, width // 2] = 1
-    no_blur = Candidate(*foretold(trial, point), point, None)
+    no_blur = Candidate(*held_out_error(trial, point), point, None)
     found: list[Candidate] = []
     for tried in range(total):
         best = found[0].kernel if found else None
         yield Snapshot(tried, total + s.steps, f"kernel, microscope {tried + 1}", problem.blurred, best)
-        turn = (tried - s.starts) // VARIANTS
-        near = found[(tried - s.starts) % len(found)] if turn >= 0 else None
-        optic, kernel = drawn(rng, prior, known, near, SPREADS[max(turn, 0)])
-        wrong, smoothing = foretold(trial, kernel)
+        turn = (tried - s.n_candidates) // VARIANTS
+        near = found[(tried - s.n_candidates) % len(found)] if turn >= 0 else None
+        optic, kernel = sample_candidates(rng, prior, known, near, SPREADS[max(turn, 0)])
+        wrong, regularization = held_out_error(trial, kernel)
         if optic is not None and optic.microscope.kind == "confocal":
             wrong += HANDICAP
-        candidate = Candidate(wrong, smoothing, kernel, optic)
+        candidate = Candidate(wrong, regularization, kernel, optic)
         found = sorted([*found, candidate], key=lambda each: each.against)[:FINALISTS]
     found = sorted([*found, no_blur], key=lambda each: each.against)
     kernel = found[0].kernel
     whole = scene_of(problem.blurred, weights, margin_for(kernel, TAIL))
-    volume = yield from _final(whole, kernel, s, found[0].smoothing, total)
-    return Solution(volume, kernel, rivals=[(each.kernel, each.against) for each in found])
+    volume = yield from _final(whole, kernel, s, found[0].regularization, total)
+    return Solution(volume, kernel, candidates=[(each.kernel, each.against) for each in found])

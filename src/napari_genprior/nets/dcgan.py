@@ -1,4 +1,4 @@
-"""The deep convolutional GAN: generator for 64x64 pictures, and the discriminator it is trained against.
+"""The deep convolutional GAN: generator for 64x64 images, and the discriminator it is trained against.
 
 References
 ----------
@@ -16,7 +16,7 @@ INITIAL_STD = 0.02  # of all convolutions, as published
 
 
 class DCGAN(nn.Module):
-    """Generator: latents ``[R, latent]`` to pictures ``[R, channels, size, size]`` in [0, 1].
+    """Generator: latents ``[R, latent]`` to images ``[R, channels, size, size]`` in [0, 1].
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class DCGAN(nn.Module):
 
 
 class DCGANDiscriminator(nn.Module):
-    """Pictures ``[R, channels, size, size]`` in [0, 1] to logits ``[R]``, large for real ones; for training only."""
+    """Images ``[R, channels, size, size]`` in [0, 1] to logits ``[R]``, large for real ones; for training only."""
 
     def __init__(self, channels: int = 3, size: int = 64, width: int = 64) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The DCGAN's generator for one picture of any size: what algorithm 3 leaves untrained.
+"""The DCGAN's generator for one image of any size: what algorithm 3 leaves untrained.
 
 References
 ----------
@@ -16,12 +16,12 @@ SMALLEST_MAP = 4  # px, where the DCGAN begins
 
 
 class Decoder(nn.Module):
-    """Latents ``[R, latent]`` to pictures ``[R, outputs, Y, X]`` in (0, 1).
+    """Latents ``[R, latent]`` to images ``[R, outputs, Y, X]`` in (0, 1).
 
     Parameters
     ----------
     outputs : int
-        Channels of the picture.
+        Channels of the image.
     size : (int, int)
         Height and width in pixels.
     latent : int
@@ -30,8 +30,8 @@ class Decoder(nn.Module):
 
     Notes
     -----
-    As :class:`~.dcgan.DCGAN`, but for the first map, which has the picture's shape, and the normalisation: by the
-    statistics of the one picture at hand, so that there are no buffers. What the doublings exceed the size by is cut.
+    As :class:`~.dcgan.DCGAN`, but for the first map, which has the image's shape, and the normalisation: by the
+    statistics of the one image at hand, so that there are no buffers. What the doublings exceed the size by is cut.
     """
 
     def __init__(self, outputs: int, size: tuple[int, int], latent: int, width: int, widest: int) -> None:

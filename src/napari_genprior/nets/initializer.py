@@ -1,4 +1,4 @@
-"""A network that looks at a blurred picture and proposes where the search for its picture and kernel may begin."""
+"""A network that looks at a blurred image and proposes where the search for its image and kernel may begin."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..core.arrays import low_passed
+from ..core.arrays import lowpass
 
 LEAST_POWER = 0.01  # amplitudes of the (unitary) spectrum below it are noise
-LEAST_CONTRAST = 0.01  # standard deviation of a picture below which it is taken for flat
-LEAST_AMPLITUDE = 0.03  # of the spectrum of a picture of unit contrast
+LEAST_CONTRAST = 0.01  # standard deviation of an image below which it is taken for flat
+LEAST_AMPLITUDE = 0.03  # of the spectrum of an image of unit contrast
 LOG_SPREADS = (-4.0, 2.0)  # a narrower Gaussian has learnt examples by heart
 
 
 class Proposal(nn.Module):
-    """Blurred pictures ``[R, C, Y, X]`` to latents ``[R, heads, image_latent]`` and ``[R, heads, kernel_latent]``.
+    """Blurred images ``[R, C, Y, X]`` to latents ``[R, heads, image_latent]`` and ``[R, heads, kernel_latent]``.
 
     Parameters
     ----------
     image_latent, kernel_latent : int
         Lengths of the latents of the two generators.
     channels, height, width : int
-        Of the blurred pictures.
+        Of the blurred images.
     heads : int
-        Proposals for each picture.
+        Proposals for each image.
     hidden : int
         Width of the two hidden layers.
 
     Notes
     -----
-    The network sees the picture and the logarithm of its spectrum's amplitudes, there a blur is a sum: the kernel's
-    zeros are dark lines whatever the picture. Colours share the kernel, and their spectra are averaged.
+    The network sees the image and the logarithm of its spectrum's amplitudes, there a blur is a sum: the kernel's
+    zeros are dark lines whatever the image. Colours share the kernel, and their spectra are averaged.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Proposal(nn.Module):
 
 @dataclass(frozen=True)
 class Mixture:
-    """Gaussians over latents for R pictures: ``means`` and ``log_spreads [R, heads, d]``, ``log_shares [R, heads]``."""
+    """Gaussians over latents for R images: ``means`` and ``log_spreads [R, heads, d]``, ``log_shares [R, heads]``."""
 
     means: Tensor
     log_spreads: Tensor
@@ -77,20 +77,20 @@ class Mixture:
         return (self.log_shares - (off.square() / 2 + self.log_spreads).sum(2)).logsumexp(1)
 
     def draw(self, count: int, random: torch.Generator) -> Tensor:
-        """Latents ``[count, d]`` for the first picture."""
+        """Latents ``[count, d]`` for the first image."""
         heads = torch.multinomial(self.log_shares[0].exp().cpu(), count, replacement=True, generator=random)
         noise = torch.randn(count, self.means.shape[2], generator=random).to(self.means)
         return self.means[0, heads] + self.log_spreads[0, heads].exp() * noise
 
 
 class KernelProposal(nn.Module):
-    """Blurred pictures ``[R, C, Y, X]`` to the :class:`Mixture` that the latents of their kernels are drawn from.
+    """Blurred images ``[R, C, Y, X]`` to the :class:`Mixture` that the latents of their kernels are drawn from.
 
     Parameters
     ----------
     kernel_latent : int
     side : int
-        The grey picture is low-passed to ``side`` x ``side`` pixels; even, and no more than it has.
+        The grey image is low-passed to ``side`` x ``side`` pixels; even, and no more than it has.
     hidden : int
         Width of the three hidden layers.
     heads : int
@@ -98,7 +98,7 @@ class KernelProposal(nn.Module):
 
     Notes
     -----
-    A mixture density network [1]_. It sees the picture, about zero and of unit contrast, and the logarithm of its
+    A mixture density network [1]_. It sees the image, about zero and of unit contrast, and the logarithm of its
     spectrum's amplitudes as :class:`Proposal` does.
 
     References
@@ -116,7 +116,7 @@ class KernelProposal(nn.Module):
         )  # fmt: skip
 
     def forward(self, blurred: Tensor) -> Mixture:
-        grey = low_passed(blurred.mean(1), self.side)
+        grey = lowpass(blurred.mean(1), self.side)
         grey = grey - grey.mean((1, 2), keepdim=True)
         grey = grey / (grey.square().mean((1, 2), keepdim=True).sqrt() + LEAST_CONTRAST)
         amplitudes = (torch.fft.rfft2(grey, norm="ortho").abs() + LEAST_AMPLITUDE).log()

@@ -1,6 +1,6 @@
 """The linear Gaussian generator: ``G(z) = mean + basis z``, z standard normal (principal components).
 
-It is fitted in seconds, decodes by one product, and what it leaves out is described too: the residual of a picture
+It is fitted in seconds, decodes by one product, and what it leaves out is described too: the residual of an image
 is taken for stationary Gaussian noise of known spectrum. So posteriors and evidences have closed forms.
 """
 
@@ -12,10 +12,10 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from ..core.arrays import half_spectrum_weights, seeded, unit_sum
+from ..core.arrays import cpu_generator, half_spectrum_weights, normalize_kernels
 
 EXACT_UP_TO = 2500  # side of the largest matrix whose eigenvectors are computed in full (some seconds)
-CHUNK = 512  # pictures turned to float at a time
+CHUNK = 512  # images turned to float at a time
 SMALLEST_NOISE = 1e-10  # variance; keeps the encoder's system solvable where the fit is exact
 
 
@@ -28,11 +28,11 @@ class LinearGenerator(nn.Module):
     kernel : bool
         Decode to a blur kernel: negative values are cut off and the sum is made 1.
     refiner : bool
-        Add what a small convolutional network makes of the linear picture, and cut to [0, 1].
+        Add what a small convolutional network makes of the linear image, and cut to [0, 1].
     refiner_width : int
         Channels of the refiner.
     depth : int
-        Planes of a volume; 0: decode to pictures. Volumes have no refiner.
+        Planes of a volume; 0: decode to images. Volumes have no refiner.
 
     Attributes
     ----------
@@ -40,13 +40,13 @@ class LinearGenerator(nn.Module):
     basis : Tensor [latent, C Y X]
         Rows are orthogonal, each as long as the data's standard deviation along it.
     residual_spectrum : Tensor [C, Y, X // 2 + 1]
-        Mean power of the (unitary) Fourier transform of what the basis leaves of a training picture,
+        Mean power of the (unitary) Fourier transform of what the basis leaves of a training image,
         ``S(f) = mean |F(x - mean - basis z)|^2``, half of the frequencies as :func:`torch.fft.rfft2` orders them.
 
     Notes
     -----
     The model is ``x = mean + basis' z + e`` with z ~ N(0, 1) and e stationary with spectrum S; without a refiner
-    the decoded picture is that of e = 0 and may leave [0, 1] a little.
+    the decoded image is that of e = 0 and may leave [0, 1] a little.
     """
 
     mean: Tensor
@@ -66,7 +66,7 @@ class LinearGenerator(nn.Module):
     ) -> None:
         super().__init__()
         if depth and refiner:
-            raise ValueError("a refiner is made for pictures, not for volumes")
+            raise ValueError("a refiner is made for images, not for volumes")
         self.latent = latent
         self.shape = (channels, depth, height, width) if depth else (channels, height, width)
         self.kernel = kernel
@@ -81,18 +81,18 @@ class LinearGenerator(nn.Module):
         return (self.mean + z @ self.basis).view(len(z), *self.shape)
 
     def raw(self, z: Tensor) -> Tensor:
-        """The decoded picture before it is cut to its range: the refiner's training target."""
-        picture = self.linear(z)
-        return picture if self.refiner is None else picture + self.refiner(picture)
+        """The decoded image before it is cut to its range: the refiner's training target."""
+        image = self.linear(z)
+        return image if self.refiner is None else image + self.refiner(image)
 
     def forward(self, z: Tensor) -> Tensor:
-        picture = self.raw(z)
+        image = self.raw(z)
         if self.kernel:
-            return unit_sum(picture)
-        return picture if self.refiner is None else picture.clamp(0, 1)
+            return normalize_kernels(image)
+        return image if self.refiner is None else image.clamp(0, 1)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log variance of the latents of pictures ``[R, C, Y, X]``, each ``[R, latent]``.
+        """Mean and log variance of the latents of images ``[R, C, Y, X]``, each ``[R, latent]``.
 
         Notes
         -----
@@ -104,7 +104,7 @@ class LinearGenerator(nn.Module):
         return mean, variance.log().expand_as(mean)
 
     def encoding_matrix(self) -> Tensor:
-        """``(b b' + s2)^-1 b``, ``[latent, C Y X]``: from a picture less the mean to its latents."""
+        """``(b b' + s2)^-1 b``, ``[latent, C Y X]``: from an image less the mean to its latents."""
         return torch.cholesky_solve(self.basis, self._system())
 
     def _noise(self) -> Tensor:
@@ -125,7 +125,7 @@ class LinearGenerator(nn.Module):
 
 
 class Refiner(nn.Module):
-    """What the linear picture lacks: ``[R, C, Y, X]`` to ``[R, C, Y, X]``, zero before it is trained.
+    """What the linear image lacks: ``[R, C, Y, X]`` to ``[R, C, Y, X]``, zero before it is trained.
 
     Four 3x3 convolutions at half the size (pixels folded into channels, 2x2): a quarter of the cost.
     """
@@ -144,33 +144,31 @@ class Refiner(nn.Module):
         nn.init.zeros_(last.weight)  # type: ignore[arg-type]
         nn.init.zeros_(last.bias)  # type: ignore[arg-type]
 
-    def forward(self, picture: Tensor) -> Tensor:
-        rows, columns = picture.shape[-2:]
-        even = nn.functional.pad(picture, (0, columns % 2, 0, rows % 2), mode="replicate")
+    def forward(self, image: Tensor) -> Tensor:
+        rows, columns = image.shape[-2:]
+        even = nn.functional.pad(image, (0, columns % 2, 0, rows % 2), mode="replicate")
         return self.layers(even)[..., :rows, :columns]
 
 
 @torch.no_grad()
-def fit(
-    pictures: Tensor, latent: int, kernel: bool = False, *, refiner: bool = False, seed: int = 0
-) -> LinearGenerator:
+def fit(images: Tensor, latent: int, kernel: bool = False, *, refiner: bool = False, seed: int = 0) -> LinearGenerator:
     """Principal components, scaled so that the latents are standard normal, and the spectrum of what they leave.
 
     Parameters
     ----------
-    pictures : Tensor [N, C, Y, X] or [N, C, Z, Y, X]
+    images : Tensor [N, C, Y, X] or [N, C, Z, Y, X]
         Float, or uint8 with 255 for 1. They are turned to float piece by piece.
     latent : int
         At most N - 1 and C Y X components carry anything; the rest are zero.
     kernel, refiner : bool
         See :class:`LinearGenerator`. The refiner is not trained here.
     seed : int
-        Of the random projection that large pictures are fitted by.
+        Of the random projection that large images are fitted by.
     """
-    count, channels, *depth, height, width = pictures.shape
-    flat = pictures.reshape(count, -1)
+    count, channels, *depth, height, width = images.shape
+    flat = images.reshape(count, -1)
     net = LinearGenerator(latent, channels, height, width, kernel, refiner, depth=depth[0] if depth else 0)
-    axes = tuple(range(2, pictures.ndim))
+    axes = tuple(range(2, images.ndim))
     total = torch.zeros(flat.shape[1], dtype=torch.float64)
     for part in _parts(flat):
         total += part.sum(0, dtype=torch.float64)
@@ -217,7 +215,7 @@ def _randomised(flat: Tensor, mean: Tensor, latent: int, seed: int) -> tuple[Ten
     Halko, Martinsson and Tropp, Finding structure with randomness, SIAM Review 53, 2011, algorithms 4.4 and 5.3.
     """
     directions = min(latent + 32, *flat.shape)
-    subspace = torch.linalg.qr(torch.randn(flat.shape[1], directions, generator=seeded(seed)))[0]
+    subspace = torch.linalg.qr(torch.randn(flat.shape[1], directions, generator=cpu_generator(seed)))[0]
     for _ in range(3):
         image = torch.zeros_like(subspace)
         for part in _parts(flat):

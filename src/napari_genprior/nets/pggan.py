@@ -1,11 +1,11 @@
-"""The generator of a progressively grown GAN: 128x128 pictures from a latent of 512.
+"""The generator of a progressively grown GAN: 128x128 images from a latent of 512.
 
 The architecture only: no training of it is offered here (weeks of GPU), weights come in by ``genprior models import``.
 
 References
 ----------
 Karras, Aila, Laine and Lehtinen, Progressive growing of GANs for improved quality, stability, and variation, ICLR 2018.
-Used for 128x128 faces by Asim, Shamshad and Ahmed (papers 000 and 003, section on larger pictures).
+Used for 128x128 faces by Asim, Shamshad and Ahmed (Asim 2020, section on larger images).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.nn.functional import interpolate, leaky_relu
 
 
 class PGGAN(nn.Module):
-    """Latents ``[R, latent]`` to pictures ``[R, channels, size, size]`` in [0, 1].
+    """Latents ``[R, latent]`` to images ``[R, channels, size, size]`` in [0, 1].
 
     Parameters
     ----------

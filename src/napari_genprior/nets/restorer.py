@@ -1,4 +1,4 @@
-"""A small network that improves a picture by what fits of it to blurred data show."""
+"""A small network that improves an image by what fits of it to blurred data show."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from torch.nn.functional import pad, pixel_shuffle, pixel_unshuffle, relu
 FITS = 3  # of different trust in the data; one shows details and noise, another what is certain
 FIRST_SPREAD, LAST_RIDGE = 0.25, 0.5  # where the learnt ridges begin: see Restorer.ridges
 SMALLEST_MISFIT = 1e-4  # over the contrast
-DETAIL = 4.0  # what a fit changes is small beside the picture: in training it counts as much
+DETAIL = 4.0  # what a fit changes is small beside the image: in training it counts as much
 MAX_BLOCKS = 64
 BLOCK = 4  # px, the coarsest of its pixels
 
 
 class Restorer(nn.Module):
-    """One network for all rounds of a known-kernel solve (:mod:`..deconvolution.unrolled`), for grey pictures.
+    """One network for all rounds of a known-kernel solve (:mod:`..deconvolution.unrolled`), for grey images.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class Restorer(nn.Module):
 
     Notes
     -----
-    There are no biases: brighter pictures with as much more noise come out as much brighter, exactly [1]_.
+    There are no biases: brighter images with as much more noise come out as much brighter, exactly [1]_.
 
     References
     ----------
@@ -62,32 +62,32 @@ class Restorer(nn.Module):
         return 2 * 4 + BLOCK * (2 * len(self.blocks) + 2)
 
     def ridges(self, index: int, misfit: Tensor) -> Tensor:
-        """Trust in the picture over that in the data, for each fit of round ``index``: ``[..., FITS]``.
+        """Trust in the image over that in the data, for each fit of round ``index``: ``[..., FITS]``.
 
         ``exp(level + slope log(misfit))``, learnt. At first ``(misfit / FIRST_SPREAD)^2`` for the first fit, as if
-        the picture erred by FIRST_SPREAD of the contrast, and LAST_RIDGE for the last.
+        the image erred by FIRST_SPREAD of the contrast, and LAST_RIDGE for the last.
 
         Parameters
         ----------
         misfit : Tensor, any shape
-            Root mean square misfit over the picture's contrast.
+            Root mean square misfit over the image's contrast.
         """
         return (self.level[index] + self.slope[index] * misfit.clamp(min=SMALLEST_MISFIT).log()[..., None]).exp()
 
-    def forward(self, picture: Tensor, changes: Tensor, levels: Tensor) -> Tensor:
-        """A better picture.
+    def forward(self, image: Tensor, changes: Tensor, levels: Tensor) -> Tensor:
+        """A better image.
 
         Parameters
         ----------
-        picture : Tensor [N, 1, Y, X]
+        image : Tensor [N, 1, Y, X]
             Mean about zero.
         changes : Tensor [N, FITS, Y, X]
             What each fit adds to it.
         levels : Tensor [N, 2 + FITS]
-            Standard deviations of noise, misfit and expected change by each fit, in the picture's units.
+            Standard deviations of noise, misfit and expected change by each fit, in the image's units.
         """
-        height, width = picture.shape[-2:]
-        seen = pad(torch.cat([picture, DETAIL * changes], 1), (0, -width % BLOCK, 0, -height % BLOCK))
+        height, width = image.shape[-2:]
+        seen = pad(torch.cat([image, DETAIL * changes], 1), (0, -width % BLOCK, 0, -height % BLOCK))
         halves = pixel_unshuffle(seen, 2)
         maps = levels[:, :, None, None].expand(-1, -1, *halves.shape[-2:])
         fine = self.head(torch.cat([halves, maps], 1).contiguous(memory_format=torch.channels_last))
@@ -95,7 +95,7 @@ class Restorer(nn.Module):
         for block in self.blocks:
             coarse = coarse + block(coarse)
         added = self.tail(relu(fine + pixel_shuffle(self.up(coarse), 2)))
-        return picture + pixel_shuffle(added, 2)[..., :height, :width]
+        return image + pixel_shuffle(added, 2)[..., :height, :width]
 
 
 def _convolution(inputs: int, outputs: int) -> nn.Conv2d:

@@ -1,4 +1,4 @@
-"""The encoder-decoder with skip connections whose structure alone acts as a prior on pictures.
+"""The encoder-decoder with skip connections whose structure alone acts as a prior on images.
 
 References
 ----------
@@ -24,20 +24,20 @@ def fitting_depth(shape: tuple[int, int], depth: int) -> int:
 
 
 class SkipNetwork(nn.Module):
-    """Code ``[R, inputs, Y, X]`` to picture ``[R, outputs, Y, X]`` in (0, 1), for any size, even or odd.
+    """Code ``[R, inputs, Y, X]`` to image ``[R, outputs, Y, X]`` in (0, 1), for any size, even or odd.
 
     Parameters
     ----------
     outputs, inputs : int
-        Channels of the picture and of the code.
+        Channels of the image and of the code.
     channels, skip_channels : int
         Channels of every level, and of the connection that leads around it (at least 1).
     depth : int
-        Number of halvings; see :func:`fitting_depth` for small pictures.
+        Number of halvings; see :func:`fitting_depth` for small images.
 
     Notes
     -----
-    Normalisation uses the statistics of the one picture at hand; there are no buffers, so the network is a
+    Normalisation uses the statistics of the one image at hand; there are no buffers, so the network is a
     pure function of weights and code.
     """
 

@@ -1,7 +1,7 @@
 """Variational autoencoders: the three of the papers, and a residual one for any size and any length of the latent.
 
 All share one face (:class:`VAE`): ``forward(z)`` decodes latents ``[R, latent]``, ``encode(x)`` gives the mean and
-the log variance of the latent's posterior. Pictures lie in [0, 1]; kernels are >= 0 and of sum 1.
+the log variance of the latent's posterior. Images lie in [0, 1]; kernels are >= 0 and of sum 1.
 
 References
 ----------
@@ -17,7 +17,7 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
-from ..core.arrays import unit_sum
+from ..core.arrays import normalize_kernels
 from ..core.errors import ModelError
 
 KERNEL_SCALE = 20.0  # brings the values of a 28x28 kernel (sum 1) to order 1, where networks learn well
@@ -48,7 +48,7 @@ class VAE(nn.Module):
         self.encoder = encoder
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log variance of the latents of pictures ``[R, C, Y, X]``, each ``[R, latent]``."""
+        """Mean and log variance of the latents of images ``[R, C, Y, X]``, each ``[R, latent]``."""
         if self.encoder is None:
             raise ModelError("This model was stored without its encoder; start its latents at random instead.")
         mean, logvar = self.encoder(x * self.scale).chunk(2, dim=1)
@@ -59,7 +59,7 @@ class VAE(nn.Module):
         return self.decoder(z) / self.scale
 
     def forward(self, z: Tensor) -> Tensor:
-        return unit_sum(self.raw(z)) if self.kernel else self.raw(z)
+        return normalize_kernels(self.raw(z)) if self.kernel else self.raw(z)
 
 
 class BlurVAE(VAE):
@@ -133,7 +133,7 @@ class HouseNumberVAE(VAE):
 
 
 class ConvVAE(VAE):
-    """Pictures or kernels ``[R, channels, size, size]`` of any size from a latent of any length.
+    """Images or kernels ``[R, channels, size, size]`` of any size from a latent of any length.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ class ConvVAE(VAE):
     -----
     Residual blocks without normalisation, whose second convolution starts at zero: they train as fast and cost
     less on a CPU. Nothing is computed at full size: pixels are folded into channels (2x2) going in and out. The
-    coarsest map has 4 to 7 pixels a side; where ``size`` does not halve evenly, a larger picture is decoded and cut.
+    coarsest map has 4 to 7 pixels a side; where ``size`` does not halve evenly, a larger image is decoded and cut.
     """
 
     def __init__(

@@ -1,9 +1,9 @@
-"""Bilinear forward operators ``y = A(k, x)``: linear in the kernel ``k`` and linear in the picture ``x``.
+"""Bilinear forward operators ``y = A(k, x)``: linear in the kernel ``k`` and linear in the image ``x``.
 
 A solver sees nothing but :class:`Bilinear`. To use another forward model, write a subclass with ``__call__``:
 
 >>> class Gain(Bilinear):
-...     '''y = k x with one gain per picture.'''
+...     '''y = k x with one gain per image.'''
 ...     def __call__(self, kernel, image):
 ...         return kernel * image
 >>> operator = Gain(kernel_shape=(1, 1, 1), image_shape=(1, 8, 8))
@@ -79,7 +79,7 @@ class Convolution(Bilinear):
     kernel_shape : (kh, kw)
         Its centre is pixel ``(kh // 2, kw // 2)``.
     image_shape : (C, Y, X)
-        The kernel is shared by the C channels. With ``boundary="valid"`` this is the larger picture
+        The kernel is shared by the C channels. With ``boundary="valid"`` this is the larger image
         under the data: ``[Y - kh + 1, X - kw + 1]`` is the size of ``y``.
     boundary : {"circular", "valid", "reflect"}
     """

@@ -1,7 +1,7 @@
-"""Convolution of pictures with kernels by FFT, with its boundary rules and exact adjoints.
+"""Convolution of images with kernels by FFT, with its boundary rules and exact adjoints.
 
-Axes: picture ``[R, C, Y, X]``, kernel ``[R, 1, kh, kw]`` (either R may be 1). The kernel's centre is
-pixel ``(kh // 2, kw // 2)``, so that a kernel of a single 1 there leaves the picture as it is.
+Axes: image ``[R, C, Y, X]``, kernel ``[R, 1, kh, kw]`` (either R may be 1). The kernel's centre is
+pixel ``(kh // 2, kw // 2)``, so that a kernel of a single 1 there leaves the image as it is.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ def transfer_function(kernel: Tensor, shape: tuple[int, int]) -> Tensor:
 
 
 def apply_transfer(image: Tensor, transfer: Tensor) -> Tensor:
-    """Multiply a picture's spectrum by a half-spectrum transfer function (circular convolution)."""
+    """Multiply an image's spectrum by a half-spectrum transfer function (circular convolution)."""
     return torch.fft.irfft2(torch.fft.rfft2(image) * transfer, s=image.shape[-2:])
 
 
 def convolve(image: Tensor, kernel: Tensor, boundary: Boundary = "circular") -> Tensor:
-    """Blur a picture: ``y = k * x``.
+    """Blur an image: ``y = k * x``.
 
     Parameters
     ----------
     image : Tensor [R, C, Y, X]
     kernel : Tensor [R, 1, kh, kw]
     boundary : {"circular", "valid", "reflect"}
-        What lies outside the picture: its other side; nothing (the result shrinks to
+        What lies outside the image: its other side; nothing (the result shrinks to
         ``[Y - kh + 1, X - kw + 1]``); its mirror image (border pixel not repeated).
     """
     kh, kw = kernel.shape[-2:]

@@ -1,4 +1,4 @@
-"""Misfits between a modelled and a measured picture, one value per restart."""
+"""Misfits between a modelled and a measured image, one value per restart."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def censored_std(model: Tensor, data: Tensor) -> float:
 
 
 def dissimilarity(model: Tensor, data: Tensor, data_range: float = 1.0) -> Tensor:
-    """``1 - SSIM``, differentiable: ``[R]``, 0 for equal pictures, at most 2."""
+    """``1 - SSIM``, differentiable: ``[R]``, 0 for equal images, at most 2."""
     return 1 - structural_similarity(model, data, data_range)
 
 
@@ -62,19 +62,19 @@ def structural_similarity(first: Tensor, second: Tensor, data_range: float = 1.0
     first, second : Tensor [R, C, Y, X]
         Either R may be 1.
     data_range : float
-        Largest minus smallest value the pictures can hold.
+        Largest minus smallest value the images can hold.
 
     Returns
     -------
     Tensor [R]
-        In [-1, 1]; 1 for equal pictures.
+        In [-1, 1]; 1 for equal images.
 
     Notes
     -----
     With means m, variances v and covariance c under a Gaussian window of 11 pixels and sigma 1.5,
     ``SSIM = (2 m1 m2 + C1) (2 c + C2) / ((m1^2 + m2^2 + C1) (v1 + v2 + C2))``,
-    ``C1 = (0.01 L)^2``, ``C2 = (0.03 L)^2``, averaged over the pixels whose window lies inside the picture.
-    Pictures smaller than the window get the largest odd window that fits.
+    ``C1 = (0.01 L)^2``, ``C2 = (0.03 L)^2``, averaged over the pixels whose window lies inside the image.
+    Images smaller than the window get the largest odd window that fits.
 
     References
     ----------

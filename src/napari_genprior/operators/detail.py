@@ -14,17 +14,17 @@ from .noise import noise_std
 
 STRIDE = 16  # px, between the places for it
 
-REGION = 480  # px, side of the part that larger pictures are searched in: six sides of a large kernel
+REGION = 480  # px, side of the part that larger images are searched in: six sides of a large kernel
 
 
-def busiest(image: Tensor, side: int) -> Tensor:
-    """The part of a picture ``[1, C, Y, X]`` with the steepest slopes, at most ``side`` pixels high and wide."""
-    rows, columns = busiest_place(image, side)
+def most_textured(image: Tensor, side: int) -> Tensor:
+    """The part of an image ``[1, C, Y, X]`` with the steepest slopes, at most ``side`` pixels high and wide."""
+    rows, columns = most_textured_place(image, side)
     return image[..., rows, columns]
 
 
-def busiest_place(image: Tensor, side: int) -> tuple[slice, slice]:
-    """Rows and columns of :func:`busiest`."""
+def most_textured_place(image: Tensor, side: int) -> tuple[slice, slice]:
+    """Rows and columns of :func:`most_textured`."""
     height, width = min(side, image.shape[-2]), min(side, image.shape[-1])
     # noise adds as much to every part
     edges = gradients(image.mean(1, keepdim=True))[..., :-1, :-1].abs().sum(1, keepdim=True)
@@ -55,8 +55,8 @@ def detail(piece: np.ndarray) -> float:
     return max(0.0, float((slopes - 4 * noise_std(planes).square()).mean()))
 
 
-def busiest_part(plane: np.ndarray) -> np.ndarray:
+def most_textured_part(plane: np.ndarray) -> np.ndarray:
     """The part of a large plane ``[Y, X]`` or ``[Y, X, 3 or 4]`` in which its kernel is searched."""
     if max(plane.shape[:2]) <= REGION:
         return plane
-    return plane[busiest_place(to_tensor(plane, Intensity.of(plane), torch.device("cpu")), REGION)]
+    return plane[most_textured_place(to_tensor(plane, Intensity.of(plane), torch.device("cpu")), REGION)]

@@ -1,4 +1,4 @@
-"""Circular forward differences of pictures ``[R, C, Y, X]``, their adjoint, and their spectrum."""
+"""Circular forward differences of images ``[R, C, Y, X]``, their adjoint, and their spectrum."""
 
 from __future__ import annotations
 

@@ -12,9 +12,9 @@ KERNEL_NOISE = 0.01  # an estimated kernel errs like at least this much noise, f
 
 
 def noise_std(image: Tensor) -> Tensor:
-    """Standard deviation ``[R, C]`` of the white noise of pictures ``[R, C, Y, X]``.
+    """Standard deviation ``[R, C]`` of the white noise of images ``[R, C, Y, X]``.
 
-    Median of the absolute diagonal second difference over 0.6745: edges are few, and a blurred picture has hardly
+    Median of the absolute diagonal second difference over 0.6745: edges are few, and a blurred image has hardly
     any detail that passes this filter.
     """
     corner = image[..., :-1, :-1] - image[..., 1:, :-1] - image[..., :-1, 1:] + image[..., 1:, 1:]
@@ -22,5 +22,5 @@ def noise_std(image: Tensor) -> Tensor:
 
 
 def residual_std(blurred: Tensor, image: Tensor, kernel: Tensor) -> float:
-    """Root mean square of ``k * x - y`` where no unknown border takes part; one picture and one kernel."""
+    """Root mean square of ``k * x - y`` where no unknown border takes part; one image and one kernel."""
     return float((convolve(image, kernel, "valid") - valid_part(blurred, kernel)).square().mean().sqrt())

@@ -1,4 +1,4 @@
-"""What the pixels of a blurred picture tell: their value, that it is at least (at most) so large, or nothing."""
+"""What the pixels of a blurred image tell: their value, that it is at least (at most) so large, or nothing."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ BLOCK = 4  # px, sides of a canvas are multiples of it
 
 @dataclass(frozen=True)
 class Seen:
-    """A blurred picture on a periodic canvas.
+    """A blurred image on a periodic canvas.
 
     Attributes
     ----------
     canvas : Tensor [R, C, Y, X]
-        The picture, at the top left where it comes from :func:`on_canvas`, and a smooth continuation.
+        The image, at the top left where it comes from :func:`pad_periodic`, and a smooth continuation.
     inside : bool Tensor [R, 1, Y, X]
-        Where the picture is.
+        Where the image is.
     """
 
     canvas: Tensor
     inside: Tensor
 
     def completed(self, model: Tensor) -> Tensor:
-        """Data for all of the canvas: ``model`` where the picture tells nothing against it.
+        """Data for all of the canvas: ``model`` where the image tells nothing against it.
 
-        Beyond the picture that is everywhere; at a pixel at the end of the range, where the model lies beyond the
+        Beyond the image that is everywhere; at a pixel at the end of the range, where the model lies beyond the
         end. To fit the completed data again and again minimises the misfit of what is told.
         """
         beyond = ((self.canvas > 1 - END) & (model > self.canvas)) | ((self.canvas < END) & (model < self.canvas))
@@ -50,10 +50,10 @@ class Seen:
         return low, high
 
 
-def on_canvas(blurred: Tensor, kernel_shape: tuple[int, int], circular: bool = False) -> Seen:
-    """Room beyond the border ``[R, C, Y, X]`` for all that a kernel of this shape brings into the picture.
+def pad_periodic(blurred: Tensor, kernel_shape: tuple[int, int], circular: bool = False) -> Seen:
+    """Room beyond the border ``[R, C, Y, X]`` for all that a kernel of this shape brings into the image.
 
-    A picture that goes on at its other side (``circular``) needs none, if its sides are a canvas's.
+    An image that goes on at its other side (``circular``) needs none, if its sides are a canvas's.
     """
     height, width = blurred.shape[-2:]
     if circular and height % BLOCK == width % BLOCK == 0 and height >= kernel_shape[0] and width >= kernel_shape[1]:
@@ -63,12 +63,12 @@ def on_canvas(blurred: Tensor, kernel_shape: tuple[int, int], circular: bool = F
     return Seen(canvas, pad(inside, (0, canvas.shape[-1] - width, 0, canvas.shape[-2] - height)))
 
 
-def cut_off(image: Tensor) -> Tensor:
+def saturation_mask(image: Tensor) -> Tensor:
     """Where light was cut off at the upper end of the range in any channel, bool ``[R, 1, Y, X]``."""
     return (image > 1 - END).any(dim=1, keepdim=True)
 
 
-def far_from(untold: Tensor, shape: tuple[int, int]) -> Tensor:
+def eroded_valid_mask(untold: Tensor, shape: tuple[int, int]) -> Tensor:
     """1 at pixels far from all that is untold (bool ``[1, 1, Y, X]``), else 0, at a coarser size ``[1, 1, Y', X']``."""
     coarse = interpolate(untold.float(), size=shape, mode="bilinear", antialias=True) > UNTOLD
     return 1 - max_pool2d(coarse.float(), 2 * AROUND + 1, 1, AROUND)

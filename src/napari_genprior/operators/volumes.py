@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 SPACE = (-3, -2, -1)
-SEAMLESS = 0.5  # differences across a seam over those inside, up to which it is none
+SEAM_RATIO = 0.5  # differences across a seam over those inside, up to which it is none
 Sides = tuple[int, int, int]
 
 
@@ -62,7 +62,7 @@ def sides_of(x: Tensor) -> Sides:
     return x.shape[-3], x.shape[-2], x.shape[-1]
 
 
-def on_canvas(volume: Tensor, margin: Sides) -> Canvas:
+def pad_periodic(volume: Tensor, margin: Sides) -> Canvas:
     """Put ``[R, 1, Z, Y, X]`` on a canvas with at least ``margin`` voxels beyond it, of sides that transform fast."""
     stack = sides_of(volume)
     z, y, x = (int(next_fast_len(n + m, real=True)) for n, m in zip(stack, margin, strict=True))
@@ -87,7 +87,7 @@ def margin_for(kernel: Tensor, tail: float) -> Sides:
     return found[0], found[1], found[2]
 
 
-def goes_round(volume: Tensor, variance: float) -> tuple[bool, bool, bool]:
+def periodic_axes(volume: Tensor, variance: float) -> tuple[bool, bool, bool]:
     """Along which axes ``[1, 1, Z, Y, X]`` goes on at its other side: the seam is no steeper than the rest.
 
     So are volumes that were blurred circularly, and things that lie alone on even ground. ``variance`` is that of the
@@ -97,7 +97,7 @@ def goes_round(volume: Tensor, variance: float) -> tuple[bool, bool, bool]:
     for axis in SPACE:
         seam = (volume.select(axis, 0) - volume.select(axis, -1)).square().mean() - 2 * variance
         inside = volume.diff(dim=axis).square().mean() - 2 * variance
-        found.append(bool(seam <= SEAMLESS**2 * inside))
+        found.append(bool(seam <= SEAM_RATIO**2 * inside))
     return found[0], found[1], found[2]
 
 

@@ -1,6 +1,6 @@
 """Alternating descent: each block of parameters in turn, every row with steps of a length that is set beforehand.
 
-It knows nothing of pictures, and it is a generator as :func:`~.loop.minimise` is.
+It knows nothing of images, and it is a generator as :func:`~.loop.minimise` is.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def alternate(
 
     Notes
     -----
-    The division by the root mean square (per row) is in the code of papers 000 and 003, not in their text: printed
-    as it is, plain gradient descent ends with pictures 1 dB worse.
+    The division by the root mean square (per row) is in the code of Asim 2020, not in their text: printed
+    as it is, plain gradient descent ends with images 1 dB worse.
     """
     alive = torch.ones(len(blocks[0]), dtype=torch.bool, device=blocks[0].device)
     kept = [block.detach().clone() for block in blocks]

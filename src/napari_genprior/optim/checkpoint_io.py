@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from ..core.errors import FileError
-from ..core.image_io import written_whole
+from ..core.image_io import write_atomic
 
 
 def save_state(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
     """Write tensors and a state that JSON can hold; whole or not at all."""
     from safetensors.torch import save_file
 
-    with written_whole(path) as beside:
+    with write_atomic(path) as beside:
         separate = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
         save_file(separate, beside, metadata={"state": json.dumps(state)})
 

@@ -1,4 +1,4 @@
-"""The one loop. It knows nothing of pictures: a function with one value per restart, and an optimiser.
+"""The one loop. It knows nothing of images: a function with one value per restart, and an optimiser.
 
 It is a generator: to drive it is to run it, to close it is to cancel it.
 """

@@ -1,4 +1,4 @@
-"""Any bilinear inverse problem ``y = A(k, x) + n`` with two generators as priors (paper 001): both unknowns at once.
+"""Any bilinear inverse problem ``y = A(k, x) + n`` with two generators as priors (Asim 2018): both unknowns at once.
 
 >>> from napari_genprior.operators.bilinear import Pointwise
 >>> operator = Pointwise((1, 28, 28), (1, 28, 28))  # y = k x, pixel by pixel
@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..core.arrays import seeded
+from ..core.arrays import cpu_generator
 from ..core.errors import InputError
-from ..core.iteration import drain, relay
+from ..core.iteration import map_states, run_to_end
 from ..operators.bilinear import Bilinear
 from ..optim.batched_lbfgs import LbfgsState, lbfgs
 from ..zoo.projection import device_of
@@ -80,7 +80,7 @@ def solve_bilinear(
         ``A``; see :mod:`napari_genprior.operators.bilinear`.
     data : array
         ``y``, of the shape that the operator makes (without its leading axis R), in the priors' units: no scale is
-        guessed, 8-bit pictures must be divided by 255.
+        guessed, 8-bit images must be divided by 255.
     image_prior, kernel_prior : Generator or Module
         ``G`` and ``B``: from :func:`~napari_genprior.load_prior`, or your own; see :data:`LatentPrior`.
     restarts : int
@@ -104,10 +104,10 @@ def solve_bilinear(
 
     Notes
     -----
-    Minimised is ``|A(B(h), G(z)) - y|^2 + ridge (|z|^2 + |h|^2)`` (paper 001, eq. 7, where the two ridges are gamma
+    Minimised is ``|A(B(h), G(z)) - y|^2 + ridge (|z|^2 + |h|^2)`` (Asim 2018, eq. 7, where the two ridges are gamma
     and lambda), over both latents in one vector: L-BFGS in place of the paper's alternating gradient descent.
     """
-    return drain(
+    return run_to_end(
         iter_solve_bilinear(
             operator, data, image_prior, kernel_prior, restarts=restarts, ridge=ridge, steps=steps, seed=seed
         )
@@ -165,11 +165,11 @@ def iter_solve_bilinear(
             steps=state.step,
         )
 
-    start = torch.randn(restarts, image_latent + kernel_latent, generator=seeded(seed)).to(device)
+    start = torch.randn(restarts, image_latent + kernel_latent, generator=cpu_generator(seed)).to(device)
     with torch.no_grad():
         _check_fit(operator, *decode(start), measured)
     search = lbfgs(objective, start, steps=steps, memory=MEMORY, tolerance=TOLERANCE)
-    return best_of((yield from relay(search, best_of)))
+    return best_of((yield from map_states(search, best_of)))
 
 
 def _network(prior: LatentPrior, name: str) -> tuple[nn.Module, int]:

@@ -13,7 +13,7 @@ from ..core.arrays import to_image, to_tensor
 from ..core.provenance import array_hash, provenance_of
 from ..core.result import (
     GENERATED,
-    SET_ASIDE,
+    REJECTED,
     SPREAD,
     DeblurResult,
     History,
@@ -24,20 +24,20 @@ from ..core.result import (
     Word,
 )
 from ..methods import Snapshot
-from ..quality.verdict import Clues, judge, range_error
-from .plan import Plan, networks_of
+from ..quality.verdict import RunContext, judge, range_error
+from .plan import Plan, network_hashes
 
 logger = logging.getLogger(__name__)
 
 
 def to_progress(snapshot: Snapshot, plan: Plan) -> Progress:
     image = None if snapshot.image is None else to_image(snapshot.image, plan.intensity, plan.image)
-    kernel = None if snapshot.kernel is None else as_kernel(snapshot.kernel[0, 0].detach().cpu().numpy())
+    kernel = None if snapshot.kernel is None else normalize_kernel(snapshot.kernel[0, 0].detach().cpu().numpy())
     losses = {name: np.asarray(torch.as_tensor(value).detach().cpu()) for name, value in snapshot.losses.items()}
     return Progress(snapshot.step, snapshot.total, snapshot.stage, image, kernel, losses)
 
 
-def to_layer(name: str, extra: torch.Tensor, plan: Plan, image: torch.Tensor) -> np.ndarray:
+def to_extra_image(name: str, extra: torch.Tensor, plan: Plan, image: torch.Tensor) -> np.ndarray:
     if name != SPREAD:
         return to_image(extra, plan.intensity, plan.image)
     # a standard deviation has the scale of the input, but not its offset; one value for all channels
@@ -45,7 +45,7 @@ def to_layer(name: str, extra: torch.Tensor, plan: Plan, image: torch.Tensor) ->
     return np.sqrt(np.square(spread).mean(0)).astype(np.float32)
 
 
-def as_kernel(kernel: np.ndarray) -> np.ndarray:
+def normalize_kernel(kernel: np.ndarray) -> np.ndarray:
     kernel = np.clip(kernel.astype(np.float64), 0, None)
     return (kernel / kernel.sum()).astype(np.float32)
 
@@ -60,21 +60,21 @@ def result_of(
     seconds: float,
     chosen: int = 0,
     layers: dict[str, np.ndarray] | None = None,
-    rivals: tuple[tuple[np.ndarray, float], ...] = (),
+    candidates: tuple[tuple[np.ndarray, float], ...] = (),
 ) -> DeblurResult:
-    kernel, layers = as_kernel(kernel), layers or {}
-    verdict = verdict_on(plan, image, kernel, status, layers, rivals)
+    kernel, layers = normalize_kernel(kernel), layers or {}
+    verdict = verdict_on(plan, image, kernel, status, layers, candidates)
     if verdict.word is Word.KEPT:
-        layers, image = layers | {SET_ASIDE: image}, plan.image.astype(np.float32)
+        layers, image = layers | {REJECTED: image}, plan.image.astype(np.float32)
     provenance = provenance_of(
         plan.method.name,
         plan.settings.model_dump(mode="json"),
         {
             "kernel_size": "auto" if plan.kernel_size is None else list(plan.kernel_size),
             "kernel_sha256": None if plan.kernel is None else array_hash(plan.kernel),
-            "budget_s": plan.budget_s,
+            "time_limit_s": plan.time_limit_s,
             **{f"{field}_sha256": prior.card.sha256 for field, prior in plan.priors.items()},
-            "networks": networks_of(plan),
+            "networks": network_hashes(plan),
         },
         seed=plan.seed,
         device=plan.device,
@@ -84,7 +84,7 @@ def result_of(
         seconds=seconds,
     )
     logger.info("%s: %s (%.1f s)", plan.sentence, verdict.reason, seconds)
-    return DeblurResult(image, kernel, verdict, History.of(snapshots), status, provenance, chosen, layers, rivals)
+    return DeblurResult(image, kernel, verdict, History.of(snapshots), status, provenance, chosen, layers, candidates)
 
 
 def verdict_on(
@@ -93,14 +93,16 @@ def verdict_on(
     kernel: np.ndarray,
     status: Status,
     layers: dict[str, np.ndarray],
-    rivals: tuple[tuple[np.ndarray, float], ...],
+    candidates: tuple[tuple[np.ndarray, float], ...],
 ) -> Verdict:
     """Judge what a plan's run found; parameters as in :class:`.result.DeblurResult`."""
     generated, prior = layers.get(GENERATED), plan.priors.get("image_prior")
     if generated is None and prior is not None and not plan.method.covers:
         generated = image  # strictly in the generator's range
-    clues = Clues(
-        rivals=[torch.from_numpy(kernel)[None, None] for kernel, _ in sorted(rivals, key=lambda rival: rival[1])],
+    clues = RunContext(
+        candidates=[
+            torch.from_numpy(kernel)[None, None] for kernel, _ in sorted(candidates, key=lambda candidate: candidate[1])
+        ],
         generated=None if generated is None else _in_working_units(plan, generated),
         spread=None if SPREAD not in layers else float(np.median(layers[SPREAD])) / plan.intensity.scale,
     )
@@ -119,5 +121,5 @@ def verdict_on(
     )
 
 
-def _in_working_units(plan: Plan, picture: np.ndarray) -> torch.Tensor:
-    return to_tensor(picture, plan.intensity, torch.device("cpu"))
+def _in_working_units(plan: Plan, image: np.ndarray) -> torch.Tensor:
+    return to_tensor(image, plan.intensity, torch.device("cpu"))

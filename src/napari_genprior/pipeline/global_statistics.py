@@ -1,4 +1,4 @@
-"""One look at all of a large picture before it is cut up: its range, its noise, its part with the most detail."""
+"""One look at all of a large image before it is cut up: its range, its noise, its part with the most detail."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ import torch
 
 from ..core.arrays import Intensity
 from ..core.errors import InputError
-from ..operators.detail import REGION, busiest_place, detail
+from ..operators.detail import REGION, detail, most_textured_place
 
 STRIP_BYTES = 1.5e8  # read at once
 COLUMNS = 2048  # px, looked at at once
-SAMPLES = 4e6  # of noise; small pictures give all they have
+SAMPLES = 4e6  # of noise; small images give all they have
 
 
 @dataclass
 class Survey:
-    """What is known of a picture after :meth:`look`.
+    """What is known of an image after :meth:`look`.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Survey:
     Attributes
     ----------
     part : array [region, region] or [region, region, C], or None
-        The part with the most detail; None: the picture is constant everywhere.
+        The part with the most detail; None: the image is constant everywhere.
     """
 
     dtype: np.dtype
@@ -84,7 +84,7 @@ class Survey:
             if self.dtype.kind == "f" and not np.isfinite(strip).all():
                 bad = int((~np.isfinite(strip)).sum())
                 raise InputError(
-                    f"Rows {top} to {bottom - 1} of the picture hold {bad} NaN or infinite values; "
+                    f"Rows {top} to {bottom - 1} of the image hold {bad} NaN or infinite values; "
                     "replace them (numpy.nan_to_num) first."
                 )
             colours = strip[..., :3] if strip.ndim == 3 else strip
@@ -109,7 +109,7 @@ class Survey:
             return
         planes = block[None] if block.ndim == 2 else np.moveaxis(block[..., :3], -1, 0)
         tensor = torch.from_numpy(np.ascontiguousarray(planes, dtype=np.float32))[None]
-        part = block[busiest_place(tensor, self.region)]
+        part = block[most_textured_place(tensor, self.region)]
         if (found := detail(part)) > self._most:
             self.part, self._most = part.copy(), found
 

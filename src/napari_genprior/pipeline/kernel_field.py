@@ -1,7 +1,7 @@
-"""The kernels of a picture whose blur changes over it: sought tile by tile, compared, smoothed; and drawn.
+"""The kernels of an image whose blur changes over it: sought tile by tile, compared, smoothed; and drawn.
 
 The kernels of the tiles are candidates for each other: a tile keeps its own, but for one of its neighbours' or the
-picture's, that its pixels speak clearly less against. So a tile whose search failed has a neighbour's; one without any
+image's, that its pixels speak clearly less against. So a tile whose search failed has a neighbour's; one without any
 detail has that of the busiest part.
 """
 
@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..blur.support import in_middle, likeness, within
+from ..blur.support import center_subpixel, kernel_similarity, pad_to
 from ..core.arrays import to_tensor
-from ..core.iteration import relay
+from ..core.iteration import map_states
 from ..core.result import Progress
 from ..deconvolution.total_variation import deconvolve, strength_for
-from ..operators.detail import busiest_part, detail
-from ..quality.kernel_criteria import implausibility
+from ..operators.detail import detail, most_textured_part
+from ..quality.kernel_criteria import kernel_cost
 from . import plan as planning
 from .run import iter_deblur
 
@@ -35,9 +35,9 @@ Place = tuple[int, int]
 
 
 def in_tiles(image: np.ndarray, tiles: Place) -> dict[Place, np.ndarray]:
-    """The parts of a picture, by row and column.
+    """The parts of an image, by row and column.
 
-    They do not overlap: more of the picture would bring in other blurs, which mislead the comparison of kernels most
+    They do not overlap: more of the image would bring in other blurs, which mislead the comparison of kernels most
     of all.
     """
     edges = [
@@ -53,12 +53,12 @@ def found_by_place(
 ) -> Yields[Progress, None, np.ndarray]:
     """The kernels ``[ty, tx, kh, kw]`` of :func:`in_tiles`, sought, compared and smoothed.
 
-    Each is sought at the size that the busiest part of the picture needs.
+    Each is sought at the size that the busiest part of the image needs.
 
     Parameters
     ----------
     plan : Plan
-        For all of the picture; ``arguments`` are those it was made of.
+        For all of the image; ``arguments`` are those it was made of.
     noise : float
         Standard deviation, of the range.
     """
@@ -67,13 +67,13 @@ def found_by_place(
     def of_all(progress: Progress) -> Progress:
         return _progress(OF_ALL * progress.fraction, f"kernel of all: {progress.stage}", progress.kernel)
 
-    whole = yield from relay(iter_deblur(busiest_part(plan.image), **arguments), of_all)
+    whole = yield from map_states(iter_deblur(most_textured_part(plan.image), **arguments), of_all)
     sides = plan.kernel_size
     if sides is None:  # the blur of other tiles may be wider, and turned
         room = min(min(part.shape[:2]) for part in parts.values()) // 2
         side = min(round(ROOM * max(whole.kernel.shape)), room - 1) | 1
         sides = (side, side)
-    common = within(in_middle(whole.kernel), [max(n, k) for n, k in zip(sides, whole.kernel.shape, strict=True)])
+    common = pad_to(center_subpixel(whole.kernel), [max(n, k) for n, k in zip(sides, whole.kernel.shape, strict=True)])
     # a kernel prior has a size of its own
     of_tiles = {**arguments, "kernel_size": "auto" if "kernel_prior" in plan.priors else sides}
     own: dict[Place, np.ndarray] = {}
@@ -85,7 +85,9 @@ def found_by_place(
             fraction = OF_ALL + (1 - OF_ALL) * (number + progress.fraction) / len(parts)
             return _progress(fraction, f"kernel {number + 1} of {len(parts)}", progress.kernel)
 
-        own[place] = within(in_middle((yield from relay(iter_deblur(part, **of_tiles), of_tile)).kernel), common.shape)
+        own[place] = pad_to(
+            center_subpixel((yield from map_states(iter_deblur(part, **of_tiles), of_tile)).kernel), common.shape
+        )
     chosen = {place: _compared(place, parts[place], own, common, plan, noise) for place in parts}
     return _smoothed(chosen, details)
 
@@ -109,7 +111,7 @@ def _compared(
 
 def _against(grey: torch.Tensor, kernel: np.ndarray, noise: float) -> float:
     k = torch.from_numpy(kernel)[None, None]
-    return implausibility(grey, deconvolve(grey, k, strength_for(noise)), k)
+    return kernel_cost(grey, deconvolve(grey, k, strength_for(noise)), k)
 
 
 def _neighbours(place: Place) -> list[Place]:
@@ -123,15 +125,15 @@ def _smoothed(kernels: dict[Place, np.ndarray], details: dict[Place, float]) -> 
     sides = next(iter(kernels.values())).shape
     last = max(kernels)  # the place at the lower right
     made = np.zeros((last[0] + 1, last[1] + 1, *sides), np.float32)
-    most = max(details.values()) or 1.0  # a picture of noise has none
+    most = max(details.values()) or 1.0  # an image of noise has none
     for place, kernel in kernels.items():
         near = [other for other in _neighbours(place) if other in kernels]
         weight = max(details[place], 1e-3 * most)
         total = weight * kernel.astype(np.float64)
         for other in near:
-            share = SMOOTH / len(near) * likeness(kernel, kernels[other])
+            share = SMOOTH / len(near) * kernel_similarity(kernel, kernels[other])
             total += share * max(details[other], 0.0) * kernels[other]
-        made[place] = in_middle(total / total.sum())
+        made[place] = center_subpixel(total / total.sum())
     return made
 
 

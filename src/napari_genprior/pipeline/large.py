@@ -1,4 +1,4 @@
-"""The front door of large pictures: a file or lazy array -> tiles -> a file, in bounded memory."""
+"""The front door of large images: a file or lazy array -> tiles -> a file, in bounded memory."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from ..core.arrays import check_kernel
-from ..core.axes import Layout, lay_out
+from ..core.axes import Layout, make_layout
 from ..core.errors import InputError
 from ..core.image_io import as_type
-from ..core.iteration import drain, relay
-from ..core.lazy_io import Lazy, opened
+from ..core.iteration import map_states, run_to_end
+from ..core.lazy_io import Lazy, open_lazy
 from ..core.provenance import array_hash, provenance_of
 from ..core.result import Progress, Provenance, Status, StatusCode, Word
-from ..core.tiled_io import check_destination, written
+from ..core.tiled_io import check_destination, open_writer
 from ..core.version import __version__
 from ..operators.detail import REGION
 from ..operators.noise import KERNEL_NOISE, LEAST_NOISE
@@ -30,7 +30,7 @@ from ..settings import KnownKernelSettings
 from . import plan as planning
 from .device_memory import Solves
 from .global_statistics import Survey
-from .resume import going_on
+from .resume import resume_or_start
 from .run import iter_deblur, known_kernel
 from .stack_result import LargeResult
 from .tiled_deconvolution import Step, cut, restored_by_tiles, side_for
@@ -45,7 +45,7 @@ LEAST_TILE = 64  # px
 
 
 @dataclass(frozen=True)
-class _Wish:
+class _Request:
     """Checked arguments."""
 
     source: Any
@@ -53,12 +53,12 @@ class _Wish:
     axes: str | Sequence[str] | None
     tile: int | None
     region: int
-    piece: planning.Wish
+    piece: planning.Request
     arguments: dict[str, Any]
 
 
 def deblur_large(source: Any, destination: str | Path, **arguments: Any) -> LargeResult:
-    """Make a picture sharp that is too large for the memory, tile by tile, from a file into a file.
+    """Make an image sharp that is too large for the memory, tile by tile, from a file into a file.
 
     All of it is looked at once: for its range, its noise, and the part with the most detail, where the kernel is
     searched unless it is given. Then overlapping tiles are solved for that kernel with one strength, and blended.
@@ -78,7 +78,7 @@ def deblur_large(source: Any, destination: str | Path, **arguments: Any) -> Larg
     tile : "auto" or int
         Most pixels that a tile adds to its overlaps; "auto" chooses by memory: 1.2 GB for a tile.
     **arguments
-        Of :func:`~napari_genprior.deblur`; ``budget_s`` goes for the search.
+        Of :func:`~napari_genprior.deblur`; ``time_limit_s`` goes for the search.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def deblur_large(source: Any, destination: str | Path, **arguments: Any) -> Larg
     Raises
     ------
     InputError
-        Picture, kernel or arguments cannot be used.
+        Image, kernel or arguments cannot be used.
     FileError
         The source cannot be read, the destination not written, or the package zarr is missing.
     DeviceError
@@ -99,7 +99,7 @@ def deblur_large(source: Any, destination: str | Path, **arguments: Any) -> Larg
     Tiles overlap by 8 sides of the kernel. So far from a border, a solve for a kernel of some 20 pixels takes notice
     of it by less than 1e-3 of the range; for long shakes by some 5e-3, below their noise.
     """
-    return drain(iter_deblur_large(source, destination, **arguments))
+    return run_to_end(iter_deblur_large(source, destination, **arguments))
 
 
 def iter_deblur_large(
@@ -124,55 +124,57 @@ def iter_deblur_large(
     destination = check_destination(destination)
     if isinstance(source, str | Path) and Path(source).resolve() == destination.resolve():
         raise InputError(f"The output {destination} is the input itself; inputs are never overwritten.")
-    piece = planning.check_wish(**arguments)
+    piece = planning.parse_request(**arguments)
     if planning.is_coded(piece.settings):
-        raise InputError("Pictures in tiles are solved in the values they have; leave out light='linear'.")
+        raise InputError("Images in tiles are solved in the values they have; leave out transfer_function='srgb'.")
     size = None if tile == "auto" else int(tile)
-    return _run(_Wish(source, destination, axes, size, REGION, piece, arguments))
+    return _run(_Request(source, destination, axes, size, REGION, piece, arguments))
 
 
-def _run(wish: _Wish) -> Yields[Progress, None, LargeResult]:
+def _run(request: _Request) -> Yields[Progress, None, LargeResult]:
     started, clock = datetime.now(UTC), time.perf_counter()
-    given = wish.piece.kernel is not None
+    given = request.piece.kernel is not None
     with ExitStack() as files:
-        lazy = files.enter_context(opened(wish.source))
-        layout = _layout(lazy, wish.axes)
+        lazy = files.enter_context(open_lazy(request.source))
+        layout = _layout(lazy, request.axes)
         indices = list(np.ndindex(layout.pieces))
         dtype = np.dtype(lazy.data.dtype)
-        survey = Survey(dtype.newbyteorder("="), layout.shape, wish.region)
+        survey = Survey(dtype.newbyteorder("="), layout.shape, request.region)
         for number, index in enumerate(indices):
             for fraction in survey.look(_Plane(lazy.data, index)):
                 yield _progress(SHARES[0] * (number + fraction) / len(indices), "looking for detail")
         if survey.part is None:
-            raise InputError("The picture is constant; there is nothing to restore.")
+            raise InputError("The image is constant; there is nothing to restore.")
 
         settings = (
-            wish.piece.settings
-            if isinstance(wish.piece.settings, KnownKernelSettings)
+            request.piece.settings
+            if isinstance(request.piece.settings, KnownKernelSettings)
             else KnownKernelSettings.checked({})
         )
-        note = files.enter_context(going_on(wish.destination, _identity(wish, layout, survey)))
+        note = files.enter_context(resume_or_start(request.destination, _identity(request, layout, survey)))
         kernel, verdict = note.kernel, note.verdict
         before = note.planes, note.rows
         if kernel is None or verdict is None:
             if given:
-                kernel = check_kernel(wish.piece.kernel)
+                kernel = check_kernel(request.piece.kernel)
                 verdict = known_kernel(survey.part, kernel).verdict
             else:
-                found = yield from relay(iter_deblur(survey.part, **wish.arguments), _of_search)
+                found = yield from map_states(iter_deblur(survey.part, **request.arguments), _of_search)
                 kernel, verdict = found.kernel, found.verdict
             note.keep(kernel, verdict, 0, 0)
 
         colours = 3 if layout.axes[-1] == "S" else 1
-        side = wish.tile or side_for((kernel.shape[0], kernel.shape[1]), colours)
+        side = request.tile or side_for((kernel.shape[0], kernel.shape[1]), colours)
         shape = layout.sides("YX")
         rows, columns = cut((shape[0], shape[1]), kernel[None, None], side)
         noise = max(survey.noise, LEAST_NOISE if given else KERNEL_NOISE)
         kept = verdict.word is Word.KEPT
         step = Step(kernel[None, None], noise, survey.intensity, settings, leave=kept)
-        solves = Solves(wish.piece.device)
+        solves = Solves(request.piece.device)
         native = dtype.newbyteorder("=")
-        write = files.enter_context(written(wish.destination, layout.shape, native, lazy, layout.axes, note.part))
+        write = files.enter_context(
+            open_writer(request.destination, layout.shape, native, lazy, layout.axes, note.part)
+        )
         total = len(indices) * len(rows) * len(columns)
         done = before[0] * len(rows) * len(columns)
         for plane, index in list(enumerate(indices))[before[0] :]:
@@ -191,31 +193,31 @@ def _run(wish: _Wish) -> Yields[Progress, None, LargeResult]:
     if any(before):
         notes.append(f"It went on where a run that was killed had come to: plane {before[0] + 1}, row {before[1]}.")
     status = Status(StatusCode.DONE, " ".join(notes))
-    provenance = _provenance(wish, layout, survey, str(solves.device), started, time.perf_counter() - clock, columns)
+    provenance = _provenance(request, layout, survey, str(solves.device), started, time.perf_counter() - clock, columns)
     logger.info("%s: %s (%.1f s)", layout.sentence, verdict.reason, provenance.seconds)
-    return LargeResult(wish.destination, kernel, verdict, status, provenance, (len(rows), len(columns)))
+    return LargeResult(request.destination, kernel, verdict, status, provenance, (len(rows), len(columns)))
 
 
-def _identity(wish: _Wish, layout: Layout, survey: Survey) -> dict[str, Any]:
+def _identity(request: _Request, layout: Layout, survey: Survey) -> dict[str, Any]:
     """All that the output depends on."""
-    piece = wish.piece
+    piece = request.piece
     return {
         "version": __version__,
         "input": [survey.sha256, layout.axes, list(layout.shape), survey.dtype.str],
-        "method": [piece.method.name, piece.settings.model_dump(mode="json"), piece.seed, piece.budget_s],
+        "method": [piece.method.name, piece.settings.model_dump(mode="json"), piece.seed, piece.time_limit_s],
         "kernel": [piece.kernel_size, None if piece.kernel is None else array_hash(piece.kernel)],
-        "tile": wish.tile,
+        "tile": request.tile,
         "device": str(piece.device),
     }
 
 
 def _layout(lazy: Lazy, axes: str | Sequence[str] | None) -> Layout:
     if np.dtype(lazy.data.dtype).kind not in "uif":
-        raise InputError(f"The picture has data type {lazy.data.dtype}; integers or floats are needed.")
-    layout = lay_out(lazy.data.shape, axes if axes is not None else lazy.axes)
+        raise InputError(f"The image has data type {lazy.data.dtype}; integers or floats are needed.")
+    layout = make_layout(lazy.data.shape, axes if axes is not None else lazy.axes)
     if not layout.axes.endswith(("YX", "YXS")):
         raise InputError(
-            f"The picture has the axes {layout.axes}; its last ones must be YX, or YXS (colour). Reorder it first."
+            f"The image has the axes {layout.axes}; its last ones must be YX, or YXS (colour). Reorder it first."
         )
     return layout
 
@@ -242,9 +244,15 @@ def _of_search(progress: Progress) -> Progress:
 
 
 def _provenance(
-    wish: _Wish, layout: Layout, survey: Survey, device: str, started: datetime, seconds: float, columns: list[Span]
+    request: _Request,
+    layout: Layout,
+    survey: Survey,
+    device: str,
+    started: datetime,
+    seconds: float,
+    columns: list[Span],
 ) -> Provenance:
-    piece = wish.piece
+    piece = request.piece
     return provenance_of(
         piece.method.name,
         piece.settings.model_dump(mode="json"),
@@ -253,7 +261,7 @@ def _provenance(
             "tile_px": columns[0].read.stop,
             "kernel_size": "auto" if piece.kernel_size is None else list(piece.kernel_size),
             "kernel_given": piece.kernel is not None,
-            "budget_s": piece.budget_s,
+            "time_limit_s": piece.time_limit_s,
         },
         seed=piece.seed,
         device=device,

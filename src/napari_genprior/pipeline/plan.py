@@ -1,4 +1,4 @@
-"""A wish, checked and put together before anything is computed: arguments -> :class:`Plan`."""
+"""A request, checked and put together before anything is computed: arguments -> :class:`Plan`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ..core.arrays import Intensity, check_fit, check_image, check_kernel, resolve_device
-from ..core.errors import InputError, shown
+from ..core.errors import InputError, short_repr
 from ..methods.registry import METHODS, Method
 from ..settings import Settings
 from ..zoo.card import Card
@@ -22,8 +22,8 @@ KernelSize = int | tuple[int, int] | Literal["auto"] | None
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What of a plan does not depend on the picture, checked."""
+class Request:
+    """What of a plan does not depend on the image, checked."""
 
     method: Method
     settings: Settings
@@ -31,19 +31,19 @@ class Wish:
     kernel_size: tuple[int, int] | None
     seed: int
     device: torch.device
-    budget_s: float | None
+    time_limit_s: float | None
 
 
 @dataclass(frozen=True)
-class Plan(Wish):
-    """A checked wish and its picture: everything a run needs, nothing computed yet.
+class Plan(Request):
+    """A checked request and its image: everything a run needs, nothing computed yet.
 
     Parameters
     ----------
     priors : dict
         "image_prior", "kernel_prior": what the method's settings name.
     beside : sequence of array
-        More pictures, of the same shape, that the same kernel blurred: they help to find it (stacks).
+        More images, of the same shape, that the same kernel blurred: they help to find it (stacks).
     """
 
     image: np.ndarray
@@ -63,29 +63,29 @@ class Plan(Wish):
             kernel = f"kernel as in {self.priors['kernel_prior'].card.name}"
         else:
             kernel = "unknown kernel, its size found"
-        budget = "" if self.budget_s is None else f", at most {self.budget_s:g} s"
+        budget = "" if self.time_limit_s is None else f", at most {self.time_limit_s:g} s"
         return f"{height}x{width} px, {kernel}, {self.method.name} on {self.device}{budget}"
 
 
 def plan(image: Any, method: str = "auto", **arguments: Any) -> Plan:
     """Check all arguments of :func:`.deblurring.deblur` and put them together; raises what that raises."""
     array = check_image(image)
-    wish = check_wish(method, **arguments)
-    for shape in (wish.kernel.shape if wish.kernel is not None else None, wish.kernel_size):
+    request = parse_request(method, **arguments)
+    for shape in (request.kernel.shape if request.kernel is not None else None, request.kernel_size):
         if shape is not None:
             check_fit(shape, array.shape)
     return Plan(
         image=array,
-        intensity=intensity_of(array, wish.settings),
-        priors=_load_priors(wish.settings, array, wish.method),
-        **vars(wish),
+        intensity=intensity_scale(array, request.settings),
+        priors=_load_priors(request.settings, array, request.method),
+        **vars(request),
     )
 
 
-def intensity_of(picture: np.ndarray, settings: Settings) -> Intensity:
-    """What the values of a picture ``[Y, X]`` or ``[Y, X, 3 or 4]`` are to a method with these settings."""
+def intensity_scale(image: np.ndarray, settings: Settings) -> Intensity:
+    """What the values of an image ``[Y, X]`` or ``[Y, X, 3 or 4]`` are to a method with these settings."""
     return Intensity.of(
-        picture[..., :3] if picture.ndim == 3 else picture,
+        image[..., :3] if image.ndim == 3 else image,
         absolute="image_prior" in type(settings).model_fields,
         coded=is_coded(settings),
     )
@@ -93,10 +93,10 @@ def intensity_of(picture: np.ndarray, settings: Settings) -> Intensity:
 
 def is_coded(settings: Settings) -> bool:
     """Whether values are taken for the code of light, which is solved for."""
-    return getattr(settings, "light", "given") == "linear"
+    return getattr(settings, "transfer_function", "none") == "srgb"
 
 
-def check_wish(
+def parse_request(
     method: str = "auto",
     *,
     kernel: Any = None,
@@ -107,10 +107,10 @@ def check_wish(
     steps: int | None = None,
     seed: int = 0,
     device: str = "auto",
-    budget_s: float | None = None,
+    time_limit_s: float | None = None,
     settings: Settings | Mapping[str, Any] | None = None,
-) -> Wish:
-    """What of :func:`plan` can be checked without a picture; raises what that raises."""
+) -> Request:
+    """What of :func:`plan` can be checked without an image; raises what that raises."""
     chosen = find_method("known-kernel" if method == "auto" and kernel is not None else method)
     given = None if kernel is None else check_kernel(kernel)
     if chosen.needs_kernel and given is None:
@@ -119,7 +119,7 @@ def check_wish(
         )
     size = check_kernel_size(kernel_size)
     if settings is not None and not isinstance(settings, Settings | Mapping):
-        raise InputError(f"settings must be names and values (a mapping); got {shown(settings)}.")
+        raise InputError(f"settings must be names and values (a mapping); got {short_repr(settings)}.")
     values = settings.model_dump() if isinstance(settings, Settings) else dict(settings or {})
     extras = {"image_prior": image_prior, "kernel_prior": kernel_prior, "restarts": restarts, "steps": steps}
     for name, value in extras.items():
@@ -132,9 +132,11 @@ def check_wish(
     if isinstance(settings, Settings) and not isinstance(settings, chosen.settings):
         raise InputError(f"Method {chosen.name!r} takes {chosen.settings.__name__}, not {type(settings).__name__}.")
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
-        raise InputError(f"seed must be an integer from 0 to 2^63 - 1; got {shown(seed)}.")
-    if budget_s is not None and not (isinstance(budget_s, int | float) and 0 < budget_s < float("inf")):
-        raise InputError(f"budget_s must be a number of seconds > 0, or None for no limit; got {shown(budget_s)}.")
+        raise InputError(f"seed must be an integer from 0 to 2^63 - 1; got {short_repr(seed)}.")
+    if time_limit_s is not None and not (isinstance(time_limit_s, int | float) and 0 < time_limit_s < float("inf")):
+        raise InputError(
+            f"time_limit_s must be a number of seconds > 0, or None for no limit; got {short_repr(time_limit_s)}."
+        )
     checked = chosen.settings.checked(values)
     prior = getattr(checked, "kernel_prior", None)
     if size is not None and prior:
@@ -142,40 +144,40 @@ def check_wish(
             f"The kernel prior {prior} has kernels of one size; got kernel_size={kernel_size}. "
             "Leave it 'auto', or choose a kernel prior of another size."
         )
-    return Wish(
+    return Request(
         method=chosen,
         settings=checked,
         kernel=given,
         kernel_size=size,
         seed=int(seed),
         device=resolve_device(device),
-        budget_s=budget_s,
+        time_limit_s=time_limit_s,
     )
 
 
-def _load_priors(settings: Settings, picture: np.ndarray, method: Method) -> dict[str, Generator]:
-    """The pretrained priors that settings name, checked against each other and the picture."""
+def _load_priors(settings: Settings, image: np.ndarray, method: Method) -> dict[str, Generator]:
+    """The pretrained priors that settings name, checked against each other and the image."""
     found = {}
     for field, kind in (("image_prior", "image"), ("kernel_prior", "kernel")):
         name = getattr(settings, field, None)
         if name is None:
             continue
-        fitting = ", ".join(card.name for card in fitting_priors(kind, picture.shape, method))
+        fitting = ", ".join(card.name for card in fitting_priors(kind, image.shape, method))
         allowed = fitting or "none is installed; `genprior train` makes one"
         if not name:
-            raise InputError(f"This method needs {field}=; for this picture there are: {allowed}.")
+            raise InputError(f"This method needs {field}=; for this image there are: {allowed}.")
         prior = load_prior(name)
-        if prior.card.kind != kind or not _fits(prior.card, picture.shape, method):
-            size = "x".join(map(str, picture.shape))
+        if prior.card.kind != kind or not _fits(prior.card, image.shape, method):
+            size = "x".join(map(str, image.shape))
             raise InputError(
-                f"{name} is a prior of {prior.card.kind}s of {prior.card.shape} px; the picture is {size}. "
+                f"{name} is a prior of {prior.card.kind}s of {prior.card.shape} px; the image is {size}. "
                 f"As {field} there are: {allowed}."
             )
         found[field] = prior
     return found
 
 
-def networks_of(plan: Plan) -> dict[str, str]:
+def network_hashes(plan: Plan) -> dict[str, str]:
     """Names and weights' hashes of the networks beside the priors that a run of this plan asks, if it asks any.
 
     Those are the start network of its pair of priors (above some noise it is not asked) and the restorer. Installing
@@ -191,20 +193,20 @@ def networks_of(plan: Plan) -> dict[str, str]:
         image, kernel = plan.priors["image_prior"].card, plan.priors["kernel_prior"].card
         linear = plan.method.prefers_linear and image.arch == "linear"
         cards.append(start_card(image, kernel, "kernel-proposal" if linear else "proposal"))
-    if getattr(plan.settings, "final", "tv") == "learned":
+    if getattr(plan.settings, "deconvolution", "tv") == "network":
         cards.append(restorer_card())
     return {card.name: card.sha256 for card in cards if card is not None}
 
 
 def fitting_priors(kind: str, shape: Sequence[int], method: Method) -> list[Card]:
-    """The installed priors of a kind ("image", "kernel") for a picture of this shape, the method's favourites first."""
+    """The installed priors of a kind ("image", "kernel") for an image of this shape, the method's favourites first."""
     fitting = [card for card in list_priors() if card.kind == kind and _fits(card, shape, method)]
     return sorted(fitting, key=lambda card: method.prefers_linear and card.kind == "image" and card.arch != "linear")
 
 
 def _fits(card: Card, shape: Sequence[int], method: Method) -> bool:
     within = len(card.size) == 2 and all(side <= n for side, n in zip(card.size, shape, strict=False))
-    if card.kind == "kernel":  # a plane, and not larger than the picture
+    if card.kind == "kernel":  # a plane, and not larger than the image
         return within
     if card.channels != (3 if len(shape) == 3 else 1):
         return False
@@ -216,7 +218,7 @@ def _fits(card: Card, shape: Sequence[int], method: Method) -> bool:
 def find_method(name: str) -> Method:
     """Look a method up by name; InputError names those there are."""
     if not isinstance(name, str) or name not in METHODS:
-        raise InputError(f"Unknown method {shown(name)}; there are: {', '.join(METHODS)}.")
+        raise InputError(f"Unknown method {short_repr(name)}; there are: {', '.join(METHODS)}.")
     return METHODS[name]
 
 
@@ -226,7 +228,7 @@ def check_kernel_size(size: KernelSize) -> tuple[int, int] | None:
         return None
     sides = size if isinstance(size, tuple | list) else (size, size)
     if len(sides) != 2 or not all(isinstance(s, int | np.integer) and not isinstance(s, bool) for s in sides):
-        raise InputError(f"kernel_size must be 'auto', an integer, or (height, width); got {shown(size)}.")
+        raise InputError(f"kernel_size must be 'auto', an integer, or (height, width); got {short_repr(size)}.")
     if min(sides) < 1:
-        raise InputError(f"kernel_size must be at least 1 pixel; got {shown(size)}.")
+        raise InputError(f"kernel_size must be at least 1 pixel; got {short_repr(size)}.")
     return int(sides[0]) | 1, int(sides[1]) | 1

@@ -1,6 +1,6 @@
 """What a run is asked for, to keep and to repeat: as a JSON file, as a script, as a command.
 
-A wish is the keyword arguments of :func:`.planning.plan` that are plain values; a kernel is a file beside it.
+A request is the keyword arguments of :func:`.planning.plan` that are plain values; a kernel is a file beside it.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import FileError, InputError, shown
+from ..core.errors import FileError, InputError, short_repr
 from ..core.image_io import write_json
 from ..methods.registry import METHODS
 
 FIELDS = (
-    "method", "kernel_size", "image_prior", "kernel_prior", "restarts", "steps", "seed", "device", "budget_s",
+    "method", "kernel_size", "image_prior", "kernel_prior", "restarts", "steps", "seed", "device", "time_limit_s",
     "settings",
 )  # fmt: skip
-DEFAULTS = {"method": "auto", "kernel_size": "auto", "seed": 0, "device": "auto", "budget_s": None}
-OPTIONS = {"budget_s": "budget"}  # whose option on the command line has another name
+DEFAULTS = {"method": "auto", "kernel_size": "auto", "seed": 0, "device": "auto", "time_limit_s": None}
+OPTIONS = {"time_limit_s": "budget"}  # whose option on the command line has another name
 
 
 def save(path: Path, arguments: Mapping[str, Any]) -> None:
-    """Write a wish; what is no plain value (the kernel) is left out. Raises FileError."""
+    """Write a request; what is no plain value (the kernel) is left out. Raises FileError."""
     write_json(path, {name: value for name, value in arguments.items() if name in FIELDS})
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read a wish, or a method's own settings alone (an object without "method"): then only "settings" comes back.
+    """Read a request, or a method's own settings alone (an object without "method"): then only "settings" comes back.
 
     Raises
     ------
@@ -51,17 +51,17 @@ def load(path: Path) -> dict[str, Any]:
     unknown = [name for name in read if name not in FIELDS]
     if unknown:
         known = ", ".join(FIELDS)
-        raise InputError(f"The settings {path} have an unknown entry {shown(unknown[0])}; known are: {known}.")
+        raise InputError(f"The settings {path} have an unknown entry {short_repr(unknown[0])}; known are: {known}.")
     return read
 
 
 def short(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """A wish without what is at its default anyway."""
-    wish = {name: arguments[name] for name in FIELDS if name in arguments}
-    fields = METHODS[wish.get("method", DEFAULTS["method"])].settings.model_fields
-    settings = {n: v for n, v in wish.pop("settings", {}).items() if v != fields[n].get_default()}
-    wish = {name: value for name, value in wish.items() if name not in DEFAULTS or value != DEFAULTS[name]}
-    return wish | ({"settings": settings} if settings else {})
+    """A request without what is at its default anyway."""
+    request = {name: arguments[name] for name in FIELDS if name in arguments}
+    fields = METHODS[request.get("method", DEFAULTS["method"])].settings.model_fields
+    settings = {n: v for n, v in request.pop("settings", {}).items() if v != fields[n].get_default()}
+    request = {name: value for name, value in request.items() if name not in DEFAULTS or value != DEFAULTS[name]}
+    return request | ({"settings": settings} if settings else {})
 
 
 def as_script(
@@ -74,7 +74,7 @@ def as_script(
     source, kernel : str
         Files.
     wider : mapping, optional
-        Of a run over a stack: axes, kernels, depth, voxel_um; of one whose blur changes over the picture: tiles.
+        Of a run over a stack: axes, kernels, depth, voxel_um; of one whose blur changes over the image: tiles.
     """
     wider = wider or {}
     stack = "kernels" in wider
@@ -112,10 +112,10 @@ def as_command(
 ) -> str:
     """The command that does a run again; parameters as of :func:`as_script`."""
     words = ["genprior", "deblur", source, "-o", _output(source)]
-    wish = {**short(arguments), **(wider or {})}
-    wish.pop("voxel_um", None)  # the file says it
-    settings = wish.pop("settings", {})
-    for name, value in wish.items():
+    request = {**short(arguments), **(wider or {})}
+    request.pop("voxel_um", None)  # the file says it
+    settings = request.pop("settings", {})
+    for name, value in request.items():
         size = isinstance(value, tuple | list)
         words += [f"--{OPTIONS.get(name, name.replace('_', '-'))}", "x".join(map(str, value)) if size else str(value)]
     if kernel:

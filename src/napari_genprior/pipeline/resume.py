@@ -52,7 +52,7 @@ class Note:
 
 
 @contextmanager
-def going_on(destination: Path, identity: dict[str, Any]) -> Iterator[Note]:
+def resume_or_start(destination: Path, identity: dict[str, Any]) -> Iterator[Note]:
     """What a killed run of the same identity has left of ``destination``, or an empty note.
 
     At the end, good or bad, nothing is left beside the destination: only a run that could not end leaves its part.

@@ -14,16 +14,16 @@ import torch
 from ..core.arrays import out_of_memory, to_image, to_tensor
 from ..core.errors import LONGEST, DeviceError, InputError
 from ..core.image_io import check_place
-from ..core.iteration import drain
+from ..core.iteration import run_to_end
 from ..core.provenance import array_hash
 from ..core.result import DeblurResult, Progress, Status, StatusCode
 from ..core.version import __version__
 from ..methods import Problem, Solution
 from ..methods.checkpoint import Checkpoint
-from ..methods.final_deconvolution import with_flux_of
+from ..methods.final_deconvolution import match_flux
 from ..zoo.store import Generator
-from .finalize import as_kernel, result_of, to_layer, to_progress
-from .plan import Plan, intensity_of, plan
+from .finalize import normalize_kernel, result_of, to_extra_image, to_progress
+from .plan import Plan, intensity_scale, plan
 
 
 def iter_deblur(
@@ -41,12 +41,12 @@ def iter_deblur(
 
 
 def deblur(image: Any, method: str = "auto", **arguments: Any) -> DeblurResult:
-    """Make a blurred picture sharp; its blur kernel is found too, unless it is given.
+    """Make a blurred image sharp; its blur kernel is found too, unless it is given.
 
     Parameters
     ----------
     image : array [Y, X] or [Y, X, 3 or 4]
-        Blurred picture: any integer or float type, any range; RGB channels share one kernel, alpha is kept.
+        Blurred image: any integer or float type, any range; RGB channels share one kernel, alpha is kept.
     method : str
         One of ``napari_genprior.methods.registry.METHODS``; "auto" picks.
     kernel : array [kh, kw], optional
@@ -61,7 +61,7 @@ def deblur(image: Any, method: str = "auto", **arguments: Any) -> DeblurResult:
         Equal seeds give equal results on one machine with one number of threads.
     device : str
         "auto", "cpu", "cuda", "cuda:1", "mps".
-    budget_s : float, optional
+    time_limit_s : float, optional
         Seconds after which the best so far is the result; > 0. A step that is under way is not broken off.
     settings : Settings or mapping, optional
         The method's own settings, see :mod:`napari_genprior.settings`.
@@ -76,17 +76,17 @@ def deblur(image: Any, method: str = "auto", **arguments: Any) -> DeblurResult:
     Raises
     ------
     InputError
-        Picture, kernel or arguments cannot be used; the message says what is allowed.
+        Image, kernel or arguments cannot be used; the message says what is allowed.
     DeviceError
         No such device.
     FileError
         The checkpoint cannot be written, or is that of another run.
     """
-    return drain(iter_deblur(image, method, **arguments))
+    return run_to_end(iter_deblur(image, method, **arguments))
 
 
 def known_kernel(image: Any, kernel: Any, **arguments: Any) -> DeblurResult:
-    """Make a picture sharp whose blur kernel is known: ``deblur(image, "known-kernel", kernel=kernel)``."""
+    """Make an image sharp whose blur kernel is known: ``deblur(image, "known-kernel", kernel=kernel)``."""
     return deblur(image, "known-kernel", kernel=kernel, **arguments)
 
 
@@ -129,14 +129,14 @@ def _run(plan: Plan, kept: Checkpoint | None) -> Yields[Progress, None, DeblurRe
     blurred = to_tensor(plan.image, plan.intensity, device)
     kernel = None if plan.kernel is None else torch.from_numpy(plan.kernel)[None, None].to(device)
     priors = {field: Generator(prior.card, prior.net.to(device)) for field, prior in plan.priors.items()}
-    more = [to_tensor(each, intensity_of(each, plan.settings), device) for each in plan.beside]
+    more = [to_tensor(each, intensity_scale(each, plan.settings), device) for each in plan.beside]
     problem = Problem(
         blurred,
         plan.settings,
         kernel,
         plan.kernel_size,
         plan.seed,
-        budget_s=plan.budget_s,
+        time_limit_s=plan.time_limit_s,
         beside=torch.cat(more) if more else None,
         checkpoint=kept,
         **priors,
@@ -151,31 +151,35 @@ def _run(plan: Plan, kept: Checkpoint | None) -> Yields[Progress, None, DeblurRe
             if kept is not None:
                 kept.delete()
             break
-        # only figures are kept: a preview per step of a large picture would fill the memory
+        # only figures are kept: a preview per step of a large image would fill the memory
         snapshots.append(Progress(progress.step, progress.total, progress.stage, losses=progress.losses))
         yield progress
         seconds = time.perf_counter() - clock
-        late = plan.budget_s is not None and seconds > plan.budget_s and not plan.method.keeps_budget
+        late = plan.time_limit_s is not None and seconds > plan.time_limit_s and not plan.method.keeps_budget
         if late and progress.image is not None and progress.kernel is not None:
             recipe.close()
-            status = Status(StatusCode.STOPPED, f"The {plan.budget_s:g} s were over; {_so_far(progress)}")
+            status = Status(StatusCode.STOPPED, f"The {plan.time_limit_s:g} s were over; {_so_far(progress)}")
             return result_of(plan, progress.image, progress.kernel, snapshots, status, started, seconds)
     status = Status(StatusCode.DONE, "The run went through to its end.")
     if solution.diverged:
         status = Status(StatusCode.DIVERGED, "The losses became NaN or infinite; the last good state was kept.")
     restored = solution.image
     if plan.method.finds_kernel:  # a projection keeps its own grey values
-        restored = with_flux_of(blurred, restored, plan.intensity)
+        restored = match_flux(blurred, restored, plan.intensity)
     image = to_image(restored, plan.intensity, plan.image)
     seconds = time.perf_counter() - clock
-    rivals = tuple((as_kernel(kernel[0, 0].cpu().numpy()), against) for kernel, against in solution.rivals)
-    layers = {name: to_layer(name, extra, plan, solution.image) for name, extra in solution.extras.items()}
+    candidates = tuple(
+        (normalize_kernel(kernel[0, 0].cpu().numpy()), against) for kernel, against in solution.candidates
+    )
+    layers = {name: to_extra_image(name, extra, plan, solution.image) for name, extra in solution.extras.items()}
     kernel_found = solution.kernel[0, 0].cpu().numpy()
-    return result_of(plan, image, kernel_found, snapshots, status, started, seconds, solution.chosen, layers, rivals)
+    return result_of(
+        plan, image, kernel_found, snapshots, status, started, seconds, solution.chosen, layers, candidates
+    )
 
 
-def result_so_far(plan: Plan, last: Progress, seconds: float) -> DeblurResult | None:
-    """The result of a run that was stopped at snapshot ``last``; None where that holds no picture and kernel yet."""
+def partial_result(plan: Plan, last: Progress, seconds: float) -> DeblurResult | None:
+    """The result of a run that was stopped at snapshot ``last``; None where that holds no image and kernel yet."""
     if last.image is None or last.kernel is None:
         return None
     status = Status(StatusCode.STOPPED, f"Stopped; {_so_far(last)}")

@@ -57,7 +57,7 @@ def expected_s(plan: Plan) -> float | None:
     if guess is None:
         return None
     seconds = guess * learnt().get(_key(plan), 1.0)
-    return seconds if plan.budget_s is None else min(seconds, plan.budget_s)
+    return seconds if plan.time_limit_s is None else min(seconds, plan.time_limit_s)
 
 
 def sentence(plan: Plan) -> str:
@@ -78,7 +78,7 @@ def in_words(seconds: float | None) -> str:
 def learn(plan: Plan, seconds: float) -> None:
     """Remember how long a run took that went through to its end; nothing is said where that cannot be written."""
     guess = _guess(plan)
-    if guess is not None and plan.budget_s is None:
+    if guess is not None and plan.time_limit_s is None:
         remember(_key(plan), seconds / guess, seconds)
 
 
@@ -111,9 +111,9 @@ def _guess(plan: Plan) -> float | None:
         return None
     seconds = cost.start + cost.per_megapixel * plan.image.shape[0] * plan.image.shape[1] / 1e6
     for field, measured in (("steps", cost.steps), ("restarts", cost.restarts)):
-        wished = getattr(plan.settings, field, None)
-        if measured is not None and wished is not None:
-            seconds *= wished / measured
+        requested = getattr(plan.settings, field, None)
+        if measured is not None and requested is not None:
+            seconds *= requested / measured
     return seconds * getattr(plan.settings, "ensemble", 1)
 
 

@@ -1,4 +1,4 @@
-"""Blur that changes over the picture: a kernel for each of a grid of tiles, a solve that goes from one to the next."""
+"""Blur that changes over the image: a kernel for each of a grid of tiles, a solve that goes from one to the next."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 
 from ..core.arrays import check_fit, check_kernel, to_tensor
 from ..core.errors import InputError
-from ..core.iteration import drain, relay
+from ..core.iteration import map_states, run_to_end
 from ..core.provenance import array_hash, provenance_of
 from ..core.result import Progress, Provenance, Status, StatusCode, Verdict
 from ..operators.detail import detail
@@ -31,19 +31,19 @@ logger = logging.getLogger(__name__)
 MOST_TILES = 12  # along an axis
 LEAST_TILE = 48  # px
 TOTAL = 1000  # of the progress bar
-SEARCHES = 0.7  # of it, for the kernels; the rest is for the picture
+SEARCHES = 0.7  # of it, for the kernels; the rest is for the image
 
 
 @dataclass(frozen=True)
 class VaryingResult:
-    """A picture restored with kernels that change over it.
+    """An image restored with kernels that change over it.
 
     Parameters
     ----------
     image : float32 array
         Shape and intensity scale of the input.
     kernels : float32 array [ty, tx, kh, kw]
-        >= 0, sum 1 each; ``[i, j]`` is the one in the middle of tile ``[i, j]`` of the picture.
+        >= 0, sum 1 each; ``[i, j]`` is the one in the middle of tile ``[i, j]`` of the image.
     verdict : Verdict
         On the tile with the most detail.
     """
@@ -70,10 +70,10 @@ class VaryingResult:
 
 
 def deblur_varying(image: Any, tiles: tuple[int, int] = (3, 3), **arguments: Any) -> VaryingResult:
-    """Make a picture sharp whose blur changes over it: a shake that turns the camera, a lens out of focus at its edge.
+    """Make an image sharp whose blur changes over it: a shake that turns the camera, a lens out of focus at its edge.
 
-    A kernel is found for each of a grid of tiles, at the size that the busiest part of the picture needs; each is
-    compared with its neighbours', centred, and smoothed with them. The picture is solved in windows with the kernels
+    A kernel is found for each of a grid of tiles, at the size that the busiest part of the image needs; each is
+    compared with its neighbours', centred, and smoothed with them. The image is solved in windows with the kernels
     in between, blended.
 
     Parameters
@@ -84,7 +84,7 @@ def deblur_varying(image: Any, tiles: tuple[int, int] = (3, 3), **arguments: Any
     kernel : array, optional
         The kernels where they are known: ``[ty, tx, kh, kw]``, at the middles of the tiles.
     **arguments
-        Of :func:`~napari_genprior.deblur`; ``budget_s`` goes for each search.
+        Of :func:`~napari_genprior.deblur`; ``time_limit_s`` goes for each search.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def deblur_varying(image: Any, tiles: tuple[int, int] = (3, 3), **arguments: Any
     .. [1] M. Hirsch, S. Sra, B. Schoelkopf, S. Harmeling, "Efficient filter flow for space-variant multiframe blind
        deconvolution", CVPR 2010.
     """
-    return drain(iter_deblur_varying(image, tiles, **arguments))
+    return run_to_end(iter_deblur_varying(image, tiles, **arguments))
 
 
 def iter_deblur_varying(
@@ -124,12 +124,12 @@ def iter_deblur_varying(
 
 @dataclass(frozen=True)
 class VaryingPlan:
-    """A checked wish for a picture whose blur changes over it.
+    """A checked request for an image whose blur changes over it.
 
     Parameters
     ----------
     whole : Plan
-        The wish as if one kernel went for all of the picture; ``arguments`` are those it was made of.
+        The request as if one kernel went for all of the image; ``arguments`` are those it was made of.
     given : float32 array [ty, tx, kh, kw] or None
         The kernels where they are known.
     """
@@ -161,7 +161,7 @@ def plan_varying(image: Any, tiles: tuple[int, int] = (3, 3), *, kernel: Any = N
     whole = planning.plan(image, **arguments)
     if "image_prior" in whole.priors:
         raise InputError(
-            f"{whole.method.name!r} needs a picture of the size of its image prior, and tiles are smaller; "
+            f"{whole.method.name!r} needs an image of the size of its image prior, and tiles are smaller; "
             "choose a method without one, such as 'auto'."
         )
     _check_tiles(tiles, whole.image.shape)
@@ -175,7 +175,7 @@ def _check_tiles(tiles: tuple[int, int], shape: tuple[int, ...]) -> None:
     sides = [length // count for length, count in zip(shape, tiles, strict=False)]
     if min(sides) < LEAST_TILE:
         raise InputError(
-            f"{tiles[0]}x{tiles[1]} tiles of a picture of {shape[0]}x{shape[1]} px are {sides[0]}x{sides[1]} px; they "
+            f"{tiles[0]}x{tiles[1]} tiles of an image of {shape[0]}x{shape[1]} px are {sides[0]}x{sides[1]} px; they "
             f"must be {LEAST_TILE}x{LEAST_TILE} or more. Take fewer."
         )
 
@@ -193,7 +193,7 @@ def run_varying(plan: VaryingPlan) -> Yields[Progress, None, VaryingResult]:
         def of_search(progress: Progress) -> Progress:
             return replace(_progress(SEARCHES * progress.fraction, progress.stage), kernel=progress.kernel)
 
-        kernels = yield from relay(found_by_place(whole, parts, noise, plan.arguments), of_search)
+        kernels = yield from map_states(found_by_place(whole, parts, noise, plan.arguments), of_search)
         done = SEARCHES
     rows, columns = cut((image.shape[0], image.shape[1]), kernels, side_for((kernels.shape[-2], kernels.shape[-1])))
     solves, strips = Solves(whole.device), []
@@ -225,7 +225,7 @@ def _provenance(plan: VaryingPlan, device: str, started: datetime, seconds: floa
             "tiles": list(plan.tiles),
             "kernel_size": "auto" if whole.kernel_size is None else list(whole.kernel_size),
             "kernel_sha256": None if plan.given is None else array_hash(plan.given),
-            "budget_s": whole.budget_s,
+            "time_limit_s": whole.time_limit_s,
         },
         seed=whole.seed,
         device=device,

@@ -1,4 +1,4 @@
-"""The front door of stacks: axes and a wish -> :class:`.StackPlan` -> pieces on the way -> :class:`.StackResult`."""
+"""The front door of stacks: axes and a request -> :class:`.StackPlan` -> pieces on the way -> :class:`.StackResult`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from ..blur.support import in_middle, within
+from ..blur.support import center_subpixel, pad_to
 from ..core.axes import Layout
-from ..core.iteration import drain, relay
+from ..core.iteration import map_states, run_to_end
 from ..core.provenance import array_hash, provenance_of
 from ..core.result import DeblurResult, Provenance, Status, StatusCode, Verdict, Word
 from ..operators.detail import detail
 from ..settings import KnownKernelSettings, Settings
-from .kernel_search import sought
+from .kernel_search import estimate_shared_kernel
 from .planes import judged, restored, smooth_over_time
 from .stack_plan import StackPlan, plan_stack
 from .stack_result import StackProgress, StackResult
@@ -53,7 +53,7 @@ def deblur_stack(data: Any, axes: str | Sequence[str] | None = None, **arguments
     out : array-like, optional
         Takes the result instead of a new float32 array: of the stack's shape, assignable, such as a zarr array.
     **arguments
-        Of :func:`~napari_genprior.deblur`; ``budget_s`` goes for each search. Of volumes, those of
+        Of :func:`~napari_genprior.deblur`; ``time_limit_s`` goes for each search. Of volumes, those of
         :func:`~.volumes.deblur_volume`.
 
     Returns
@@ -73,7 +73,7 @@ def deblur_stack(data: Any, axes: str | Sequence[str] | None = None, **arguments
     >>> result = gp.deblur_stack(movie, "TCYX", kernels="channel")
     >>> result.kernels.shape  # [C, kh, kw]
     """
-    return drain(iter_deblur_stack(data, axes, **arguments))
+    return run_to_end(iter_deblur_stack(data, axes, **arguments))
 
 
 def iter_deblur_stack(
@@ -115,8 +115,10 @@ def run_stack(plan: StackPlan, out: Any = None) -> Yields[StackProgress, None, S
             def of_search(p: StackProgress, done: int = done, group: Index = group) -> StackProgress:
                 return replace(p, step=done + round(SEARCH * p.fraction), total=total, group=group)
 
-            kernel, found[group] = yield from relay(sought(plan, list(layout.members(group))), of_search)
-            kernels[group] = in_middle(kernel)
+            kernel, found[group] = yield from map_states(
+                estimate_shared_kernel(plan, list(layout.members(group))), of_search
+            )
+            kernels[group] = center_subpixel(kernel)
             done += SEARCH
         if plan.given is None and layout.kernels == "frame":
             kernels = dict(zip(together, smooth_over_time([kernels[group] for group in together]), strict=True))
@@ -166,7 +168,7 @@ def _solve(plan: StackPlan, piece: np.ndarray, kernel: np.ndarray) -> tuple[np.n
 def _volume(plan: StackPlan, piece: np.ndarray, kernel: np.ndarray) -> DeblurResult:
     from .volumes import iter_deblur_volume
 
-    return drain(iter_deblur_volume(piece, kernel, **{**plan.arguments, "method": "known-kernel"}))
+    return run_to_end(iter_deblur_volume(piece, kernel, **{**plan.arguments, "method": "known-kernel"}))
 
 
 def _kept(verdict: Verdict | None) -> bool:
@@ -185,7 +187,7 @@ def _word(layout: Layout) -> str:
 def _of_group(explained: dict[Index, bool], verdict: Verdict | None) -> Verdict:
     """The verdict of the search, or of a given kernel's first piece; and how many pieces the kernel explains."""
     if verdict is None or not explained:
-        return Verdict(False, "All pictures of this group are constant.", {})
+        return Verdict(False, "All images of this group are constant.", {})
     figures = {**verdict.figures, "pieces": len(explained), "explained": sum(explained.values())}
     return replace(verdict, figures=figures)
 
@@ -193,7 +195,7 @@ def _of_group(explained: dict[Index, bool], verdict: Verdict | None) -> Verdict:
 def _together(kernels: dict[Index, np.ndarray], groups: Index) -> np.ndarray:
     """Kernels of different sizes in one array, centred on each other."""
     sides = tuple(max(k.shape[axis] for k in kernels.values()) for axis in range(next(iter(kernels.values())).ndim))
-    return np.stack([within(kernels[group], sides) for group in np.ndindex(groups)]).reshape(*groups, *sides)
+    return np.stack([pad_to(kernels[group], sides) for group in np.ndindex(groups)]).reshape(*groups, *sides)
 
 
 def _provenance(plan: StackPlan, input_sha256: str, started: datetime, seconds: float) -> Provenance:
@@ -208,7 +210,7 @@ def _provenance(plan: StackPlan, input_sha256: str, started: datetime, seconds: 
             "depth": plan.layout.depth,
             "kernel_size": "auto" if made.kernel_size is None else list(made.kernel_size),
             "kernel_sha256": None if plan.given is None else array_hash(plan.given),
-            "budget_s": made.budget_s,
+            "time_limit_s": made.time_limit_s,
             **({"voxel_um": plan.arguments.get("voxel_um")} if volume else {}),
         },
         seed=made.seed,

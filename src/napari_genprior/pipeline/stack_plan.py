@@ -1,4 +1,4 @@
-"""A wish for a stack, checked and put together before anything is computed: arguments -> :class:`StackPlan`."""
+"""A request for a stack, checked and put together before anything is computed: arguments -> :class:`StackPlan`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..core.arrays import check_kernel
-from ..core.axes import Layout, lay_out
+from ..core.axes import Layout, make_layout
 from ..core.errors import InputError
 from ..operators.detail import REGION
 from . import plan as planning
@@ -18,7 +18,7 @@ from . import plan as planning
 
 @dataclass(frozen=True)
 class StackPlan:
-    """A checked wish for a stack: everything a run needs, nothing computed yet.
+    """A checked request for a stack: everything a run needs, nothing computed yet.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class StackPlan:
     given : float32 array or None
         The kernels where they are known, ``[groups..., kh, kw]`` or ``[groups..., kz, kh, kw]``.
     piece : Plan
-        The wish for one plane, made for a stand-in: the pieces themselves were not looked at. Of volumes, only its
+        The request for one plane, made for a stand-in: the pieces themselves were not looked at. Of volumes, only its
         device and seed count.
     arguments : dict
         Of ``planning.plan``, for searches.
@@ -62,7 +62,7 @@ def plan_stack(
     data = data if hasattr(data, "shape") and hasattr(data, "dtype") else np.asarray(data)
     if np.dtype(data.dtype).kind not in "uif":
         raise InputError(f"The stack has data type {data.dtype}; integers or floats are needed.")
-    layout = lay_out(data.shape, axes, kernels, depth)
+    layout = make_layout(data.shape, axes, kernels, depth)
     given = None if kernel is None else _check_kernels(kernel, layout)
     one = None if given is None else given[(0,) * len(layout.groups)]
     shape = layout.piece_shape
@@ -76,7 +76,7 @@ def plan_stack(
 
 
 def _stand_in(shape: Sequence[int]) -> np.ndarray:
-    """A picture like the pieces, before any of them is read."""
+    """An image like the pieces, before any of them is read."""
     made = np.zeros(tuple(shape), np.uint8)
     made.flat[0] = 1
     return made

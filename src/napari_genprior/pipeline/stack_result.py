@@ -1,4 +1,4 @@
-"""What runs over stacks and large pictures hand out: pieces on the way, and a result. Plain numpy, no torch."""
+"""What runs over stacks and large images hand out: pieces on the way, and a result. Plain numpy, no torch."""
 
 from __future__ import annotations
 
@@ -97,9 +97,9 @@ class StackResult:
         FileError
             The file cannot be written.
         """
-        from ..core.image_io import written_whole
+        from ..core.image_io import write_atomic
 
-        with written_whole(path) as beside, beside.open("wb") as file:
+        with write_atomic(path) as beside, beside.open("wb") as file:
             np.savez_compressed(
                 file, image=self.image, kernels=self.kernels, report=np.array(json.dumps(self.report()))
             )
@@ -108,7 +108,7 @@ class StackResult:
 
 @dataclass(frozen=True)
 class LargeResult:
-    """What was made of a large picture; the picture itself is in the file at ``path``.
+    """What was made of a large image; the image itself is in the file at ``path``.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class LargeResult:
     kernel : float32 array [kh, kw]
         >= 0, sum 1.
     verdict : Verdict
-        On the part of the picture with the most detail.
+        On the part of the image with the most detail.
     tiles : (int, int)
         Rows and columns of tiles of each plane.
     """

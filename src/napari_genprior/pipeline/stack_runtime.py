@@ -28,12 +28,12 @@ def of_stack(plan: StackPlan) -> float | None:
 def learn(plan: StackPlan, seconds: float) -> None:
     """Remember how long a run took that went through to its end."""
     guess = _guess(plan)
-    if guess is not None and plan.piece.budget_s is None:
+    if guess is not None and plan.piece.time_limit_s is None:
         expected.remember(_key(plan), seconds / guess, seconds)
 
 
 def of_varying(plan: VaryingPlan) -> float | None:
-    """As :func:`of_stack`: a search for each tile and one for all, then the picture."""
+    """As :func:`of_stack`: a search for each tile and one for all, then the image."""
     image, tiles = plan.whole.image, prod(plan.tiles)
     solve = expected.expected_s(_known(plan.whole, image.shape))
     if plan.given is not None:
@@ -61,12 +61,12 @@ def _guess(plan: StackPlan) -> float | None:
 
 
 def _known(plan: Plan, shape: tuple[int, ...]) -> Plan:
-    """A known-kernel run on a picture of this shape."""
+    """A known-kernel run on an image of this shape."""
     return replace(_like(plan, shape), method=METHODS["known-kernel"], priors={})
 
 
 def _like(plan: Plan, shape: tuple[int, ...]) -> Plan:
-    """The same run on a picture of this shape, which takes no memory."""
+    """The same run on an image of this shape, which takes no memory."""
     return replace(plan, image=np.broadcast_to(np.uint8(0), shape))
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..core.arrays import Intensity, to_image, to_tensor
-from ..methods.final_deconvolution import final_picture
+from ..methods.final_deconvolution import final_image
 from ..settings import KnownKernelSettings
 from .device_memory import BYTES_PER_PIXEL, Solves
 from .tiling import Mosaic, Span, overlap_for, spans
@@ -24,16 +24,16 @@ RAMP = 32  # px over which one tile gives way to the next where they share a ker
 
 @dataclass(frozen=True)
 class Step:
-    """A known-kernel step: one for all of a picture, or else seams show.
+    """A known-kernel step: one for all of an image, or else seams show.
 
     Parameters
     ----------
     kernels : float32 array [ty, tx, kh, kw]
-        At places spread evenly over the picture (:func:`kernel_at`); >= 0, sum 1 each.
+        At places spread evenly over the image (:func:`kernel_at`); >= 0, sum 1 each.
     noise : float
         Standard deviation, of the range.
     intensity : Intensity
-        Of the whole picture.
+        Of the whole image.
     leave : bool
         The tiles stay as they are: the verdict keeps the input.
     """
@@ -66,7 +66,7 @@ def cut(shape: tuple[int, int], kernels: np.ndarray, side: int) -> tuple[list[Sp
 
 
 def kernel_at(kernels: np.ndarray, y: float, x: float) -> np.ndarray:
-    """The kernel at a place of the picture, ``y`` and ``x`` from 0 to 1: linear between those of the four tiles around.
+    """The kernel at a place of the image, ``y`` and ``x`` from 0 to 1: linear between those of the four tiles around.
 
     Kernel ``[i, j]`` is the one at the middle of tile ``[i, j]`` of a grid; beyond the outermost middles it stays.
     """
@@ -87,7 +87,7 @@ def restored_by_tiles(
     Yields
     ------
     float32 array [n, X] or [n, X, 3 or 4], or None
-        After each tile, the next rows of the picture, its own intensities, where the tile completed any.
+        After each tile, the next rows of the image, its own intensities, where the tile completed any.
     """
     mosaic = Mosaic(rows, columns)
     height, width = rows[-1].read.stop, columns[-1].read.stop
@@ -108,7 +108,7 @@ def restored_by_tiles(
         )[:, None]
 
         def solve(blurred: Tensor, which: slice, kernels: Tensor = kernels) -> Tensor:
-            return final_picture(blurred, kernels[which].to(blurred.device), step.noise, step.settings)
+            return final_image(blurred, kernels[which].to(blurred.device), step.noise, step.settings)
 
         planes = torch.cat([to_tensor(tile, step.intensity, torch.device("cpu")) for tile in tiles])
         for tile, image in zip(tiles, solves(solve, planes), strict=True):

@@ -1,4 +1,4 @@
-"""Overlapping tiles of a large picture, and the mosaic of what they became. Imports no torch."""
+"""Overlapping tiles of a large image, and the mosaic of what they became. Imports no torch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Span:
     read : slice
         The pixels it is solved from.
     kept : slice
-        The pixels of the picture it counts for, within ``read``.
+        The pixels of the image it counts for, within ``read``.
     weight : float32 array [kept]
         How much it counts there; the weights of all spans of an axis sum to exactly 1 at each pixel.
     """
@@ -82,12 +82,12 @@ def spans(length: int, side: int, overlap: int, ramp: int) -> list[Span]:
 
 
 def row_to_go_on_from(rows: list[Span], stored: int) -> int:
-    """The last row of tiles that suffices, with those after it, for all rows of the picture from ``stored`` on."""
+    """The last row of tiles that suffices, with those after it, for all rows of the image from ``stored`` on."""
     return max(index for index in range(len(rows)) if index == 0 or rows[index - 1].kept.stop <= stored)
 
 
 class Mosaic:
-    """Puts tiles together, row of tiles by row of tiles; of the picture it holds no more than such a row.
+    """Puts tiles together, row of tiles by row of tiles; of the image it holds no more than such a row.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ class Mosaic:
     def __init__(self, rows: list[Span], columns: list[Span]) -> None:
         self.rows, self.columns = rows, columns
         self._added = 0
-        self._open: np.ndarray | None = None  # rows of the picture from rows[i].kept.start on
+        self._open: np.ndarray | None = None  # rows of the image from rows[i].kept.start on
 
     def add(self, tile: np.ndarray) -> np.ndarray | None:
         """Take the next tile ``[Y, X]`` or ``[Y, X, C]``, row by row, each from left to right.
@@ -106,7 +106,7 @@ class Mosaic:
         Returns
         -------
         float32 array [rows, X] or [rows, X, C], or None
-            The next rows of the picture, where this tile was the last they waited for.
+            The next rows of the image, where this tile was the last they waited for.
         """
         i, j = divmod(self._added, len(self.columns))
         row, column = self.rows[i], self.columns[j]

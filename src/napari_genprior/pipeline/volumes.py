@@ -15,10 +15,10 @@ import torch
 
 from ..core.arrays import Intensity, resolve_device
 from ..core.errors import InputError
-from ..core.iteration import drain
+from ..core.iteration import run_to_end
 from ..core.provenance import array_hash, provenance_of
-from ..core.result import SET_ASIDE, DeblurResult, History, Progress, Provenance, Status, StatusCode, Word
-from ..estimation.psf_candidates import Known, known_of
+from ..core.result import REJECTED, DeblurResult, History, Progress, Provenance, Status, StatusCode, Word
+from ..estimation.psf_candidates import Known, parse_constraints
 from ..methods import Problem, Snapshot, Solution
 from ..methods.volumes import blind, known_kernel
 from ..nets.linear_gaussian import LinearGenerator
@@ -35,7 +35,7 @@ UM = {"nanometer": 1e-3, "micrometer": 1.0, "millimeter": 1e3, "centimeter": 1e4
 
 @dataclass(frozen=True)
 class VolumePlan:
-    """A checked wish for one volume."""
+    """A checked request for one volume."""
 
     volume: np.ndarray
     intensity: Intensity
@@ -90,7 +90,7 @@ def deblur_volume(volume: Any, kernel: Any = None, **arguments: Any) -> DeblurRe
     >>> known = {"microscope": "confocal", "na": 1.4, "wavelength_nm": 520, "immersion_index": 1.515}
     >>> result = deblur_volume(stack, voxel_um=(0.25, 0.1, 0.1), settings=known)  # the rest is found
     """
-    return drain(iter_deblur_volume(volume, kernel, **arguments))
+    return run_to_end(iter_deblur_volume(volume, kernel, **arguments))
 
 
 def iter_deblur_volume(
@@ -124,7 +124,7 @@ def iter_deblur_volume(
         intensity=Intensity.of(array),
         kernel=None if kernel is None else check_volume_kernel(kernel),
         weights=_weights(voxel_um),
-        known=known_of(checked, voxel_um) if kernel is None else Known({}),
+        known=parse_constraints(checked, voxel_um) if kernel is None else Known({}),
         settings=checked,
         prior=None if kernel is not None else _prior(checked.kernel_prior),
         seed=int(seed),
@@ -214,10 +214,10 @@ def run_volume(plan: VolumePlan) -> Yields[Progress, None, DeblurResult]:
         recipe.close()
     status = Status(StatusCode.DONE, "The run went through to its end.")
     misfit = float(snapshots[-1].losses["misfit"][0])
-    verdict = judge_volume(blurred, solution.image, solution.kernel, misfit, likelihood_gain(solution.rivals))
-    found, layers = plan.intensity.to_own(solution.image[0, 0].cpu().numpy()), {}
+    verdict = judge_volume(blurred, solution.image, solution.kernel, misfit, likelihood_gain(solution.candidates))
+    found, layers = plan.intensity.to_native(solution.image[0, 0].cpu().numpy()), {}
     if verdict.word is Word.KEPT:
-        found, layers = plan.volume.astype(np.float32), {SET_ASIDE: found}
+        found, layers = plan.volume.astype(np.float32), {REJECTED: found}
     seconds = time.perf_counter() - clock
     logger.info("volume %s: %s (%.1f s)", plan.volume.shape, verdict.reason, seconds)
     return DeblurResult(
@@ -229,7 +229,7 @@ def run_volume(plan: VolumePlan) -> Yields[Progress, None, DeblurResult]:
         provenance=_provenance(plan, started, seconds),
         chosen=solution.chosen,
         layers=layers,
-        rivals=tuple((_numpy(rival), figure) for rival, figure in solution.rivals),
+        candidates=tuple((_numpy(candidate), figure) for candidate, figure in solution.candidates),
     )
 
 
@@ -243,7 +243,7 @@ def _numpy(kernel: torch.Tensor) -> np.ndarray:
 
 
 def _progress(snapshot: Snapshot, intensity: Intensity) -> Progress:
-    image = None if snapshot.image is None else intensity.to_own(snapshot.image[0, 0].detach().cpu().numpy())
+    image = None if snapshot.image is None else intensity.to_native(snapshot.image[0, 0].detach().cpu().numpy())
     kernel = None if snapshot.kernel is None else _numpy(snapshot.kernel)
     losses = {name: np.asarray(value.detach().cpu()) for name, value in snapshot.losses.items()}
     return Progress(snapshot.step, snapshot.total, snapshot.stage, image, kernel, losses)

@@ -13,7 +13,7 @@ gradients are searched for; the others were fixed by the draw."""
 
 
 class Prior(ABC):
-    """What is believed of a picture ``[R, C, Y, X]`` or a kernel ``[R, 1, kh, kw]``.
+    """What is believed of an image ``[R, C, Y, X]`` or a kernel ``[R, 1, kh, kw]``.
 
     A prior is immutable: all that changes during a search lives in the block, so that one prior serves
     any number of searches.
@@ -25,7 +25,7 @@ class Prior(ABC):
 
     @abstractmethod
     def decode(self, block: Block) -> Tensor:
-        """The picture or kernel that a block stands for; differentiable, without chance."""
+        """The image or kernel that a block stands for; differentiable, without chance."""
 
     def perturbed(self, block: Block, generator: torch.Generator) -> Tensor:
         """What the search sees in place of :meth:`decode`: the same, unless the prior jitters its input."""

@@ -8,11 +8,11 @@ from torch import Tensor
 from ..zoo.projection import device_of
 from ..zoo.store import Generator
 from .base import Block, Prior
-from .pixels import FreePicture
+from .pixels import FreeImage
 
 
 class GeneratorPrior(Prior):
-    """A picture or kernel ``G(z)``, z standard normal (papers 000, 001 and 003).
+    """An image or kernel ``G(z)``, z standard normal (Asim 2020, 001 and 003).
 
     Parameters
     ----------
@@ -47,9 +47,9 @@ class GeneratorPrior(Prior):
 
 
 class SlackPrior(Prior):
-    """A free picture beside one of a generator's range (algorithm 2 of papers 000 and 003).
+    """A free image beside one of a generator's range (algorithm 2 of Asim 2020).
 
-    It decodes to both at once, ``[R, 2 C, Y, X]``, the free picture's channels first: an operator that treats all
+    It decodes to both at once, ``[R, 2 C, Y, X]``, the free image's channels first: an operator that treats all
     channels alike then blurs both, and terms tie them together.
 
     Parameters
@@ -58,7 +58,7 @@ class SlackPrior(Prior):
     free : FreePicture
     """
 
-    def __init__(self, generator: Generator, free: FreePicture) -> None:
+    def __init__(self, generator: Generator, free: FreeImage) -> None:
         self.range = GeneratorPrior(generator)
         self.free = free
 

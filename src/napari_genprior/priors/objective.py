@@ -1,4 +1,4 @@
-"""What is minimised: named terms on a picture, a kernel and the blurred picture they explain."""
+"""What is minimised: named terms on an image, a kernel and the blurred image they explain."""
 
 from __future__ import annotations
 

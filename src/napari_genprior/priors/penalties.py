@@ -1,4 +1,4 @@
-"""Classical penalties on pictures and kernels, one value per restart."""
+"""Classical penalties on images and kernels, one value per restart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Priors without a network: a free picture, a free kernel on the simplex, and a value that is known."""
+"""Priors without a network: a free image, a free kernel on the simplex, and a value that is known."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch import Tensor
 from .base import Block, Prior
 
 
-class FreePicture(Prior):
-    """Every pixel is free; what is believed of the picture must come from a penalty.
+class FreeImage(Prior):
+    """Every pixel is free; what is believed of the image must come from a penalty.
 
     Parameters
     ----------

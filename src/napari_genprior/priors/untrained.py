@@ -27,7 +27,7 @@ class UntrainedNetwork(Prior):
     jitter : float
         Standard deviation of the Gaussian noise that :meth:`perturbed` adds to the input, anew in every step.
     latent : bool
-        The input is standard normal instead, and searched for with the weights (algorithm 3 of papers 000 and 003).
+        The input is standard normal instead, and searched for with the weights (algorithm 3 of Asim 2020).
     device : torch.device
 
     Notes
@@ -80,11 +80,11 @@ class UntrainedNetwork(Prior):
 
     def _run(self, block: Block, codes: Tensor) -> Tensor:
         stacked = {name: tensor.unbind() for name, tensor in block.items() if name != CODE}
-        pictures = [
+        images = [
             functional_call(self.network, {name: parts[r] for name, parts in stacked.items()}, (codes[r : r + 1],))
             for r in range(len(codes))
         ]
-        return torch.cat(pictures)
+        return torch.cat(images)
 
 
 def initial_weights(network: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:

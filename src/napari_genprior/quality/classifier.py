@@ -1,6 +1,6 @@
 """From figures to a word: a few plain limits, and one small logistic regression.
 
-Its weights were fitted to the results of ``genprior bench verdict`` for one half of the pictures, and are measured on
+Its weights were fitted to the results of ``genprior bench verdict`` for one half of the images, and are measured on
 the other: benchmarks/RESULTS.md. Each clue speaks for or against a result by its weight times the distance of its
 figure from what is usual among good results; the one that speaks against it most is the reason given.
 """
@@ -20,7 +20,7 @@ POINT_PEAK = 0.9  # a kernel with this share of its mass in one pixel undoes nex
 BORDER_MASS = 0.05  # more than this in the outermost ring: the support was too small
 UNEXPLAINED = 3.0  # residual over noise; a fair fit stays near 1, whitened borders and textures near 2
 RESIDUAL_FLOOR = 0.01  # fraction of the range; below it a misfit is invisible even where there is no noise
-STRANGE = 2.0  # what a generator's picture leaves, over what it usually does
+STRANGE = 2.0  # what a generator's image leaves, over what it usually does
 
 # Figures are weighed by their logarithm, of the figure and so much; or where they may be negative by asinh ...
 FLOORS = {
@@ -31,7 +31,7 @@ FLOORS = {
 }
 BENT = ("likelihood_gain", "shape_gain")
 BEND = 5.0  # ... from about here on
-ABSENT = {"disagreement": 0.15}  # where there are no rivals
+ABSENT = {"disagreement": 0.15}  # where there are no candidates
 
 
 @dataclass(frozen=True)
@@ -77,25 +77,25 @@ CLUES = (
 INTERCEPT = 1.672  # of a result all of whose figures are usual
 
 PRAISE = (
-    "The kernel ({kernel_width_px:.1f} px wide) explains the picture to {residual:.4f} of the range (noise "
+    "The kernel ({kernel_width_px:.1f} px wide) explains the image to {residual:.4f} of the range (noise "
     "{noise:.4f}); gradients are {sharpness_gain:.2f} times as strong."
 )
 REASONS = {
-    "likelihood_gain": "The picture's spectrum hardly speaks for this blur against none ({likelihood_gain:.1f} nats "
+    "likelihood_gain": "The image's spectrum hardly speaks for this blur against none ({likelihood_gain:.1f} nats "
     "for a thousand pixels): it may be sharp already, or blurred otherwise.",
-    "shape_gain": "A plain round blur explains the picture's spectrum about as well as this kernel, or better "
+    "shape_gain": "A plain round blur explains the image's spectrum about as well as this kernel, or better "
     "({shape_gain:.1f} nats for a thousand pixels).",
     "ghosts": "What the kernel leaves unexplained holds ghosts of the result's edges (correlated by {ghosts:.3f}).",
     "noise_gain": "The result holds {noise_gain:.1f} times as much fine grain as the input: sharpened noise.",
-    "disagreement": "The rival kernels lead to other pictures, {disagreement:.0%} of the contrast apart.",
-    "unexplained": "The kernel does not explain the picture: residual {residual:.4f} of the range, noise {noise:.4f}.",
+    "disagreement": "The candidate kernels lead to other images, {disagreement:.0%} of the contrast apart.",
+    "unexplained": "The kernel does not explain the image: residual {residual:.4f} of the range, noise {noise:.4f}.",
     "residual_correlation": "What the kernel leaves unexplained is no noise: neighbouring pixels are correlated "
     "({residual_correlation:.2f}).",
     "overshoot": "The result rings: it leaves what its surroundings hold by {overshoot:.1%} of the contrast.",
     "kernel_scattered_mass": "The kernel is in pieces ({kernel_scattered_mass:.0%} of its mass beside the largest).",
     "kernel_border_mass": "The kernel runs into its border ({kernel_border_mass:.0%} of its mass there): try a larger "
     "kernel size.",
-    "generator_residual": "The picture is unlike those the generator knows: it leaves {generator_residual:.1f} times "
+    "generator_residual": "The image is unlike those the generator knows: it leaves {generator_residual:.1f} times "
     "what it leaves of its own class.",
 }
 
@@ -105,7 +105,7 @@ def counted(figures: Mapping[str, float], kernel_given: bool) -> dict[str, float
     return {name: value for name, value in figures.items() if not (kernel_given and name.startswith("kernel_"))}
 
 
-def weigh(figures: Mapping[str, float], kernel_given: bool) -> tuple[Word, str, float]:
+def classify(figures: Mapping[str, float], kernel_given: bool) -> tuple[Word, str, float]:
     """Word, reason, and the chance that the result is nearer to the truth than the input.
 
     Parameters
@@ -116,7 +116,7 @@ def weigh(figures: Mapping[str, float], kernel_given: bool) -> tuple[Word, str, 
         The user vouches for the kernel: its shape is not questioned.
     """
     if not kernel_given and figures["kernel_peak"] > POINT_PEAK:
-        return Word.KEPT, "The kernel found is nearly a single point: the picture is sharp or its blur not found.", 0.0
+        return Word.KEPT, "The kernel found is nearly a single point: the image is sharp or its blur not found.", 0.0
     asked = counted(figures, kernel_given)
     says = {clue.figure: clue.weight * (clue.seen(asked) - clue.usual) for clue in CLUES}
     chance = 1 / (1 + math.exp(-INTERCEPT - sum(says.values())))

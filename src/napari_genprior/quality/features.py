@@ -1,6 +1,6 @@
 """Figures that tell a good result from a bad one without the truth. Working units, and tensors as everywhere inside.
 
-Of a large picture only the busiest part is looked at. The calm picture that a result is compared with is the input with
+Of a large image only the busiest part is looked at. The calm image that a result is compared with is the input with
 its noise taken off, by the same kind of solve for a kernel that does nothing.
 """
 
@@ -17,42 +17,42 @@ from torch.nn.functional import max_pool2d
 from ..deconvolution.total_variation import deconvolve, strength_for
 from ..metrics import align
 from ..operators.convolution import convolve, valid_part
-from ..operators.detail import busiest_place
+from ..operators.detail import most_textured_place
 from ..operators.noise import KERNEL_NOISE, noise_std
-from .kernel_criteria import REACH, ghosts, sparseness
-from .kernel_features import kernel_figures, likeness
+from .kernel_criteria import REACH, normalized_sparsity, residual_edge_correlation
+from .kernel_features import kernel_figures, kernel_similarity
 from .spectral_likelihood import likelihood_figures
 
-PART = 256  # px, sides of the part of a large picture that is looked at ...
+PART = 256  # px, sides of the part of a large image that is looked at ...
 ROOM = 3  # ... and at least so many times those of the kernel
 LEAST_NOISE = 0.002  # of rounding
-RIVALS = 3  # the best ones, that a result is compared with, ...
-RIVALS_PART = 128  # px, ... in a smaller part: most of the time is spent on them
-DIFFERENT = 1e-6  # rivals whose values are nearer than this are the kernel itself
-SHIFT, CROP = 4, 6  # px; between pictures of rivals, and the border where they know little
+CANDIDATES = 3  # the best ones, that a result is compared with, ...
+CANDIDATES_PART = 128  # px, ... in a smaller part: most of the time is spent on them
+DIFFERENT = 1e-6  # candidates whose values are nearer than this are the kernel itself
+SHIFT, CROP = 4, 6  # px; between images of candidates, and the border where they know little
 SMALLEST = 1e-5
 LAGS = 2  # px, at which residuals are held against themselves
 
 
 def figures_of(
-    blurred: Tensor, image: Tensor, kernel: Tensor, rivals: Sequence[Tensor] = (), circular: bool = False
+    blurred: Tensor, image: Tensor, kernel: Tensor, candidates: Sequence[Tensor] = (), circular: bool = False
 ) -> dict[str, float]:
-    """Everything that is told by pictures and kernels.
+    """Everything that is told by images and kernels.
 
     Parameters
     ----------
     blurred, image : Tensor [1, C, Y, X]
     kernel : Tensor [1, 1, kh, kw]
-    rivals : sequence of Tensor [1, 1, kh, kw]
+    candidates : sequence of Tensor [1, 1, kh, kw]
         Other kernels that were to choose among, the best first; the taken one may be among them.
     circular : bool
-        The method takes the picture's border for circular: kernels may be as large as the picture.
+        The method takes the image's border for circular: kernels may be as large as the image.
 
     Returns
     -------
     dict of str to float
         ``residual``, ``noise``: standard deviations, fraction of the range; ``unexplained``: one over the other.
-        ``residual_correlation``: of the residual with itself moved by up to 2 px, 0 for white noise. ``ghosts``: of its
+        ``residual_correlation``: of the residual with itself moved by up to 2 px, 0 for white noise. ``residual_edge_correlation``: of its
         gradients with those of the result moved by up to 32 px, root mean square.
         ``sharpness_gain``: root mean square gradient, result over input, the input's noise taken off.
         ``sparsity_gain``: l1/l2 of the gradients, calm input over result: above 1 where edges became fewer and steeper.
@@ -60,11 +60,11 @@ def figures_of(
         ``overshoot``: how far the result leaves what its surroundings hold, over the input's contrast.
         ``change``: difference of result and calm input, over the contrast.
         What :func:`.spectrum.likelihood_figures` says of the input's spectrum.
-        ``agreement``: of the next best rivals with the kernel, 0 to 1; ``disagreement``: of their pictures with the
-        result, over the contrast; both only where there are rivals.
+        ``agreement``: of the next best candidates with the kernel, 0 to 1; ``disagreement``: of their images with the
+        result, over the contrast; both only where there are candidates.
         And what :func:`.kernel.kernel_figures` says of the kernel.
     """
-    place = busiest_place(blurred, max(PART, ROOM * max(kernel.shape[-2:])))
+    place = most_textured_place(blurred, max(PART, ROOM * max(kernel.shape[-2:])))
     blurred, image = blurred[(..., *place)], image[(..., *place)]
     noise = float(noise_std(blurred).mean())
     contrast = max(float(blurred.std()), SMALLEST)
@@ -84,16 +84,18 @@ def figures_of(
         "residual_correlation": _correlation(residual),
         "ghosts": _ghosts(residual, seen),
         "sharpness_gain": math.sqrt(_slopes(image) / before),
-        "sparsity_gain": float(sparseness(calm)[0] / sparseness(image)[0].clamp(min=SMALLEST)),
+        "sparsity_gain": float(normalized_sparsity(calm)[0] / normalized_sparsity(image)[0].clamp(min=SMALLEST)),
         "noise_gain": _white(image) / _white(calm),
         "overshoot": _overshoot(image, calm, kernel) / contrast,
         "change": float((image - calm).square().mean().sqrt()) / contrast,
         **likelihood_figures(blurred, kernel, max(noise, LEAST_NOISE), circular),
         **kernel_figures(kernel),
     }
-    others = [k for k in rivals if k.shape != kernel.shape or float((k - kernel).abs().max()) > DIFFERENT][:RIVALS]
+    others = [k for k in candidates if k.shape != kernel.shape or float((k - kernel).abs().max()) > DIFFERENT][
+        :CANDIDATES
+    ]
     if others:
-        figures["agreement"] = float(np.mean([likeness(kernel, other) for other in others]))
+        figures["agreement"] = float(np.mean([kernel_similarity(kernel, other) for other in others]))
         figures["disagreement"] = _disagreement(blurred, image, others, noise) / contrast
     return figures
 
@@ -101,23 +103,23 @@ def figures_of(
 def generator_figures(
     blurred: Tensor, image: Tensor, kernel: Tensor, generated: Tensor, noise: float, range_error: float
 ) -> dict[str, float]:
-    """Is this a picture of the class that a generator knows?
+    """Is this an image of the class that a generator knows?
 
     Parameters
     ----------
     generated : Tensor [1, C, Y, X]
-        The generator's picture; border circular, as its methods have it.
+        The generator's image; border circular, as its methods have it.
     range_error : float
-        Root mean square of what the generator leaves of pictures it was not trained on.
+        Root mean square of what the generator leaves of images it was not trained on.
 
     Returns
     -------
     dict of str to float
-        ``generator_residual``: what the generator's picture leaves of the input, over what noise and its usual error
-        would. ``generator_distance``: from the result to the generator's picture, over its usual error.
+        ``generator_residual``: what the generator's image leaves of the input, over what noise and its usual error
+        would. ``generator_distance``: from the result to the generator's image, over its usual error.
     """
     left = float((convolve(generated, kernel) - blurred).square().mean().sqrt())
-    # blur takes most of the error away: a third of it is left on held-out pictures
+    # blur takes most of the error away: a third of it is left on held-out images
     usual = math.hypot(max(noise, LEAST_NOISE), range_error / 3)
     distance = float((generated - image).square().mean().sqrt())
     return {"generator_residual": left / usual, "generator_distance": distance / range_error}
@@ -142,11 +144,11 @@ def _correlation(residual: Tensor) -> float:
 
 
 def _ghosts(residual: Tensor, seen: Tensor) -> float:
-    """Root mean square of the correlations that :func:`~..quality.kernel_criteria.ghosts` adds up."""
+    """Root mean square of the correlations that :func:`~..quality.kernel_criteria.residual_edge_correlation` adds up."""
     if min(seen.shape[-2:]) < 3:
         return 0.0
     lags = math.prod(min(2 * REACH + 1, 2 * side - 3) for side in seen.shape[-2:])
-    return float(ghosts(residual, seen)) / math.sqrt(lags * 2 * seen[..., 1:, 1:].numel())
+    return float(residual_edge_correlation(residual, seen)) / math.sqrt(lags * 2 * seen[..., 1:, 1:].numel())
 
 
 def _overshoot(image: Tensor, calm: Tensor, kernel: Tensor) -> float:
@@ -163,8 +165,10 @@ def _highest(image: Tensor, side: int) -> Tensor:
 
 
 def _disagreement(blurred: Tensor, image: Tensor, others: Sequence[Tensor], noise: float) -> float:
-    """Root mean square difference of the pictures that other kernels lead to, each at its best shift, in a part."""
-    place = busiest_place(blurred, max(RIVALS_PART, ROOM * max(side for k in others for side in k.shape[-2:])))
+    """Root mean square difference of the images that other kernels lead to, each at its best shift, in a part."""
+    place = most_textured_place(
+        blurred, max(CANDIDATES_PART, ROOM * max(side for k in others for side in k.shape[-2:]))
+    )
     blurred, image = blurred[(..., *place)], image[(..., *place)]
     grey, result = blurred.mean(1, keepdim=True), image.mean(1)[0].cpu().numpy()
     crop = min(CROP, min(result.shape) // 4)

@@ -39,7 +39,7 @@ def kernel_figures(kernel: Tensor) -> dict[str, float]:
     }
 
 
-def likeness(first: Tensor, second: Tensor) -> float:
+def kernel_similarity(first: Tensor, second: Tensor) -> float:
     """Largest correlation of two kernels over all shifts, each a little out of focus: 0 to 1."""
     a, b = (ndimage.gaussian_filter(_plane(kernel), SOFT) for kernel in (first, second))
     shape = tuple(n + m for n, m in zip(a.shape, b.shape, strict=True))

@@ -1,6 +1,6 @@
-"""Does the blurry picture's power spectrum speak for a kernel?
+"""Does the blurry image's power spectrum speak for a kernel?
 
-A sharp picture is taken for a stationary Gaussian field whose power falls as ``|f|^-slope``; slope and height are those
+A sharp image is taken for a stationary Gaussian field whose power falls as ``|f|^-slope``; slope and height are those
 that serve a kernel best. The likelihood is Whittle's approximation.
 
 References
@@ -19,7 +19,7 @@ from torch import Tensor
 from ..core.arrays import half_spectrum_weights
 from ..operators.convolution import transfer_function
 
-SLOPES = (1.6, 2.0, 2.4, 2.8, 3.2, 3.6, 4.0, 4.5)  # of power spectra; natural pictures have about 2
+SLOPES = (1.6, 2.0, 2.4, 2.8, 3.2, 3.6, 4.0, 4.5)  # of power spectra; natural images have about 2
 STEPS = (4.0, 2.0, 1.0, 0.5)  # in the logarithm of a spectrum's height, up or down, one after another
 LEAST_FREQUENCY = 1e-5
 ROUND = (0.6, 1.0, 1.5, 2.2, 3.2, 4.5)  # px, standard deviations of the round blurs that a kernel is held against
@@ -27,7 +27,7 @@ ROUND = (0.6, 1.0, 1.5, 2.2, 3.2, 4.5)  # px, standard deviations of the round b
 
 @dataclass(frozen=True)
 class Spectrum:
-    """What is known of a picture's spectrum, on half of the plane.
+    """What is known of an image's spectrum, on half of the plane.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Spectrum:
     counted : float64 Tensor [Y, X // 2 + 1]
         How often each is to be counted; 0 where the window smears the mean.
     shape : (int, int)
-        Of the picture.
+        Of the image.
     """
 
     power: Tensor
@@ -73,13 +73,13 @@ def likelihood_figures(blurred: Tensor, kernel: Tensor, noise: float, circular: 
     noise : float
         Standard deviation, > 0.
     circular : bool
-        The picture goes round at its border: no window is needed.
+        The image goes round at its border: no window is needed.
 
     Returns
     -------
     dict of str to float
         Nats for each thousand pixels. ``likelihood_gain``: the kernel against no blur. ``shape_gain``: against the best
-        of no blur and some round Gaussian ones; a wrong kernel falls short of these even in a blurred picture.
+        of no blur and some round Gaussian ones; a wrong kernel falls short of these even in a blurred image.
     """
     spectrum = spectrum_of(blurred, circular)
     of_kernel = transfer_function(kernel.to(blurred), spectrum.shape)[0, 0].abs().square().double()
@@ -91,7 +91,7 @@ def likelihood_figures(blurred: Tensor, kernel: Tensor, noise: float, circular: 
 
 
 def spectrum_of(blurred: Tensor, circular: bool) -> Spectrum:
-    """The spectrum of the mean of a picture's channels."""
+    """The spectrum of the mean of an image's channels."""
     grey = blurred.mean(1)[0].double()
     shape = (grey.shape[-2], grey.shape[-1])
     window = torch.ones_like(grey)
@@ -104,6 +104,6 @@ def spectrum_of(blurred: Tensor, circular: bool) -> Spectrum:
     fx = torch.fft.rfftfreq(shape[1], device=grey.device)
     frequency = (torch.sin(torch.pi * fy).square() + torch.sin(torch.pi * fx).square()).double() * 4
     counted = half_spectrum_weights(shape[1], grey.device).double().expand(power.shape).clone()
-    smeared = 0.5 if circular else 2.0  # periods over the picture; without a window only the mean is left out
+    smeared = 0.5 if circular else 2.0  # periods over the image; without a window only the mean is left out
     counted[frequency < (2 * math.pi * smeared / min(shape)) ** 2] = 0
     return Spectrum(power, frequency, counted, shape)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..core.result import Status, StatusCode, Verdict, Word
 from ..zoo.card import Card
-from .classifier import weigh
+from .classifier import classify
 from .features import figures_of, generator_figures
 
 # The restarts of a search agree far better than they are right: what the generator cannot show is missing. Both
@@ -24,29 +24,29 @@ USUAL_RANGE_DB = 25.0  # a generator's own error where its card does not tell
 
 
 @dataclass(frozen=True)
-class Clues:
-    """What a run knows beside picture and kernel.
+class RunContext:
+    """What a run knows beside image and kernel.
 
     Parameters
     ----------
-    rivals : sequence of Tensor [1, 1, kh, kw]
+    candidates : sequence of Tensor [1, 1, kh, kw]
         Kernels that were to choose among, the best first.
     generated : Tensor [1, C, Y, X] or None
-        The picture in the range of a pretrained generator, working units; the result itself where that is one.
+        The image in the range of a pretrained generator, working units; the result itself where that is one.
     range_error : float
         See :func:`range_error`.
     spread : float or None
         Median over the pixels of the standard deviation among restarts, fraction of the range.
     """
 
-    rivals: Sequence[Tensor] = ()
+    candidates: Sequence[Tensor] = ()
     generated: Tensor | None = None
     range_error: float = 10 ** (-USUAL_RANGE_DB / 20)
     spread: float | None = None
 
 
 def range_error(card: Card) -> float:
-    """Root mean square of what a picture prior leaves of pictures it was not trained on, by its card."""
+    """Root mean square of what an image prior leaves of images it was not trained on, by its card."""
     return float(10 ** (-card.metrics.get("psnr_range_db", USUAL_RANGE_DB) / 20))
 
 
@@ -56,7 +56,7 @@ def judge(
     kernel: Tensor,
     status: Status,
     kernel_given: bool,
-    clues: Clues | None = None,
+    clues: RunContext | None = None,
     may_keep: bool = False,
 ) -> Verdict:
     """Judge a result.
@@ -76,17 +76,17 @@ def judge(
     -------
     Verdict
         Its figures are those of :mod:`.figures`; ``chance``: that the result is nearer to the truth than the input, by
-        the rule's reckoning; and with a picture generator ``uncertainty``: standard deviation of a pixel's error,
+        the rule's reckoning; and with an image generator ``uncertainty``: standard deviation of a pixel's error,
         fraction of the range, if the result is a good one.
     """
-    clues = clues or Clues()
-    figures = figures_of(blurred, image, kernel, clues.rivals, circular=clues.generated is not None)
+    clues = clues or RunContext()
+    figures = figures_of(blurred, image, kernel, clues.candidates, circular=clues.generated is not None)
     if clues.generated is not None:
         figures |= generator_figures(blurred, image, kernel, clues.generated, figures["noise"], clues.range_error)
         figures["uncertainty"] = BAND * math.hypot(clues.range_error, clues.spread or 0.0)
     if clues.spread is not None:
         figures["spread"] = clues.spread
-    word, reason, chance = weigh(figures, kernel_given)
+    word, reason, chance = classify(figures, kernel_given)
     if status.code is StatusCode.DIVERGED:
         word, reason = Word.KEPT, "The search diverged."
     if word is Word.KEPT and not may_keep:

@@ -1,4 +1,4 @@
-"""Can a restored volume be trusted? A few plain limits; those of pictures (:mod:`.rule`) were fitted to pictures."""
+"""Can a restored volume be trusted? A few plain limits; those of images (:mod:`.rule`) were fitted to images."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ POINT_PEAK, SMALL_PEAK = 0.5, 0.2  # share of light in one voxel: little to undo
 LEAST_GAIN = 5.0  # nats for a thousand voxels
 
 
-def likelihood_gain(rivals: Sequence[tuple[Tensor, float]]) -> float | None:
-    """By how much the best rival foretells voxels better than no blur, nats for a thousand; None without rivals.
+def likelihood_gain(candidates: Sequence[tuple[Tensor, float]]) -> float | None:
+    """By how much the best candidate foretells voxels better than no blur, nats for a thousand; None without candidates.
 
-    A rival's figure is twice a negative log-likelihood for a voxel (:func:`.estimation.cross_validation.foretold`).
+    A candidate's figure is twice a negative log-likelihood for a voxel (:func:`.estimation.cross_validation.foretold`).
     """
-    points = [against for kernel, against in rivals if float(kernel.max()) == 1]
-    return 500 * (max(points) - rivals[0][1]) if points else None
+    points = [against for kernel, against in candidates if float(kernel.max()) == 1]
+    return 500 * (max(points) - candidates[0][1]) if points else None
 
 
 def judge_volume(blurred: Tensor, volume: Tensor, kernel: Tensor, misfit: float, foretold: float | None) -> Verdict:
-    """Judge a restored volume ``[1, 1, Z, Y, X]`` (working units) as :func:`.judge` does a picture.
+    """Judge a restored volume ``[1, 1, Z, Y, X]`` (working units) as :func:`.judge` does an image.
 
     Parameters
     ----------

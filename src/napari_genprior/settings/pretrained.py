@@ -9,7 +9,7 @@ from pydantic import Field
 from .base import Settings, unit
 from .classical import KnownKernelSettings
 
-PAPER = "papers 000 and 003"
+PAPER = "Asim 2020"
 
 
 class KernelPriorSettings(Settings):
@@ -23,22 +23,22 @@ class KernelPriorSettings(Settings):
 
 
 class PriorPairSettings(KernelPriorSettings):
-    """A pretrained generator of pictures and one of kernels."""
+    """A pretrained generator of images and one of kernels."""
 
     image_prior: str = Field(
         "",
-        title="Picture prior",
-        description="Pretrained generator of pictures like the blurred one, and of its size.",
+        title="Image prior",
+        description="Pretrained generator of images like the blurred one, and of its size.",
     )
 
 
 class ProjectSettings(Settings):
-    """The blurred picture's closest picture in the range of a generator (eq. 4 of papers 000 and 003)."""
+    """The blurred image's closest image in the range of a generator (eq. 4 of Asim 2020)."""
 
     image_prior: str = Field(
         "",
-        title="Picture prior",
-        description="Pretrained generator of pictures like the blurred one, and of its size.",
+        title="Image prior",
+        description="Pretrained generator of images like the blurred one, and of its size.",
     )
     restarts: int = Field(
         4,
@@ -50,7 +50,7 @@ class ProjectSettings(Settings):
 
 
 class GeneratorSettings(PriorPairSettings):
-    """Algorithm 1 of papers 000 and 003: both unknowns strictly in the range of generators."""
+    """Algorithm 1 of Asim 2020: both unknowns strictly in the range of generators."""
 
     schedule: Literal["fast", "paper"] = Field(
         "fast",
@@ -67,27 +67,27 @@ class GeneratorSettings(PriorPairSettings):
         description="Random starts; the least measurement loss wins. fast: twice as many begin, few are searched "
         "to the end, and the most evidence wins.",
     )
-    start: Literal["random", "projection"] = Field(
+    image_initialization: Literal["random", "projection"] = Field(
         "random",
-        title="Start of the picture",
-        json_schema_extra={"source": "papers 000 and 003, algorithm 1: random; paper 001, algorithm 1: projection"},
-        description="Of the published schedule: random latents, or those of the range picture closest to the blurred "
+        title="Start of the image",
+        json_schema_extra={"source": "Asim 2020, algorithm 1: random; Asim 2018, algorithm 1: projection"},
+        description="Of the published schedule: random latents, or those of the range image closest to the blurred "
         "one. The kernel starts at random.",
     )
-    image_ridge: float = Field(
+    image_latent_weight: float = Field(
         0.01,
         ge=0,
         le=100,
-        title="Picture ridge (gamma)",
-        json_schema_extra={"source": f"{PAPER}, table II; paper 001: 0.1, CelebA 0.001"},
-        description="Weight of the squared norm of the picture's latent vector.",
+        title="Image ridge (gamma)",
+        json_schema_extra={"source": f"{PAPER}, table II; Asim 2018: 0.1, CelebA 0.001"},
+        description="Weight of the squared norm of the image's latent vector.",
     )
-    kernel_ridge: float = Field(
+    kernel_latent_weight: float = Field(
         0.01,
         ge=0,
         le=100,
         title="Kernel ridge (lambda)",
-        json_schema_extra={"source": f"{PAPER}, table II; paper 001: 0.1, CelebA 0.001"},
+        json_schema_extra={"source": f"{PAPER}, table II; Asim 2018: 0.1, CelebA 0.001"},
         description="Weight of the squared norm of the kernel's latent vector.",
     )
     steps: int = Field(
@@ -95,10 +95,10 @@ class GeneratorSettings(PriorPairSettings):
         ge=1,
         le=1_000_000,
         title="Steps",
-        json_schema_extra={"source": f"{PAPER}, table II: SVHN 6000, shoes and CelebA 10000; paper 001: MNIST 1500"},
+        json_schema_extra={"source": f"{PAPER}, table II: SVHN 6000, shoes and CelebA 10000; Asim 2018: MNIST 1500"},
         description="Number of alternating updates (paper), or the largest number of second-order updates (fast).",
     )
-    rate: float = Field(
+    learning_rate: float = Field(
         0.01,
         gt=0,
         le=1,
@@ -111,18 +111,18 @@ class GeneratorSettings(PriorPairSettings):
         gt=0,
         le=1e9,
         title="Decay",
-        json_schema_extra=unit("steps") | {"source": f"{PAPER}, table II; paper 001: MNIST 250"},
+        json_schema_extra=unit("steps") | {"source": f"{PAPER}, table II; Asim 2018: MNIST 250"},
         description="The published step size falls by e in so many steps.",
     )
 
 
 class RelaxedSettings(PriorPairSettings):
-    """Algorithm 2 of papers 000 and 003: a free picture held near the range, with total variation."""
+    """Algorithm 2 of Asim 2020: a free image held near the range, with total variation."""
 
     schedule: Literal["fast", "paper"] = Field(
         "fast",
         title="Schedule",
-        description="fast: from where Algorithm 1 ends, the free picture eliminated exactly, by second-order steps. "
+        description="fast: from where Algorithm 1 ends, the free image eliminated exactly, by second-order steps. "
         "paper: the published Adam steps.",
     )
     restarts: int = Field(
@@ -134,22 +134,22 @@ class RelaxedSettings(PriorPairSettings):
         description="Random starts; the least measurement loss wins. fast: twice as many begin, few are searched "
         "to the end, and the most evidence wins.",
     )
-    closeness: float = Field(
+    range_weight: float = Field(
         100.0,
         ge=0,
         le=1e6,
         title="Closeness (tau)",
         json_schema_extra={"source": f"{PAPER}, table III"},
-        description="Weight of the mean squared distance between the free picture and the generator's: "
+        description="Weight of the mean squared distance between the free image and the generator's: "
         "small leaves slack.",
     )
-    range_misfit: float = Field(
+    generator_data_weight: float = Field(
         0.5,
         ge=0,
         le=1e6,
         title="Range misfit (zeta)",
         json_schema_extra={"source": f"{PAPER}, table III"},
-        description="Weight of the generator picture's own misfit.",
+        description="Weight of the generator image's own misfit.",
     )
     total_variation: float = Field(
         1e-3,
@@ -157,7 +157,7 @@ class RelaxedSettings(PriorPairSettings):
         le=1e3,
         title="Total variation (rho)",
         json_schema_extra={"source": f"{PAPER}, table III"},
-        description="Weight of the free picture's total variation.",
+        description="Weight of the free image's total variation.",
     )
     steps: int = Field(
         10_000,
@@ -167,7 +167,7 @@ class RelaxedSettings(PriorPairSettings):
         json_schema_extra={"source": f"{PAPER}, table III"},
         description="Number of Adam updates (paper), or the largest number of second-order updates (fast).",
     )
-    rate: float = Field(
+    learning_rate: float = Field(
         0.005,
         gt=0,
         le=1,
@@ -178,9 +178,9 @@ class RelaxedSettings(PriorPairSettings):
 
 
 class EvidenceSettings(PriorPairSettings):
-    """The kernel by its marginal likelihood, the picture integrated out; then a guided known-kernel solve."""
+    """The kernel by its marginal likelihood, the image integrated out; then a guided known-kernel solve."""
 
-    smoothing: float = Field(
+    regularization: float = Field(
         1.0,
         ge=0,
         le=100,
@@ -190,12 +190,12 @@ class EvidenceSettings(PriorPairSettings):
 
 
 class PatchSettings(KnownKernelSettings, PriorPairSettings):
-    """Overlapping patches, each in the range of a generator, and one kernel; then the picture for that kernel."""
+    """Overlapping patches, each in the range of a generator, and one kernel; then the image for that kernel."""
 
     image_prior: str = Field(
         "",
-        title="Picture prior",
-        description="Pretrained generator of pictures like parts of the blurred one, at the same scale.",
+        title="Image prior",
+        description="Pretrained generator of images like parts of the blurred one, at the same scale.",
     )
     steps: int = Field(
         150,

@@ -1,4 +1,4 @@
-"""Of making blurred pictures."""
+"""Of making blurred images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class BlurSettings(Settings):
         "motion",
         title="Blur",
         description="Straight motion, camera shake, Gaussian, defocus disk, box, or the motion + Gaussian "
-        "overlays A and B of paper 001.",
+        "overlays A and B of Asim 2018.",
     )
     length: float = Field(
         15.0,
@@ -60,7 +60,7 @@ class BlurSettings(Settings):
 
 
 class NoiseSettings(Settings):
-    """What noise and which border a simulated picture gets (``simulate``)."""
+    """What noise and which border a simulated image gets (``simulate``)."""
 
     noise: float = Field(
         0.01,
@@ -68,20 +68,20 @@ class NoiseSettings(Settings):
         le=1,
         title="Gaussian noise",
         json_schema_extra=unit("fraction of the range"),
-        description="Standard deviation of additive Gaussian noise as a fraction of the picture's range (0.01 is 1%).",
+        description="Standard deviation of additive Gaussian noise as a fraction of the image's range (0.01 is 1%).",
     )
     photons: float = Field(
         0.0,
         ge=0,
         le=1e9,
         title="Photons at full scale",
-        description="Poisson noise with this many photons at the picture's full scale; 0 switches it off.",
+        description="Poisson noise with this many photons at the image's full scale; 0 switches it off.",
     )
     boundary: Literal["circular", "valid", "reflect"] = Field(
         "reflect",
         title="Border",
-        description="What lies beyond the picture: its other side, nothing (the result shrinks), or its mirror image.",
+        description="What lies beyond the image: its other side, nothing (the result shrinks), or its mirror image.",
     )
     clip: bool = Field(
-        True, title="Clip", description="Clip the blurred picture to the range of the sharp one, as a camera does."
+        True, title="Clip", description="Clip the blurred image to the range of the sharp one, as a camera does."
     )

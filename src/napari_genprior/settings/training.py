@@ -23,8 +23,8 @@ class TrainingSettings(Settings):
         ge=0,
         le=4096,
         title="Latent",
-        json_schema_extra={"source": "papers 001, 003: 50 kernels, 100 pictures"},
-        description="Length of the latent vector; 0: the papers' (50 for kernels, 100 for pictures).",
+        json_schema_extra={"source": "Asim 2018, 003: 50 kernels, 100 images"},
+        description="Length of the latent vector; 0: the papers' (50 for kernels, 100 for images).",
     )
     size: int = Field(
         0,
@@ -32,7 +32,7 @@ class TrainingSettings(Settings):
         le=512,
         title="Size",
         json_schema_extra=unit("px"),
-        description="Side of the pictures; 0: as the architecture has it, else as the data.",
+        description="Side of the images; 0: as the architecture has it, else as the data.",
     )
     width: int = Field(
         0,
@@ -45,7 +45,7 @@ class TrainingSettings(Settings):
     refiner: bool = Field(
         False,
         title="Refiner",
-        description="For linear: train a small network to add what the linear picture lacks.",
+        description="For linear: train a small network to add what the linear image lacks.",
     )
     steps: int = Field(
         0,
@@ -68,7 +68,7 @@ class TrainingSettings(Settings):
         le=65536,
         title="Batch",
         json_schema_extra={"source": "blur VAE 5; SVHN VAE 1500 (003), 64 (001); MNIST VAE 20; DCGAN 64"},
-        description="Pictures per update.",
+        description="Images per update.",
     )
     learning_rate: float = Field(
         0.0,
@@ -84,7 +84,7 @@ class TrainingSettings(Settings):
         ge=0,
         le=1000,
         title="Beta",
-        description="Weight of the Kullback-Leibler term; below 1 pictures are matched closer, random ones are worse.",
+        description="Weight of the Kullback-Leibler term; below 1 images are matched closer, random ones are worse.",
     )
     reconstruction: Literal["gaussian", "mse", "bce"] = Field(
         "gaussian",
@@ -110,7 +110,7 @@ class TrainingSettings(Settings):
         le=64,
         title="Shift",
         json_schema_extra=unit("px"),
-        description="Largest random shift of a training picture.",
+        description="Largest random shift of a training image.",
     )
     held_out: float = Field(
         0.05,
@@ -118,15 +118,15 @@ class TrainingSettings(Settings):
         le=0.5,
         title="Held out",
         json_schema_extra=unit("fraction"),
-        description="Part of the data that is judged by, never trained on; 1000 pictures at most.",
+        description="Part of the data that is judged by, never trained on; 1000 images at most.",
     )
-    evaluate_every: int = Field(
+    validate_every: int = Field(
         500,
         ge=1,
         le=1_000_000,
         title="Judge every",
         json_schema_extra=unit("steps"),
-        description="Steps between two looks at the held-out pictures.",
+        description="Steps between two looks at the held-out images.",
     )
     patience: int = Field(
         30,
@@ -149,7 +149,7 @@ class TrainingSettings(Settings):
         description="Store an autoencoder's encoder too: it gives starting latents.",
     )
     half: bool = Field(
-        True, title="Half precision", description="Store the weights as float16, large ones of pictures in 8 bits."
+        True, title="Half precision", description="Store the weights as float16, large ones of images in 8 bits."
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, title="Seed", description="Of weights, data order and noise.")
     device: str = Field("auto", title="Device", description="auto, cpu, cuda, cuda:N, mps.")

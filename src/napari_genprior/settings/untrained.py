@@ -12,11 +12,11 @@ from .classical import KnownKernelSettings
 from .pretrained import KernelPriorSettings
 
 # All of SelfDeblur's kind. Sources: Ren et al., CVPR 2020, and the code published with it ("code").
-DEPTH = 5  # levels of the picture's network; fewer on small pictures
+DEPTH = 5  # levels of the image's network; fewer on small images
 SKIP_PART = 8  # 16 skip channels of 128 (code); the same part of fewer
-CODE_CHANNELS = 8  # of the picture network's input (code)
+CODE_CHANNELS = 8  # of the image network's input (code)
 CODE_JITTER = 1e-3  # noise added to that input in each step (code)
-IMAGE_RATE = 1e-2  # Adam, picture's network
+IMAGE_RATE = 1e-2  # Adam, image's network
 MILESTONES, DECAY = (0.4, 0.6, 0.8), 0.5  # all rates are halved after 2000, 3000 and 4000 of 5000 steps (code)
 
 
@@ -29,7 +29,7 @@ class DeepSchedule:
     kernel_net: Literal["mlp", "softmax"]
     kernel_rate: float
     ssim_from: float  # fraction at the last scale; the misfit is the squared error before, 1 - SSIM after
-    final_solve: bool  # the result's picture is solved for, given the kernel found
+    final_solve: bool  # the result's image is solved for, given the kernel found
     coarse_steps: tuple[int, ...] = ()  # at each coarser scale
     coarse_ssim_from: float = 1.0  # fraction at each coarser scale; 1: never
     kernel_energy: float = 0.0  # weight of |k|^2 at coarser scales and until SSIM takes over
@@ -45,7 +45,7 @@ SELFDEBLUR = {
         ssim_from=0.2,  # 1000 of 5000 (code; the article does not mention it)
         final_solve=False,
     ),
-    # a softmax of free values, fewer channels and steps, and no need to wait for the picture: it lags behind the kernel
+    # a softmax of free values, fewer channels and steps, and no need to wait for the image: it lags behind the kernel
     "fast": DeepSchedule(
         steps=1000,
         channels=16,
@@ -56,12 +56,12 @@ SELFDEBLUR = {
     ),
 }
 
-# Kotera et al., ICIP 2021 (paper 004), section 3
+# Kotera et al., ICIP 2021 (Kotera 2021), section 3
 SCALE_STEP = 2**0.5
 SMALLEST_SUPPORT = 7  # px, section 4.1
 FIT_TOLERANCE = 10 / 255  # root mean square, of the range of what is fitted
 FIT_STEPS = 1000  # at most; left open there
-KERNEL_FIT_RATE = 1e-3  # left open there; the picture's network is fitted at its own rate
+KERNEL_FIT_RATE = 1e-3  # left open there; the image's network is fitted at its own rate
 MULTISCALE = {
     "paper": DeepSchedule(
         steps=5000,
@@ -89,16 +89,16 @@ MULTISCALE = {
 
 @dataclass(frozen=True)
 class DecoderSchedule:
-    """How algorithm 3 of papers 000 and 003 is run."""
+    """How algorithm 3 of Asim 2020 is run."""
 
     steps: int
-    width: int  # channels at half the picture's size, doubled with each halving
+    width: int  # channels at half the image's size, doubled with each halving
     rate: float  # Adam, both latents
     weight_rate: float  # Adam, the network's weights
     final_solve: bool
 
 
-# Papers 000 and 003, section V-D. Open there: width at 256 pixels, and the weights of both penalties in eq. 11; those
+# Asim 2020, section V-D. Open there: width at 256 pixels, and the weights of both penalties in eq. 11; those
 # are taken over from tables II and III.
 FIRST_FIT_STEPS, FIRST_FIT_RATE = 400, 1e-3
 LATENT, WIDEST = 100, 512
@@ -117,7 +117,7 @@ class UntrainedSettings(KnownKernelSettings):
         "fast",
         title="Schedule",
         description="fast: smaller networks, fewer steps, and the final solve for the kernel found. "
-        "paper: as published, with the network's own picture; hours on a processor.",
+        "paper: as published, with the network's own image; hours on a processor.",
     )
     steps: int | None = Field(
         None,
@@ -152,7 +152,7 @@ class SelfDeblurSettings(UntrainedSettings):
         ge=4,
         le=256,
         title="Channels",
-        description="Of each level of the picture's network; auto: the schedule's (128 as published, 16 fast).",
+        description="Of each level of the image's network; auto: the schedule's (128 as published, 16 fast).",
     )
 
 
@@ -161,4 +161,4 @@ class MultiscaleSettings(SelfDeblurSettings):
 
 
 class DecoderSettings(KernelPriorSettings, UntrainedSettings):
-    """Algorithm 3 of papers 000 and 003: untrained picture network, pretrained kernels (``methods.untrained``)."""
+    """Algorithm 3 of Asim 2020: untrained image network, pretrained kernels (``methods.untrained``)."""

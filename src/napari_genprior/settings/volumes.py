@@ -18,7 +18,7 @@ class VolumeSettings(Settings):
         description="Total variation with the noise as it is measured (best, and quick); Richardson-Lucy for photon "
         "noise, stopped where noise is all that is left; Wiener's filter: a first look in one step.",
     )
-    smoothing: float = Field(
+    regularization: float = Field(
         1.0,
         ge=0.01,
         le=100,
@@ -33,11 +33,11 @@ class VolumeSettings(Settings):
         description="Most steps of the last solve; it ends before where nothing moves any more.",
         json_schema_extra=unit("steps"),
     )
-    starts: int = Field(
+    n_candidates: int = Field(
         24,
         ge=1,
         le=1000,
-        title="Starts",
+        title="Candidates",
         description="Simulated microscopes that the search for an unknown kernel begins at.",
     )
     microscope: Literal["unknown", "widefield", "confocal"] = Field(

@@ -1,4 +1,4 @@
-"""What generators are trained on: a folder of pictures, an npz or npy file, an array, or simulated kernels."""
+"""What generators are trained on: a folder of images, an npz or npy file, an array, or simulated kernels."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from ..core.image_io import READABLE, read_image
 Kind = Literal["image", "kernel"]
 KEYS = ("x", "train", "x_train")  # of a plain array in an npz file, tried in this order
 MOST_HELD_OUT = 1000
-FEWEST = 8  # pictures; with fewer nothing is learnt
+FEWEST = 8  # images; with fewer nothing is learnt
 
 
 @dataclass(frozen=True)
-class Pictures:
+class Images:
     """Training data.
 
     Attributes
@@ -56,15 +56,15 @@ def split(array: np.ndarray, kind: Kind, about: str, *, held_out: float = 0.05, 
     Raises
     ------
     InputError
-        Too few, not numeric, not finite, pictures outside [0, 1], or not kernels.
+        Too few, not numeric, not finite, images outside [0, 1], or not kernels.
     """
     if array.ndim != 4 or len(array) < FEWEST or min(array.shape) < 1:
-        raise InputError(f"Training needs at least {FEWEST} pictures [N, C, Y, X]; got shape {array.shape}.")
+        raise InputError(f"Training needs at least {FEWEST} images [N, C, Y, X]; got shape {array.shape}.")
     array = _kernels(array) if kind == "kernel" else _unit_range(array)
     order = np.random.default_rng(seed).permutation(len(array))
     aside = max(1, min(int(held_out * len(array)), MOST_HELD_OUT))
     held, train = (torch.from_numpy(np.ascontiguousarray(array[np.sort(part)])) for part in np.split(order, [aside]))
-    return Pictures(train, held, kind, about, turn)
+    return Images(train, held, kind, about, turn)
 
 
 def _unit_range(array: np.ndarray) -> np.ndarray:
@@ -73,10 +73,10 @@ def _unit_range(array: np.ndarray) -> np.ndarray:
     if array.dtype == np.uint16:
         return (array / np.float32(65535)).astype(np.float32)
     if array.dtype.kind != "f":
-        raise InputError(f"Pictures to train on are uint8, uint16 or float in [0, 1]; got {array.dtype}.")
+        raise InputError(f"Images to train on are uint8, uint16 or float in [0, 1]; got {array.dtype}.")
     if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
         raise InputError(
-            f"Float pictures must lie in [0, 1] and be finite; got {array.min():.3g} to {array.max():.3g}. Scale them."
+            f"Float images must lie in [0, 1] and be finite; got {array.min():.3g} to {array.max():.3g}. Scale them."
         )
     return array.astype(np.float32)
 
@@ -87,19 +87,19 @@ def _kernels(array: np.ndarray) -> np.ndarray:
     return np.stack([check_kernel(kernel[0], f"kernel {i}") for i, kernel in enumerate(array)])[:, None]
 
 
-def read_pictures(path: Path, *, size: int = 0, channels: int = 0, key: str = "", tiles: bool = False) -> np.ndarray:
-    """Pictures of a folder, an npz or an npy file, ``[N, C, Y, X]``, in the type they are stored in.
+def read_images(path: Path, *, size: int = 0, channels: int = 0, key: str = "", tiles: bool = False) -> np.ndarray:
+    """Images of a folder, an npz or an npy file, ``[N, C, Y, X]``, in the type they are stored in.
 
     Parameters
     ----------
     path : Path
-        A folder: all its pictures, however deep. npz: the array ``key`` (by default ``x``, ``train`` or
+        A folder: all its images, however deep. npz: the array ``key`` (by default ``x``, ``train`` or
         ``x_train``), or JPEG streams packed end to end as ``jpeg`` with their ``offsets``. Arrays are
         ``[N, Y, X]`` or ``[N, Y, X, C]``, C one of 1, 3, 4 (alpha is left out).
     size : int
-        Pictures of a folder become this large (0: 64): the central square is scaled, or cut into ``tiles``.
+        Images of a folder become this large (0: 64): the central square is scaled, or cut into ``tiles``.
     channels : int
-        1 or 3; 0: three if any picture is coloured.
+        1 or 3; 0: three if any image is coloured.
     tiles : bool
 
     Raises
@@ -108,10 +108,10 @@ def read_pictures(path: Path, *, size: int = 0, channels: int = 0, key: str = ""
     """
     path = Path(path)
     if path.is_dir():
-        pictures = list(_from_folder(path, size or 64, tiles))
-        if not pictures:
-            raise InputError(f"The folder {path} holds no pictures ({', '.join(READABLE)}).")
-        return np.stack(_same_colours(pictures, channels))
+        images = list(_from_folder(path, size or 64, tiles))
+        if not images:
+            raise InputError(f"The folder {path} holds no images ({', '.join(READABLE)}).")
+        return np.stack(_same_colours(images, channels))
     if not path.is_file():
         raise FileError(f"There is no file or folder {path}.")
     array = _from_file(path, key)
@@ -119,7 +119,7 @@ def read_pictures(path: Path, *, size: int = 0, channels: int = 0, key: str = ""
         array = array[..., None]
     if array.ndim != 4 or array.shape[-1] not in (1, 3, 4) or array.dtype.kind not in "uf":
         raise InputError(
-            f"{path} holds an array {array.shape} of {array.dtype}; pictures are [N, Y, X] or [N, Y, X, 1, 3 or 4]."
+            f"{path} holds an array {array.shape} of {array.dtype}; images are [N, Y, X] or [N, Y, X, 1, 3 or 4]."
         )
     return np.stack(_same_colours(list(np.moveaxis(array[..., :3], -1, 1)), channels))
 
@@ -151,12 +151,10 @@ def _unpacked(stream: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 
 def _from_folder(folder: Path, size: int, tiles: bool) -> Iterator[np.ndarray]:
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in READABLE):
-        picture = read_image(path)
-        planes = picture[None] if picture.ndim == 2 else np.moveaxis(picture, -1, 0)[:3]
-        if picture.ndim not in (2, 3) or len(planes) not in (1, 3) or picture.dtype.kind not in "uf":
-            raise InputError(
-                f"{path} has shape {picture.shape}, type {picture.dtype}; grey and colour pictures are used."
-            )
+        image = read_image(path)
+        planes = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0)[:3]
+        if image.ndim not in (2, 3) or len(planes) not in (1, 3) or image.dtype.kind not in "uf":
+            raise InputError(f"{path} has shape {image.shape}, type {image.dtype}; grey and colour images are used.")
         if min(planes.shape[1:]) < size:
             raise InputError(f"{path} is {planes.shape[1]}x{planes.shape[2]} px, smaller than the {size} px asked for.")
         yield from _tiled(planes, size) if tiles else [_scaled(planes, size)]
@@ -178,8 +176,8 @@ def tiles_of(stack: np.ndarray, size: int) -> np.ndarray:
     """
     planes = stack[:, None] if stack.ndim == 3 else np.moveaxis(stack[..., :3], -1, 1)
     if min(planes.shape[2:]) < size:
-        raise InputError(f"The pictures are {planes.shape[2]}x{planes.shape[3]} px, smaller than tiles of {size} px.")
-    return np.stack([tile for picture in planes for tile in _tiled(picture, size)])
+        raise InputError(f"The images are {planes.shape[2]}x{planes.shape[3]} px, smaller than tiles of {size} px.")
+    return np.stack([tile for image in planes for tile in _tiled(image, size)])
 
 
 def _scaled(planes: np.ndarray, size: int) -> np.ndarray:
@@ -190,18 +188,18 @@ def _scaled(planes: np.ndarray, size: int) -> np.ndarray:
     return np.rint(small).astype(planes.dtype) if planes.dtype.kind == "u" else small
 
 
-def _same_colours(pictures: list[np.ndarray], channels: int) -> list[np.ndarray]:
-    channels = channels or max(len(planes) for planes in pictures)
-    types = {planes.dtype for planes in pictures}
+def _same_colours(images: list[np.ndarray], channels: int) -> list[np.ndarray]:
+    channels = channels or max(len(planes) for planes in images)
+    types = {planes.dtype for planes in images}
     if len(types) > 1:
-        raise InputError(f"The pictures differ in type ({', '.join(sorted(map(str, types)))}); give them one type.")
+        raise InputError(f"The images differ in type ({', '.join(sorted(map(str, types)))}); give them one type.")
 
     def recoloured(planes: np.ndarray) -> np.ndarray:
         if len(planes) == channels:
             return planes
         return planes.mean(axis=0, keepdims=True).astype(planes.dtype) if channels == 1 else planes.repeat(channels, 0)
 
-    return [recoloured(planes) for planes in pictures]
+    return [recoloured(planes) for planes in images]
 
 
 def _shake(rng: np.random.Generator, size: int) -> np.ndarray:
@@ -225,11 +223,11 @@ def _defocus(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 SIMULATED = {
-    "shake": (_shake, "camera shake, path length 5 px to the kernel's side (papers 000, 003: 5 to 28)"),
-    "blur-a": (lambda rng, size: blur.blur_a(rng.uniform(0, 360), size), "motion of length 10 (blur A of paper 001)"),
+    "shake": (_shake, "camera shake, path length 5 px to the kernel's side (Asim 2020, 003: 5 to 28)"),
+    "blur-a": (lambda rng, size: blur.asim_a(rng.uniform(0, 360), size), "motion of length 10 (blur A of Asim 2018)"),
     "blur-b": (
-        lambda rng, size: blur.blur_b(rng.uniform(0, 360), rng.uniform(0.5, 1.5), size),
-        "motion of length 10 overlaid with a Gaussian, sigma 0.5 to 1.5 px (blur B of paper 001)",
+        lambda rng, size: blur.asim_b(rng.uniform(0, 360), rng.uniform(0.5, 1.5), size),
+        "motion of length 10 overlaid with a Gaussian, sigma 0.5 to 1.5 px (blur B of Asim 2018)",
     ),
     "motion-linear": (_straight, "straight motion of any length up to the kernel's side, any angle"),
     "gaussian": (_gaussian, "Gaussians, sigma 0.5 px to a seventh of the side, aspect 0.4 to 1, any angle"),
@@ -253,15 +251,15 @@ def draw_kernels(simulator: str, size: int, seed: int) -> Iterator[np.ndarray]:
 
 
 def batch(
-    pictures: Tensor, indices: Tensor, size: int, random: torch.Generator | None = None, *, mirror: bool = False,
+    images: Tensor, indices: Tensor, size: int, random: torch.Generator | None = None, *, mirror: bool = False,
     turn: bool = False, shift_px: int = 0,
 ) -> Tensor:  # fmt: skip
-    """Some of the pictures ``[N, C, Y, X]``, cut to ``size`` around the middle, float32 ``[B, C, size, size]``.
+    """Some of the images ``[N, C, Y, X]``, cut to ``size`` around the middle, float32 ``[B, C, size, size]``.
 
     With ``random`` given, each is shifted, mirrored and turned at random; what a shift uncovers is taken from beyond
-    the cut where the picture is larger, else the border is repeated.
+    the cut where the image is larger, else the border is repeated.
     """
-    count, height, width = len(indices), *pictures.shape[-2:]
+    count, height, width = len(indices), *images.shape[-2:]
     rows = (height - size) // 2 + torch.arange(size).expand(count, size)
     columns = (width - size) // 2 + torch.arange(size).expand(count, size)
 
@@ -276,8 +274,8 @@ def batch(
             columns = torch.where(flips(), columns.flip(1), columns)
         if turn:
             rows = torch.where(flips(), rows.flip(1), rows)
-    planes = torch.arange(pictures.shape[1])[None, :, None, None]
-    chosen = pictures[indices[:, None, None, None], planes, rows[:, None, :, None], columns[:, None, None, :]]
+    planes = torch.arange(images.shape[1])[None, :, None, None]
+    chosen = images[indices[:, None, None, None], planes, rows[:, None, :, None], columns[:, None, None, :]]
     if turn and random is not None:
         chosen = torch.where(flips()[..., None, None], chosen.transpose(2, 3), chosen)
     return chosen.float() / 255 if chosen.dtype == torch.uint8 else chosen

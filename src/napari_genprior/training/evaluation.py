@@ -8,21 +8,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.arrays import seeded
+from ..core.arrays import cpu_generator
 from ..nets.dcgan import DCGAN
 from ..zoo.projection import closest_latents
 from . import losses
 
-SHEET_SIDE = 8  # pictures a side
+SHEET_SIDE = 8  # images a side
 
 
 def measure(net: Any, held_out: Tensor, kernel: bool) -> dict[str, float]:
-    """Error on held-out pictures, by the encoder's mean and by the best latent found from there.
+    """Error on held-out images, by the encoder's mean and by the best latent found from there.
 
     Returns
     -------
     dict
-        Kernels: ``relative_error_encoder``, ``relative_range_error``, means of ``|G(z) - k| / |k|``. Pictures:
+        Kernels: ``relative_error_encoder``, ``relative_range_error``, means of ``|G(z) - k| / |k|``. Images:
         ``psnr_encoder_db``, ``psnr_range_db``. A GAN has no encoder, its searches start at random latents.
     """
     names = ("relative_error_encoder", "relative_range_error") if kernel else ("psnr_encoder_db", "psnr_range_db")
@@ -41,13 +41,13 @@ def _encodes(net: Any) -> bool:
 
 @torch.no_grad()
 def sheet(net: Any, held_out: Tensor, kernel: bool) -> np.ndarray:
-    """Random pictures of a generator, below them (where it has an encoder) held-out pictures and what becomes of them.
+    """Random images of a generator, below them (where it has an encoder) held-out images and what becomes of them.
 
     Returns
     -------
     uint8 array [Y, X] or [Y, X, 3]
     """
-    shown = net(torch.randn(SHEET_SIDE**2, net.latent, generator=seeded(0)).to(held_out.device))
+    shown = net(torch.randn(SHEET_SIDE**2, net.latent, generator=cpu_generator(0)).to(held_out.device))
     if _encodes(net):
         given = held_out[: 2 * SHEET_SIDE]
         given = given[: len(given) // SHEET_SIDE * SHEET_SIDE]
@@ -59,10 +59,10 @@ def sheet(net: Any, held_out: Tensor, kernel: bool) -> np.ndarray:
     return grid(shown, SHEET_SIDE)
 
 
-def grid(pictures: Tensor, columns: int) -> np.ndarray:
-    """Pictures ``[N, C, Y, X]`` in [0, 1] row by row as one: uint8 ``[Y, X]`` or ``[Y, X, 3]``; N fills all rows."""
-    planes = torch.nn.functional.pad(pictures.clamp(0, 1), (1, 1, 1, 1)).cpu()  # a dark line between pictures
+def grid(images: Tensor, columns: int) -> np.ndarray:
+    """Images ``[N, C, Y, X]`` in [0, 1] row by row as one: uint8 ``[Y, X]`` or ``[Y, X, 3]``; N fills all rows."""
+    planes = torch.nn.functional.pad(images.clamp(0, 1), (1, 1, 1, 1)).cpu()  # a dark line between images
     count, channels, height, width = planes.shape
     cells = planes.view(count // columns, columns, channels, height, width).permute(0, 3, 1, 4, 2)
-    picture = (cells.reshape(count // columns * height, columns * width, channels) * 255).round().byte().numpy()
-    return picture[..., 0] if channels == 1 else picture
+    image = (cells.reshape(count // columns * height, columns * width, channels) * 255).round().byte().numpy()
+    return image[..., 0] if channels == 1 else image

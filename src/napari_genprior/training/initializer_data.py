@@ -1,4 +1,4 @@
-"""Examples that a start network learns from: blurred pictures, and the latents of what they were made of."""
+"""Examples that a start network learns from: blurred images, and the latents of what they were made of."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.arrays import seeded
+from ..core.arrays import cpu_generator
 from ..core.errors import InputError
 from ..operators.convolution import convolve
 from ..settings import TrainingSettings
@@ -20,15 +20,15 @@ from . import data
 from .learners import variations
 
 NOISE = (0.005, LARGEST_NOISE)  # standard deviation, fraction of the range: drawn log-uniformly
-DRAWN = 10_000  # pictures or kernels decoded from random latents, where no others are given
+DRAWN = 10_000  # images or kernels decoded from random latents, where no others are given
 HELD_OUT = 256
 
-Known = tuple[Tensor, Tensor]  # pictures or kernels [B, C, Y, X], and their latents [B, latent]
+Known = tuple[Tensor, Tensor]  # images or kernels [B, C, Y, X], and their latents [B, latent]
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Blurred pictures ``[B, C, Y, X]``, what they were made of, and its latents, ``[B, latent]`` each."""
+    """Blurred images ``[B, C, Y, X]``, what they were made of, and its latents, ``[B, latent]`` each."""
 
     blurred: Tensor
     image: Tensor
@@ -38,11 +38,9 @@ class Examples:
 
 
 class Given:
-    """Pictures or kernels of a set, with the latents that the prior's encoder gives them, or with none."""
+    """Images or kernels of a set, with the latents that the prior's encoder gives them, or with none."""
 
-    def __init__(
-        self, prior: Generator, pictures: data.Pictures, settings: TrainingSettings, latents: bool = True
-    ) -> None:
+    def __init__(self, prior: Generator, images: data.Images, settings: TrainingSettings, latents: bool = True) -> None:
         card = prior.card
         self.latents = latents
         if latents and (getattr(prior.net, "encoder", True) is None or not hasattr(prior.net, "encode")):
@@ -50,23 +48,23 @@ class Given:
                 f"{card.name} has no encoder to tell the latents of {card.kind}s; leave them out, and they are drawn "
                 "from it."
             )
-        channels, *sides = pictures.train.shape[1:]
-        if pictures.kind != card.kind or channels != card.channels or min(sides) < min(card.size):
-            raise InputError(f"{card.name} has {card.kind}s of {card.shape}; got {tuple(pictures.train.shape)}.")
+        channels, *sides = images.train.shape[1:]
+        if images.kind != card.kind or channels != card.channels or min(sides) < min(card.size):
+            raise InputError(f"{card.name} has {card.kind}s of {card.shape}; got {tuple(images.train.shape)}.")
         self.net: Any = prior.net
-        self.pictures, self.size = pictures, card.size[0]
-        self.count, self.about = len(pictures.train), pictures.about
-        self.ways = variations(settings, pictures) if card.kind == "image" else {"turn": pictures.turn}
+        self.images, self.size = images, card.size[0]
+        self.count, self.about = len(images.train), images.about
+        self.ways = variations(settings, images) if card.kind == "image" else {"turn": images.turn}
 
     def fingerprint(self) -> str:
-        return self.pictures.fingerprint()
+        return self.images.fingerprint()
 
     def some(self, indices: Tensor, random: torch.Generator) -> Known:
-        return self._encoded(data.batch(self.pictures.train, indices, self.size, random, **self.ways))
+        return self._encoded(data.batch(self.images.train, indices, self.size, random, **self.ways))
 
     def held_out(self) -> Known:
-        count = min(HELD_OUT, len(self.pictures.held_out))
-        return self._encoded(data.batch(self.pictures.held_out, torch.arange(count), self.size))
+        count = min(HELD_OUT, len(self.images.held_out))
+        return self._encoded(data.batch(self.images.held_out, torch.arange(count), self.size))
 
     @torch.no_grad()
     def _encoded(self, x: Tensor) -> Known:
@@ -75,22 +73,22 @@ class Given:
 
 
 class Drawn:
-    """Pictures or kernels that random latents decode to."""
+    """Images or kernels that random latents decode to."""
 
     def __init__(self, prior: Generator, seed: int) -> None:
-        self.latents = torch.randn(DRAWN, prior.card.latent, generator=seeded(seed)).to(device_of(prior.net))
+        self.latents = torch.randn(DRAWN, prior.card.latent, generator=cpu_generator(seed)).to(device_of(prior.net))
         with torch.no_grad():
-            self.pictures = torch.cat([prior.decode(z) for z in self.latents.split(128)])
+            self.images = torch.cat([prior.decode(z) for z in self.latents.split(128)])
         self.count, self.about = DRAWN - HELD_OUT, f"{DRAWN} {prior.card.kind}s drawn from {prior.card.name}"
 
     def fingerprint(self) -> str:
         return self.about  # the prior's hash is in the task's
 
     def some(self, indices: Tensor, random: torch.Generator) -> Known:
-        return self.pictures[indices], self.latents[indices]
+        return self.images[indices], self.latents[indices]
 
     def held_out(self) -> Known:
-        return self.pictures[-HELD_OUT:], self.latents[-HELD_OUT:]
+        return self.images[-HELD_OUT:], self.latents[-HELD_OUT:]
 
 
 def blurred(images: Known, kernels: Known, random: torch.Generator) -> Examples:

@@ -1,7 +1,7 @@
-"""Training of starts: a network that proposes the latents of picture and kernel, learnt from blurred examples.
+"""Training of starts: a network that proposes the latents of image and kernel, learnt from blurred examples.
 
 Deblurring with generators has many local minima and a search by random starts pays for most of them. Blurring is
-easy: sharp pictures whose latents are known are blurred on the fly, and a network learns the way back once for all.
+easy: sharp images whose latents are known are blurred on the fly, and a network learns the way back once for all.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ..core.arrays import resolve_device, seeded
+from ..core.arrays import cpu_generator, resolve_device
 from ..core.errors import InputError
 from ..nets.initializer import Proposal
 from ..operators.convolution import convolve
@@ -29,20 +29,20 @@ from .learners import Learner
 from .tasks import Task
 
 LOOSE = 0.05  # share of every head in the loss, so that none is forgotten
-OBJECTIVE = 0.1  # its weight; 0.25 lowers the objective a little further, at 0.5 dB less of the picture
+OBJECTIVE = 0.1  # its weight; 0.25 lowers the objective a little further, at 0.5 dB less of the image
 DECODED = 4  # of so many examples one is decoded too, which costs more than the network itself
 SHOWN = 8
 
 
 class Pair:
-    """An image and a kernel prior, and how well latents of both explain blurred pictures."""
+    """An image and a kernel prior, and how well latents of both explain blurred images."""
 
     def __init__(self, image: Generator, kernel: Generator) -> None:
         if (image.card.kind, kernel.card.kind) != ("image", "kernel") or len(image.card.size) != 2:
-            raise InputError("A start belongs to a prior of pictures and one of kernels, in this order.")
+            raise InputError("A start belongs to a prior of images and one of kernels, in this order.")
         if len(kernel.card.size) != 2 or any(np.greater(kernel.card.size, image.card.size)):
             raise InputError(
-                f"Kernels of {kernel.card.name} ({kernel.card.shape}) do not fit into pictures of {image.card.name} "
+                f"Kernels of {kernel.card.name} ({kernel.card.shape}) do not fit into images of {image.card.name} "
                 f"({image.card.shape})."
             )
         self.image, self.kernel = image, kernel
@@ -51,12 +51,14 @@ class Pair:
         """What algorithm 1 minimises with its usual weights, ``[R]``."""
         s = GeneratorSettings.checked({})
         model = convolve(self.image.decode(image_latent), self.kernel.decode(kernel_latent))
-        ridges = s.image_ridge * image_latent.square().sum(1) + s.kernel_ridge * kernel_latent.square().sum(1)
+        ridges = s.image_latent_weight * image_latent.square().sum(
+            1
+        ) + s.kernel_latent_weight * kernel_latent.square().sum(1)
         return summed_squared_error(model, blurred) + ridges
 
     @torch.no_grad()
     def best(self, net: Proposal, blurred: Tensor) -> tuple[Tensor, Tensor]:
-        """The proposal of least objective for each picture, ``[R, latent]`` each."""
+        """The proposal of least objective for each image, ``[R, latent]`` each."""
         image, kernel = net(blurred)
         count, heads = image.shape[:2]
         values = self.objective(blurred.repeat_interleave(heads, 0), image.flatten(0, 1), kernel.flatten(0, 1))
@@ -66,11 +68,11 @@ class Pair:
 
 
 class ProposalLearner(Learner):
-    """Learns the latents of its examples, and proposals that explain the blurred picture.
+    """Learns the latents of its examples, and proposals that explain the blurred image.
 
     Notes
     -----
-    A blurred picture has several explanations; the mean of them is none. So each picture's error is that of its
+    A blurred image has several explanations; the mean of them is none. So each image's error is that of its
     nearest head (relaxed winner-takes-all [1]_). The latents' error alone does not know which of them matter: the
     objective that is searched afterwards does.
 
@@ -117,28 +119,28 @@ class ProposalTask(Task):
     Parameters
     ----------
     image, kernel : Generator
-    pictures, kernels : Pictures, optional
+    images, kernels : Images, optional
         Real ones, or simulated; their priors need encoders. By default they are decoded from random latents, which
         is the poorer schooling: what a prior draws is not quite what users bring.
     settings : TrainingSettings
         ``width`` is that of the hidden layers (0: 512); what is said of generators alone is not looked at.
     """
 
-    image_latents = True  # whether the pictures' latents are learnt too
+    image_latents = True  # whether the images' latents are learnt too
 
     def __init__(
         self,
         image: Generator,
         kernel: Generator,
         settings: TrainingSettings,
-        pictures: data.Pictures | None = None,
-        kernels: data.Pictures | None = None,
+        images: data.Images | None = None,
+        kernels: data.Images | None = None,
     ) -> None:
         self.pair, self.settings = Pair(image, kernel), settings
         for prior in (image, kernel):
             prior.net.to(resolve_device(settings.device))
         cards = (image.card, kernel.card)
-        self.images = Given(image, pictures, settings, self.image_latents) if pictures else Drawn(image, settings.seed)
+        self.images = Given(image, images, settings, self.image_latents) if images else Drawn(image, settings.seed)
         self.kernels = Given(kernel, kernels, settings) if kernels else Drawn(kernel, settings.seed + 1)
         self.count = self.images.count
         height, width = image.card.size[:2]
@@ -172,11 +174,11 @@ class ProposalTask(Task):
     def held_out(self, device: torch.device) -> Examples:
         (image, image_latent), (kernel, kernel_latent) = self.images.held_out(), self.kernels.held_out()
         rows = torch.arange(len(image)) % len(kernel)
-        return blurred((image, image_latent), (kernel[rows], kernel_latent[rows]), seeded(0))
+        return blurred((image, image_latent), (kernel[rows], kernel_latent[rows]), cpu_generator(0))
 
     @torch.no_grad()
     def measure(self, net: Any, held_out: Examples) -> dict[str, float]:
-        """PSNR of the proposed picture, error of the proposed kernel, and the objective where the search starts."""
+        """PSNR of the proposed image, error of the proposed kernel, and the objective where the search starts."""
         latents = self.pair.best(net, held_out.blurred)
         image, kernel = self.pair.image.decode(latents[0]), self.pair.kernel.decode(latents[1])
         figures = {
@@ -188,7 +190,7 @@ class ProposalTask(Task):
 
     @torch.no_grad()
     def sheet(self, net: Any, held_out: Examples) -> np.ndarray:
-        """A row each: blurred, true and proposed picture, true and proposed kernel."""
+        """A row each: blurred, true and proposed image, true and proposed kernel."""
         seen, truth, kernel = (x[:SHOWN] for x in (held_out.blurred, held_out.image, held_out.kernel))
         latents = self.pair.best(net, seen)
         kernels = [framed(k, seen.shape) for k in (kernel, self.pair.kernel.decode(latents[1]))]
@@ -196,7 +198,7 @@ class ProposalTask(Task):
 
 
 def framed(kernel: Tensor, shape: torch.Size) -> Tensor:
-    """Kernels ``[R, 1, kh, kw]`` as pictures, their brightest pixel white."""
+    """Kernels ``[R, 1, kh, kw]`` as images, their brightest pixel white."""
     bright = kernel / kernel.amax((2, 3), keepdim=True).clamp(min=1e-12)
     down, right = (side - own for side, own in zip(shape[-2:], kernel.shape[-2:], strict=True))
     return pad(bright, (right // 2, right - right // 2, down // 2, down - down // 2)).expand(-1, shape[1], -1, -1)

@@ -1,6 +1,6 @@
-"""Training of kernel proposals: what latents of the kernel are likely for a blurred picture, learnt from examples.
+"""Training of kernel proposals: what latents of the kernel are likely for a blurred image, learnt from examples.
 
-Few of the kernels that a prior draws are near that of a given picture. A network that has seen blurred pictures of
+Few of the kernels that a prior draws are near that of a given image. A network that has seen blurred images of
 the class draws nearer ones; and how likely it thinks a kernel tells kernels apart where the evidence does not.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.arrays import seeded
+from ..core.arrays import cpu_generator
 from ..nets.initializer import KernelProposal
 from ..nets.linear_gaussian import LinearGenerator
 from ..settings import TrainingSettings
@@ -31,7 +31,7 @@ DRAWN = 100  # kernels for each
 
 
 class KernelProposalLearner(Learner):
-    """Learns the density of the kernel's latents given the blurred picture."""
+    """Learns the density of the kernel's latents given the blurred image."""
 
     def step(self, x: Any, random: torch.Generator) -> dict[str, Tensor]:
         loss = _loss(self.net, x)
@@ -60,10 +60,10 @@ class KernelProposalTask(ProposalTask):
         image: Generator,
         kernel: Generator,
         settings: TrainingSettings,
-        pictures: data.Pictures | None = None,
-        kernels: data.Pictures | None = None,
+        images: data.Images | None = None,
+        kernels: data.Images | None = None,
     ) -> None:
-        super().__init__(image, kernel, settings, pictures, kernels)
+        super().__init__(image, kernel, settings, images, kernels)
         latent, side = kernel.card.latent, min(SIDE, *(n // 2 * 2 for n in image.card.size))
         arguments = {"kernel_latent": latent, "side": side, "hidden": settings.width or HIDDEN}
         self.about |= {"arch": "kernel-proposal", "latent": latent, "arguments": arguments}
@@ -78,7 +78,7 @@ class KernelProposalTask(ProposalTask):
     def measure(self, net: Any, held_out: Examples) -> dict[str, float]:
         """Error of the nearest kernel drawn, that of as many of the prior's, and the log density gained on it."""
         errors: dict[str, list[Tensor]] = {"proposed": [], "prior": []}
-        random = seeded(0)
+        random = cpu_generator(0)
         for blurred, kernel in zip(held_out.blurred[:MEASURED], held_out.kernel[:MEASURED], strict=True):
             mixture = net(blurred[None])
             drawn = torch.randn(DRAWN, mixture.means.shape[2], generator=random).to(kernel)
@@ -92,13 +92,13 @@ class KernelProposalTask(ProposalTask):
 
     @torch.no_grad()
     def sheet(self, net: Any, held_out: Examples) -> np.ndarray:
-        """A row each: blurred and true picture, true kernel, and two that are drawn."""
+        """A row each: blurred and true image, true kernel, and two that are drawn."""
         seen, truth, kernel = (x[:SHOWN] for x in (held_out.blurred, held_out.image, held_out.kernel))
-        drawn = torch.stack([net(y[None]).draw(2, seeded(0)) for y in seen], 1)
+        drawn = torch.stack([net(y[None]).draw(2, cpu_generator(0)) for y in seen], 1)
         kernels = [framed(k, seen.shape) for k in (kernel, *(self.pair.kernel.decode(z) for z in drawn))]
         return figures.grid(torch.cat([seen, truth, *kernels]), len(seen))
 
 
 def start_task(image: Generator) -> type[ProposalTask]:
-    """What serves the searches that a prior of pictures is used in: under linear ones they go by the kernel alone."""
+    """What serves the searches that a prior of images is used in: under linear ones they go by the kernel alone."""
     return KernelProposalTask if isinstance(image.net, LinearGenerator) else ProposalTask

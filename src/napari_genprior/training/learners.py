@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..core.arrays import seeded
+from ..core.arrays import cpu_generator
 from ..core.errors import InputError
 from ..nets.dcgan import DCGANDiscriminator
 from ..nets.linear_gaussian import LinearGenerator, fit
@@ -17,9 +17,9 @@ from ..zoo.registry import build
 from . import data, losses
 
 FIXED = {"blur-vae": (1, 28), "digit-vae": (1, 28), "house-number-vae": (3, 32)}  # channels, size
-GENERATOR_UPDATES = 2  # per update of the discriminator (paper 001, section 4.3)
+GENERATOR_UPDATES = 2  # per update of the discriminator (Asim 2018, section 4.3)
 DCGAN_BETAS = (0.5, 0.999)  # of Adam, as published
-VARIANTS = 4  # of each picture a linear generator is fitted to, where they are shifted, mirrored or turned
+VARIANTS = 4  # of each image a linear generator is fitted to, where they are shifted, mirrored or turned
 LARGEST_GRADIENT = 100.0  # norm of an autoencoder's gradient per latent and pixel sum; only outliers exceed it
 
 
@@ -59,7 +59,7 @@ class Learner:
         raise NotImplementedError
 
     def judge(self, x: Tensor) -> float | None:
-        """Loss of the averaged generator on held-out pictures; None where no loss tells quality."""
+        """Loss of the averaged generator on held-out images; None where no loss tells quality."""
         raise NotImplementedError
 
     def set_rate(self, fraction: float) -> None:
@@ -101,11 +101,11 @@ class AutoencoderLearner(Learner):
 
     @torch.no_grad()
     def judge(self, x: Tensor) -> float:
-        return float(self._elbo(self.averaged, x, seeded(0))["total"])
+        return float(self._elbo(self.averaged, x, cpu_generator(0))["total"])
 
 
 class RefinerLearner(Learner):
-    """Trains the refiner of a fitted linear generator: pictures come back from their own latents."""
+    """Trains the refiner of a fitted linear generator: images come back from their own latents."""
 
     moving_buffers = False
 
@@ -132,7 +132,7 @@ class RefinerLearner(Learner):
 
 
 class GANLearner(Learner):
-    """DCGAN: a discriminator learns to tell real from generated pictures, the generator to deceive it."""
+    """DCGAN: a discriminator learns to tell real from generated images, the generator to deceive it."""
 
     falls = False
 
@@ -170,7 +170,7 @@ class GANLearner(Learner):
         return None
 
 
-def arguments_for(settings: TrainingSettings, pictures: data.Pictures) -> dict[str, Any]:
+def arguments_for(settings: TrainingSettings, images: data.Images) -> dict[str, Any]:
     """What the architecture is built with, from the settings and the data.
 
     Raises
@@ -178,21 +178,21 @@ def arguments_for(settings: TrainingSettings, pictures: data.Pictures) -> dict[s
     InputError
         Data of a kind, size or number of channels that the architecture does not decode.
     """
-    arch, kernel = settings.arch, pictures.kind == "kernel"
-    channels, height, width = pictures.train.shape[1:]
+    arch, kernel = settings.arch, images.kind == "kernel"
+    channels, height, width = images.train.shape[1:]
     if (arch == "blur-vae" and not kernel) or (kernel and arch in ("digit-vae", "house-number-vae", "dcgan")):
-        raise InputError(f"{arch} is no generator of {pictures.kind}s; for kernels there are vae, blur-vae and linear.")
+        raise InputError(f"{arch} is no generator of {images.kind}s; for kernels there are vae, blur-vae and linear.")
     latent = settings.latent or (50 if kernel else 100)
     if arch in FIXED:
         fixed_channels, size = FIXED[arch]
         if channels != fixed_channels or settings.size not in (0, size) or min(height, width) < size:
             raise InputError(
-                f"{arch} is made of pictures {size}x{size}x{fixed_channels}; got {height}x{width}x{channels}."
+                f"{arch} is made of images {size}x{size}x{fixed_channels}; got {height}x{width}x{channels}."
             )
         return {"latent": latent}
     size = settings.size or min(height, width)
     if min(height, width) < size:
-        raise InputError(f"The pictures are {height}x{width} px; a generator of {size} px needs larger ones.")
+        raise InputError(f"The images are {height}x{width} px; a generator of {size} px needs larger ones.")
     if arch == "linear":
         return {"latent": latent, "channels": channels, "height": size, "width": size, "kernel": kernel}
     if arch == "dcgan":
@@ -207,9 +207,9 @@ def size_of(settings: TrainingSettings, arguments: dict[str, Any]) -> int:
     )
 
 
-def variations(settings: TrainingSettings, pictures: data.Pictures) -> dict[str, Any]:
-    """How :func:`data.batch` may vary a picture."""
-    return {"mirror": settings.mirror, "turn": settings.turn or pictures.turn, "shift_px": settings.shift_px}
+def variations(settings: TrainingSettings, images: data.Images) -> dict[str, Any]:
+    """How :func:`data.batch` may vary an image."""
+    return {"mirror": settings.mirror, "turn": settings.turn or images.turn, "shift_px": settings.shift_px}
 
 
 def fresh(settings: TrainingSettings, arguments: dict[str, Any], device: torch.device) -> Learner:
@@ -225,22 +225,22 @@ def fresh(settings: TrainingSettings, arguments: dict[str, Any], device: torch.d
         return GANLearner(net, DCGANDiscriminator(**shape), settings, device)
 
 
-def fit_linear(learner: Learner, pictures: data.Pictures, size: int, settings: TrainingSettings) -> None:
-    """Principal components of the training pictures, and where there are random variants, of some of each."""
-    random = seeded(settings.seed)
-    ways = variations(settings, pictures)
+def fit_linear(learner: Learner, images: data.Images, size: int, settings: TrainingSettings) -> None:
+    """Principal components of the training images, and where there are random variants, of some of each."""
+    random = cpu_generator(settings.seed)
+    ways = variations(settings, images)
     variants = VARIANTS if any(ways.values()) else 1
     drawn = torch.cat([
-        _bytes(data.batch(pictures.train, part, size, random if variants > 1 else None, **ways), pictures)
+        _bytes(data.batch(images.train, part, size, random if variants > 1 else None, **ways), images)
         for _ in range(variants)
-        for part in torch.arange(len(pictures.train)).split(1024)
+        for part in torch.arange(len(images.train)).split(1024)
     ])  # fmt: skip
-    fitted = fit(drawn, learner.net.latent, pictures.kind == "kernel", seed=settings.seed)  # type: ignore[arg-type]
+    fitted = fit(drawn, learner.net.latent, images.kind == "kernel", seed=settings.seed)  # type: ignore[arg-type]
     for net in (learner.net, learner.averaged):
         for name, value in fitted.named_buffers():
             getattr(net, name).copy_(value)
 
 
-def _bytes(batch: Tensor, pictures: data.Pictures) -> Tensor:
+def _bytes(batch: Tensor, images: data.Images) -> Tensor:
     """Back to uint8 where the data were: four times as many fit into memory."""
-    return (batch * 255).round().byte() if pictures.train.dtype == torch.uint8 else batch
+    return (batch * 255).round().byte() if images.train.dtype == torch.uint8 else batch

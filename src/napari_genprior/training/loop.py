@@ -67,7 +67,7 @@ class _State:
 
 
 def train(
-    pictures: data.Pictures,
+    images: data.Images,
     settings: TrainingSettings,
     name: str,
     folder: Path,
@@ -81,7 +81,7 @@ def train(
 
     Parameters
     ----------
-    pictures : Pictures
+    images : Images
         See :func:`data.split`.
     settings : TrainingSettings
     name : str
@@ -104,7 +104,7 @@ def train(
         Settings and data that do not fit, a finished model of that name, or an unfinished one of other settings.
     """
     return run(
-        GeneratorTask(pictures, settings), name, folder, license_weights=license_weights, license_data=license_data,
+        GeneratorTask(images, settings), name, folder, license_weights=license_weights, license_data=license_data,
         recipe=recipe, overwrite=overwrite,
     )  # fmt: skip
 
@@ -147,7 +147,7 @@ def run(
     recipe = recipe or settings.model_dump_json(exclude_defaults=True)
     card = write_prior(
         net, folder, half=settings.half, **about, metrics=task.measure(net, held_out),
-        recipe=f"{recipe}: {state.step} updates of {settings.batch} pictures in {state.seconds / 60:.1f} min "
+        recipe=f"{recipe}: {state.step} updates of {settings.batch} images in {state.seconds / 60:.1f} min "
         f"on {device.type}, {torch.get_num_threads()} thread(s); {reason}",
     )  # fmt: skip
     place.unlink(missing_ok=True)
@@ -186,7 +186,7 @@ def _updates(
                 raise InputError(f"The training diverged at step {state.step}; choose a smaller learning rate.")
             learner.follow_average(state.step)
             state.step += 1
-            if state.step % settings.evaluate_every == 0:
+            if state.step % settings.validate_every == 0:
                 _judge(learner, held_out, state, best)
             state.seconds = time.monotonic() - started
             if time.monotonic() - written >= settings.checkpoint_seconds:

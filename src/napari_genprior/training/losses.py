@@ -12,12 +12,12 @@ from torch.nn.functional import binary_cross_entropy, softplus
 def elbo(
     x: Tensor, decoded: Tensor, mean: Tensor, logvar: Tensor, beta: float = 1.0, reconstruction: str = "gaussian"
 ) -> dict[str, Tensor]:
-    """The negative evidence lower bound of a variational autoencoder, in nats per picture.
+    """The negative evidence lower bound of a variational autoencoder, in nats per image.
 
     Parameters
     ----------
     x, decoded : Tensor [N, C, Y, X]
-        Pictures, and what their sampled latents decode to.
+        Images, and what their sampled latents decode to.
     mean, logvar : Tensor [N, latent]
         Posterior of the latents.
     beta : float
@@ -53,7 +53,7 @@ def elbo(
 
 
 def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """Binary cross-entropy of logits ``[N]``: real pictures towards 1, generated ones towards 0."""
+    """Binary cross-entropy of logits ``[N]``: real images towards 1, generated ones towards 0."""
     return softplus(-real).mean() + softplus(fake).mean()
 
 
@@ -63,7 +63,7 @@ def generator_loss(fake: Tensor) -> Tensor:
 
 
 def psnr(x: Tensor, decoded: Tensor) -> float:
-    """Mean over pictures ``[N, C, Y, X]`` in [0, 1] of the peak signal-to-noise ratio, in dB."""
+    """Mean over images ``[N, C, Y, X]`` in [0, 1] of the peak signal-to-noise ratio, in dB."""
     return float((-10 / math.log(10) * (x - decoded).square().mean(dim=(1, 2, 3)).clamp(min=1e-12).log()).mean())
 
 

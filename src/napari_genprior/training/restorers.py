@@ -1,4 +1,4 @@
-"""Training of restorers: the network inside a known-kernel solve, learnt on blurred pictures whose truth is known."""
+"""Training of restorers: the network inside a known-kernel solve, learnt on blurred images whose truth is known."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tqdm import tqdm
 from .. import blur
 from ..blur.noise import add_noise
 from ..core.arrays import check_kernel
-from ..core.iteration import drain
-from ..deconvolution.total_variation import least_variation, strength_for
+from ..core.iteration import run_to_end
+from ..deconvolution.total_variation import strength_for, tv_admm
 from ..deconvolution.unrolled import rounds
 from ..estimation.l0_gradient import estimate_kernel
 from ..metrics import align, kernel_error
@@ -48,7 +48,7 @@ SHOWN = 6
 
 @dataclass(frozen=True)
 class Problems:
-    """Blurred pictures on canvases, all that a solve starts from, and the truth.
+    """Blurred images on canvases, all that a solve starts from, and the truth.
 
     Attributes
     ----------
@@ -98,11 +98,11 @@ def random_kernel(rng: np.random.Generator) -> np.ndarray:
     return check_kernel(kernel) if max(kernel.shape) <= KERNEL else random_kernel(rng)
 
 
-def simulate(pictures: Tensor, seed: int) -> Problems:
-    """Blur pictures uint8 ``[N, 1, Y, X]`` (Y, X < CANVAS); equal seeds give equal problems."""
+def simulate(images: Tensor, seed: int) -> Problems:
+    """Blur images uint8 ``[N, 1, Y, X]`` (Y, X < CANVAS); equal seeds give equal problems."""
     drawn = [
-        _one(picture[0].numpy() / 255, np.random.default_rng([seed, number]))
-        for number, picture in enumerate(tqdm(pictures, desc="blur", leave=False))
+        _one(image[0].numpy() / 255, np.random.default_rng([seed, number]))
+        for number, image in enumerate(tqdm(images, desc="blur", leave=False))
     ]
     return Problems(*(torch.cat(parts) for parts in zip(*drawn, strict=True)))
 
@@ -122,7 +122,7 @@ def _one(sharp: np.ndarray, rng: np.random.Generator) -> tuple[Tensor, ...]:
     top, left = kh - 1 - kh // 2, kw - 1 - kw // 2
     truth = sharp[top : sharp.shape[0] - kh // 2, left : sharp.shape[1] - kw // 2]
     told = float(noise_std(y))
-    found = drain(estimate_kernel(y, (kh | 1, kw | 1), LAM, told)) if estimated and max(kh, kw) > 3 else None
+    found = run_to_end(estimate_kernel(y, (kh | 1, kw | 1), LAM, told)) if estimated and max(kh, kw) > 3 else None
     estimated = found is not None and kernel_error(found[0, 0].numpy(), true_kernel) < FAILED
     kernel = found if found is not None and estimated else _tensor(true_kernel)
     told = max(told, KERNEL_NOISE if estimated else LEAST_NOISE)
@@ -131,7 +131,7 @@ def _one(sharp: np.ndarray, rng: np.random.Generator) -> tuple[Tensor, ...]:
     canvas = smooth_wrap(y, room)
     down, right = KERNEL // 2 - kernel.shape[2] // 2, KERNEL // 2 - kernel.shape[3] // 2
     kernel = pad(kernel, (right, KERNEL - kernel.shape[3] - right, down, KERNEL - kernel.shape[2] - down))
-    start = least_variation(Seen(canvas, inside), kernel, strength_for(told))
+    start = tv_admm(Seen(canvas, inside), kernel, strength_for(told))
     if estimated:  # the kernel may have moved: the truth goes along
         near = start[0, 0, : y.shape[2], : y.shape[3]].numpy()
         moved = align(truth, near, crop=min(10, min(near.shape) // 4))[1]
@@ -144,13 +144,13 @@ def _tensor(array: np.ndarray) -> Tensor:
 
 
 def solved(problems: Problems, net: Any) -> Iterator[Tensor]:
-    """The pictures after each round of the solve."""
+    """The images after each round of the solve."""
     seen = Seen(problems.canvas, problems.inside)
     return rounds(seen, problems.kernel, problems.start, problems.noise, net)
 
 
 def decibels(image: Tensor, problems: Problems) -> Tensor:
-    """Signal to noise ``[N]`` of pictures on the canvas, where they are seen, cut off at the range's ends."""
+    """Signal to noise ``[N]`` of images on the canvas, where they are seen, cut off at the range's ends."""
     squares = (image.clamp(0, 1) - problems.truth.clamp(0, 1)).square() * problems.inside
     error = squares.sum((1, 2, 3)) / problems.inside.sum((1, 2, 3))
     return -10 * error.clamp(min=SMALLEST_ERROR).log10()
@@ -179,26 +179,26 @@ def _mean_decibels(net: Any, x: Problems) -> float:
 
 
 class RestorerTask(Task):
-    """A restorer, from sharp grey pictures.
+    """A restorer, from sharp grey images.
 
     Parameters
     ----------
-    pictures : Pictures
+    images : Images
         uint8, smaller than CANVAS.
     settings : TrainingSettings
         ``width`` is that of the network at half the size (0: 32).
     """
 
-    def __init__(self, pictures: data.Pictures, settings: TrainingSettings) -> None:
+    def __init__(self, images: data.Images, settings: TrainingSettings) -> None:
         self.settings = settings
-        self.problems = simulate(pictures.train, settings.seed)
-        self.tests = simulate(pictures.held_out, settings.seed + 1)
+        self.problems = simulate(images.train, settings.seed)
+        self.tests = simulate(images.held_out, settings.seed + 1)
         self.count = len(self.problems.noise)
         width = settings.width or 32
         self.about = {
             "kind": "restorer", "arch": "restorer", "arguments": {"width": width, "deep": 2 * width},
-            "latent": 0, "channels": 1, "size": tuple(pictures.train.shape[2:]),
-            "data": f"{pictures.about}, blurred by simulated shakes of up to {KERNEL - 2} px, a quarter of the kernels "
+            "latent": 0, "channels": 1, "size": tuple(images.train.shape[2:]),
+            "data": f"{images.about}, blurred by simulated shakes of up to {KERNEL - 2} px, a quarter of the kernels "
             f"estimated; noise {NOISE[0]:.1%} to {NOISE[1]:.0%}",
         }  # fmt: skip
 

@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..blur.support import CENTRED, off_centre
+from ..blur.support import CENTRED, off_center
 from ..settings import TrainingSettings
 from ..zoo.export import stored_precision
-from ..zoo.quantization import NEVER_BYTES
+from ..zoo.quantization import NOT_QUANTIZED
 from ..zoo.registry import build
 from . import data, learners
 from . import evaluation as figures
 
-MEASURED = 32  # held-out pictures whose best latents are searched for at the end
+MEASURED = 32  # held-out images whose best latents are searched for at the end
 
 
 class Task(ABC):
@@ -60,7 +60,7 @@ class Task(ABC):
 
     def stored(self, net: Any, device: torch.device) -> tuple[Any, dict[str, Any]]:
         """The model as it will be stored, in that precision, with its architecture's arguments."""
-        stored_precision(net, self.settings.half, self.about["kind"] in NEVER_BYTES)
+        stored_precision(net, self.settings.half, self.about["kind"] in NOT_QUANTIZED)
         return net, self.about["arguments"]
 
     @abstractmethod
@@ -69,42 +69,42 @@ class Task(ABC):
 
     @abstractmethod
     def sheet(self, net: Any, held_out: Any) -> np.ndarray:
-        """A picture that shows what the model does: uint8 [Y, X] or [Y, X, 3]."""
+        """An image that shows what the model does: uint8 [Y, X] or [Y, X, 3]."""
 
 
 class GeneratorTask(Task):
-    """Generators of pictures or kernels."""
+    """Generators of images or kernels."""
 
-    def __init__(self, pictures: data.Pictures, settings: TrainingSettings) -> None:
-        arguments = learners.arguments_for(settings, pictures)
-        self.settings, self.pictures = settings, pictures
+    def __init__(self, images: data.Images, settings: TrainingSettings) -> None:
+        arguments = learners.arguments_for(settings, images)
+        self.settings, self.images = settings, images
         self.size = learners.size_of(settings, arguments)
-        self.kernel = pictures.kind == "kernel"
-        self.count = len(pictures.train)
+        self.kernel = images.kind == "kernel"
+        self.count = len(images.train)
         self.learns = settings.arch != "linear" or settings.refiner
-        self.ways = learners.variations(settings, pictures)
+        self.ways = learners.variations(settings, images)
         self.about = {
-            "kind": pictures.kind, "arch": settings.arch, "arguments": arguments, "latent": arguments["latent"],
-            "channels": pictures.train.shape[1], "size": (self.size, self.size), "data": pictures.about,
-            "centred": (self.kernel and bool((off_centre(pictures.held_out) < CENTRED**2).all())) or None,
+            "kind": images.kind, "arch": settings.arch, "arguments": arguments, "latent": arguments["latent"],
+            "channels": images.train.shape[1], "size": (self.size, self.size), "data": images.about,
+            "centred": (self.kernel and bool((off_center(images.held_out) < CENTRED**2).all())) or None,
         }  # fmt: skip
 
     def fingerprint(self) -> str:
-        return self.pictures.fingerprint()
+        return self.images.fingerprint()
 
     def learner(self, device: torch.device) -> learners.Learner:
         return learners.fresh(self.settings, self.about["arguments"], device)
 
     def prepare(self, learner: learners.Learner) -> None:
         if self.settings.arch == "linear":
-            learners.fit_linear(learner, self.pictures, self.size, self.settings)
+            learners.fit_linear(learner, self.images, self.size, self.settings)
 
     def batch(self, indices: Tensor, random: torch.Generator, device: torch.device) -> Tensor:
-        return data.batch(self.pictures.train, indices, self.size, random, **self.ways).to(device)
+        return data.batch(self.images.train, indices, self.size, random, **self.ways).to(device)
 
     def held_out(self, device: torch.device) -> Tensor:
-        pictures = self.pictures.held_out
-        return data.batch(pictures, torch.arange(len(pictures)), self.size).to(device)
+        images = self.images.held_out
+        return data.batch(images, torch.arange(len(images)), self.size).to(device)
 
     def stored(self, net: Any, device: torch.device) -> tuple[Any, dict[str, Any]]:
         """Without its encoder where that is not wanted."""

@@ -9,9 +9,9 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..core.errors import ModelError
-from .files import read_plain
+from .files import read_regular_file
 
-MAX_PIXELS = 2**24  # of one decoded picture; a card that declares more is refused before memory is touched
+MAX_PIXELS = 2**24  # of one decoded image; a card that declares more is refused before memory is touched
 MAX_CARD_BYTES = 2**20
 MAX_TEXT = 2000  # characters
 HASH = r"^[0-9a-f]{64}$"
@@ -44,7 +44,7 @@ class Card(BaseModel):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")
     kind: Literal["image", "kernel", "start", "restorer"] = Field(
-        description="A prior of pictures or kernels; a start looks at a blurred picture and proposes latents of both; "
+        description="A prior of images or kernels; a start looks at a blurred image and proposes latents of both; "
         "a restorer works inside the known-kernel solve."
     )
     starts_for: tuple[Named, Named] | None = Field(
@@ -69,7 +69,7 @@ class Card(BaseModel):
     recipe: Text = Field(description="The command that made it.")
     metrics: dict[Text, float]
     edges: float = Field(
-        0.06, gt=0, le=10, description="Linear pictures: weight of sparse edges that method evidence does best with."
+        0.06, gt=0, le=10, description="Linear images: weight of sparse edges that method evidence does best with."
     )
     centred: bool | None = Field(
         None, description="Kernels: the centres of mass of all it was trained on lie in the middle of the grid."
@@ -102,11 +102,11 @@ def read_card(path: Path) -> Card:
         Unreadable, not a card, or a card that cannot be true.
     """
     try:
-        card = Card.model_validate_json(read_plain(path, MAX_CARD_BYTES, "The card"))
+        card = Card.model_validate_json(read_regular_file(path, MAX_CARD_BYTES, "The card"))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise ModelError(f"The card {path} is not usable: {where}: {first['msg']}.") from error
     if min(card.size) < 1 or card.pixels > MAX_PIXELS:
-        raise ModelError(f"The card {path} declares pictures of {card.shape}; that is not allowed.")
+        raise ModelError(f"The card {path} declares images of {card.shape}; that is not allowed.")
     return card

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from ..core.errors import InputError, ModelError
-from ..core.image_io import written_whole
+from ..core.image_io import write_atomic
 from .card import Card
-from .quantization import NEVER_BYTES, pack, unpack
+from .quantization import NOT_QUANTIZED, pack, unpack
 
 
 def write_prior(net: nn.Module, folder: Path, *, half: bool = True, **about: Any) -> Card:
@@ -35,7 +35,7 @@ def write_prior(net: nn.Module, folder: Path, *, half: bool = True, **about: Any
     """
     from safetensors.torch import save
 
-    tensors = pack(net.state_dict(), half=half, kernel=about.get("kind") in NEVER_BYTES)
+    tensors = pack(net.state_dict(), half=half, kernel=about.get("kind") in NOT_QUANTIZED)
     if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
         raise ModelError("The weights hold NaN or infinite values; nothing was written.")
     content = save(tensors)
@@ -43,9 +43,9 @@ def write_prior(net: nn.Module, folder: Path, *, half: bool = True, **about: Any
     path = folder / f"{card.name}.json"
     # A card without weights, or with others, would be a broken model: at no moment is there one.
     path.unlink(missing_ok=True)
-    with written_whole(folder / f"{card.name}.safetensors") as beside:
+    with write_atomic(folder / f"{card.name}.safetensors") as beside:
         beside.write_bytes(content)
-    with written_whole(path) as beside:
+    with write_atomic(path) as beside:
         beside.write_text(card.model_dump_json(indent=2, exclude_none=True) + "\n", encoding="utf-8")
     return card
 

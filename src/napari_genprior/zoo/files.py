@@ -7,7 +7,7 @@ from pathlib import Path
 from ..core.errors import ModelError
 
 
-def read_plain(path: Path, limit: int, what: str) -> bytes:
+def read_regular_file(path: Path, limit: int, what: str) -> bytes:
     """The content of a plain file that lies where its path says.
 
     Raises

@@ -17,15 +17,15 @@ from .store import load_net, readable
 LARGEST_NOISE = 0.05  # standard deviation, fraction of the range: networks have seen no more
 
 
-def find_for(image: Card, kernel: Card) -> Proposal | None:
+def find_initializer(image: Card, kernel: Card) -> Proposal | None:
     """The installed start network of a pair of priors, None where there is none; the user's own goes first."""
     found = _find(image, kernel, "proposal")
     assert found is None or isinstance(found, Proposal)
     return found
 
 
-def likely_kernels(image: Card, kernel: Card, blurred: Tensor) -> Mixture | None:
-    """What latents of the kernel are likely for a blurred picture, told by the network of a pair of priors, if any.
+def kernel_proposal(image: Card, kernel: Card, blurred: Tensor) -> Mixture | None:
+    """What latents of the kernel are likely for a blurred image, told by the network of a pair of priors, if any.
 
     Parameters
     ----------
@@ -75,12 +75,12 @@ def load_start(path: Path, image: Card, kernel: Card) -> Proposal | KernelPropos
 
 
 def propose(network: Proposal, blurred: Tensor) -> tuple[Tensor, Tensor]:
-    """Latents of picture and kernel to start from, ``[n, image latent]`` and ``[n, kernel latent]``.
+    """Latents of image and kernel to start from, ``[n, image latent]`` and ``[n, kernel latent]``.
 
     Parameters
     ----------
     network : Proposal
-        From :func:`find_for`.
+        From :func:`find_initializer`.
     blurred : Tensor [1, C, Y, X]
         Of the image prior's size and colours, in working units.
     """
@@ -104,5 +104,5 @@ def _checked(card_text: str, path: Path, latents: tuple[int, int]) -> Proposal |
         with torch.no_grad():
             net(torch.zeros(1, card.channels, *card.size))
     except RuntimeError as error:
-        raise ModelError(f"{card.name} does not look at pictures of {card.shape}, as its card says.") from error
+        raise ModelError(f"{card.name} does not look at images of {card.shape}, as its card says.") from error
     return net

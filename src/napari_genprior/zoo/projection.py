@@ -1,4 +1,4 @@
-"""The range of a generator: which of its pictures is closest to a given one (eq. 13 of papers 000 and 003)."""
+"""The range of a generator: which of its images is closest to a given one (eq. 13 of Asim 2020)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.arrays import seeded
+from ..core.arrays import cpu_generator
 from ..core.errors import InputError
-from ..core.iteration import drain
+from ..core.iteration import run_to_end
 from ..nets.linear_gaussian import LinearGenerator
 from ..optim.batched_lbfgs import lbfgs
 
@@ -25,11 +25,11 @@ SMALLEST_VARIANCE = 1e-10  # of a principal component relative to the largest; b
 
 @dataclass(frozen=True)
 class Projection:
-    """Pictures of the range, each the closest that was found.
+    """Images of the range, each the closest that was found.
 
     Attributes
     ----------
-    pictures : float32 array
+    images : float32 array
         Shape of the given ones, in the generator's output range.
     latents : Tensor [N, latent]
         What ``decode`` makes them of.
@@ -37,13 +37,13 @@ class Projection:
         ``|G(z) - x| / |x|``.
     """
 
-    pictures: np.ndarray
+    images: np.ndarray
     latents: Tensor
     errors: np.ndarray
 
 
 def project(card: Card, net: Any, images: Any, *, restarts: int = 1, steps: int = 300, seed: int = 0) -> Projection:
-    """``argmin_z |G(z) - x|^2`` for each picture x.
+    """``argmin_z |G(z) - x|^2`` for each image x.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def project(card: Card, net: Any, images: Any, *, restarts: int = 1, steps: int 
     Raises
     ------
     InputError
-        Pictures of another size, other colours or values that are not finite, or counts out of bounds.
+        Images of another size, other colours or values that are not finite, or counts out of bounds.
     """
     if restarts < 0 or steps < 1:
         raise InputError(f"project needs restarts >= 0 and steps >= 1; got {restarts} and {steps}.")
@@ -86,7 +86,7 @@ def project(card: Card, net: Any, images: Any, *, restarts: int = 1, steps: int 
 
 def closest_latents(net: Any, targets: Tensor, *, restarts: int = 1, steps: int = 300, seed: int = 0) -> Tensor:
     """What :func:`project` finds, ``[N, latent]``, for ``targets`` [N, C, Y, X] in the output range."""
-    random = seeded(seed)
+    random = cpu_generator(seed)
     found = []
     for part in targets.split(max(1, CHUNK // (restarts + 1))):
         starts = _starts(net, part, restarts, random)
@@ -100,19 +100,19 @@ def device_of(net: Any) -> torch.device:
 
 
 def _planes(card: Card, images: Any) -> Tensor:
-    """The given pictures as float32 ``[N, C, Y, X]``."""
+    """The given images as float32 ``[N, C, Y, X]``."""
     array = images.detach().cpu().numpy() if isinstance(images, Tensor) else np.asarray(images)
     sides = " x ".join(map(str, card.size))
     colours = f" x {card.channels}" if card.channels > 1 else ""
     plain = card.channels == 1 and array.shape[1:] == tuple(card.size)
     if not (plain or array.shape[1:] == (*card.size, card.channels)) or not len(array) or array.dtype.kind not in "uif":
         raise InputError(
-            f"{card.name} has pictures [N x {sides}{colours}]; got shape {array.shape} of {array.dtype}. "
+            f"{card.name} has images [N x {sides}{colours}]; got shape {array.shape} of {array.dtype}. "
             "Scale or cut them to fit."
         )
     scaled = array.astype(np.float32) / (255 if array.dtype == np.uint8 else 1)
     if not np.isfinite(scaled).all():
-        raise InputError("The pictures hold NaN or infinite values; all must be finite.")
+        raise InputError("The images hold NaN or infinite values; all must be finite.")
     return torch.from_numpy(np.ascontiguousarray(scaled[:, None] if plain else np.moveaxis(scaled, -1, 1)))
 
 
@@ -145,9 +145,9 @@ def _closest(net: Any, x: Tensor, starts: Tensor, steps: int) -> Tensor:
     power = x.flatten(1).square().sum(1).clamp(min=1e-12)  # relative: kernels are small numbers
 
     def objective(z: Tensor, rows: Tensor) -> Tensor:
-        picture = rows // each
-        return (net(z) - x[picture]).flatten(1).square().sum(1) / power[picture]
+        image = rows // each
+        return (net(z) - x[image]).flatten(1).square().sum(1) / power[image]
 
-    found = drain(lbfgs(objective, starts.reshape(count * each, latent), steps=steps, memory=MEMORY))
+    found = run_to_end(lbfgs(objective, starts.reshape(count * each, latent), steps=steps, memory=MEMORY))
     chosen = found.values.view(count, each).argmin(1)
     return found.x.view(count, each, latent)[torch.arange(count, device=x.device), chosen]

@@ -1,4 +1,4 @@
-"""In which precision weights are stored: float16 where that costs nothing, large weights of pictures in 8 bits a value.
+"""In which precision weights are stored: float16 where that costs nothing, large weights of images in 8 bits a value.
 
 Each row of 8-bit integers (a basis vector, the filters of an output channel) comes with its step, so that it errs by
 1/254 of its largest value: 0.02 dB of what our autoencoders reach.
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 FULL_PRECISION = ("residual_spectrum",)  # powers as small as 1e-8, which float16 cannot hold
-NEVER_BYTES = ("kernel", "restorer")  # kinds of models that 8 bits would cost more
+NOT_QUANTIZED = ("kernel", "restorer")  # kinds of models that 8 bits would cost more
 LARGE = 4096  # values; smaller tensors are not worth it
 STEP = ".step"  # of the tensor of the same name: [rows], value of the integer 1
 LARGEST = 127

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..core.errors import ModelError
 from .card import Card, read_card
-from .files import read_plain
+from .files import read_regular_file
 from .projection import Projection, project
 from .quantization import unpack
 from .registry import build
@@ -31,7 +31,7 @@ _added: list[Path] = []
 class Generator:
     """A pretrained generator, its weights frozen.
 
-    ``decode`` maps latents ``[R, latent]`` (standard normal) to pictures ``[R, C, Y, X]`` in the card's output
+    ``decode`` maps latents ``[R, latent]`` (standard normal) to images ``[R, C, Y, X]`` in the card's output
     range, or kernels ``[R, 1, kh, kw]`` (volumes: ``[R, 1, kz, kh, kw]``), >= 0, sum 1.
     """
 
@@ -44,7 +44,7 @@ class Generator:
         return self.net(z)
 
     def project(self, images: Any, *, restarts: int = 1, steps: int = 300, seed: int = 0) -> Projection:
-        """The pictures of the range that are closest to ``images``; see :func:`~.projection.project`."""
+        """The images of the range that are closest to ``images``; see :func:`~.projection.project`."""
         return project(self.card, self.net, images, restarts=restarts, steps=steps, seed=seed)
 
 
@@ -136,14 +136,14 @@ def load_prior(name: str | Path) -> Generator:
     if card.kind not in PRIORS:
         raise ModelError(f"{card.name} is no prior but a {card.kind}: known-kernel solves use it by themselves.")
     net = load_net(card, path)
-    # colours last in memory: decoding the few pictures of a search takes half the time so
+    # colours last in memory: decoding the few images of a search takes half the time so
     return Generator(card, net.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
 
 
 def load_net(card: Card, path: Path) -> nn.Module:
     """The network of a card that lies at ``path``, its weights checked and frozen; errors as in :func:`load_prior`."""
     weights = path.with_suffix(".safetensors")
-    content = read_plain(weights, MAX_WEIGHTS_BYTES, f"The weights of {card.name}")
+    content = read_regular_file(weights, MAX_WEIGHTS_BYTES, f"The weights of {card.name}")
     if hashlib.sha256(content).hexdigest() != card.sha256:
         raise ModelError(
             f"The weights {weights} are not those the card names (SHA-256 differs); install the model again."

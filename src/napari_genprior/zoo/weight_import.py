@@ -37,7 +37,7 @@ def import_prior(
     Parameters
     ----------
     source : Path
-        ``.h5`` or ``.hdf5``: the blur autoencoder of papers 000 and 003 as its authors published it.
+        ``.h5`` or ``.hdf5``: the blur autoencoder of Asim 2020 as its authors published it.
         ``.pt`` or ``.pth``: a state dict with the names of :class:`~napari_genprior.nets.pggan.PGGAN`.
     name : str, optional
         By default the file's, made to fit.
@@ -93,7 +93,7 @@ def _from_keras(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         raise ModelError(f"{path} does not fit the blur autoencoder: {error}.") from error
     return net, {
         "kind": "kernel", "arch": "blur-vae", "arguments": {"latent": latent, "encoder": encoder}, "latent": latent,
-        "channels": 1, "size": (28, 28), "data": "motion blurs of papers 000 and 003, length 5 to 28 px",
+        "channels": 1, "size": (28, 28), "data": "motion blurs of Asim 2020, length 5 to 28 px",
     }  # fmt: skip
 
 
