@@ -1,7 +1,7 @@
 """Fit the verdict's rule to results whose truth is known.
 
-    genprior bench verdict --data FOLDER --keep RESULTS            # writes RESULTS/figures.csv
-    python benchmarks/fit_verdict.py RESULTS/figures.csv
+    genprior bench verdict --data FOLDER --keep OUT            # writes OUT/figures.csv
+    python benchmarks/fit_verdict.py OUT/figures.csv
 
 prints CLUES, INTERCEPT and the three chances for src/napari_genprior/quality/classifier.py, and what they would come to.
 Only rows with fitted = 1 are used, one half of the images. A ridge-penalised logistic regression tells results that
