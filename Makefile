@@ -1,7 +1,7 @@
 # Two commands for a fresh machine: `make demo` and `make test`. Each sets up what it needs; a second run starts at once.
 BIN := .venv/bin
 
-.PHONY: demo gui test compat lint docs clean
+.PHONY: demo gui test golden mutants speed compat lint docs clean
 
 demo:
 	@tools/setup demo
@@ -19,6 +19,20 @@ test:
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/pytest
 
+golden: # the quality of every method, held to a record; accept a change with ARGS=--update-golden
+	@tools/setup test
+	$(BIN)/pytest tests/golden $(ARGS)
+
+mutants: # small faults put into a copy of the package: does a golden case notice each?
+	@tools/setup test
+	$(BIN)/python tools/mutants
+
+speed: # import time, speed and peak memory of this checkout
+	@tools/setup test
+	$(BIN)/pip install -q -c constraints.txt "asv>=0.6" virtualenv
+	$(BIN)/asv machine --yes >/dev/null
+	PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/asv run --quick --python=same --dry-run
+
 compat: # the oldest and the newest versions that users may have
 	tools/compat oldest
 	tools/compat newest
@@ -28,11 +42,12 @@ lint:
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python benchmarks/make_tables.py --check
 
 docs:
 	@tools/setup docs
-	xvfb-run -a -s "-screen 0 1280x900x24" $(BIN)/python docs/make_screenshots.py
-	$(BIN)/python docs/make_gallery.py
+	xvfb-run -a -s "-screen 0 1280x900x24" $(BIN)/python docs/make_screenshots.py docs/images
+	$(BIN)/python docs/make_gallery.py docs/images
 	$(BIN)/sphinx-build -W -q docs docs/_build
 	@echo "docs/_build/index.html"
 

@@ -1,9 +1,9 @@
-"""How long the window stands still while a solver runs, and how soon Cancel answers.
+"""Measure the pauses of the window during a run, and the time until Cancel takes effect.
 
     xvfb-run -a -s "-screen 0 1280x900x24" .venv/bin/python benchmarks/gui.py [--side 512] [--runs 3]
 
-A timer is due every 5 ms; what comes later than that is a gap. Of each run the median and the longest gap, and the
-time from Cancel to the end of a run, are printed.
+A timer is due every 5 ms; the interval between two of its events is a gap. For each run the median and the longest gap
+and the time from Cancel to the end of the run are printed.
 """
 
 from __future__ import annotations
@@ -19,30 +19,32 @@ from qtpy.QtWidgets import QApplication
 
 from napari_genprior import blur, simulate
 
-DUE = 5  # ms
-METHODS = {"Deblur": ("auto",), "Untrained-prior deblurring": ("selfdeblur",)}
+INTERVAL_MS = 5
+METHODS = {"Deblur": ("auto",), "Deblur with deep image prior (untrained networks)": ("selfdeblur",)}
 
 
 class Gaps:
-    """Milliseconds between the beats of a timer."""
+    """The intervals between the events of a timer, in milliseconds."""
 
     def __init__(self) -> None:
         self.gaps: list[float] = []
         self._last = time.perf_counter()
         self._timer = QTimer()
-        self._timer.timeout.connect(self._beat)
-        self._timer.start(DUE)
+        self._timer.timeout.connect(self._record)
+        self._timer.start(INTERVAL_MS)
 
-    def _beat(self) -> None:
+    def _record(self) -> None:
         now = time.perf_counter()
         self.gaps.append(1000 * (now - self._last))
         self._last = now
 
     def stop(self) -> None:
+        """Stop the timer."""
         self._timer.stop()
 
 
 def work_until(condition: Callable[[], bool], seconds: float = 600) -> None:
+    """Process events of the window until ``condition`` holds, for at most ``seconds``."""
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         QApplication.processEvents()
@@ -50,7 +52,7 @@ def work_until(condition: Callable[[], bool], seconds: float = 600) -> None:
 
 
 def image(side: int) -> np.ndarray:
-    """Blocks of many sizes under motion, 8-bit."""
+    """Simulate blocks of many sizes under motion blur, uint8 ``[side, side]``."""
     random = np.random.default_rng(0)
     sharp = np.zeros((side, side))
     for _ in range(150):
@@ -60,26 +62,27 @@ def image(side: int) -> np.ndarray:
 
 
 def main() -> None:
+    """Measure all methods and print a line per run."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--side", type=int, default=512, help="of the image, pixels")
-    parser.add_argument("--runs", type=int, default=3)
-    chosen = parser.parse_args()
+    parser.add_argument("--side", type=int, default=512, help="side of the image in pixels")
+    parser.add_argument("--runs", type=int, default=3, help="number of runs of each method")
+    options = parser.parse_args()
     viewer = napari.Viewer(show=True)
-    viewer.add_image(image(chosen.side), name="b")
+    viewer.add_image(image(options.side), name="b")
     work_until(lambda: False, 2)
     print("method, median gap ms, longest gap ms, seconds; cancel ms")
     for title, methods in METHODS.items():
         dock, widget = viewer.window.add_plugin_dock_widget("napari-genprior", title)
         for method in methods:
-            widget.method.setCurrentText(method)
-            for _ in range(chosen.runs):
+            widget.method.setCurrentIndex(widget.method.findData(method))
+            for _ in range(options.runs):
                 measure(widget, method)
         viewer.window.remove_dock_widget(dock)
     viewer.close()
 
 
 def measure(widget, method: str) -> None:
-    """One run to its end (or for 20 s), one that is cancelled after a second."""
+    """Measure the gaps of one run to its end (or for 20 s), and one run that is cancelled after a second."""
     work_until(lambda: widget.run_button.isEnabled())
     gaps, started = Gaps(), time.perf_counter()
     widget.run_or_cancel()

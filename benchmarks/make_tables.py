@@ -4,7 +4,9 @@
     python benchmarks/make_tables.py --check    # exits 1 when the table is out of date
 
 Files are named by version, ``0.1.0.dev0.json``; the highest version is the newest. Each file is a JSON list of objects
-with the keys of ``KEYS``; ``null`` stands for "none". Only the standard library is needed.
+with the keys of ``KEYS``; ``null`` stands for "none". The folders beside them, such as ``0.1.0.dev0/``, hold the full
+results that ``genprior bench NAME --json benchmarks/results`` writes, with the same names of sets and metrics; they are
+not read here. Only the standard library is needed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Images for the gallery page: blurred and restored side by side, and the kernel found.
+"""Images for the gallery page: blurred and restored side by side, and the kernel.
 
 .venv/bin/python docs/make_gallery.py [FOLDER]
 """
@@ -32,7 +32,7 @@ def main(folder: Path) -> None:
 
 
 def beside(blurred: np.ndarray, result: gp.DeblurResult) -> np.ndarray:
-    """Blurred | restored, uint8, the kernel in the restored one's corner."""
+    """Blurred | restored, uint8, the kernel in the corner of the restored one."""
     low, high = float(blurred.min()), float(blurred.max())
     images = [np.clip((np.asarray(p, float) - low) / (high - low), 0, 1) for p in (blurred, result.image)]
     kernel = result.kernel / result.kernel.max()
@@ -45,4 +45,4 @@ def beside(blurred: np.ndarray, result: gp.DeblurResult) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/pictures"))
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images"))

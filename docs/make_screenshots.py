@@ -1,4 +1,4 @@
-"""Photograph the widgets in the real napari window: idle, running, done, and after a mistake.
+"""Take screenshots of the widgets in the real napari window: idle, running, done, and with an unusable image.
 
 xvfb-run -a -s "-screen 0 1280x900x24" .venv/bin/python docs/make_screenshots.py [FOLDER]
 """
@@ -50,13 +50,13 @@ def main(folder: Path) -> None:
     viewer.reset_view()
     shoot(viewer, folder / "deblur-done.png")
 
-    widget.method.setCurrentText("known-kernel")
+    choose(widget.method, "known-kernel")
     widget.advanced.expand(animate=False)
     shoot(viewer, folder / "deblur-known-kernel.png")
 
     dark = np.ones((64, 64), np.float32)
     dark[3, 4] = np.nan
-    widget.method.setCurrentText("auto")
+    choose(widget.method, "auto")
     widget.image.choose(viewer.add_image(dark, name="with a hole", visible=False, units=("um", "um")))
     shoot(viewer, folder / "deblur-unusable.png")
     viewer.theme = "light"
@@ -70,10 +70,10 @@ def main(folder: Path) -> None:
 
 
 def generator_priors(viewer: napari.Viewer, folder: Path) -> None:
-    """Needs a prior of grey images of 64x64 pixels (``nuclei-64``), else the photographs show that there is none."""
+    """Show the widget for generative priors, with ``nuclei-64`` if that prior is installed."""
     cells = samples.cells()
     viewer.add_image(cells, name="cells", scale=(0.1, 0.1), units=("um", "um"))
-    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Generator-prior deblurring")
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Deblur with generative priors")
     viewer.reset_view()
     shoot(viewer, folder / "generator-none-fits.png")
     viewer.layers.clear()
@@ -83,7 +83,7 @@ def generator_priors(viewer: napari.Viewer, folder: Path) -> None:
     start = time.monotonic()
     wait(lambda: widget.image_prior.samples.images is not None or time.monotonic() - start > 10)
     shoot(viewer, folder / "generator-idle.png")
-    widget.method.setCurrentText("relaxed")
+    choose(widget.method, "relaxed")
     shoot(viewer, folder / "generator-relaxed.png")
     if widget.run_button.isEnabled():
         widget.run_or_cancel()
@@ -96,11 +96,11 @@ def generator_priors(viewer: napari.Viewer, folder: Path) -> None:
 
 
 def others(viewer: napari.Viewer, folder: Path) -> None:
-    """The widgets for untrained priors, for kernels and for training."""
+    """Show the widgets for untrained networks, for kernels and for training."""
     viewer.layers.clear()
     viewer.add_image(samples.clock(), name="clock")
-    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Untrained-prior deblurring")
-    widget.budget.auto.setChecked(False)
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Deblur with deep image prior (untrained networks)")
+    widget.time_limit.auto.setChecked(False)
     viewer.reset_view()
     shoot(viewer, folder / "untrained-idle.png")
     viewer.window.remove_dock_widget(dock)
@@ -114,29 +114,34 @@ def others(viewer: napari.Viewer, folder: Path) -> None:
     viewer.add_image(samples.cells(), name="cells", scale=(0.1, 0.1), units=("um", "um"))
     _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Train a prior")
     widget.folder = Path(tempfile.mkdtemp())  # nothing is put beside the user's own priors
-    widget.size.setValue(32)
+    widget.patch_size.setValue(32)
     viewer.reset_view()
     widget.train_or_stop()
     wait(lambda: not widget.running)
     shoot(viewer, folder / "train-done.png")
 
 
+def choose(combo, data: str) -> None:
+    """Choose an entry of a list by its data."""
+    combo.setCurrentIndex(combo.findData(data))
+
+
 def wait(condition, seconds: float = 300) -> None:
-    """Let Qt work until ``condition`` holds."""
+    """Process Qt events until ``condition`` holds."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
-            raise TimeoutError("the window did not get there")
+            raise TimeoutError("the window did not reach the state to show")
         QApplication.processEvents()
         time.sleep(0.01)
 
 
 def shoot(viewer: napari.Viewer, path: Path) -> None:
-    """Save the whole window once it has come to rest."""
+    """Save the whole window once it no longer changes."""
     start = time.monotonic()
     wait(lambda: time.monotonic() - start > 0.4)
     viewer.window.screenshot(str(path), flash=False, canvas_only=False)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/pictures"))
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images"))

@@ -1,8 +1,9 @@
-"""Measure the point spread function on beads, then undo it in an image of the same microscope.
+"""Measure the point spread function on beads, then deconvolve an image of the same microscope with it.
 
-python examples/measured_kernel.py -o OUT_FOLDER
+    python examples/measured_kernel.py -o OUT_FOLDER
 
-Beads and image are simulated here, so that the truth is known; read your own with napari_genprior.core.image_io.read_image.
+Beads and image are simulated here, so that the true image is known; read your own files with
+napari_genprior.core.image_io.read_image.
 """
 
 from __future__ import annotations
@@ -16,26 +17,27 @@ import napari_genprior as gp
 from napari_genprior import samples
 from napari_genprior.core.image_io import write_image
 
-PSF = gp.blur.gaussian(2.2, aspect=0.8, angle_deg=20, size=21)  # of this imaginary microscope
+PSF = gp.blur.gaussian(2.2, aspect=0.8, angle_deg=20, size=21)  # of the simulated microscope
 
 
 def main() -> None:
+    """Run the example."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("-o", "--output", type=Path, required=True, help="output folder")
     folder = parser.parse_args().output
     folder.mkdir(parents=True, exist_ok=True)
     points = np.zeros((200, 200))
     points[30::40, 30::40] = 1000
-    beads = gp.simulate(points, PSF, noise=0.002, seed=0).blurred
-    found = gp.blur.from_beads(beads, size=21)
-    shape = gp.blur.measure(found.kernel)
-    print(f"{len(found.used)} beads: {shape.fwhm_long:.2f} x {shape.fwhm_short:.2f} px at half maximum")
+    bead_image = gp.simulate(points, PSF, noise=0.002, seed=0).blurred
+    beads = gp.blur.from_beads(bead_image, size=21)
+    shape = gp.blur.measure(beads.kernel)
+    print(f"{len(beads.used)} beads: {shape.fwhm_long:.2f} x {shape.fwhm_short:.2f} px at half maximum")
     cells = samples.cells() / samples.cells().max()
     blurred = gp.simulate(cells, PSF, noise=0.005, seed=1).blurred
-    result = gp.known_kernel(blurred, found.kernel)
+    result = gp.known_kernel(blurred, beads.kernel)
     gain = gp.metrics.psnr(result.image, cells, crop=10) - gp.metrics.psnr(blurred, cells, crop=10)
-    print(f"{gain:.1f} dB nearer to the truth. {result.verdict.sentence}")
-    write_image(folder / "psf.tif", found.kernel)
+    print(f"The PSNR increased by {gain:.1f} dB. {result.verdict.sentence}")
+    write_image(folder / "psf.tif", beads.kernel)
     write_image(folder / "restored.tif", result.image)
 
 

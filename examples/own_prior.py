@@ -1,9 +1,9 @@
-"""Train an image prior on images of your own, and deblur an image of that kind with it.
+"""Train an image prior on your own images, and deblur an image of that kind with it.
 
-python examples/own_prior.py
+    python examples/own_prior.py
 
-The images are made here (bright rings of all sizes), the last one is kept from the training. With images of your
-own, `genprior train --data FOLDER --arch linear -o NAME` does the first half.
+The images are simulated here (bright rings of all sizes), and the last one is excluded from the training. With your
+own images, `genprior train --data FOLDER --arch linear -o NAME` does the first half.
 """
 
 from __future__ import annotations
@@ -24,20 +24,22 @@ SIDE, COUNT = 32, 1500
 NAME = "rings-32"
 
 
-def rings(rng: np.random.Generator) -> np.ndarray:
+def ring(rng: np.random.Generator) -> np.ndarray:
+    """Draw a ring of random centre and radius, float32 ``[SIDE, SIDE]``."""
     y, x = np.indices((SIDE, SIDE)) - rng.uniform(10, SIDE - 10, 2)[:, None, None]
     distance = np.abs(np.hypot(y, x) - rng.uniform(3, 9))
     return (0.1 + 0.8 * np.clip(1.5 - distance, 0, 1)).astype(np.float32)
 
 
 def main() -> None:
+    """Run the example."""
     rng = np.random.default_rng(0)
-    *images, sharp = [rings(rng) for _ in range(COUNT)]
+    *images, sharp = [ring(rng) for _ in range(COUNT)]
     stack = data.split(np.stack(images)[:, None], "image", "simulated rings")
     with tempfile.TemporaryDirectory() as folder:
         settings = TrainingSettings(arch="linear", latent=200)
         trained = run_to_end(train(stack, settings, NAME, Path(folder), license_data="CC0"))
-        print(f"reaches unseen images to {trained.card.metrics['psnr_range_db']:.1f} dB")
+        print(f"PSNR of held-out images projected onto the range: {trained.card.metrics['psnr_range_db']:.1f} dB")
         prior = load_prior(trained.path)
         blurred = gp.simulate(sharp, gp.blur.motion(7, 40, size=28), noise=0.01, boundary="circular", seed=0).blurred
         result = gp.deblur(blurred, "evidence", image_prior=str(trained.path), kernel_prior="motion-28")

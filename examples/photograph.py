@@ -1,8 +1,8 @@
-"""Deblur a photograph: watch the search, read the verdict, keep the result and what made it.
+"""Deblur a photograph: follow the progress, read the verdict, save the result with its provenance.
 
-python examples/photograph.py [PICTURE] -o OUT.png
+    python examples/photograph.py [IMAGE] -o OUT.png
 
-Without an image, the sample photograph of a clock is taken (real camera motion; nobody knows the kernel).
+Without an image, the sample photograph of a clock is used (real camera motion of unknown kernel).
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from napari_genprior.core.image_io import as_type, read_image, write_image
 
 
 def main() -> None:
+    """Run the example."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("image", nargs="?")
-    parser.add_argument("-o", "--output", required=True)
-    parser.add_argument("--seconds", type=float, help="the best by then is taken")
-    chosen = parser.parse_args()
-    image = read_image(chosen.image) if chosen.image else samples.clock()
-    progress = gp.iter_deblur(image, time_limit_s=chosen.seconds)
+    parser.add_argument("image", nargs="?", help="image to deblur; by default a sample photograph")
+    parser.add_argument("-o", "--output", required=True, help="file of the result")
+    parser.add_argument("--seconds", type=float, help="time limit; the best result until then is returned")
+    options = parser.parse_args()
+    image = read_image(options.image) if options.image else samples.clock()
+    progress = gp.iter_deblur(image, time_limit_s=options.seconds)
     while True:
         try:
             snapshot = next(progress)
@@ -30,8 +31,8 @@ def main() -> None:
             break
         print(f"{snapshot.fraction:4.0%} {snapshot.stage}")
     print(result.verdict.sentence)
-    write_image(chosen.output, as_type(result.image, image.dtype))
-    result.save(f"{chosen.output}.npz")  # image, kernel, history and provenance; gp.DeblurResult.load reads it
+    write_image(options.output, as_type(result.image, image.dtype))
+    result.save(f"{options.output}.npz")  # image, kernel, history and provenance; gp.DeblurResult.load reads it
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Shading correction: an image under an unknown smooth illumination, y = w x + n, both found at once.
+"""Correct shading: estimate an image and its unknown smooth illumination together, y = w x + n.
 
     python examples/shading.py -o shading.png
-    python examples/shading.py --prior digits-28       # an image of an installed prior (genprior models)
+    python examples/shading.py --prior digits-28       # with an installed prior (genprior models)
 
-Nothing is measured but the product: no empty reference image, no second exposure. Two generators tell the factors
-apart: images here have two levels (cells on a dark ground), illuminations are smooth and of mean 1.
+Only the product is measured: there is no reference image and no second exposure. The priors of two generators separate
+the factors: images here have two levels (cells on a dark background), illuminations are smooth and of mean 1.
 """
 
 from __future__ import annotations
@@ -28,53 +28,55 @@ SEED = 0
 
 
 class Cells(nn.Module):
-    """A prior of one's own: a smooth random field from latents, made two-level. ``[R, latent]`` to ``[R, 1, Y, X]``."""
+    """A custom prior: a smooth random field, mapped to two levels. From ``[R, latent]`` to ``[R, 1, Y, X]``."""
 
     def __init__(self, latent: int, rng: np.random.Generator) -> None:
         super().__init__()
-        self.latent = latent  # what solve_bilinear asks of a module beside its call
+        self.latent = latent  # solve_bilinear needs this attribute of a module
         self.field = fit(fields(1500, rng), latent)
 
     def forward(self, z: Tensor) -> Tensor:
+        """Decode latents."""
         return two_levels(self.field(z))
 
 
 def fields(count: int, rng: np.random.Generator) -> Tensor:
-    """Smooth random fields of variance 1, ``[count, 1, SIDE, SIDE]``."""
+    """Draw smooth random fields of variance 1, ``[count, 1, SIDE, SIDE]``."""
     white = rng.standard_normal((count, 1, SIDE, SIDE))
     smooth = gaussian_filter(white, (0, 0, CELL, CELL), mode="wrap")
     return torch.from_numpy((smooth / smooth.std()).astype(np.float32))
 
 
 def two_levels(field: Tensor) -> Tensor:
-    """Cells (0.9) where the field is high, ground (0.1) elsewhere."""
+    """Map a field to cells (0.9) where it is high and background (0.1) elsewhere."""
     return 0.1 + 0.8 * torch.sigmoid(6 * (field - 0.5))
 
 
 def illuminations(count: int, height: int, width: int, rng: np.random.Generator) -> Tensor:
-    """A wide spot of light off the middle, with a tilt: ``[count, 1, height, width]``.
+    """Draw illuminations, each a wide off-centre spot of light with a tilt: ``[count, 1, height, width]``.
 
-    Each is scaled to mean 1. This is what fixes the scale: (c w) (x / c) explains the data as well as w x does.
+    Each is scaled to mean 1, which resolves the scale ambiguity: (c w) (x / c) explains the data as well as w x.
     """
     y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
-    made = []
+    lights = []
     for _ in range(count):
         (top, left), (down, right) = rng.uniform(-1, 1, 2), rng.uniform(-0.4, 0.4, 2)
         spot = np.exp(-((y - top) ** 2 + (x - left) ** 2) / (2 * rng.uniform(1, 2) ** 2))
         light = spot * (1 + down * y + right * x)
-        made.append(light / light.mean())
-    return torch.from_numpy(np.array(made, dtype=np.float32))[:, None]
+        lights.append(light / light.mean())
+    return torch.from_numpy(np.array(lights, dtype=np.float32))[:, None]
 
 
 def illumination_prior(height: int, width: int, rng: np.random.Generator) -> LinearGenerator:
-    """Eight principal components say what such illuminations look like, to within 1%."""
+    """Fit a linear generator of illuminations; eight principal components represent them to within 1%."""
     return fit(illuminations(2000, height, width, rng), latent=8)
 
 
 def main() -> None:
+    """Run the example."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--prior", help="an installed image prior; by default the example makes its own, of cells")
-    parser.add_argument("-o", "--output", help="PNG: truth, data, found image; true and found illumination")
+    parser.add_argument("--prior", help="name of an installed image prior; by default a prior of cells is made")
+    parser.add_argument("-o", "--output", help="PNG: true image, data, estimate; true and estimated illumination")
     options = parser.parse_args()
     rng = np.random.default_rng(SEED)
 
@@ -83,7 +85,7 @@ def main() -> None:
         truth = image_prior.decode(torch.randn(1, image_prior.card.latent, generator=torch.Generator().manual_seed(1)))
     else:
         image_prior = Cells(120, rng)
-        truth = two_levels(fields(1, rng))  # a fresh one: near the prior's range, not in it
+        truth = two_levels(fields(1, rng))  # a new image: near the prior's range, but not in it
     height, width = truth.shape[-2:]
     kernel_prior = illumination_prior(height, width, rng)
     light = illuminations(1, height, width, rng)
@@ -92,24 +94,24 @@ def main() -> None:
     clean = operator(light, truth)[0].numpy()
     data = clean + NOISE * rng.standard_normal(clean.shape)
 
-    found = gp.solve_bilinear(operator, data, image_prior, kernel_prior, restarts=4, ridge=NOISE**2, seed=SEED)
+    result = gp.solve_bilinear(operator, data, image_prior, kernel_prior, restarts=4, ridge=NOISE**2, seed=SEED)
 
     image, true_light = truth[0].numpy(), light[0].numpy()
-    error = np.linalg.norm(found.kernel - true_light) / np.linalg.norm(true_light)
-    print(f"image: PSNR before {psnr(data, image):.1f} dB, after {psnr(found.image, image):.1f} dB")
-    print(f"illumination: relative error {error:.3f}; misfits of the restarts {np.round(found.residuals, 4)}")
+    error = np.linalg.norm(result.kernel - true_light) / np.linalg.norm(true_light)
+    print(f"image: PSNR before {psnr(data, image):.1f} dB, after {psnr(result.image, image):.1f} dB")
+    print(f"illumination: relative error {error:.3f}; residuals of the restarts {np.round(result.residuals, 4)}")
     if options.output:
-        shown = [image, data, found.image, true_light / 2, found.kernel / 2]
-        print(f"written: {write_image(options.output, side_by_side(shown))}")
+        panels = [image, data, result.image, true_light / 2, result.kernel / 2]
+        print(f"written: {write_image(options.output, side_by_side(panels))}")
 
 
 def psnr(estimate: np.ndarray, truth: np.ndarray) -> float:
-    """In dB, of ``[C, Y, X]`` with peak 1."""
+    """Compute the PSNR in dB of images ``[C, Y, X]`` with peak 1."""
     return gp.metrics.psnr(np.moveaxis(estimate, 0, -1), np.moveaxis(truth, 0, -1), peak=1)
 
 
 def side_by_side(images: list[np.ndarray], zoom: int = 4) -> np.ndarray:
-    """Images ``[C, Y, X]`` of about [0, 1] in one row, ``[Y, X, 3]`` uint8."""
+    """Arrange images ``[C, Y, X]`` of about [0, 1] in one row, uint8 ``[Y, X, 3]``."""
     colours = [np.broadcast_to(image, (3, *image.shape[1:])).clip(0, 1) for image in images]
     gapped = [np.pad(np.kron(c, np.ones((1, zoom, zoom))), ((0, 0), (0, 0), (0, zoom))) for c in colours]
     return np.rint(255 * np.moveaxis(np.concatenate(gapped, axis=2), 0, -1)).astype(np.uint8)

@@ -16,6 +16,10 @@ from napari_genprior.core import log_file as logs
 torch.set_num_threads(1)  # two busy threads on small arrays are slower than one, and results repeat only per count
 
 
+def pytest_addoption(parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden/golden.json by what runs give")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def log_of_its_own(tmp_path_factory) -> Iterator[None]:
     """No test writes into the user's log."""

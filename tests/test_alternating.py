@@ -1,4 +1,4 @@
-"""Alternating normalised descent: order of the steps, rows of their own, what diverges, how it ends."""
+"""Block coordinate descent: order of the steps, independent rows, divergence, status."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from napari_genprior.optim.block_coordinate import alternate
 
 
 def drive(search):
-    """All states of a search, and what it returns."""
+    """Collect all states of a generator, and its return value."""
     states = []
 
     def keep(state):
@@ -23,11 +23,11 @@ def leaf(*rows):
 
 
 def bilinear(first, second):
-    """Zero where the product of the two means is 6: neither can be found alone."""
+    """Make an objective that is zero where the product of the two means is 6."""
     return lambda step: {"total": (first.mean(1) * second.mean(1) - 6).square()}
 
 
-def test_each_step_has_the_set_length_and_the_second_block_sees_the_first_ones_step():
+def test_each_step_has_the_set_length_and_the_second_block_follows_the_first():
     seen = []
     a, b = leaf([1.0, 2.0]), leaf([3.0])
 
@@ -46,7 +46,7 @@ def test_each_step_has_the_set_length_and_the_second_block_sees_the_first_ones_s
     assert float(seconds[1]) == 3.0
 
 
-def test_a_bilinear_valley_is_found_by_steps_that_shrink():
+def test_a_bilinear_valley_is_reached_by_decreasing_steps():
     a, b = leaf([1.0, 0.5], [-1.0, -2.0]), leaf([1.0], [-0.5])
     status = run_to_end(alternate(bilinear(a, b), [a, b], steps=200, rate=lambda step: 0.1 * 0.97**step))
     assert status.code is StatusCode.DONE
@@ -55,7 +55,7 @@ def test_a_bilinear_valley_is_found_by_steps_that_shrink():
     )
 
 
-def test_rows_know_nothing_of_each_other():
+def test_rows_are_independent():
     starts = torch.randn(4, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
     def search(a):
@@ -68,7 +68,7 @@ def test_rows_know_nothing_of_each_other():
     torch.testing.assert_close(together, alone)
 
 
-def test_a_row_that_diverges_goes_back_and_the_others_go_on():
+def test_a_row_that_diverges_is_reset_and_the_others_continue():
     a = leaf([1.0], [1.0])
 
     def objective(step):

@@ -1,9 +1,9 @@
-"""What axes mean: readings are told apart or asked for, pieces and kernels are counted, arrays go there and back."""
+"""Axes: inferred or asked for; pieces and kernels are counted; arrays are split into pieces and put together again."""
 
 import numpy as np
 import pytest
 
-from napari_genprior.core.axes import interpret, make_layout
+from napari_genprior.core.axes import infer_axes, make_layout
 from napari_genprior.core.errors import InputError
 
 
@@ -21,21 +21,21 @@ from napari_genprior.core.errors import InputError
         ((2, 7, 5, 40, 48), ("T", "Q", "Z", "Y", "X"), "TCZYX"),
     ],
 )
-def test_names_and_shape_tell_the_axes(shape, names, expected):
+def test_axes_are_inferred_from_names_and_shape(shape, names, expected):
     if expected is None:
         with pytest.raises(InputError, match="several ways"):
-            interpret(shape, names)
+            infer_axes(shape, names)
     else:
-        assert interpret(shape, names) == expected
+        assert infer_axes(shape, names) == expected
 
 
-def test_where_several_readings_are_possible_they_are_listed_in_words():
+def test_several_possible_interpretations_are_listed_in_words():
     with pytest.raises(InputError) as error:
-        interpret((5, 40, 48))
-    for reading in ("'TYX' (5 frames of 40x48 px)", "'CYX' (5 channels", "'ZYX' (5 slices"):
-        assert reading in str(error.value)
+        infer_axes((5, 40, 48))
+    for axes in ("'TYX' (5 frames of 40x48 px)", "'CYX' (5 channels", "'ZYX' (5 slices"):
+        assert axes in str(error.value)
     with pytest.raises(InputError) as error:
-        interpret((5, 40, 48, 3), ("I", "Y", "X", "S"))  # as tifffile names pages that say nothing
+        infer_axes((5, 40, 48, 3), ("I", "Y", "X", "S"))  # tifffile names unknown axes I
     assert "'TYXS'" in str(error.value)
     assert "in colour" in str(error.value)
 
@@ -53,22 +53,22 @@ def test_where_several_readings_are_possible_they_are_listed_in_words():
         ((0, 40, 48), "TYX", "Y and X"),
     ],
 )
-def test_axes_that_cannot_be_are_refused(shape, names, reason):
+def test_impossible_axes_are_refused(shape, names, reason):
     with pytest.raises(InputError, match=reason):
-        interpret(shape, names)
+        infer_axes(shape, names)
 
 
 @pytest.mark.parametrize(
-    ("kernels", "groups", "sentence"),
+    ("kernel_per", "groups", "sentence"),
     [
-        ("one", (), "one kernel for all"),
+        ("stack", (), "one kernel for all"),
         ("channel", (3,), "one kernel per channel (3)"),
         ("frame", (4,), "one kernel per frame (4)"),
         ("plane", (4, 3), "one kernel per plane (12)"),
     ],
 )
-def test_pieces_are_shared_out_among_the_kernels(kernels, groups, sentence):
-    layout = make_layout((4, 3, 40, 48), "TCYX", kernels)
+def test_every_piece_has_one_kernel(kernel_per, groups, sentence):
+    layout = make_layout((4, 3, 40, 48), "TCYX", kernel_per)
     assert layout.groups == groups
     assert layout.sentence == f"4 frames x 3 channels of 40x48 px, {sentence}"
     members = [index for group in np.ndindex(groups) for index in layout.members(group)]
@@ -77,26 +77,26 @@ def test_pieces_are_shared_out_among_the_kernels(kernels, groups, sentence):
         assert all(layout.group_of(index) == group for index in layout.members(group))
 
 
-def test_volumes_are_counted_along_what_is_left():
-    layout = make_layout((4, 7, 3, 40, 48), "TZCYX", "channel", "volume")
+def test_volumes_are_counted_along_the_looped_axes():
+    layout = make_layout((4, 7, 3, 40, 48), "TZCYX", "channel", "3d")
     assert (layout.looped, layout.pieces, layout.groups) == ("TC", (4, 3), (3,))
     assert layout.piece_shape == (7, 40, 48)
     assert "7x40x48 px" in layout.sentence
 
 
 @pytest.mark.parametrize(
-    ("axes", "shape", "depth", "piece"),
+    ("axes", "shape", "mode", "piece"),
     [
-        ("TCYX", (4, 3, 40, 48), "planes", (40, 48)),
-        ("YXC", (40, 48, 3), "planes", (40, 48)),
-        ("XTY", (48, 4, 40), "planes", (40, 48)),
-        ("STYX", (3, 4, 40, 48), "planes", (40, 48, 3)),
-        ("ZCYX", (7, 3, 40, 48), "volume", (7, 40, 48)),
-        ("YXZ", (40, 48, 7), "volume", (7, 40, 48)),
+        ("TCYX", (4, 3, 40, 48), "2d", (40, 48)),
+        ("YXC", (40, 48, 3), "2d", (40, 48)),
+        ("XTY", (48, 4, 40), "2d", (40, 48)),
+        ("STYX", (3, 4, 40, 48), "2d", (40, 48, 3)),
+        ("ZCYX", (7, 3, 40, 48), "3d", (7, 40, 48)),
+        ("YXZ", (40, 48, 7), "3d", (7, 40, 48)),
     ],
 )
-def test_what_is_taken_and_put_back_is_the_array_again(axes, shape, depth, piece):
-    layout = make_layout(shape, axes, depth=depth)
+def test_pieces_that_are_taken_and_put_back_give_the_same_array(axes, shape, mode, piece):
+    layout = make_layout(shape, axes, mode=mode)
     data, back = np.arange(np.prod(shape)).reshape(shape), np.zeros(shape, int)
     for index in np.ndindex(layout.pieces):
         taken = layout.take(data, index)
@@ -110,20 +110,20 @@ def test_what_is_taken_and_put_back_is_the_array_again(axes, shape, depth, piece
 
 
 @pytest.mark.parametrize(
-    ("axes", "request", "reason"),
+    ("axes", "arguments", "reason"),
     [
-        ("TYX", {"kernels": "channel"}, "needs a C axis.*'frame'"),
-        ("CYX", {"kernels": "frame"}, "needs a T axis.*'channel'"),
-        ("TYX", {"kernels": "each"}, "one of one, channel"),
-        ("TYX", {"depth": "volume"}, "no Z axis"),
-        ("TYX", {"depth": "deep"}, "one of planes, volume"),
+        ("TYX", {"kernel_per": "channel"}, "needs a C axis.*'frame'"),
+        ("CYX", {"kernel_per": "frame"}, "needs a T axis.*'channel'"),
+        ("TYX", {"kernel_per": "each"}, "one of stack, channel"),
+        ("TYX", {"mode": "3d"}, "no Z axis"),
+        ("TYX", {"mode": "deep"}, "one of 2d, 3d"),
     ],
 )
-def test_requests_that_the_axes_do_not_have_are_refused(axes, request, reason):
+def test_arguments_that_need_a_missing_axis_are_refused(axes, arguments, reason):
     with pytest.raises(InputError, match=reason):
-        make_layout((5, 40, 48), axes, **request)
+        make_layout((5, 40, 48), axes, **arguments)
 
 
 def test_a_colour_volume_is_refused():
     with pytest.raises(InputError, match="split them"):
-        make_layout((5, 40, 48, 3), "ZYXS", depth="volume")
+        make_layout((5, 40, 48, 3), "ZYXS", mode="3d")

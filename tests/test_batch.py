@@ -1,4 +1,4 @@
-"""Many files: results beside a manifest, from which a batch goes on wherever it was killed."""
+"""Batches: results beside a manifest, from which an interrupted batch resumes."""
 
 import json
 import multiprocessing
@@ -13,8 +13,9 @@ import pytest
 
 import napari_genprior as gp
 from images import blocks
-from napari_genprior.batch.manifest import Manifest
-from napari_genprior.batch.run import find_inputs
+from napari_genprior.batch_jobs import task
+from napari_genprior.batch_jobs.manifest import Manifest
+from napari_genprior.batch_jobs.run import find_inputs
 from napari_genprior.cli import main
 from napari_genprior.core.errors import FileError, InputError
 from napari_genprior.core.image_io import read_image, write_image
@@ -51,85 +52,85 @@ def entries(out: Path) -> list[dict]:
 
 
 def results(out: Path) -> dict[str, bytes]:
-    """All that lies in the output folder but the manifest and the lock, which may stay."""
+    """Read all files in the output folder except the manifest and the lock."""
     files = (path for path in out.rglob("*") if path.is_file() and path.name not in ("manifest.jsonl", ".batch.lock"))
     return {str(path.relative_to(out)): path.read_bytes() for path in files}
 
 
-def test_results_keep_name_and_type_and_the_manifest_says_how_they_came(images, out):
+def test_results_keep_name_and_type_and_the_manifest_records_their_provenance(images, out):
     write_image(images / "deep.tif", (blocks(36, 40, 9) * 60000).astype(np.uint16))
-    found = gp.batch(images, out, kernel=KERNEL)
-    assert [entry.name for entry in found] == ["deep.tif", "p00.png", "p01.png", "p02.png", "p03.png"]
-    assert set(results(out)) == {entry.name for entry in found}
+    finished = gp.batch(images, out, kernel=KERNEL)
+    assert [entry.name for entry in finished] == ["deep.tif", "p00.png", "p01.png", "p02.png", "p03.png"]
+    assert set(results(out)) == {entry.name for entry in finished}
     assert read_image(out / "deep.tif").dtype == np.uint16
     blurred = read_image(images / "p01.png")
     expected = gp.known_kernel(blurred, KERNEL).image
     np.testing.assert_array_equal(read_image(out / "p01.png"), np.clip(np.rint(expected), 0, 255).astype(np.uint8))
     line = next(entry for entry in entries(out) if entry["name"] == "p01.png")
     assert line["state"] == "done"
-    assert line["report"]["verdict"]["figures"]["noise"] > 0
+    assert line["report"]["verdict"]["features"]["noise"] > 0
     assert line["report"]["provenance"]["versions"]["napari-genprior"] == gp.__version__
     assert line["arguments"]["method"] == "known-kernel"
     assert len(line["sha256"]) == 64
     assert line["seconds"] > 0
 
 
-def test_a_kernel_that_is_searched_is_written_too(images, out):
+def test_an_estimated_kernel_is_written_too(images, out):
     [entry] = gp.batch(images / "p00.png", out, method="classical", kernel_size=5)
     kernel = read_image(out / entry.outputs["kernel"])
     assert entry.outputs["kernel"] == "kernels/p00.png.tif"
     assert kernel.sum() == pytest.approx(1, abs=1e-5)
 
 
-def test_a_bad_file_is_recorded_and_stops_nothing(images, out, kernel_file, capsys):
+def test_an_unusable_file_is_recorded_and_does_not_stop_the_batch(images, out, kernel_file, capsys):
     (images / "p01.png").write_bytes(b"no picture")
     write_image(images / "tiny.png", np.arange(4, dtype=np.uint8).reshape(2, 2))
     code = main([*map(str, ("batch", images, "no-such.png", "-o", out, "--kernel", kernel_file)), "--quiet"])
-    said = capsys.readouterr()
+    output = capsys.readouterr()
     assert code == 2
-    assert said.err.count("\n") == 1
-    assert "3 of 6 files failed" in said.err
-    assert "p01.png" in said.err
+    assert output.err.count("\n") == 1
+    assert "3 of 6 files failed" in output.err
+    assert "p01.png" in output.err
     assert set(results(out)) == {"p00.png", "p02.png", "p03.png"}
     states = {entry["name"]: entry["state"] for entry in entries(out)}
     assert [name for name, state in states.items() if state == "failed"] == ["p01.png", "tiny.png", "no-such.png"]
-    # mended, it is done by the next run, and only it
+    # once the file is fixed, the next run processes it, and no other
     make_images(images, 4)
     (images / "tiny.png").unlink()
     assert main([*map(str, ("batch", images, "-o", out, "--resume", "--kernel", kernel_file)), "--quiet"]) == 0
     assert [entry["name"] for entry in entries(out)][6:] == ["p01.png"]
 
 
-def test_a_fault_of_ours_is_told_from_bad_input(images, out, kernel_file, monkeypatch, capsys):
-    monkeypatch.setattr("napari_genprior.batch.task.iter_deblur", lambda *_, **__: 1 / 0)
+def test_a_bug_has_another_exit_code_than_unusable_input(images, out, kernel_file, monkeypatch, capsys):
+    monkeypatch.setattr(task, "run", lambda *_, **__: 1 / 0)
     assert main([*map(str, ("batch", images, "-o", out, "--kernel", kernel_file)), "--quiet"]) == 1
     assert "ZeroDivisionError" in capsys.readouterr().err
 
 
-def test_a_folder_that_holds_a_batch_is_gone_on_with_only_if_asked(images, out):
+def test_a_batch_in_the_folder_is_resumed_only_on_request(images, out):
     gp.batch(images, out, kernel=KERNEL)
     with pytest.raises(InputError, match="resume"):
         gp.batch(images, out, kernel=KERNEL)
     before = results(out)
     [first] = gp.iter_batch(images, out, kernel=KERNEL, resume=True)
-    assert (first.there, first.total) == (4, 0)
+    assert (first.skipped, first.total) == (4, 0)
     assert len(entries(out)) == 4
     assert results(out) == before
 
 
-def test_changed_files_and_changed_arguments_are_done_again(images, out):
+def test_files_are_processed_again_where_they_or_the_arguments_changed(images, out):
     gp.batch(images, out, kernel=KERNEL)
     write_image(images / "p02.png", 255 - read_image(images / "p02.png"))
-    (images / "p03.png").touch()  # another time, the same content
+    (images / "p03.png").touch()  # another modification time, the same content
     first = next(gp.iter_batch(images, out, kernel=KERNEL, resume=True))
-    assert (first.total, first.again) == (1, 1)
+    assert (first.total, first.repeated) == (1, 1)
     assert "again" in first.stage
     gp.batch(images, out, kernel=KERNEL, resume=True)
     old = results(out)
     gp.batch(images, out, kernel=KERNEL, resume=True, settings={"regularization": 3})
     assert len(entries(out)) == 4 + 1 + 4
     assert all(results(out)[name] != old[name] for name in old)
-    (out / "p00.png").unlink()  # a result that was lost
+    (out / "p00.png").unlink()  # a result was deleted
     gp.batch(images, out, kernel=KERNEL, resume=True, settings={"regularization": 3})
     assert [entry["name"] for entry in entries(out)][9:] == ["p00.png"]
 
@@ -138,15 +139,15 @@ def test_equal_names_of_different_folders_do_not_collide(tmp_path, out):
     for name in ("a", "b"):
         make_images(tmp_path / name, 1)
     write_image(tmp_path / "b" / "p00.png", 255 - read_image(tmp_path / "b" / "p00.png"))
-    found = gp.batch(str(tmp_path / "*" / "*.png"), out, kernel=KERNEL)
-    assert [entry.name for entry in found] == ["p00.png", "p00-2.png"]
+    finished = gp.batch(str(tmp_path / "*" / "*.png"), out, kernel=KERNEL)
+    assert [entry.name for entry in finished] == ["p00.png", "p00-2.png"]
     assert (out / "p00.png").read_bytes() != (out / "p00-2.png").read_bytes()
     again = gp.batch([tmp_path / "b" / "p00.png", tmp_path / "a"], out, kernel=KERNEL, resume=True)
     assert [entry.name for entry in again] == ["p00-2.png", "p00.png"]
     assert len(entries(out)) == 2
 
 
-def test_inputs_and_files_of_others_are_never_written_over(images, tmp_path):
+def test_inputs_and_other_files_are_never_overwritten(images, tmp_path):
     with pytest.raises(InputError, match="never overwritten"):
         gp.batch(images, images, kernel=KERNEL)
     inside = images / "results"
@@ -166,22 +167,22 @@ def test_stacks_keep_their_axes_and_share_a_kernel(images, out):
     movie = np.stack([read_image(images / f"p0{number}.png") for number in range(3)])
     tifffile.imwrite(images / "movie.tif", movie, imagej=True, metadata={"axes": "TYX"})
     np.save(images / "unnamed.npy", movie)
-    found = {entry.name: entry for entry in gp.batch(images, out, kernel=KERNEL)}
+    finished = {entry.name: entry for entry in gp.batch(images, out, kernel=KERNEL)}
     with tifffile.TiffFile(out / "movie.tif") as tiff:
         assert tiff.series[0].axes == "TYX"
         restored = tiff.asarray()
     assert restored.dtype == np.uint8
-    expected = gp.deblur_stack(movie, "TYX", kernel=KERNEL).image
+    expected = gp.deblur(movie, axes="TYX", kernel=KERNEL).image
     np.testing.assert_array_equal(restored, np.clip(np.rint(expected), 0, 255).astype(np.uint8))
-    assert found["unnamed.npy"].state == "failed"
-    assert "several ways" in found["unnamed.npy"].reason
-    # told what the axes are; the arguments differ now, so all is done again
+    assert finished["unnamed.npy"].state == "failed"
+    assert "several ways" in finished["unnamed.npy"].reason
+    # with given axes the arguments differ, so the file is processed again
     again = gp.batch(images / "unnamed.npy", out, kernel=KERNEL, resume=True, axes="TYX")
     assert again[0].state == "done"
     np.testing.assert_array_equal(read_image(out / "unnamed.npy"), restored)
 
 
-def test_zarr_goes_from_folder_to_folder_and_is_replaced_when_it_changed(images, out):
+def test_zarr_is_restored_to_zarr_and_replaced_when_it_changed(images, out):
     zarr = pytest.importorskip("zarr")
     image = read_image(images / "p00.png")
     array = zarr.open(images / "large.zarr", mode="w", shape=image.shape, chunks=(16, 16), dtype="u1")
@@ -196,15 +197,22 @@ def test_zarr_goes_from_folder_to_folder_and_is_replaced_when_it_changed(images,
     assert not np.array_equal(zarr.open(out / "large.zarr", mode="r")["0"][:], first)
 
 
-def test_what_cannot_work_is_refused_before_anything_is_read(images, out, tmp_path):
-    for arguments, said in (
+def test_large_images_of_any_type_are_restored_in_tiles(images, out, monkeypatch):
+    monkeypatch.setattr(task, "LARGE_PX", 38)
+    [entry] = gp.batch(images / "p00.png", out, kernel=KERNEL)
+    assert entry.report["provenance"]["arguments"]["tiles_per_plane"] == 1
+    assert read_image(out / "p00.png").shape == (36, 40)
+
+
+def test_unusable_arguments_are_refused_before_any_file_is_read(images, out, tmp_path):
+    for arguments, output in (
         ({"method": "no-such"}, "Unknown method"),
         ({"method": "known-kernel"}, "needs a kernel"),
         ({"settings": {"no_such": 1}}, "Unknown setting"),
         ({"jobs": 0}, "jobs"),
         ({"jobs": 2, "cluster": "tcp://x:1"}, "not both"),
     ):
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=output):
             gp.iter_batch(images, out, **arguments)
     (tmp_path / "empty").mkdir()
     for nothing in (tmp_path / "empty", str(tmp_path / "*.nothing"), []):
@@ -213,7 +221,7 @@ def test_what_cannot_work_is_refused_before_anything_is_read(images, out, tmp_pa
     assert not out.exists()
 
 
-def test_two_batches_do_not_share_a_folder(images, out):
+def test_two_batches_cannot_write_to_one_folder(images, out):
     first = gp.iter_batch(images, out, kernel=KERNEL)
     next(first)
     with pytest.raises(FileError, match="Another batch"):
@@ -222,21 +230,21 @@ def test_two_batches_do_not_share_a_folder(images, out):
     assert len(gp.batch(images, out, kernel=KERNEL, resume=True)) == 4
 
 
-def test_a_manifest_that_is_none_is_refused(images, out):
+def test_an_invalid_manifest_is_refused(images, out):
     out.mkdir()
     (out / "manifest.jsonl").write_text("something else\n")
     with pytest.raises(InputError, match="line 1"):
         gp.batch(images, out, kernel=KERNEL, resume=True)
 
 
-def test_a_result_that_was_committed_but_had_not_its_name_yet_is_not_lost(images, out, monkeypatch):
+def test_a_result_that_was_committed_but_not_renamed_is_not_lost(images, out, monkeypatch):
     class Killed(BaseException):
-        """Stands for a kill: nothing is tidied up."""
+        """Simulates a kill: nothing is cleaned up."""
 
     def die(*_):
         raise Killed
 
-    monkeypatch.setattr(Manifest, "_name", die)
+    monkeypatch.setattr(Manifest, "_rename_outputs", die)
     monkeypatch.setattr(Manifest, "close", lambda self: self._lock.release())
     with pytest.raises(Killed):
         gp.batch(images, out, kernel=KERNEL)
@@ -250,7 +258,7 @@ def test_a_result_that_was_committed_but_had_not_its_name_yet_is_not_lost(images
     assert set(results(out)) == {f"p{number:02}.png" for number in range(4)}
 
 
-def test_processes_give_the_same_and_one_that_dies_takes_nothing_along(images, tmp_path):
+def test_processes_give_the_same_results_also_where_one_is_killed(images, tmp_path):
     alone = gp.batch(images, tmp_path / "alone", kernel=KERNEL)
     progress = gp.iter_batch(images, tmp_path / "two", kernel=KERNEL, jobs=2)
     killed = False
@@ -265,9 +273,9 @@ def test_processes_give_the_same_and_one_that_dies_takes_nothing_along(images, t
 
 
 def start(arguments: list[str]) -> multiprocessing.Process:
-    """The command in a process of its own; the server it is forked from has torch loaded, which saves seconds."""
+    """Run the command in a separate process, forked from a server that has loaded torch, which saves seconds."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "napari_genprior.cli", "napari_genprior.batch.run"])
+    context.set_forkserver_preload(["torch", "napari_genprior.cli", "napari_genprior.batch_jobs.run"])
     process = context.Process(target=run_command, args=(arguments,))
     process.start()
     return process
@@ -291,9 +299,9 @@ def size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def test_killed_again_and_again_nothing_is_lost_and_nothing_done_twice(tmp_path, out, kernel_file):
-    """Small images, so that kills fall on reading, solving, writing and the manifest alike."""
-    count = 3 * KILLS  # a run has one done before it is killed, seldom three
+def test_repeated_kills_lose_nothing_and_repeat_nothing(tmp_path, out, kernel_file):
+    """Images are small, so that kills hit reading, restoring, writing and the manifest alike."""
+    count = 3 * KILLS  # a run finishes one file before it is killed, seldom three
     images = make_images(tmp_path / "in", count)
     arguments = ["batch", str(images), "-o", str(out), "--kernel", str(kernel_file), "--quiet", "--resume"]
     rng = random.Random(5)
@@ -319,7 +327,7 @@ def test_killed_again_and_again_nothing_is_lost_and_nothing_done_twice(tmp_path,
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_interrupted_it_keeps_what_is_finished_and_says_so(tmp_path, out, kernel_file, jobs):
+def test_an_interrupted_batch_keeps_finished_files_and_says_so(tmp_path, out, kernel_file, jobs):
     images = make_images(tmp_path / "in", 30)
     arguments = ["batch", str(images), "-o", str(out), "--kernel", str(kernel_file), "--quiet", "--jobs", str(jobs)]
     process = start(arguments)

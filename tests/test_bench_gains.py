@@ -1,4 +1,4 @@
-"""The Lai and Kodak benches on tiny made sets: right images, right kernels, gains and losses counted."""
+"""The Lai and Kodak benchmarks on tiny simulated sets: images and kernels are paired, gains and losses are counted."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def eight_bits(image):
 
 @pytest.fixture
 def lai_folder(tmp_path):
-    """Every blurry image is its truth moved by far; only the file names tell the kernels apart."""
+    """A set in which every blurred image is its true image with a large shift."""
     for seed, kind in enumerate(lai.CLASSES):
         for scene in ("01", "02"):
             truth = eight_bits(blocks(120, 110, seed))
@@ -43,39 +43,39 @@ def kodak_folder(tmp_path):
     return tmp_path / "kodak"
 
 
-def test_lai_holds_each_scene_under_each_kernel_and_undoes_far_shifts(lai_folder):
+def test_lai_holds_each_scene_under_each_kernel_and_aligns_large_shifts(lai_folder):
     found = list(lai.cases(lai_folder))
     assert len({case.name for case in found}) == lai.COUNT
     assert {case.name[:-10] for case in found[:10]} == {case.name[:-10] for case in found}
     assert {case.name: case.kernel.shape for case in found}["text_02_kernel_02"] == blur.motion(9).shape
-    assert gains._score(found[0].blurry, found[0].truth, lai.REACH) == (np.inf, pytest.approx(1))
+    assert gains._score(found[0].blurred, found[0].truth, lai.MAX_SHIFT_PX) == (np.inf, pytest.approx(1))
 
 
-def test_kodak_blurs_each_image_by_each_kernel_the_same_each_time(kodak_folder):
+def test_kodak_blurs_each_image_by_each_kernel_reproducibly(kodak_folder):
     first, again = (list(kodak.cases(kodak_folder, kodak_folder.parent / "levin")) for _ in range(2))
     assert len({case.name for case in first}) == kodak.COUNT
-    assert all(np.array_equal(a.blurry, b.blurry) for a, b in zip(first, again, strict=True))
+    assert all(np.array_equal(a.blurred, b.blurred) for a, b in zip(first, again, strict=True))
     case = first[0]
-    assert case.blurry.dtype == np.uint8
-    assert case.blurry.shape == case.truth.shape  # cut to what the kernel saw whole
-    assert case.blurry.shape[0] == 64 - case.kernel.shape[0] + 1
-    assert 20 < gains._score(case.blurry, case.truth, 5)[0] < 40
+    assert case.blurred.dtype == np.uint8
+    assert case.blurred.shape == case.truth.shape  # cropped to the valid part
+    assert case.blurred.shape[0] == 64 - case.kernel.shape[0] + 1
+    assert 20 < gains._score(case.blurred, case.truth, 5)[0] < 40
 
 
 def test_gains_and_losses_are_counted_per_group_and_the_worst_is_named(monkeypatch):
     truth = eight_bits(blocks(40, 44))
     poor, fair = truth // 2, truth - truth // 8
     results = {poor.tobytes(): fair, fair.tobytes(): poor}
-    asked = []
+    calls = []
 
     def deblur(image, method, **arguments):
-        asked.append(arguments)
+        calls.append(arguments)
         return type("Result", (), {"found": results[image.tobytes()]})
 
     monkeypatch.setattr(gains, "deblur", deblur)
     kernel = np.ones((3, 5))
     cases = [gains.Case("won", ("a", "b"), poor, truth, kernel), gains.Case("lost", ("b",), fair, truth, kernel)]
-    table = [line.split() for line in gains.lines(cases, "classical", True, 2)]
+    table = [line.split() for line in gains.lines("set", cases, "classical", True, 2)]
     rows = {row[0]: row for row in table[1:]}
     assert list(rows) == ["a", "b", "all"]
     assert rows["a"][1] == "1"
@@ -83,14 +83,14 @@ def test_gains_and_losses_are_counted_per_group_and_the_worst_is_named(monkeypat
     assert float(rows["a"][4]) > 5
     assert rows["all"][6] == "1"
     assert rows["all"][-1] == "lost"
-    assert asked == [{"kernel_size": (3, 5)}] * 2
+    assert calls == [{"kernel_size": (3, 5)}] * 2
     list(gains.measure(cases, "known-kernel", False, 2))
-    assert list(asked[-1]) == ["kernel"]
+    assert list(calls[-1]) == ["kernel"]
 
 
 def test_the_command_line_prints_the_tables(lai_folder, kodak_folder, capsys, monkeypatch):
-    monkeypatch.setattr(lai, "REACH", 3)
-    assert main(["bench", "lai", str(lai_folder), "--method", "known-kernel", "--count", "1", "--each"]) == 0
+    monkeypatch.setattr(lai, "MAX_SHIFT_PX", 3)
+    assert main(["bench", "lai", str(lai_folder), "--method", "known-kernel", "--count", "1", "--per-image"]) == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith("all")
     assert main(["bench", "kodak", str(kodak_folder), "--grey", "--method", "known-kernel", "--count", "2"]) == 0
     out = capsys.readouterr().out.splitlines()
@@ -98,8 +98,8 @@ def test_the_command_line_prints_the_tables(lai_folder, kodak_folder, capsys, mo
     assert float(out[-1].split()[4]) > 2
 
 
-def test_foreign_folders_are_refused(tmp_path, capsys):
+def test_folders_without_the_set_are_refused(tmp_path, capsys):
     assert main(["bench", "lai", str(tmp_path)]) == 2
-    assert "not the set it should be" in capsys.readouterr().err
+    assert "not the expected test set" in capsys.readouterr().err
     assert main(["bench", "kodak", str(tmp_path)]) == 2
-    assert "not the set it should be" in capsys.readouterr().err
+    assert "not the expected test set" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The speed bench: its lines on tiny models, and a search that stops where it is told to."""
+"""The benchmark of the generator methods: its lines on tiny models, and searches that stop at a level or a limit."""
 
 import numpy as np
 import pytest
@@ -25,17 +25,17 @@ def world(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_its_lines_are_printed_and_targets_judged(world, capsys):
+def test_lines_are_printed_and_speed_ups_are_compared_with_targets(world, capsys):
     threads = torch.get_num_threads()
     assert main(["bench", "generator", "--data", str(world), "--count", "2"]) == 0
     table = capsys.readouterr().out.splitlines()
     assert table[0].startswith("2 images, 1% noise, one core")
-    assert "WITHOUT a start network" in table[0]
+    assert "WITHOUT an initializer" in table[0]
     assert sum(line.startswith("  image") for line in table) == 4
     assert any("extrapolated" in line for line in table)
-    judged = [line for line in table if "target 30x" in line]
-    assert len(judged) == 1
-    assert ("met" in judged[0]) != ("MISSED" in judged[0])
+    compared = [line for line in table if "target 30x" in line]
+    assert len(compared) == 1
+    assert ("met" in compared[0]) != ("MISSED" in compared[0])
     assert torch.get_num_threads() == threads
     assert main(["bench", "generator", "--data", str(world / "none")]) == 2
     assert "does not hold" in capsys.readouterr().err
@@ -63,4 +63,4 @@ def test_the_relaxed_objective_is_the_published_one(world):
     resting = {"restarts": 1, "steps": 1, "learning_rate": 1e-9}
     run = bench.search(image, priors, "relaxed", schedule="paper", **resting)
     found = bench.relaxed_objective(run.solution, image.blurred, RelaxedSettings())
-    assert found == pytest.approx(run.objective[0], rel=0.02)  # the free image that is handed out is cut to [0, 1]
+    assert found == pytest.approx(run.objective[0], rel=0.02)  # the image that is returned is clipped to [0, 1]

@@ -1,4 +1,4 @@
-"""The Levin bench: right images, right protocol."""
+"""The Levin benchmark: images and protocols."""
 
 from itertools import islice
 
@@ -15,7 +15,7 @@ from napari_genprior.evaluation import benchmark_levin as levin
 
 @pytest.fixture
 def small_set(tmp_path):
-    """A set in the layout of the real one: every blurred image is its truth moved by a pixel."""
+    """A set in the layout of the real one, in which every blurred image is its true image shifted by a few pixels."""
     (tmp_path / "gt").mkdir()
     for scene in levin.SCENES:
         truth = (blocks(64, 64, seed=scene) * 255).astype(np.uint8)
@@ -28,27 +28,27 @@ def small_set(tmp_path):
 
 
 def test_a_mere_shift_scores_as_perfect(small_set):
-    found = list(levin.scores(small_set, "blurry"))
+    found = list(levin.scores(small_set, "blurred"))
     assert len({score.name for score in found}) == 32
     assert all(score.psnr > 100 or np.isinf(score.psnr) for score in found)
 
 
-def test_the_table_has_a_line_per_run(small_set, capsys):
-    assert main(["bench", "levin", str(small_set), "--run", "blurry"]) == 0
+def test_the_table_has_a_line_per_protocol(small_set, capsys):
+    assert main(["bench", "levin", str(small_set), "--protocol", "blurred"]) == 0
     out = capsys.readouterr().out.splitlines()
-    assert out[0].split()[:3] == ["run", "PSNR", "SSIM"]
-    assert out[1].startswith("blurry")
+    assert out[0].split()[:3] == ["protocol", "PSNR", "SSIM"]
+    assert out[1].startswith("blurred")
 
 
-def test_a_foreign_folder_is_refused(tmp_path, capsys):
+def test_a_folder_without_the_set_is_refused(tmp_path, capsys):
     with pytest.raises(InputError, match="Levin set"):
-        list(levin.scores(tmp_path, "given"))
+        list(levin.scores(tmp_path, "size-given"))
     assert main(["bench", "levin", str(tmp_path)]) == 2
     assert "does not hold the Levin set" in capsys.readouterr().err
 
 
 def test_the_real_set_gains_on_its_first_images(shared):
     folder = shared / "data" / "levin"
-    before = [score.psnr for score in islice(levin.scores(folder, "blurry"), 3)]
-    after = [score.psnr for score in islice(levin.scores(folder, "given"), 3)]
+    before = [score.psnr for score in islice(levin.scores(folder, "blurred"), 3)]
+    after = [score.psnr for score in islice(levin.scores(folder, "size-given"), 3)]
     assert np.mean(after) > np.mean(before) + 5

@@ -1,4 +1,4 @@
-"""The range bench: the right sets for the right models, and figures that are what they say."""
+"""The benchmark of representation errors: each prior is measured on its sets, and the metrics are right."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ ABOUT = {
 
 @pytest.fixture
 def world(tmp_path, monkeypatch):
-    """Two sets of images, and the models installed in a folder that knows one of them but for an offset."""
+    """Two sets of images, and installed priors, one of which represents an image up to an offset."""
     models, sets = tmp_path / "models", tmp_path / "sets"
     (sets / "asim_table5").mkdir(parents=True)
     models.mkdir()
@@ -44,34 +44,34 @@ def world(tmp_path, monkeypatch):
     return sets, images
 
 
-def test_figures_are_those_of_the_decoded_image(world):
+def test_metrics_are_those_of_the_projected_image(world):
     sets, images = world
-    (found,) = range_bench.reaches(store.load_prior("faces-64-tiny"), sets)
-    errors = (images[0].astype(float) + 10 - images) ** 2
-    assert found.psnr == pytest.approx(np.mean([10 * np.log10(255**2 / error.mean()) for error in errors]), abs=1e-3)
-    assert 0 < found.ssim < 1
-    assert found.authors_db == 24.38
-    assert found.count == 3
+    (error,) = range_bench.representation_errors(store.load_prior("faces-64-tiny"), sets)
+    squares = (images[0].astype(float) + 10 - images) ** 2
+    assert error.psnr == pytest.approx(np.mean([10 * np.log10(255**2 / square.mean()) for square in squares]), abs=1e-3)
+    assert 0 < error.ssim < 1
+    assert error.published_db == 24.38
+    assert error.count == 3
 
 
-def test_kernels_are_measured_on_fresh_ones_and_the_authors(world):
+def test_kernel_priors_are_measured_on_new_kernels_and_those_of_the_authors(world):
     sets, _ = world
-    fresh, authors = range_bench.reaches(store.load_prior("motion-tiny"), sets)
-    assert (fresh.measured_on, fresh.count) == ("fresh shake kernels", 4)
-    assert 0.1 < fresh.error < 2
+    simulated, authors = range_bench.representation_errors(store.load_prior("motion-tiny"), sets)
+    assert (simulated.measured_on, simulated.count) == ("new shake kernels", 4)
+    assert 0.1 < simulated.error < 2
     assert authors.count == 2
     assert authors.error < 0.2  # they are flat, as that model's mean nearly is
 
 
-def test_the_table_names_every_model_and_what_is_missing(world, capsys):
+def test_the_table_names_every_prior_and_those_that_are_missing(world, capsys):
     sets, _ = world
-    assert main(["bench", "range", "--data", str(sets)]) == 0
+    assert main(["bench", "representation-error", "--data", str(sets)]) == 0
     table = capsys.readouterr().out.splitlines()
     assert table[0].split()[:3] == ["model", "measured", "on"]
     assert sum(line.startswith(("faces-64-tiny", "unheard-of", "motion-tiny")) for line in table) == 4
     assert any("unheard-of" in line and "psnr_range_db 20" in line for line in table)
     assert "not installed" in table[-1]
-    assert main(["bench", "range", "--data", str(sets / "none")]) == 2
+    assert main(["bench", "representation-error", "--data", str(sets / "none")]) == 2
     assert "no folder" in capsys.readouterr().err
 
 

@@ -16,39 +16,39 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_gains_and_losses_are_counted_against_the_blurry_input(folder):
-    lines = list(table5.lines(folder, ("house-numbers",), "classical", each=True))
+def test_gains_and_losses_are_counted_with_respect_to_the_blurred_input(folder):
+    lines = list(table5.lines(folder, ("house-numbers",), "classical", per_image=True))
     assert len(lines) == 4
     assert [line.split()[:2] for line in lines[1:3]] == [["house-numbers", "0"], ["house-numbers", "1"]]
     assert lines[-1].split()[:2] == ["house-numbers", "2"]
-    assert lines[-1].split()[-2] == "0"  # the sharp one is left as it is
+    assert lines[-1].split()[-2] == "0"  # the sharp image is returned unchanged
 
 
-def test_an_input_that_is_handed_out_instead_loses_nothing(folder, monkeypatch):
+def test_a_rejected_result_whose_input_is_returned_is_no_loss(folder, monkeypatch):
     def deblur(image, method, **arguments):
-        verdict = type("Verdict", (), {"word": "no improvement"})
+        verdict = type("Verdict", (), {"label": "no improvement"})
         return type("Result", (), {"found": image.astype(np.float32) // 2, "image": image, "verdict": verdict})
 
     monkeypatch.setattr(table5, "deblur", deblur)
-    *_, each, row = table5.lines(folder, ("house-numbers",), "evidence", each=True)
-    assert each.endswith("(no improvement)")
-    blurry, *_, found_lost, given, given_lost, _seconds = row.split()[2:]
-    assert (found_lost, given_lost) == ("2", "0")
-    assert given == blurry
+    *_, image_line, row = table5.lines(folder, ("house-numbers",), "evidence", per_image=True)
+    assert image_line.endswith("(no improvement)")
+    blurred, *_, losses, output, output_losses, _seconds = row.split()[2:]
+    assert (losses, output_losses) == ("2", "0")
+    assert output == blurred
 
 
 def test_methods_with_priors_get_that_of_the_set(folder, monkeypatch):
-    asked = []
+    calls = []
 
     def deblur(image, method, **arguments):
-        asked.append((method, arguments))
+        calls.append((method, arguments))
         return type("Result", (), {"found": image, "image": image})
 
     monkeypatch.setattr(table5, "deblur", deblur)
     for method in ("evidence", "generator", "classical"):
         list(table5.lines(folder, ("house-numbers",), method, count=1))
     list(table5.lines(folder, ("house-numbers",), "relaxed", count=1, schedule="paper"))
-    assert asked == [
+    assert calls == [
         ("evidence", {"image_prior": "house-numbers-32-linear"}),
         ("generator", {"image_prior": "house-numbers-32"}),
         ("classical", {}),
@@ -57,5 +57,5 @@ def test_methods_with_priors_get_that_of_the_set(folder, monkeypatch):
 
 
 def test_another_folder_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"celeba.npz is not the set it should be"):
+    with pytest.raises(InputError, match=r"celeba.npz is not the expected test set"):
         list(table5.lines(tmp_path, ("faces",)))

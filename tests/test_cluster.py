@@ -1,4 +1,4 @@
-"""A batch on a Dask cluster of several processes: the same results, and a worker that is killed takes nothing along."""
+"""A batch on a Dask cluster of several processes gives the same results, also where a worker is killed."""
 
 import json
 import os
@@ -14,14 +14,14 @@ from napari_genprior.core.image_io import write_image
 from napari_genprior.zoo import store
 
 distributed = pytest.importorskip("distributed")
-from napari_genprior.batch import dask_cluster as batch_cluster  # noqa: E402
+from napari_genprior.batch_jobs import dask_cluster as batch_cluster  # noqa: E402
 
 KERNEL = np.full((3, 5), 1 / 15, np.float32)
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    """Two workers, each a process of its own, that know nothing of this process's folders."""
+    """Two workers in separate processes, which do not have the folders of this process."""
     with distributed.LocalCluster(
         n_workers=2,
         threads_per_worker=1,
@@ -47,7 +47,7 @@ def results(out):
 
 
 def test_priors_of_the_users_own_are_sent_and_checked(cluster, tmp_path, monkeypatch):
-    """The workers have no prior of that name; they get card and weights from here."""
+    """The workers have no prior of that name; card and weights are sent to them."""
     own = tmp_path / "own"
     own.mkdir()
     shipped = store.folders()[-1]
@@ -70,8 +70,8 @@ def test_priors_of_the_users_own_are_sent_and_checked(cluster, tmp_path, monkeyp
     assert set(batch_cluster.models_for(path)) == {"my-shake.json", "my-shake.safetensors"}
 
 
-def test_a_cluster_that_is_not_there_is_an_error_and_leaves_nothing(images, tmp_path, monkeypatch):
-    monkeypatch.setattr(batch_cluster, "ANSWER_S", 0.5)
+def test_an_unreachable_cluster_is_an_error_and_leaves_nothing(images, tmp_path, monkeypatch):
+    monkeypatch.setattr(batch_cluster, "CONNECT_TIMEOUT_S", 0.5)
     with pytest.raises(DeviceError, match="No Dask scheduler answers"):
         gp.batch(images, tmp_path / "out", kernel=KERNEL, cluster="tcp://127.0.0.1:1")
     assert results(tmp_path / "out") == {}
@@ -83,8 +83,8 @@ def test_workers_of_another_version_are_refused(cluster, images, tmp_path, monke
         gp.batch(images, tmp_path / "out", kernel=KERNEL, cluster=cluster.scheduler_address)
 
 
-def test_a_worker_that_is_killed_takes_nothing_along(cluster, images, tmp_path):
-    """The last one: another worker takes its place, but only after seconds."""
+def test_the_images_of_a_killed_worker_are_processed_by_another(cluster, images, tmp_path):
+    """This test is the last one, because a killed worker is replaced only after seconds."""
     (images / "bad.png").write_bytes(b"no picture")
     gp.batch(images, tmp_path / "here", kernel=KERNEL)
     with distributed.Client(cluster, set_as_default=False) as client:

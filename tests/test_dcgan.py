@@ -11,7 +11,7 @@ def latents(count, length):
     return torch.randn(count, length, generator=torch.Generator().manual_seed(0))
 
 
-def test_the_papers_dcgan_makes_64_pixel_colour_images_and_its_opponent_judges_them():
+def test_the_published_dcgan_makes_64_pixel_colour_images_and_its_discriminator_logits():
     z = latents(2, 100).requires_grad_()
     images = DCGAN()(z)
     assert images.shape == (2, 3, 64, 64)
@@ -29,7 +29,7 @@ def test_other_sizes(size):
     assert DCGANDiscriminator(channels=1, size=size, width=4).eval()(images).shape == (1,)
 
 
-def test_a_size_that_cannot_be_is_refused():
+def test_an_impossible_size_is_refused():
     with pytest.raises(ValueError, match="got 48"):
         DCGAN(size=48)
 
@@ -48,7 +48,7 @@ def test_the_progressive_gan_grows_by_mixing_the_newest_stage_in():
     assert [net(z, stage=stage).shape[-1] for stage in range(3)] == [4, 8, 16]
     older = torch.nn.functional.interpolate(2 * net(z, stage=1) - 1, scale_factor=2)
     mixed = net(z, stage=2, alpha=1e-6)
-    # mixing is done before the tanh, so compare there
+    # stages are blended before the tanh, so they are compared there
     torch.testing.assert_close(torch.atanh(2 * mixed - 1), torch.atanh(older), atol=1e-3, rtol=1e-3)
     image = net(z)
     assert 0 <= image.min() < image.max() <= 1

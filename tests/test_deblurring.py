@@ -7,13 +7,15 @@ import torch
 import napari_genprior as gp
 from images import blocks
 from napari_genprior.core import provenance
-from napari_genprior.core.arrays import Intensity, resolve_device
+from napari_genprior.core.arrays import resolve_device
 from napari_genprior.core.errors import DeviceError, GenPriorError, InputError
+from napari_genprior.core.intensity import Intensity
 from napari_genprior.core.result import StatusCode
 from napari_genprior.methods import Snapshot, Solution
 from napari_genprior.methods.registry import METHODS, Method
-from napari_genprior.pipeline import plan as planning
 from napari_genprior.pipeline import run as deblurring
+from napari_genprior.pipeline.plan import make_plan
+from napari_genprior.pipeline.request import check_kernel_size
 from napari_genprior.settings import ClassicalSettings, KnownKernelSettings, Settings
 
 SHARP = blocks()
@@ -39,7 +41,7 @@ def test_blind_deblurring_finds_image_and_kernel(blurred, blind):
     assert blind.image.dtype == np.float32
     assert blind.kernel.min() >= 0
     assert blind.kernel.sum() == pytest.approx(1, abs=1e-5)
-    best, against = blind.candidates[blind.chosen]
+    best, against = blind.candidates[blind.selected]
     np.testing.assert_array_equal(best, blind.kernel)
     assert against == min(value for _, value in blind.candidates)
 
@@ -118,8 +120,8 @@ def test_colour_shares_one_kernel_and_keeps_alpha(blurred):
 BAD_IMAGES = {
     "empty": (np.zeros((0, 10)), "empty"),
     "1-D": (np.ones(50), "1 axes"),
-    "4-D": (np.ones((2, 3, 20, 20)), "4 axes"),
-    "stack": (np.ones((5, 20, 20)), "deblur_stack"),
+    "4-D": (np.ones((2, 3, 20, 20)), "can be read in several ways"),
+    "stack": (np.ones((5, 20, 20)), "Say which: axes="),
     "nan": (np.where(np.eye(20) > 0, np.nan, 1), "20 NaN or infinite"),
     "inf": (np.where(np.eye(20) > 0, np.inf, 1), "20 NaN or infinite"),
     "constant": (np.full((30, 30), 7), "constant"),
@@ -178,9 +180,9 @@ def test_an_absent_device_is_refused(blurred):
 
 
 def test_even_kernel_sizes_are_raised_to_odd():
-    assert planning.check_kernel_size(28) == (29, 29)
-    assert planning.check_kernel_size((3, 4)) == (3, 5)
-    assert planning.check_kernel_size("auto") is None
+    assert check_kernel_size(28) == (29, 29)
+    assert check_kernel_size((3, 4)) == (3, 5)
+    assert check_kernel_size("auto") is None
 
 
 def test_the_smallest_images_work():
@@ -197,7 +199,7 @@ def _recipe(problem):
     for step in range(5):
         losses = {"total": torch.tensor([5.0 - step, 9.0])}
         yield Snapshot(step, 5, f"step {step}", problem.blurred, torch.ones(1, 1, 1, 1), losses)
-    return Solution(problem.blurred, torch.ones(1, 1, 1, 1), chosen=1, diverged=problem.seed == 13)
+    return Solution(problem.blurred, torch.ones(1, 1, 1, 1), selected=1, diverged=problem.seed == 13)
 
 
 @pytest.fixture
@@ -209,7 +211,7 @@ def test_history_holds_each_term_for_each_restart(fake, blurred):
     result = gp.deblur(blurred, "fake")
     np.testing.assert_array_equal(result.history.steps, range(5))
     np.testing.assert_array_equal(result.history.terms["total"], [[5, 9], [4, 9], [3, 9], [2, 9], [1, 9]])
-    assert result.chosen == 1
+    assert result.selected == 1
 
 
 def test_an_unchanged_image_is_not_called_improved(fake, blurred):
@@ -225,7 +227,7 @@ def test_divergence_is_told(fake, blurred):
 
 
 def test_a_stopped_run_keeps_what_it_had(fake, blurred):
-    plan = planning.plan(blurred, "fake")
+    plan = make_plan(blurred, "fake")
     run = deblurring.run(plan)
     snapshot = [next(run), next(run)][-1]
     run.close()
@@ -236,19 +238,19 @@ def test_a_stopped_run_keeps_what_it_had(fake, blurred):
     assert deblurring.partial_result(plan, empty, seconds=1.0) is None
 
 
-def test_a_budget_ends_the_run_with_what_it_has(fake, blurred):
+def test_a_time_limit_ends_the_run_with_the_best_so_far(fake, blurred):
     result = gp.deblur(blurred, "fake", time_limit_s=1e-9)
     assert result.status.code is StatusCode.STOPPED
-    assert "1e-09 s were over" in result.status.sentence
+    assert "The time limit of 1e-09 s was reached" in result.status.sentence
     np.testing.assert_array_equal(result.history.steps, [0])  # the first snapshot has an image and a kernel
     np.testing.assert_allclose(result.image, blurred, atol=1e-6)
     assert gp.deblur(blurred, "fake", time_limit_s=1e6).status.code is StatusCode.DONE
 
 
-@pytest.mark.parametrize("budget", [0, -1, float("nan"), float("inf"), "10"])
-def test_a_budget_that_is_none_is_refused(blurred, budget):
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), "10"])
+def test_a_time_limit_that_is_no_duration_is_refused(blurred, seconds):
     with pytest.raises(InputError, match="time_limit_s must be a number of seconds"):
-        gp.deblur(blurred, time_limit_s=budget)
+        gp.deblur(blurred, time_limit_s=seconds)
 
 
 def test_results_are_saved_and_loaded_whole(blind, tmp_path):

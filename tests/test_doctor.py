@@ -1,4 +1,4 @@
-"""What a bug report holds: what is needed, and nothing that tells who or where."""
+"""The bug report holds versions, devices and models, and no names of users, hosts or folders."""
 
 import getpass
 import json
@@ -15,7 +15,7 @@ from napari_genprior.core import log_file as logs
 
 @pytest.fixture
 def jane(monkeypatch, tmp_path):
-    """A user with a name, a machine with a name, a home with secrets."""
+    """A user, a host and a home folder with recognizable names."""
     home = tmp_path / "home" / "jane.doe"
     home.mkdir(parents=True)
     monkeypatch.setattr(getpass, "getuser", lambda: "jane.doe")
@@ -25,7 +25,7 @@ def jane(monkeypatch, tmp_path):
     return home
 
 
-def test_the_report_holds_what_is_needed(jane, tmp_path, capsys):
+def test_the_report_holds_versions_devices_and_models(jane, tmp_path, capsys):
     assert main(["doctor", "--report", str(tmp_path / "r.json")]) == 0
     assert "read it before you send it" in capsys.readouterr().out
     report = json.loads((tmp_path / "r.json").read_text())
@@ -36,7 +36,7 @@ def test_the_report_holds_what_is_needed(jane, tmp_path, capsys):
     assert set(report) >= {"python", "environment", "log", "learnt_seconds"}
 
 
-def test_the_report_tells_neither_who_nor_where(jane, tmp_path):
+def test_the_report_holds_no_names_of_users_hosts_or_folders(jane, tmp_path):
     secrets = [
         f"left out: The card {jane}/patients/mueller.json is not usable",
         "Cannot write /data/grant-4711/result.tif: Permission denied.",
@@ -51,32 +51,32 @@ def test_the_report_tells_neither_who_nor_where(jane, tmp_path):
     assert "10x12 px, kernel as in motion-28, 3 of 4 (5.5 s), 2026-11-21 10:00:00" in text
 
 
-def test_words_that_are_names_of_many_stay(monkeypatch):
+def test_common_names_are_kept(monkeypatch):
     monkeypatch.setattr(getpass, "getuser", lambda: "root")
     assert doctor.without_names("root mean square, 3/4, a/b") == "root mean square, 3/4, a/b"
 
 
-def test_the_log_keeps_what_runs_said_and_stays_small(tmp_path, monkeypatch):
+def test_the_log_records_messages_and_stays_small(tmp_path, monkeypatch):
     monkeypatch.setattr(logs, "file", lambda: tmp_path / "logs" / "log.txt")
     package = logging.getLogger("napari_genprior")
     monkeypatch.setattr(package, "handlers", [])
-    logs.keep()
-    logs.keep()
+    logs.enable()
+    logs.enable()
     assert len(package.handlers) == 1
     for number in range(5000):
         logging.getLogger("napari_genprior.tests").info("line %d %s", number, "x" * 100)
     package.handlers[0].close()
-    assert len(logs.last_lines()) == logs.LAST
+    assert len(logs.last_lines()) == logs.LAST_LINES
     assert "line 4999" in logs.last_lines()[-1]
     assert sum(path.stat().st_size for path in (tmp_path / "logs").iterdir()) <= 2 * logs.MAX_BYTES + 1000
 
 
-def test_a_log_that_cannot_be_written_stops_nothing(tmp_path, monkeypatch, capsys):
+def test_a_log_that_cannot_be_written_does_not_stop_the_program(tmp_path, monkeypatch, capsys):
     (tmp_path / "file").touch()
     monkeypatch.setattr(logs, "file", lambda: tmp_path / "file" / "log.txt")
     package = logging.getLogger("napari_genprior")
     monkeypatch.setattr(package, "handlers", [])
-    logs.keep()
+    logs.enable()
     logging.getLogger("napari_genprior.tests").info("nobody hears it")
     assert logs.last_lines() == []
     assert capsys.readouterr().err == ""

@@ -1,4 +1,4 @@
-"""Kernels by their marginal likelihood: against dense formulas, and on images with a known answer."""
+"""Kernels by their marginal likelihood: compared with dense formulas, and on images with a known answer."""
 
 import numpy as np
 import pytest
@@ -8,17 +8,11 @@ import napari_genprior as gp
 from napari_genprior.blur.support import off_center
 from napari_genprior.core.arrays import cpu_generator
 from napari_genprior.core.iteration import run_to_end
-from napari_genprior.estimation import (
-    evidence_search as search,
-)
-from napari_genprior.estimation import (
-    guided_deconvolution as guided,
-)
-from napari_genprior.estimation import (
-    sparse_evidence as sparse,
-)
+from napari_genprior.estimation import evidence_search as search
+from napari_genprior.estimation import guided_deconvolution as guided
+from napari_genprior.estimation import sparse_evidence as sparse
 from napari_genprior.estimation.evidence_search import find_kernels
-from napari_genprior.estimation.gaussian_evidence import LinearEvidence, View
+from napari_genprior.estimation.gaussian_evidence import DataView, LinearEvidence
 from napari_genprior.methods.evidence import noise_level
 from napari_genprior.nets.initializer import Mixture
 from napari_genprior.nets.linear_gaussian import fit
@@ -40,13 +34,13 @@ def kernels(count, side=3):
 
 
 def dense(operator, pixels):
-    """The matrix of a linear map of images [1, C, Y, X]."""
+    """Build the matrix of a linear map of images [1, C, Y, X]."""
     columns = [operator(e.view(1, -1, SIDE, SIDE)).flatten() for e in torch.eye(pixels)]
     return torch.stack(columns, 1).double()
 
 
 def stationary(power):
-    """Covariance of stationary noise of a (unitary) spectrum [C, Y, X // 2 + 1]."""
+    """Build the covariance of stationary noise of a (unitary) spectrum [C, Y, X // 2 + 1]."""
 
     def apply(x):
         return torch.fft.irfft2(torch.fft.rfft2(x) * power, s=(SIDE, SIDE))
@@ -55,7 +49,7 @@ def stationary(power):
 
 
 def reference(net, y, k):
-    """log p(y | k), and the posterior mean of x, written out."""
+    """Compute log p(y | k) and the posterior mean of x with dense matrices."""
     pixels = net.mean.numel()
     blur = dense(lambda x: convolve(x, k[None], "circular"), pixels)
     covariance = net.basis.double().T @ net.basis.double() + stationary(net.residual_spectrum)
@@ -72,23 +66,23 @@ def blurred(net):
     return convolve(x, kernels(1), "circular") + NOISE * torch.randn(x.shape, generator=cpu_generator(3))
 
 
-def test_the_evidence_is_that_of_the_written_out_normal_distribution(net, blurred):
+def test_the_evidence_is_that_of_the_dense_normal_distribution(net, blurred):
     k = kernels(3)
-    values = LinearEvidence(net, blurred, View(99, grey=False))(k, NOISE, torch.zeros(1, 2)).double()
+    values = LinearEvidence(net, blurred, DataView(99, grey=False))(k, NOISE, torch.zeros(1, 2)).double()
     expected = torch.stack([reference(net, blurred, each)[0] for each in k])
     torch.testing.assert_close(values - values[0], expected - expected[0], atol=2e-3, rtol=1e-4)
 
 
 def test_components_left_out_count_as_stationary_noise(net, blurred):
     k = kernels(2)
-    few, all_ = (LinearEvidence(net, blurred, View(n, grey=False)) for n in (2, 6))
+    few, all_ = (LinearEvidence(net, blurred, DataView(n, grey=False)) for n in (2, 6))
     assert few.basis.shape[-1] == 2
     spectrum = torch.fft.rfft2(net.basis[2:].view(-1, 2, SIDE, SIDE), norm="ortho").abs().square().sum(0)
     torch.testing.assert_close((few.power - all_.power).view(spectrum.shape), spectrum, atol=1e-6, rtol=1e-4)
     assert torch.isfinite(few(k, NOISE, torch.zeros(1, 2))).all()
 
 
-def test_the_guided_solve_without_edges_is_the_posterior_mean(net, blurred, monkeypatch):
+def test_the_guided_deconvolution_without_edges_is_the_posterior_mean(net, blurred, monkeypatch):
     monkeypatch.setattr(guided, "SLACK", 1.0)
     k = kernels(1)
     image, guide = guided.restore(net, blurred, k, NOISE, 0.0)
@@ -96,7 +90,7 @@ def test_the_guided_solve_without_edges_is_the_posterior_mean(net, blurred, monk
     assert guide.shape == image.shape
 
 
-def test_total_variation_flattens_the_guided_solve(net, blurred):
+def test_total_variation_flattens_the_guided_deconvolution(net, blurred):
     def variation(strength):
         return float(guided.restore(net, blurred, kernels(1), NOISE, strength)[0].diff(dim=-1).abs().sum())
 
@@ -106,17 +100,17 @@ def test_total_variation_flattens_the_guided_solve(net, blurred):
 def test_without_edges_the_bound_is_the_gaussian_evidence(net, blurred):
     k = kernels(3)
     bound = sparse.SparseEvidence(net, blurred, SIDE, sparse.low_noise(blurred, SIDE, NOISE), 1e-12)
-    values = bound(k, bound.start(3))
-    exact = LinearEvidence(net, blurred, View(99))(k, NOISE, torch.zeros(1, 2))
+    values = bound(k, bound.initial_weights(3))
+    exact = LinearEvidence(net, blurred, DataView(99))(k, NOISE, torch.zeros(1, 2))
     torch.testing.assert_close(values - values[0], exact - exact[0], atol=0.02, rtol=1e-3)
 
 
 def test_updates_never_lower_the_bound_and_its_gradient_is_that_of_finite_differences(net, blurred):
     bound = sparse.SparseEvidence(net, blurred, SIDE, 0.02, 0.1)
-    k, weights = kernels(2), bound.start(2)
+    k, weights = kernels(2), bound.initial_weights(2)
     values = [bound(k, weights)]
     for _ in range(4):
-        weights = bound.improved(k, weights)
+        weights = bound.update(k, weights)
         values.append(bound(k, weights))
     rises = torch.stack(values).diff(dim=0)
     assert (rises > -1e-2).all()
@@ -135,14 +129,14 @@ def test_a_low_passed_image_keeps_its_grey_values_and_loses_noise():
     low = sparse.SparseEvidence(net, flat, 16, 0.01, 0.1)
     torch.testing.assert_close(low.data, torch.full((16, 16), 0.4), atol=1e-5, rtol=0)
     noise = torch.randn(1, 3, 32, 32, generator=cpu_generator(5))
-    seen = sparse.SparseEvidence(net, noise, 16, 0.01, 0.1).data.std()
-    assert float(seen) == pytest.approx(sparse.low_noise(noise, 16, 1.0), rel=0.15)
+    observed = sparse.SparseEvidence(net, noise, 16, 0.01, 0.1).data.std()
+    assert float(observed) == pytest.approx(sparse.low_noise(noise, 16, 1.0), rel=0.15)
 
 
-def test_noise_is_judged_by_pixels_inside_the_range():
+def test_noise_is_estimated_from_pixels_inside_the_range():
     random = cpu_generator(0)
     clean = torch.full((1, 3, 64, 64), 0.5)
-    clean[..., 32:, :] = 1.0  # a white ground, whose noise is cut off
+    clean[..., 32:, :] = 1.0  # a white background, whose noise is clipped
     noisy = (clean + 0.03 * torch.randn(clean.shape, generator=random)).clamp(0, 1)
     assert noise_level(noisy) == pytest.approx(0.03, rel=0.1)
     assert noise_level(torch.ones(1, 1, 16, 16)) > 0
@@ -150,7 +144,7 @@ def test_noise_is_judged_by_pixels_inside_the_range():
 
 @pytest.fixture(scope="module")
 def scene():
-    """A number of the generator's own making, blurred by a fresh camera shake: uint8 [32, 32, 3]."""
+    """Make an image in the generator's range, blurred by a new camera shake: uint8 [32, 32, 3]."""
     prior = gp.load_prior("house-numbers-32-linear")
     net = prior.net
     z = 0.6 * torch.randn(1, net.latent, generator=cpu_generator(11))
@@ -171,16 +165,16 @@ def psnr(a, b):
 PRIORS = {"image_prior": "house-numbers-32-linear", "kernel_prior": "motion-28"}
 
 
-def test_the_kernel_of_a_image_in_range_is_found_and_the_image_with_it(scene):
+def test_kernel_and_image_are_estimated_for_an_image_in_range(scene):
     blurred, sharp, kernel = scene
     result = gp.deblur(blurred, "evidence", **PRIORS)
     assert psnr(result.image, sharp) > psnr(blurred, sharp) + 4
     assert np.linalg.norm(result.kernel - kernel) < 0.5 * np.linalg.norm(kernel)
-    assert result.layers["generator image"].shape == blurred.shape
+    assert result.extra_images["generator estimate"].shape == blurred.shape
     assert result.kernel.sum() == pytest.approx(1, abs=1e-5)
 
 
-def test_a_given_kernel_is_kept(scene):
+def test_a_given_kernel_is_not_changed(scene):
     blurred, sharp, kernel = scene
     result = gp.deblur(blurred, "evidence", kernel=kernel, **PRIORS)
     np.testing.assert_allclose(result.kernel, kernel, atol=1e-6)
@@ -193,9 +187,9 @@ def test_equal_seeds_give_equal_candidates_and_closing_stops(scene):
 
     def first(seed):
         search = find_kernels(net, prior.decode, 50, blurred, 0.01, 0.06, cpu_generator(seed))
-        found = next(search)
+        candidates = next(search)
         search.close()
-        return found
+        return candidates
 
     once, again, other = first(3), first(3), first(4)
     assert torch.equal(once.kernels, again.kernels)
@@ -205,11 +199,11 @@ def test_equal_seeds_give_equal_candidates_and_closing_stops(scene):
 
 
 def narrow(z):
-    """A network that is sure of one kernel's latents."""
+    """Make the prediction of a network that is certain of one kernel's latents."""
     return Mixture(z[:, None], torch.full_like(z[:, None], -1.0), torch.zeros(1, 1))
 
 
-def test_the_search_begins_among_the_kernels_a_network_thinks_likely(scene, monkeypatch):
+def test_the_initial_kernels_include_those_that_a_network_predicts(scene, monkeypatch):
     monkeypatch.setattr(search, "BANK", 20)
     monkeypatch.setattr(search, "LIKELY", 20)
     net, prior = gp.load_prior(PRIORS["image_prior"]).net, gp.load_prior("motion-28")
@@ -227,15 +221,15 @@ def test_the_search_begins_among_the_kernels_a_network_thinks_likely(scene, monk
     assert informed < error(None)
 
 
-def test_what_a_network_thinks_impossible_costs_nothing():
+def test_a_wrong_prediction_of_a_network_adds_no_cost():
     z = torch.randn(9, 3, generator=cpu_generator(0))
     kernels, normal = torch.rand(9, 1, 4, 4, generator=cpu_generator(1)), z.square().sum(1) / 2
     wrong = Mixture(torch.full((1, 1, 3), 50.0), torch.full((1, 1, 3), -3.0), torch.zeros(1, 1))
-    torch.testing.assert_close(search._Prior(wrong, centred=False)(z, kernels), normal)
-    assert (search._Prior(narrow(z[:1]), centred=False)(z, kernels)[0] < normal[0]).all()
+    torch.testing.assert_close(search._NegativeLogPrior(wrong, centred=False)(z, kernels), normal)
+    assert (search._NegativeLogPrior(narrow(z[:1]), centred=False)(z, kernels)[0] < normal[0]).all()
 
 
-def test_a_generator_of_centred_kernels_is_held_to_them(scene, monkeypatch):
+def test_kernels_of_a_centred_generator_are_constrained_to_be_centred(scene, monkeypatch):
     monkeypatch.setattr(search, "levels_for", lambda side: (search.Level(12, 0.017, 8, 1),))
     monkeypatch.setattr(search, "BANK", 50)
     net, prior = gp.load_prior(PRIORS["image_prior"]).net, gp.load_prior("motion-28")
@@ -243,23 +237,25 @@ def test_a_generator_of_centred_kernels_is_held_to_them(scene, monkeypatch):
     blurred = torch.from_numpy(scene[0]).permute(2, 0, 1)[None].float() / 255
     off = [
         off_center(
-            run_to_end(find_kernels(net, prior.decode, 50, blurred, 0.01, 0.06, cpu_generator(0), None, held)).kernels
+            run_to_end(
+                find_kernels(net, prior.decode, 50, blurred, 0.01, 0.06, cpu_generator(0), None, centred)
+            ).kernels
         )
-        for held in (True, False)
+        for centred in (True, False)
     ]
     assert off[0].max() < 0.5**2
     assert off[1].max() > 0.7**2
 
 
-def test_short_middling_and_long_blurs_take_turns():
+def test_short_medium_and_long_blurs_alternate():
     def decode(z):  # the latent is a length in pixels
         reach = torch.arange(16.0)[None, None, None] < z[:, :, None, None]
         return reach / reach.sum(3, keepdim=True)
 
     best_first = torch.tensor([[2.0], [3.0], [2.5], [16.0], [8.0], [15.0]])
-    found = search._varied(decode, best_first, torch.tensor([1 / 12, 1 / 5]))
-    assert sorted(found[:3, 0].tolist()) == [2.0, 8.0, 16.0]
-    assert sorted(found[:, 0].tolist()) == sorted(best_first[:, 0].tolist())
+    ordered = search._stratify_by_length(decode, best_first, torch.tensor([1 / 12, 1 / 5]))
+    assert sorted(ordered[:3, 0].tolist()) == [2.0, 8.0, 16.0]
+    assert sorted(ordered[:, 0].tolist()) == sorted(best_first[:, 0].tolist())
 
 
 def test_snapshots_carry_image_and_kernel(scene):
@@ -273,5 +269,5 @@ def test_a_search_ends_on_images_of_noise(net):
     prior = gp.load_prior("house-numbers-32-linear")
     noise = torch.rand(1, 3, 32, 32, generator=cpu_generator(0))
     decode = gp.load_prior("motion-28").decode
-    found = run_to_end(find_kernels(prior.net, decode, 50, noise, 0.3, 0.06, cpu_generator(0)))
-    assert torch.isfinite(found.kernels).all()
+    candidates = run_to_end(find_kernels(prior.net, decode, 50, noise, 0.3, 0.06, cpu_generator(0)))
+    assert torch.isfinite(candidates.kernels).all()

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import napari_genprior as gp
-from napari_genprior.core.result import SPREAD, History, Progress
+from napari_genprior.core.result import RESTART_STD, History, Progress
 from napari_genprior.methods import Snapshot, Solution
 from napari_genprior.methods.registry import METHODS, Method
 from napari_genprior.settings import Settings
@@ -17,8 +17,8 @@ class NoSettings(Settings):
 
 def recipe(problem):
     yield Snapshot(0, 1, "step", problem.blurred, torch.ones(1, 1, 1, 1))
-    extras = {"generator image": problem.blurred / 2, SPREAD: torch.full_like(problem.blurred, 0.1)}
-    return Solution(problem.blurred, torch.ones(1, 1, 1, 1), extras=extras)
+    extra_images = {"generator estimate": problem.blurred / 2, RESTART_STD: torch.full_like(problem.blurred, 0.1)}
+    return Solution(problem.blurred, torch.ones(1, 1, 1, 1), extra_images=extra_images)
 
 
 @pytest.fixture(autouse=True)
@@ -28,20 +28,20 @@ def showing(monkeypatch):
 
 def test_extras_are_in_the_units_of_the_input_and_saved(tmp_path):
     image = np.random.default_rng(0).integers(0, 256, (12, 14, 3), dtype=np.uint8)
-    layers = gp.deblur(image, "showing").layers
-    np.testing.assert_allclose(layers["generator image"], image / 2, atol=1e-3)
-    assert layers[SPREAD].shape == (12, 14)
-    np.testing.assert_allclose(layers[SPREAD], 25.5, rtol=1e-5)
+    layers = gp.deblur(image, "showing").extra_images
+    np.testing.assert_allclose(layers["generator estimate"], image / 2, atol=1e-3)
+    assert layers[RESTART_STD].shape == (12, 14)
+    np.testing.assert_allclose(layers[RESTART_STD], 25.5, rtol=1e-5)
     back = gp.DeblurResult.load(gp.deblur(image, "showing").save(tmp_path / "result.npz"))
-    assert back.layers.keys() == layers.keys()
-    np.testing.assert_array_equal(back.layers[SPREAD], layers[SPREAD])
+    assert back.extra_images.keys() == layers.keys()
+    np.testing.assert_array_equal(back.extra_images[RESTART_STD], layers[RESTART_STD])
 
 
 def test_a_spread_knows_no_offset():
     image = np.linspace(-3, 1, 12 * 14, dtype=np.float32).reshape(12, 14)
-    layers = gp.deblur(image, "showing").layers
-    np.testing.assert_allclose(layers[SPREAD], 0.4, rtol=1e-5)
-    np.testing.assert_allclose(layers["generator image"], (image + 3) / 2 - 3, atol=1e-5)
+    layers = gp.deblur(image, "showing").extra_images
+    np.testing.assert_allclose(layers[RESTART_STD], 0.4, rtol=1e-5)
+    np.testing.assert_allclose(layers["generator estimate"], (image + 3) / 2 - 3, atol=1e-5)
 
 
 def test_the_history_of_restarts_that_are_given_up():

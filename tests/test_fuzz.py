@@ -27,10 +27,10 @@ import napari_genprior as gp
 from images import blocks
 from napari_genprior import settings as all_settings
 from napari_genprior.cli import main
-from napari_genprior.cli.arguments import repeat
+from napari_genprior.cli.rerun import RECORDED, read_report
 from napari_genprior.core import image_io as io
-from napari_genprior.core.arrays import check_image, check_kernel
 from napari_genprior.core.axes import make_layout
+from napari_genprior.core.checks import check_image, check_kernel
 from napari_genprior.core.errors import GenPriorError, InputError
 from napari_genprior.methods.registry import METHODS
 from napari_genprior.pipeline import plan as planning
@@ -204,7 +204,7 @@ def test_images(image):
     if checked is not None:
         assert checked.dtype.kind in "uif"
         assert np.isfinite(checked).all()
-        plan = outcome(planning.plan, image)
+        plan = outcome(planning.make_plan, image)
         if plan is not None:
             working = plan.intensity.to_working(plan.image)
             assert np.isfinite(working).all()
@@ -243,7 +243,7 @@ def test_kernels(kernel):
     ),
 )
 def test_plans(method, arguments):
-    plan = outcome(planning.plan, SOUND, method, **arguments)
+    plan = outcome(planning.make_plan, SOUND, method, **arguments)
     assert plan is None or plan.sentence
 
 
@@ -290,7 +290,7 @@ def test_requests(place, data, content):
     path.write_bytes(content)
     request = outcome(requests.load, path)
     if request is not None:
-        plan = outcome(planning.plan, SOUND, **request)
+        plan = outcome(planning.make_plan, SOUND, **request)
         assert plan is None or plan.sentence
 
 
@@ -299,7 +299,7 @@ def test_reports(place, content):
     path = place / "report.json"
     if isinstance(content, tuple):
         part, value = content
-        arguments = {"kernel_size": "auto", "kernel_sha256": None}
+        arguments = {"kernel_size": "auto", "kernel_sha256": None} | dict.fromkeys(RECORDED)
         provenance = {
             "method": "classical", "settings": {}, "seed": 0, "device": "cpu", "threads": 1, "input_sha256": "0",
             "arguments": arguments,
@@ -308,8 +308,8 @@ def test_reports(place, content):
         (provenance if part == "arguments" else report)[part] = value
         content = json.dumps(report).encode()
     path.write_bytes(content)
-    earlier = outcome(repeat, path)
-    assert earlier is None or isinstance(earlier["source"], Path)
+    earlier = outcome(read_report, path)
+    assert earlier is None or isinstance(earlier.source, Path)
 
 
 GOOD_CARD = json.loads((store.folders()[1] / "motion-28-linear.json").read_text())
@@ -409,8 +409,8 @@ LETTERS = st.text("TCZYXSQtczyxs-3", max_size=6)
     "axes",
     st.lists(st.one_of(st.integers(-2, 40), st.just(10**20)), max_size=7),
     st.one_of(st.none(), LETTERS, st.lists(st.one_of(LETTERS, SCALARS), max_size=6)),
-    st.one_of(st.sampled_from(("one", "channel", "frame", "plane")), SCALARS),
-    st.one_of(st.sampled_from(("planes", "volume")), SCALARS),
+    st.one_of(st.sampled_from(("stack", "channel", "frame", "plane")), SCALARS),
+    st.one_of(st.sampled_from(("2d", "3d")), SCALARS),
 )
 def test_axes(shape, axes, kernels, depth):
     layout = outcome(make_layout, shape, axes, kernels, depth)
@@ -422,7 +422,8 @@ def test_axes(shape, axes, kernels, depth):
 OPTIONS = (
     "--method", "--kernel", "--kernel-size", "--image-prior", "--kernel-prior", "--restarts", "--steps", "--seed",
     "--device",
-    "--budget", "--settings", "--set", "--report", "--kernel-out", "--from", "--quiet", "--blur", "--length",
+    "--time-limit", "--settings", "--setting", "--report", "--kernel-out", "--rerun", "--quiet", "--blur", "--length",
+    "--axes", "--kernel-per", "--mode", "--tiles", "--tile-size", "--voxel-size", "--estimate-out", "--budget", "--set",
     "--noise", "-o",
     "--photons", "--boundary", "--help", "--sigma", "--aspect", "--nonsense",
 )  # fmt: skip

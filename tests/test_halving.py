@@ -1,4 +1,4 @@
-"""Successive halving: few remain, the budget holds, and what is told in between."""
+"""Successive halving: few restarts remain, the limit of steps holds, and the callback between rounds."""
 
 import torch
 
@@ -7,7 +7,7 @@ from napari_genprior.optim.successive_halving import halving
 
 
 def wells(x, rows):
-    """Minima of 0 near (5, ...) and of 3 near (-5, ...), parted by a ridge."""
+    """Evaluate a function with minima of 0 near (5, ...) and of 3 near (-5, ...)."""
     deep, shallow = (x - 5).square().sum(1), 3 + (x + 5).square().sum(1)
     return torch.minimum(deep, shallow)
 
@@ -23,7 +23,7 @@ def test_the_deepest_well_is_found_and_a_tenth_remains():
     assert (found.values.diff() >= 0).all()
 
 
-def test_one_start_is_searched_to_the_end():
+def test_a_single_start_is_optimized_to_the_end():
     found = run_to_end(halving(wells, torch.full((1, 3), -4.0), steps=100))
     torch.testing.assert_close(found.x, torch.full((1, 3), -5.0), atol=1e-2, rtol=0)
 
@@ -51,7 +51,7 @@ def test_the_objective_may_change_between_the_rounds():
     torch.testing.assert_close(found.x[0], torch.ones(3), atol=1e-2, rtol=0)
 
 
-def test_starts_that_are_not_defined_drop_out():
+def test_starts_without_a_finite_value_are_dropped():
     start = spread(10)
     start[:5] = float("nan")
     assert torch.isfinite(run_to_end(halving(wells, start, steps=30)).values).all()

@@ -1,4 +1,4 @@
-"""Weights from elsewhere: right layouts, and clear words for what is not one of them."""
+"""Imported weights: right layouts, and clear messages for other files."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ h5py = pytest.importorskip("h5py")
 
 
 def keras_file(path, encoder=True, seed=0):
-    """A file of the authors' layout with random weights; returns its arrays."""
+    """Write a file of the authors' layout with random weights, and return its arrays."""
     rng = np.random.default_rng(seed)
     shapes = {
         "dense_3": (50, 720),
@@ -36,7 +36,7 @@ def keras_file(path, encoder=True, seed=0):
 
 
 def keras_decoder(layers, z):
-    """The authors' decoder in plain numpy, channels last, as Keras documents its layers."""
+    """Evaluate the authors' decoder in plain numpy, channels last, as Keras documents its layers."""
 
     def transposed(x, kernel, bias):
         height, width = x.shape[:2]
@@ -87,7 +87,7 @@ def test_the_authors_blur_decoder_makes_plausible_kernels(shared, tmp_path):
     assert error.mean() == pytest.approx(0.23, abs=0.02)  # as measured in Keras on all 100 of them
 
 
-def test_a_pg_gan_state_dict_comes_in_with_its_sizes(tmp_path):
+def test_a_pg_gan_state_dict_is_imported_with_its_sizes(tmp_path):
     net = PGGAN(latent=9, channels=1, size=16, base=64, largest=16)
     torch.save(net.state_dict(), tmp_path / "My GAN.pth")
     card = import_prior(tmp_path / "My GAN.pth", out_folder=tmp_path)
@@ -96,7 +96,7 @@ def test_a_pg_gan_state_dict_comes_in_with_its_sizes(tmp_path):
     torch.testing.assert_close(gp.load_prior(tmp_path / "my-gan.json").decode(z), net(z).detach())
 
 
-def test_what_cannot_be_imported_is_named(tmp_path):
+def test_files_that_cannot_be_imported_are_named(tmp_path):
     with pytest.raises(FileError, match="no file"):
         import_prior(tmp_path / "none.h5")
     (tmp_path / "w.onnx").write_bytes(b"")
@@ -132,7 +132,7 @@ def test_wrong_shapes_are_named_and_names_are_not_taken_twice(tmp_path):
         import_prior(tmp_path / "good.h5", out_folder=tmp_path)
 
 
-def test_the_command_imports_and_says_what_came_in(tmp_path, capsys):
+def test_the_command_imports_and_describes_the_model(tmp_path, capsys):
     keras_file(tmp_path / "blur.h5")
     assert main(["models", "import", str(tmp_path / "blur.h5"), "-o", "theirs", "--out-folder", str(tmp_path)]) == 0
     assert "theirs: kernel, blur-vae, 28x28x1, latent 50." in capsys.readouterr().out

@@ -12,10 +12,10 @@ def loaded_after(code: str) -> set[str]:
     return {name.split(".")[0] for name in json.loads(run.stdout.splitlines()[-1])}
 
 
-def test_importing_the_package_and_its_light_rooms_loads_no_torch():
+def test_importing_the_package_and_its_light_layers_loads_no_torch():
     modules = loaded_after(
-        "from napari_genprior import cli, errors, io, result, samples, settings\n"
-        "from napari_genprior.stacks import axes, result as stacks_result\n"
+        "from napari_genprior import cli, samples, settings\n"
+        "from napari_genprior.core import axes, errors, image_io, lazy_io, result, result_file\n"
         "from napari_genprior.zoo import card, registry\n"
         "samples.clock_layers()"
     )

@@ -1,4 +1,4 @@
-"""Files: every type in and out, and nothing half-written."""
+"""Files: every type is read and written, and no file is incomplete."""
 
 import errno
 from pathlib import Path
@@ -20,7 +20,7 @@ def colour(image):
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".tiff", ".npy"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 @pytest.mark.parametrize("rgb", [False, True])
-def test_what_is_written_is_read_back(tmp_path, suffix, dtype, rgb):
+def test_a_written_image_is_read_back(tmp_path, suffix, dtype, rgb):
     image = (colour(GREY) if rgb else GREY).astype(dtype)
     path = tmp_path / f"image{suffix}"
     if suffix == ".png" and dtype == np.float32:
@@ -34,7 +34,7 @@ def test_what_is_written_is_read_back(tmp_path, suffix, dtype, rgb):
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
-def test_jpeg_is_near_and_upright(tmp_path):
+def test_jpeg_is_close_and_upright(tmp_path):
     from PIL import Image
 
     x = np.mgrid[:40, :60][1]
@@ -42,7 +42,7 @@ def test_jpeg_is_near_and_upright(tmp_path):
     io.write_image(tmp_path / "a.jpg", image)
     assert abs(io.read_image(tmp_path / "a.jpg").astype(int) - image).max() < 8
     exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was turned: rows are to be read as columns
+    exif[0x0112] = 6  # the camera was rotated: rows are columns
     Image.fromarray(image).save(tmp_path / "turned.jpg", exif=exif)
     assert io.read_image(tmp_path / "turned.jpg").shape == (60, 40)
 

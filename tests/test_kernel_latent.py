@@ -1,4 +1,4 @@
-"""Kernels in a generator's range without an image prior: each part against a direct computation, then the whole."""
+"""Kernels in a generator's range without an image prior: each part by a direct computation, then the whole."""
 
 import numpy as np
 import pytest
@@ -24,23 +24,23 @@ def prior():
     return gp.load_prior("motion-28")
 
 
-def error(found, true):
-    """Relative, at the best shift in whole pixels."""
+def error(estimate, true):
+    """Compute the relative error at the best shift in whole pixels."""
     size = (64, 64)
-    product = np.fft.irfft2(np.fft.rfft2(found, size) * np.fft.rfft2(true, size).conj(), size)
-    return np.sqrt(max(0, (found**2).sum() + (true**2).sum() - 2 * product.max()) / (true**2).sum())
+    product = np.fft.irfft2(np.fft.rfft2(estimate, size) * np.fft.rfft2(true, size).conj(), size)
+    return np.sqrt(max(0, (estimate**2).sum() + (true**2).sum() - 2 * product.max()) / (true**2).sum())
 
 
 @pytest.mark.parametrize("colours", [1, 3])
-def test_a_kernel_of_the_range_is_found(prior, colours):
+def test_a_kernel_in_the_range_is_estimated(prior, colours):
     kernel = prior.project(gp.blur.shake(15, 3, 28)[None]).images[0]
     planes = [(1 - colour / 4) * blocks(160, 160, seed=2) for colour in range(colours)]
     sim = gp.simulate(np.stack(planes, -1) if colours > 1 else planes[0], kernel=kernel, noise=0.005, seed=0)
     blurred = sim.blurred[16:144, 16:144]  # a part of it: the border is unknown
-    held = gp.deblur(blurred, kernel_prior="motion-28")
-    assert held.kernel.shape == (28, 28)
-    assert held.image.shape == blurred.shape
-    assert error(held.kernel, kernel) < 0.25
+    result = gp.deblur(blurred, kernel_prior="motion-28")
+    assert result.kernel.shape == (28, 28)
+    assert result.image.shape == blurred.shape
+    assert error(result.kernel, kernel) < 0.25
 
 
 def test_colours_share_their_edges():
@@ -61,28 +61,28 @@ def test_the_misfit_of_a_step_is_that_of_the_convolved_edges(prior):
     y = convolve(scene, prior.decode(torch.zeros(1, 50)))
     kernels = kernel_latent._Kernels(prior.decode, (28, 28), centred=True)
     level = kernel_latent._Level(y, kernels, 1.0, 0.01)
-    assert level.canvas.shape == y.shape  # it was blurred circularly
+    assert level.canvas.shape == y.shape  # the boundary is periodic
     z = torch.randn(3, 50, generator=cpu_generator(1))
     with torch.no_grad():
         values = level.cost(z, 2e-3)(z, torch.arange(3))
         k, off = kernels(z, 1.0)
         edges = torch.cat([gradients(l0_image_step(y, each[None], 2e-3)) for each in k])
         misfit = (convolve(edges, k) - gradients(y)).square().sum((1, 2, 3)) / gradients(y).square().sum()
-    expected = kernel_latent.FIT * misfit + z.square().sum(1) / 2 + off / (2 * kernel_latent.CENTRED**2)
+    expected = kernel_latent.FIT * misfit + z.square().sum(1) / 2 + off / (2 * kernel_latent.CENTRED_PX**2)
     torch.testing.assert_close(values, expected, rtol=1e-3, atol=1e-2)
 
 
-def test_kernels_stay_where_the_generator_has_them(prior, monkeypatch):
+def test_kernels_stay_centred_if_the_generator_was_trained_on_centred_ones(prior, monkeypatch):
     monkeypatch.setattr(kernel_latent, "PIXELS", 2**13)
     blurred = torch.from_numpy(gp.simulate(blocks(64, 64), kernel=gp.blur.shake(9, 1, 28), seed=0).blurred)[None, None]
     search = search_latents(blurred, prior.decode, 50, cpu_generator(0), centred=True)
     first = next(search)
-    for found in search:
-        last = found
+    for state in search:
+        last = state
     assert off_center(last.kernels).max() < 0.3**2
     assert last.step == last.total
     assert (last.values.diff() >= 0).all()
-    assert len(last.kernels) < len(first.kernels)  # the better ones have gone on
+    assert len(last.kernels) < len(first.kernels)  # the better ones are refined
     again = search_latents(blurred, prior.decode, 50, cpu_generator(0), centred=True)
     assert torch.equal(next(again).kernels, first.kernels)
     again.close()
@@ -94,7 +94,7 @@ def test_images_as_small_as_the_kernel_are_no_error():
     assert result.kernel.shape == (28, 28)
 
 
-def test_of_a_large_image_the_part_with_most_detail_is_looked_at():
+def test_the_most_textured_part_of_a_large_image_is_used():
     image = torch.zeros(1, 3, 200, 300)
     image[..., 120:180, 200:280] = torch.rand(1, 3, 60, 80, generator=cpu_generator(0))
     part = most_textured(image, 96)
@@ -103,7 +103,7 @@ def test_of_a_large_image_the_part_with_most_detail_is_looked_at():
     assert torch.equal(most_textured(image, 300), image)
 
 
-def test_images_that_go_on_at_their_other_side_are_known():
+def test_periodic_images_are_detected():
     scene = torch.rand(1, 1, 80, 80, generator=cpu_generator(0))
     kernel = torch.from_numpy(gp.blur.gaussian(3.0))[None, None]
     assert is_periodic(convolve(scene, kernel))
@@ -134,11 +134,11 @@ def test_few_sharp_edges_are_sparser_than_many_or_blurred_ones():
 
 
 @pytest.mark.parametrize("name", ["no-such-prior", "faces-64", "microscope-3d"])
-def test_what_is_no_prior_of_plane_kernels_is_refused(name):
+def test_a_prior_that_is_not_of_2d_kernels_is_refused(name):
     with pytest.raises(GenPriorError):
         gp.iter_deblur(blocks(64, 64), "classical", kernel_prior=name)
 
 
-def test_a_kernel_larger_than_the_image_is_refused_with_those_that_fit():
+def test_a_kernel_prior_larger_than_the_image_is_refused_and_those_that_fit_are_listed():
     with pytest.raises(InputError, match="motion-28"):
         gp.iter_deblur(blocks(29, 64), "classical", kernel_prior="microscope-33")

@@ -1,4 +1,4 @@
-"""Kernels from beads, their shape in numbers, and on other pixel sizes."""
+"""Kernels from beads, measurements of kernels, and resampling."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from napari_genprior.core.image_io import read_image
 
 
 def bead_image(kernel, places, shape=(160, 180), background=20.0, noise=1.0, brightness=3000.0):
-    """Beads at sub-pixel places, each ``brightness`` in sum."""
+    """Make an image of beads at sub-pixel positions, each of total ``brightness``."""
     image = np.full(shape, background)
     half = np.array(kernel.shape) // 2
     for place in places:
@@ -33,7 +33,7 @@ def test_the_mean_of_beads_is_the_kernel():
     assert np.linalg.norm(found.kernel - PSF) < 0.06 * np.linalg.norm(PSF)
 
 
-def test_beads_that_would_spoil_the_mean_are_left_out():
+def test_unusable_beads_are_left_out_of_the_mean():
     image = bead_image(PSF, [*PLACES, (12.0, 90.0), (15.5, 97.0)])  # two near each other
     image += bead_image(PSF, [(60.0, 25.0)], background=0.0, noise=0.0, brightness=9000)  # a clump
     image[2, 2] += 3000  # at the border
@@ -110,7 +110,7 @@ def test_the_same_pixel_size_changes_nothing():
 
 
 @pytest.mark.parametrize("factor", [0, -1, float("nan"), float("inf")])
-def test_a_factor_that_is_none_is_refused(factor):
+def test_invalid_factors_are_refused(factor):
     with pytest.raises(InputError, match="factor > 0"):
         gp.blur.resample(PSF, factor)
 

@@ -1,4 +1,4 @@
-"""Evidence under generators that are not linear: exact where they are, and kernels found where the answer is known."""
+"""Evidence under nonlinear generators: exact for linear ones, and kernels estimated where the answer is known."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from napari_genprior.blur.support import off_center
 from napari_genprior.core.arrays import cpu_generator
 from napari_genprior.core.iteration import run_to_end
 from napari_genprior.estimation import laplace_evidence as laplace
-from napari_genprior.estimation.gaussian_evidence import LinearEvidence, View
+from napari_genprior.estimation.gaussian_evidence import DataView, LinearEvidence
 from napari_genprior.nets.linear_gaussian import LinearGenerator
 from napari_genprior.operators.convolution import convolve
 from napari_genprior.optim.batched_lbfgs import lbfgs
@@ -46,14 +46,14 @@ def linear():
     return net
 
 
-def test_the_local_generator_of_a_linear_one_is_itself_wherever_it_touches(linear):
+def test_the_linearization_of_a_linear_generator_is_itself_at_any_point(linear):
     local = laplace.local_generator(linear, torch.randn(3, LATENT, generator=cpu_generator(2)), ERROR)
     torch.testing.assert_close(local.basis, linear.basis.expand(3, -1, -1))
     torch.testing.assert_close(local.mean, linear.mean.expand(3, -1), atol=1e-5, rtol=0)
     torch.testing.assert_close(local.residual_spectrum, linear.residual_spectrum)
 
 
-def test_local_generators_touch_a_curved_one_in_value_and_slope():
+def test_linearizations_agree_with_the_generator_in_value_and_derivative():
     net, z = Curved(), torch.randn(3, LATENT, generator=cpu_generator(2))
     local = laplace.local_generator(net, z, ERROR)
     torch.testing.assert_close(local.linear(z), net(z))
@@ -66,11 +66,13 @@ def test_laplace_is_the_exact_evidence_where_the_generator_is_linear(linear):
     k = kernels(2)
     y = convolve(linear.linear(torch.randn(1, LATENT, generator=cpu_generator(4))), k[:1], "circular")
     y = y + NOISE * torch.randn(y.shape, generator=cpu_generator(5))
-    near = LinearEvidence(laplace.local_generator(linear, torch.zeros(2, LATENT), ERROR), y, View(LATENT, grey=False))
+    near = LinearEvidence(
+        laplace.local_generator(linear, torch.zeros(2, LATENT), ERROR), y, DataView(LATENT, grey=False)
+    )
     best = run_to_end(
         lbfgs(lambda z, r: z.square().sum(1) / 2 - near[r].joint(linear.linear(z), k[r], NOISE), torch.zeros(2, LATENT))
     )
-    exact = LinearEvidence(linear, y, View(LATENT, grey=False))
+    exact = LinearEvidence(linear, y, DataView(LATENT, grey=False))
     torch.testing.assert_close(-best.values, exact(k, NOISE, torch.zeros(1, 2)), atol=1e-2, rtol=1e-5)
     torch.testing.assert_close(best.x, exact.posterior(k, NOISE)[1], atol=1e-2, rtol=1e-2)
 
@@ -78,7 +80,7 @@ def test_laplace_is_the_exact_evidence_where_the_generator_is_linear(linear):
 def test_the_joint_density_has_the_gradient_of_finite_differences():
     net, z, k = Curved(), torch.randn(2, LATENT, generator=cpu_generator(6)), kernels(2).requires_grad_()
     y = convolve(net(z[:1]), k[:1].detach(), "circular")
-    near = LinearEvidence(laplace.local_generator(net, z, ERROR), y, View(LATENT, grey=False))
+    near = LinearEvidence(laplace.local_generator(net, z, ERROR), y, DataView(LATENT, grey=False))
     (gradient,) = torch.autograd.grad(near.joint(net(z), k, NOISE).sum(), k)
     step = 1e-3 * torch.randn(k.shape, generator=cpu_generator(7))
     with torch.no_grad():
@@ -86,7 +88,7 @@ def test_the_joint_density_has_the_gradient_of_finite_differences():
     torch.testing.assert_close((gradient * step).sum((1, 2, 3)), difference, rtol=0.02, atol=2e-3)
 
 
-def test_a_search_under_a_curved_generator_finds_the_kernel():
+def test_a_search_under_a_nonlinear_generator_estimates_the_kernel():
     net = Curved(2.0)
 
     def decode(z):  # a blur along x or along y, by one latent
@@ -98,27 +100,27 @@ def test_a_search_under_a_curved_generator_finds_the_kernel():
     truth = torch.tensor([[1.0]])
     y = convolve(net(torch.randn(1, LATENT, generator=cpu_generator(8))), decode(truth), "circular")
     y = y + 0.003 * torch.randn(y.shape, generator=cpu_generator(9))
-    starts = torch.randn(12, LATENT + 1, generator=cpu_generator(10))
-    found, local = run_to_end(laplace.find_kernels(net, decode, y, 0.003, 0.001, starts, LATENT))
-    assert float(found.latents[0, 0]) == pytest.approx(1.0, abs=0.3)
-    assert (found.values.diff() <= 0).all()
-    assert len(local.basis) == len(found.kernels)
+    points = torch.randn(12, LATENT + 1, generator=cpu_generator(10))
+    candidates, local = run_to_end(laplace.find_kernels(net, decode, y, 0.003, 0.001, points, LATENT))
+    assert float(candidates.latents[0, 0]) == pytest.approx(1.0, abs=0.3)
+    assert (candidates.values.diff() <= 0).all()
+    assert len(local.basis) == len(candidates.kernels)
 
 
 @pytest.mark.parametrize("centred", [False, True])
-def test_kernels_of_a_centred_generator_are_held_to_the_middle(centred, monkeypatch):
-    monkeypatch.setattr(laplace, "CENTRED", 1e-3)
+def test_kernels_of_a_centred_generator_are_constrained_to_the_middle(centred, monkeypatch):
+    monkeypatch.setattr(laplace, "CENTRED_PX", 1e-3)
     net, sides = Curved(2.0), torch.zeros(2, 1, 3, 3)
     sides[0, 0, 1, 0] = sides[1, 0, 1, 2] = 1
 
-    def decode(z):  # light to the left or to the right, by one latent
+    def decode(z):  # mass on the left or on the right, by one latent
         share = torch.sigmoid(2 * z[:, :1, None, None])
         return share * sides[:1] + (1 - share) * sides[1:]
 
     y = convolve(net(torch.randn(1, LATENT, generator=cpu_generator(8))), decode(torch.tensor([[1.0]])), "circular")
-    starts = torch.randn(12, LATENT + 1, generator=cpu_generator(10))
-    found, _ = run_to_end(laplace.find_kernels(net, decode, y, 0.003, 0.001, starts, LATENT, centred))
-    assert bool(off_center(found.kernels[:1]) < 0.1**2) is centred
+    points = torch.randn(12, LATENT + 1, generator=cpu_generator(10))
+    candidates, _ = run_to_end(laplace.find_kernels(net, decode, y, 0.003, 0.001, points, LATENT, centred))
+    assert bool(off_center(candidates.kernels[:1]) < 0.1**2) is centred
 
 
 PRIORS = {"image_prior": "digits-28", "kernel_prior": "motion-28"}
@@ -143,10 +145,10 @@ def test_a_digit_is_deblurred_under_an_autoencoder(digit):
     result = gp.deblur(blurred, "evidence", **PRIORS)
     assert psnr(result.image, sharp) > psnr(blurred, sharp) + 5
     assert np.linalg.norm(result.kernel - kernel) < 0.5 * np.linalg.norm(kernel)
-    assert result.layers["generator image"].shape == blurred.shape
+    assert result.extra_images["generator estimate"].shape == blurred.shape
 
 
-def test_a_given_kernel_is_kept_under_an_autoencoder(digit):
+def test_a_given_kernel_is_not_changed_under_an_autoencoder(digit):
     blurred, sharp, kernel = digit
     result = gp.deblur(blurred, "evidence", kernel=kernel, **PRIORS)
     np.testing.assert_allclose(result.kernel, kernel, atol=1e-6)

@@ -1,4 +1,4 @@
-"""Batched L-BFGS: known minima, and rows that know nothing of each other."""
+"""Batched L-BFGS: known minima, and independent rows."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from napari_genprior.optim.batched_lbfgs import lbfgs
 
 
 def quadratics(count=5, size=12, seed=0):
-    """Positive definite matrices [R, d, d] of condition up to 100, and minima [R, d]."""
+    """Make positive definite matrices [R, d, d] of condition up to 100, and minima [R, d]."""
     random = torch.Generator().manual_seed(seed)
     turn = torch.linalg.qr(torch.randn(count, size, size, generator=random, dtype=torch.float64))[0]
     scales = torch.logspace(0, 2, size, dtype=torch.float64)
@@ -42,7 +42,7 @@ def test_rosenbrocks_valley_is_followed_to_its_end(size, steps):
     assert found.values.max() < 1e-10
 
 
-def test_a_row_goes_its_way_whoever_is_beside_it():
+def test_a_row_is_independent_of_the_others():
     random = torch.Generator().manual_seed(1)
     start = torch.randn(4, 6, generator=random, dtype=torch.float64)
     together = run_to_end(lbfgs(rosenbrock, start, steps=25))
@@ -51,7 +51,7 @@ def test_a_row_goes_its_way_whoever_is_beside_it():
         torch.testing.assert_close(together.x[row], alone.x[0])
 
 
-def test_scales_that_differ_by_millions_are_no_matter():
+def test_scales_may_differ_by_millions():
     scale = torch.tensor([1e-6, 1.0, 1e6], dtype=torch.float64)
 
     def objective(x, rows):
@@ -61,7 +61,7 @@ def test_scales_that_differ_by_millions_are_no_matter():
     torch.testing.assert_close(found.x, torch.full((3, 4), 2.0, dtype=torch.float64), atol=1e-3, rtol=1e-3)
 
 
-def test_values_never_rise_and_resting_rows_are_not_asked_for():
+def test_values_never_rise_and_converged_rows_are_not_evaluated():
     asked = []
 
     def objective(x, rows):
@@ -75,17 +75,17 @@ def test_values_never_rise_and_resting_rows_are_not_asked_for():
     assert asked[-1] == [1]
 
 
-def test_where_a_function_is_not_defined_is_not_gone():
+def test_points_without_a_finite_value_are_not_accepted():
     def objective(x, rows):
         return (x - x.log()).sum(1)  # NaN for x <= 0, minimum at 1
 
     found = run_to_end(lbfgs(objective, torch.tensor([[8.0, 0.01], [-1.0, 1.0]], dtype=torch.float64)))
     torch.testing.assert_close(found.x[0], torch.ones(2, dtype=torch.float64), atol=1e-3, rtol=1e-3)
-    assert found.x[1].tolist() == [-1.0, 1.0]  # its start is undefined: it stays
+    assert found.x[1].tolist() == [-1.0, 1.0]  # without a finite value at its start it stays there
     assert not torch.isfinite(found.values[1])
 
 
-def test_single_precision_comes_to_rest_by_itself():
+def test_single_precision_converges_by_itself():
     found = run_to_end(lbfgs(rosenbrock, torch.zeros(2, 4), steps=500))
     assert found.step < 200
     torch.testing.assert_close(found.x, torch.ones(2, 4), atol=1e-2, rtol=1e-2)

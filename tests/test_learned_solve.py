@@ -1,4 +1,4 @@
-"""The known-kernel solve with a network: its invariances for any weights, and what the shipped weights are worth."""
+"""Deconvolution with a network: its invariances for any weights, and the quality of the shipped weights."""
 
 import hashlib
 import json
@@ -46,31 +46,29 @@ def net():
     return net.requires_grad_(False)
 
 
-# --- what the pixels tell
+# --- observation
 
 
 def test_a_canvas_leaves_room_and_has_whole_blocks():
-    seen = pad_periodic(torch.rand(1, 1, 50, 61), (9, 5))
-    height, width = seen.canvas.shape[-2:]
+    observation = pad_periodic(torch.rand(1, 1, 50, 61), (9, 5))
+    height, width = observation.canvas.shape[-2:]
     assert height >= 50 + 9
     assert width >= 61 + 5
     assert height % BLOCK == width % BLOCK == 0
-    assert seen.inside.sum() == 50 * 61
+    assert observation.valid.sum() == 50 * 61
 
 
-def test_a_image_that_goes_round_is_its_own_canvas():
+def test_a_periodic_image_is_its_own_canvas():
     image = torch.rand(1, 3, 32, 48)
-    seen = pad_periodic(image, (28, 28), circular=True)
-    assert torch.equal(seen.canvas, image)
-    assert seen.inside.all()
-    assert (
-        pad_periodic(image, (33, 5), circular=True).canvas.shape[-2] > 33
-    )  # a larger kernel goes round more than once
-    assert pad_periodic(image[..., :31, :], (5, 5), circular=True).canvas.shape[-2] % BLOCK == 0
+    observation = pad_periodic(image, (28, 28), periodic=True)
+    assert torch.equal(observation.canvas, image)
+    assert observation.valid.all()
+    assert pad_periodic(image, (33, 5), periodic=True).canvas.shape[-2] > 33  # a larger kernel wraps more than once
+    assert pad_periodic(image[..., :31, :], (5, 5), periodic=True).canvas.shape[-2] % BLOCK == 0
 
 
 @pytest.mark.parametrize("deconvolution", ["tv", "network"])
-def test_a_circular_border_is_no_unknown(deconvolution):
+def test_a_periodic_border_is_observed(deconvolution):
     sharp = torch.from_numpy(blocks(64, 64, seed=3))[None, None]
     kernel = tensor(KERNEL)
     blurred = convolve(sharp, kernel)
@@ -79,13 +77,13 @@ def test_a_circular_border_is_no_unknown(deconvolution):
     assert error[1] < error[0] / 2
 
 
-def test_pixels_at_the_ends_of_the_range_tell_one_side_only():
-    seen = pad_periodic(torch.tensor([0.0, 0.5, 1.0]).repeat(1, 1, 8, 3), (1, 1))
+def test_saturated_pixels_are_bounds():
+    observation = pad_periodic(torch.tensor([0.0, 0.5, 1.0]).repeat(1, 1, 8, 3), (1, 1))
     for offset, expected in ((0.3, [0.0, 0.5, 1.3]), (-0.3, [-0.3, 0.5, 1.0])):
-        completed = seen.completed(seen.canvas + offset)
-        torch.testing.assert_close(completed[0, 0, 2, :3], torch.tensor(expected))
-        beyond = ~seen.inside
-        torch.testing.assert_close(completed[beyond], (seen.canvas + offset)[beyond])
+        imputed = observation.impute(observation.canvas + offset)
+        torch.testing.assert_close(imputed[0, 0, 2, :3], torch.tensor(expected))
+        beyond = ~observation.valid
+        torch.testing.assert_close(imputed[beyond], (observation.canvas + offset)[beyond])
 
 
 @pytest.mark.parametrize("learned", [False, True])
@@ -115,8 +113,8 @@ def test_rounds_follow_scale_and_offset_of_the_intensities(net):
     moved = 0.7 * blurred + 0.15
     answers = []
     for image, scale in ((blurred, 1.0), (moved, 0.7)):
-        seen, noise = pad_periodic(image, KERNEL.shape), torch.tensor([0.01 * scale])
-        answers.append([*rounds(seen, tensor(KERNEL), seen.canvas, noise, net)][-1])
+        observation, noise = pad_periodic(image, KERNEL.shape), torch.tensor([0.01 * scale])
+        answers.append([*rounds(observation, tensor(KERNEL), observation.canvas, noise, net)][-1])
     torch.testing.assert_close(answers[1], 0.7 * answers[0] + 0.15, atol=2e-5, rtol=0)
 
 
@@ -196,7 +194,7 @@ def test_changed_weights_are_refused_and_it_is_no_prior(tmp_path, monkeypatch):
         shutil.copy(folder / f"restorer.{ending}", tmp_path)
     monkeypatch.setattr(store, "folders", lambda: [tmp_path])
     assert store.list_priors() == []
-    with pytest.raises(ModelError, match="no prior"):
+    with pytest.raises(ModelError, match="not a prior"):
         store.load_prior("restorer")
     assert isinstance(find_restorer(torch.device("cpu")), Restorer)
     weights = tmp_path / "restorer.safetensors"
@@ -217,12 +215,14 @@ def small(monkeypatch):
     monkeypatch.setattr(restorers, "CANVAS", 48)
     monkeypatch.setattr(restorers, "random_kernel", lambda rng: blur.shake(5, rng, 5))
     images = np.stack([(255 * blocks(36, 36, seed)).astype(np.uint8) for seed in range(8)])[:, None]
-    settings = TrainingSettings.checked({"steps": 3, "batch": 2, "held_out": 0.25, "width": 8, "device": "cpu"})
+    values = {"steps": 3, "batch": 2, "validation_fraction": 0.25, "width": 8, "device": "cpu"}
+    settings = TrainingSettings.checked(values)
     return restorers.RestorerTask(data.split(images, "image", "blocks", held_out=0.25), settings)
 
 
 def test_problems_fit_their_truth_in_any_posture(small):
-    for x in (small.problems, small.problems.turned(True, (2,), False), small.problems.turned(False, (2, 3), True)):
+    whole = small.problems
+    for x in (whole, whole.augmented(True, (2,), False), whole.augmented(False, (2, 3), True)):
         model = convolve(x.truth, x.kernel)
         kernel_side = 5  # the truth ends with the image
         well_inside = torch.nn.functional.avg_pool2d(x.inside.float(), 2 * kernel_side + 1, 1, kernel_side) == 1

@@ -10,8 +10,8 @@ from images import blocks
 from napari_genprior import metrics
 from napari_genprior.cli import main
 from napari_genprior.core import image_io as io
-from napari_genprior.core.arrays import Intensity
 from napari_genprior.core.errors import InputError
+from napari_genprior.core.intensity import Intensity
 
 KERNEL = gp.blur.motion(11, 30)
 LINEAR = {"transfer_function": "srgb"}
@@ -49,8 +49,8 @@ def test_a_slope_is_what_small_differences_come_to():
     intensity = Intensity.of(np.array([0, 255], np.uint8), coded=True)
     at = np.array([0.001, 0.1, 0.5], np.float64)
     change = intensity.to_native(at + 1e-3) - intensity.to_native(at)
-    np.testing.assert_allclose(intensity.slope(at) * 1e-3, change, rtol=0.02)
-    assert (Intensity.of(np.array([0, 255], np.uint8)).slope(at) == 255).all()
+    np.testing.assert_allclose(intensity.derivative(at) * 1e-3, change, rtol=0.02)
+    assert (Intensity.of(np.array([0, 255], np.uint8)).derivative(at) == 255).all()
 
 
 def test_with_the_kernel_given_light_is_solved_better(photograph):
@@ -73,13 +73,20 @@ def test_blind_in_colours_and_the_light_is_kept(photograph):
 
 def test_planes_of_a_stack_become_what_single_images_do(photograph):
     blurred = photograph[1]
-    stack = gp.deblur_stack(np.stack([blurred, blurred]), "TYX", kernel=KERNEL, method="known-kernel", settings=LINEAR)
+    stack = gp.deblur(np.stack([blurred, blurred]), axes="TYX", kernel=KERNEL, method="known-kernel", settings=LINEAR)
     np.testing.assert_array_equal(stack.image[1], gp.known_kernel(blurred, KERNEL, settings=LINEAR).image)
 
 
 def test_in_tiles_it_is_refused(photograph, tmp_path):
     with pytest.raises(InputError, match="transfer_function"):
-        gp.deblur_large(photograph[1], tmp_path / "out.tif", kernel=KERNEL, method="known-kernel", settings=LINEAR)
+        gp.deblur(
+            photograph[1],
+            out=tmp_path / "out.tif",
+            tile_size="auto",
+            kernel=KERNEL,
+            method="known-kernel",
+            settings=LINEAR,
+        )
 
 
 def test_on_the_command_line(photograph, tmp_path):

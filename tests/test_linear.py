@@ -1,4 +1,4 @@
-"""The linear generator: exact where the world is linear, and true about what it leaves out."""
+"""The linear generator: exact for linear data, with the right residual spectrum otherwise."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from napari_genprior.nets.linear_gaussian import LinearGenerator, fit
 
 
 def linear_world(count=800, latent=4, shape=(1, 8, 9), noise=0.0, seed=0):
-    """Images mean + z basis (+ white noise), and the basis with its rows orthogonal."""
+    """Make images mean + z basis (+ white noise), and the basis with orthogonal rows."""
     random = torch.Generator().manual_seed(seed)
     size = shape[0] * shape[1] * shape[2]
     basis = torch.linalg.qr(torch.randn(size, latent, generator=random))[0].T * torch.arange(latent, 0, -1)[:, None]
@@ -45,7 +45,7 @@ def test_the_residual_spectrum_is_that_of_the_noise():
     assert float(net.noise_variance()) == pytest.approx(0.01 * 68 / 72, rel=0.02)
 
 
-def test_a_spectrum_with_structure_is_found():
+def test_a_structured_residual_spectrum_is_estimated():
     images, _ = linear_world(count=4000, shape=(1, 8, 8))
     random = torch.Generator().manual_seed(5)
     spectrum = torch.zeros(8, 5)

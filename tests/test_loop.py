@@ -1,4 +1,4 @@
-"""The loop: finds the minimum, can be watched, cancelled and watched going wrong."""
+"""The gradient loop: it finds the minimum, reports, can be cancelled, and detects divergence."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def test_minimises_to_the_known_answer_and_reports():
     assert optimiser.param_groups[0]["lr"] == pytest.approx(0.025)
 
 
-def test_restarts_do_not_touch_each_other():
+def test_restarts_are_independent():
     together, alone = torch.zeros(3, 2, requires_grad=True), torch.zeros(1, 2, requires_grad=True)
     run_to_end(minimise(quadratic(together), torch.optim.Adam([together], lr=0.1), steps=20))
     only = {"total": lambda: (alone - TARGET[1:2]).square().sum(1)}
@@ -66,8 +66,8 @@ def test_stops_on_non_finite_losses_and_restores(bad):
 
     def objective(step):
         seen.append(point.detach().clone())
-        spoilt = torch.tensor([0.0, bad if step == 4 else 0.0, 0.0])  # one restart is enough
-        return {"total": quadratic(point)(step)["total"] + spoilt}
+        broken = torch.tensor([0.0, bad if step == 4 else 0.0, 0.0])  # one restart is enough
+        return {"total": quadratic(point)(step)["total"] + broken}
 
     states, status = run_to_end(minimise(objective, torch.optim.SGD([point], lr=0.1), steps=10, report_every=1))
     assert status.code is StatusCode.DIVERGED
@@ -76,7 +76,7 @@ def test_stops_on_non_finite_losses_and_restores(bad):
     assert [state.step for state in states] == [0, 1, 2, 3]
 
 
-def test_an_infinite_gradient_in_the_last_step_is_noticed():
+def test_an_infinite_gradient_in_the_last_step_is_detected():
     point = torch.zeros(1, requires_grad=True)  # sqrt has a finite value and an infinite slope at 0
     _, status = run_to_end(minimise(lambda step: {"total": point.sqrt()}, torch.optim.SGD([point], lr=0.1), steps=1))
     assert status.code is StatusCode.DIVERGED
@@ -94,7 +94,7 @@ def test_yields_outside_of_any_torch_context_and_works_inside_no_grad():
     assert torch.is_grad_enabled()
 
 
-def test_relay_translates_returns_and_closes():
+def test_map_states_converts_returns_and_closes():
     closed = []
 
     def search():

@@ -1,4 +1,4 @@
-"""Architectures: sizes, ranges, and that every weight counts."""
+"""Architectures: sizes, ranges, and influence of every weight."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Microscope kernels: the figures of optics textbooks, and what no microscope has is refused."""
+"""Microscope kernels agree with textbook values; impossible parameters are refused."""
 
 from itertools import islice
 
@@ -12,13 +12,13 @@ from napari_genprior.blur import microscope as optics
 from napari_genprior.blur import random_microscope as objectives
 from napari_genprior.cli import main
 from napari_genprior.core.errors import InputError
-from napari_genprior.training import data
+from napari_genprior.training import kernel_simulators
 from napari_genprior.training import psf_3d as volumes
 from napari_genprior.zoo.store import load_prior
 
 
 def spread(kernel):
-    """Root mean square distance of the light from the axis, in pixels."""
+    """Compute the root mean square distance of the light from the axis, in pixels."""
     axis = np.arange(len(kernel)) - (len(kernel) - 1) / 2
     return float(np.sqrt((kernel * (axis[:, None] ** 2 + axis**2)).sum()))
 
@@ -67,7 +67,7 @@ def test_a_volume_is_sharpest_in_its_middle_even_below_a_mismatch():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"na": 1.2}, "immersion"),
         ({"na": 0}, "na from"),
@@ -79,19 +79,19 @@ def test_a_volume_is_sharpest_in_its_middle_even_below_a_mismatch():
         ({"size": 0}, "square"),
     ],
 )
-def test_what_no_microscope_has_is_refused(wrong, said):
-    with pytest.raises(InputError, match=said):
+def test_impossible_parameters_are_refused(wrong, message):
+    with pytest.raises(InputError, match=message):
         blur.microscope_psf(**wrong)
 
 
-def test_without_psfmodels_it_is_named(monkeypatch):
+def test_without_psfmodels_the_message_names_it(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "psfmodels", None)
     with pytest.raises(InputError, match="pip install psfmodels"):
         blur.microscope_psf()
 
 
 def test_drawn_microscopes_repeat_differ_and_fit():
-    first, again = (list(islice(data.draw_kernels("microscope", 33, 4), 6)) for _ in range(2))
+    first, again = (list(islice(kernel_simulators.draw_kernels("microscope", 33, 4), 6)) for _ in range(2))
     np.testing.assert_array_equal(first, again)
     assert len({float(kernel.max()) for kernel in first}) == 6
     rng = np.random.default_rng(0)
@@ -123,16 +123,16 @@ def test_a_volume_generator_is_trained_stored_and_decodes(tmp_path, monkeypatch,
 
 
 @pytest.mark.parametrize(("na", "index"), [(0.9, 1.0), (1.2, 1.333), (1.49, 1.515), (1.6, 2.0)])
-def test_an_aperture_tells_its_immersion(na, index):
+def test_an_aperture_determines_its_immersion(na, index):
     assert objectives.with_known(optics.Microscope(), {"na": na}).immersion_index == index
 
 
-def test_what_is_known_stays_and_what_contradicts_is_refused():
+def test_known_parameters_stay_and_contradictions_are_refused():
     known = {"kind": "confocal", "immersion_index": 1.515, "pixel_size_nm": 60}
     drawn = objectives.random_microscope(np.random.default_rng(0), known=known, ratio=3.0)
     assert {name: getattr(drawn, name) for name in known} == known
     assert drawn.na < 1.515
-    least, most = objectives.STEPS
+    least, most = objectives.STEP_RANGE
     assert 0.7 * least < 180 / objectives.nyquist_step_nm(drawn) < 1.4 * most
     with pytest.raises(InputError, match="immersion"):
         objectives.with_known(drawn, {"na": 1.4, "immersion_index": 1.333})

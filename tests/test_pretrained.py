@@ -1,4 +1,4 @@
-"""Recipes with pretrained generators, on tiny ones whose answer is known: gradients, recovery, restarts, the doors."""
+"""Recipes with pretrained generators, on tiny ones whose answer is known: gradients, recovery, restarts, interfaces."""
 
 import numpy as np
 import pytest
@@ -7,11 +7,10 @@ import torch
 import napari_genprior as gp
 from napari_genprior.core.errors import InputError
 from napari_genprior.core.iteration import map_states, run_to_end
-from napari_genprior.estimation.gaussian_evidence import LinearEvidence, View
+from napari_genprior.estimation.gaussian_evidence import DataView, LinearEvidence
 from napari_genprior.estimation.laplace_evidence import local_generator
-from napari_genprior.methods import Problem
-from napari_genprior.methods import initialization as starts
-from napari_genprior.methods.evidence import noise_level, range_error
+from napari_genprior.methods import Problem, initialization
+from napari_genprior.methods.evidence import noise_level
 from napari_genprior.methods.evidence_ranking import by_evidence
 from napari_genprior.methods.generator import generator, project, relaxed
 from napari_genprior.methods.latent_pair import Pair
@@ -35,7 +34,7 @@ def random(seed=0):
 
 
 def smooth(n, side, width, seed):
-    """Random fields [n, side side] without the highest frequencies, standard deviation 1."""
+    """Draw random fields [n, side side] without the highest frequencies, standard deviation 1."""
     noise = torch.randn(n, side, side, generator=random(seed))
     f = torch.fft.fftfreq(side).square()
     low = torch.exp(-(f[:, None] + f[None]) * (side / width) ** 2)
@@ -45,7 +44,7 @@ def smooth(n, side, width, seed):
 
 @pytest.fixture(scope="module")
 def priors(tmp_path_factory):
-    """Paths of two linear generators: grey images 16x16 of 8 components, kernels 5x5 of 3."""
+    """Write two linear generators and return their paths: grey images 16x16 of 8 components, kernels 5x5 of 3."""
     folder = tmp_path_factory.mktemp("priors")
     image = LinearGenerator(8, 1, SIDE, SIDE)
     image.mean.fill_(0.5)
@@ -65,7 +64,7 @@ def priors(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def scene(priors):
-    """An image and a kernel of the ranges, and the blurred image."""
+    """Make an image and a kernel in the ranges, and the blurred image."""
     image, kernel = (load_prior(path) for path in priors.values())
     x = image.decode(torch.randn(1, 8, generator=random(5)))
     k = kernel.decode(torch.randn(1, 3, generator=random(6)))
@@ -83,7 +82,7 @@ def run(recipe, *arguments, **more):
     return run_to_end(map_states(recipe(problem(*arguments, **more)), snapshots.append)), snapshots
 
 
-def test_all_three_go_through_the_front_door(priors, scene):
+def test_all_three_methods_run_by_the_public_function(priors, scene):
     blurred = scene[2][0, 0].numpy()
     for method, settings in (("generator", FEW), ("relaxed", FEW), ("project", {"restarts": 1})):
         given = {"image_prior": priors["image_prior"]} if method == "project" else priors
@@ -98,14 +97,14 @@ def test_projection_is_the_closest_image_and_its_kernel_a_point(priors, scene):
     y = scene[2]
     solution, _ = run(project, {"image_prior": priors["image_prior"]}, y, ProjectSettings())
     basis = load_prior(priors["image_prior"]).net.basis
-    assert ((y - solution.image).flatten() @ basis.T).abs().max() < 1e-3  # what is left is at right angles
+    assert ((y - solution.image).flatten() @ basis.T).abs().max() < 1e-3  # the residual is orthogonal
     assert solution.kernel[0, 0, 1, 1] == 1 == solution.kernel.sum()
     with pytest.raises(InputError, match="generator"):
         run(project, {"image_prior": priors["image_prior"]}, y, ProjectSettings(), kernel=torch.ones(1, 1, 1, 1))
 
 
-def test_the_papers_gradients_are_those_of_autograd():
-    """Equations 8 and 9 (with the factor 2 they drop), by unitary Fourier matrices, two-layer ReLU generators."""
+def test_the_published_gradients_are_those_of_autograd():
+    """Check equations 8 and 9 (with the factor 2 they drop) by unitary Fourier matrices, two-layer ReLU generators."""
     n, d = 6, 4  # pixels a side, latents
     first, second = (
         [
@@ -150,7 +149,7 @@ def test_the_papers_gradients_are_those_of_autograd():
 
 
 @pytest.mark.parametrize("start", ["random", "projection"])
-def test_algorithm_1_finds_image_and_kernel_of_the_ranges(priors, scene, start):
+def test_algorithm_1_estimates_image_and_kernel_in_the_ranges(priors, scene, start):
     x, k, y = scene
     settings = GeneratorSettings(
         schedule="paper", restarts=3, steps=400, learning_rate=0.05, decay_steps=100, image_initialization=start,
@@ -160,7 +159,7 @@ def test_algorithm_1_finds_image_and_kernel_of_the_ranges(priors, scene, start):
     assert error(solution.image, x) < 0.2 * error(y, x)
     assert error(solution.kernel, k) < 0.1 * error(start_kernel("flat", (5, 5)), k)
     assert set(snapshots[-1].losses) == {"misfit", "image ridge", "kernel ridge", "total"}
-    assert solution.chosen == int(snapshots[-1].losses["misfit"].argmin())
+    assert solution.selected == int(snapshots[-1].losses["misfit"].argmin())
     torch.testing.assert_close(snapshots[-1].image, solution.image)
     if start == "projection":
         assert float(snapshots[0].losses["image ridge"].std()) < 1e-4  # one image for all, three kernels
@@ -178,7 +177,7 @@ def test_algorithm_2_leaves_the_range_where_the_image_does(priors, scene):
     )
     assert error(solution.image, x + spot) < error(strict.image, x + spot)
     assert set(snapshots[-1].losses) == {"misfit", "range misfit", "distance", "total variation", "total"}
-    assert error(solution.extras["generator image"], x + spot) > error(solution.image, x + spot)
+    assert error(solution.extra_images["generator estimate"], x + spot) > error(solution.image, x + spot)
 
 
 @pytest.mark.parametrize("schedule", ["paper", "fast"])
@@ -191,7 +190,7 @@ class TestEvery:
         assert torch.equal(first.kernel, again.kernel)
         assert not torch.equal(first.image, other.image)
 
-    def test_a_known_kernel_stays(self, priors, scene, recipe, settings, schedule):
+    def test_a_known_kernel_is_not_changed(self, priors, scene, recipe, settings, schedule):
         x, k, y = scene
         solution, _ = run(recipe, priors, y, settings(**FEW | {"learning_rate": 0.05, "schedule": schedule}), kernel=k)
         assert torch.equal(solution.kernel, k)
@@ -207,7 +206,7 @@ class TestEvery:
         with pytest.raises(StopIteration):
             next(search)
 
-    def test_a_image_that_is_not_finite_ends_as_diverged(self, priors, scene, recipe, settings, schedule):
+    def test_an_image_that_is_not_finite_ends_as_diverged(self, priors, scene, recipe, settings, schedule):
         solution, _ = run(recipe, priors, scene[2] * float("nan"), settings(**FEW | {"schedule": schedule}))
         assert solution.diverged
 
@@ -229,41 +228,41 @@ def test_fast_relaxed_leaves_the_range_too(priors, scene):
     spot = torch.zeros_like(x)
     spot[..., 4:7, 9:12] = 0.3
     solution, _ = run(relaxed, priors, convolve(x + spot, k), RelaxedSettings(restarts=3, range_weight=1.0))
-    assert error(solution.image, x + spot) < error(solution.extras["generator image"], x + spot)
+    assert error(solution.image, x + spot) < error(solution.extra_images["generator estimate"], x + spot)
 
 
-def test_proposed_starts_replace_the_random_ones(priors, scene, monkeypatch):
+def test_predicted_points_replace_the_random_ones(priors, scene, monkeypatch):
     x, k, y = scene
     zi, zk = torch.randn(1, 8, generator=random(5)), torch.randn(1, 3, generator=random(6))  # the scene's own
-    monkeypatch.setattr(starts, "proposed_starts", lambda problem: [(zi, zk)])
+    monkeypatch.setattr(initialization, "predicted_points", lambda problem: [(zi, zk)])
     solution, snapshots = run(
         generator, priors, y, GeneratorSettings(image_latent_weight=1e-6, kernel_latent_weight=1e-6)
     )
     assert {len(s.losses["total"]) for s in snapshots} <= {1}
     assert error(solution.image, x) < 0.1
-    known, _ = run(generator, priors, y, GeneratorSettings(restarts=2), kernel=k)  # proposals are for unknown kernels
+    known, _ = run(generator, priors, y, GeneratorSettings(restarts=2), kernel=k)  # predictions are for unknown kernels
     assert torch.equal(known.kernel, k)
 
 
 def test_finalists_are_ranked_by_their_evidence_not_by_their_loss(priors, scene):
-    """Exact for linear generators: each finalist's image is the posterior mean of its kernel."""
+    """Compare with the exact evidence of linear generators: each image is the posterior mean of its kernel."""
     y = scene[2]
-    asked = problem(priors, y, GeneratorSettings())
+    request = problem(priors, y, GeneratorSettings())
     noise, true = noise_level(y), torch.randn(1, 3, generator=random(6))
     kernels = torch.cat([torch.randn(2, 3, generator=random(8)), true])
-    card, net = asked.image_prior.card, asked.image_prior.net
-    exact = LinearEvidence(local_generator(net, torch.zeros(1, 8), range_error(card)), y, View(8, grey=False))
-    decoded = asked.kernel_prior.decode(kernels)
+    card, net = request.image_prior.card, request.image_prior.net
+    exact = LinearEvidence(local_generator(net, torch.zeros(1, 8), card.range_error), y, DataView(8, grey=False))
+    decoded = request.kernel_prior.decode(kernels)
     points = torch.cat([exact.posterior(decoded, noise)[1], kernels], 1)
     moving = torch.zeros(3, dtype=torch.bool)
-    ranked = by_evidence(LbfgsState(9, points, torch.arange(3.0), moving), asked, Pair(asked))
+    ranked = by_evidence(LbfgsState(9, points, torch.arange(3.0), moving), request, Pair(request))
     expected = kernels.square().sum(1) / 2 - exact(decoded, noise, torch.zeros(3, 2))
     torch.testing.assert_close(ranked.values, expected.sort().values, rtol=1e-3, atol=0.5)
     torch.testing.assert_close(ranked.x[0], points[2])
 
 
-def test_noise_that_was_cut_off_is_allowed_for(priors):
-    """Dark images under strong noise, cut to [0, 1]: the zeros must not lift the image."""
+def test_clipped_noise_is_accounted_for(priors):
+    """Clip dark images with strong noise to [0, 1]: the zeros must not lift the estimate."""
     image, kernel = (load_prior(path) for path in priors.values())
     dark = -0.45 + image.decode(0.5 * torch.randn(1, 8, generator=random(1)))
     k = kernel.decode(torch.randn(1, 3, generator=random(2)))
@@ -277,7 +276,7 @@ def test_noise_that_was_cut_off_is_allowed_for(priors):
     assert abs(aware - float(dark.mean())) < 0.05 < abs(plain - float(dark.mean()))
 
 
-def test_strong_noise_does_not_lead_the_free_image_astray(priors, scene):
+def test_strong_noise_does_not_mislead_the_free_image(priors, scene):
     x, k, _ = scene
     y = (convolve(x, k) + 0.1 * torch.randn(1, 1, SIDE, SIDE, generator=random(4))).clamp(0, 1)
     strict, free = (
@@ -286,7 +285,7 @@ def test_strong_noise_does_not_lead_the_free_image_astray(priors, scene):
     assert error(free.image, x) < 1.1 * error(strict.image, x) < error(y, x)
 
 
-def test_where_nothing_was_cut_off_it_is_the_squared_error(scene):
+def test_without_clipped_pixels_the_misfit_is_the_squared_error(scene):
     x, _, y = scene
     torch.testing.assert_close(
         censored_error(x, y.clamp(0.01, 0.99), 0.1), summed_squared_error(x, y.clamp(0.01, 0.99))
@@ -294,7 +293,7 @@ def test_where_nothing_was_cut_off_it_is_the_squared_error(scene):
 
 
 @pytest.mark.parametrize("side", [6, 7])
-def test_the_eliminated_image_is_the_best_one(side):
+def test_the_eliminated_image_is_the_optimal_one(side):
     s = RelaxedSettings(range_weight=20.0, generator_data_weight=0.7, total_variation=0.0)
     y, g, k = (
         torch.rand(*shape, generator=random(i))
@@ -320,5 +319,5 @@ def test_the_eliminated_image_is_the_best_one(side):
         assert (objective(smooth, 0.05) < objective(other, 0.05)).all()
 
 
-def error(got, wanted):
-    return float((got - wanted).norm())
+def error(estimate, truth):
+    return float((estimate - truth).norm())

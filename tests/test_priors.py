@@ -1,4 +1,4 @@
-"""Priors: the contract, seeds, and what each guarantees."""
+"""Priors: the interface, seeds, and the guarantees of each."""
 
 import pytest
 import torch
@@ -38,7 +38,7 @@ def test_contract(prior, shape):
     assert decoded.shape == (3, *shape)
     assert prior.penalty(block).shape == (3,)
     assert all(tensor.is_leaf and len(tensor) == 3 for tensor in block.values())
-    decoded[1].square().sum().backward()  # the other restarts must feel nothing
+    decoded[1].square().sum().backward()  # the other restarts must get no gradient
     for tensor in trainable(block):
         assert not tensor.grad[0].any()
         assert not tensor.grad[2].any()
@@ -46,7 +46,7 @@ def test_contract(prior, shape):
 
 
 @pytest.mark.parametrize(("prior", "shape"), PRIORS.values(), ids=PRIORS)
-def test_starts_follow_the_generator_alone(prior, shape):
+def test_initial_states_depend_on_the_random_generator_alone(prior, shape):
     before = torch.get_rng_state()
     first, again, other = (prior.init(2, cpu_generator(s)) for s in (0, 0, 1))
     alone = prior.init(1, cpu_generator(0))
@@ -59,7 +59,7 @@ def test_starts_follow_the_generator_alone(prior, shape):
     assert not torch.equal(*prior.decode(first))  # restarts differ
 
 
-def test_jitter_moves_the_search_but_not_the_decoding():
+def test_jitter_changes_perturbed_but_not_decode():
     prior = skip_prior(jitter=1e-2)
     block, generator = prior.init(1, cpu_generator()), cpu_generator(5)
     first, second = prior.perturbed(block, generator), prior.perturbed(block, generator)
@@ -82,7 +82,7 @@ def test_initial_weights_have_torchs_spread_and_unknown_layers_are_refused():
 
 @pytest.mark.parametrize("kind", ["gaussian", "delta", "flat"])
 @pytest.mark.parametrize("shape", [(5, 5), (1, 7), (4, 3)])
-def test_softmax_kernel_starts_where_told(kind, shape):
+def test_a_softmax_kernel_has_the_given_initial_value(kind, shape):
     start = start_kernel(kind, shape)
     prior = SoftmaxKernel(start, floor=1e-4)
     kernel = prior.decode(prior.init(1, cpu_generator()))
@@ -116,13 +116,13 @@ def test_penalty_gradients(isotropic):
     assert torch.isfinite(flat.grad).all()
 
 
-def test_objective_weighs_terms_by_step_and_keeps_restarts_apart():
+def test_an_objective_weights_terms_by_step_and_keeps_restarts_independent():
     operator = Convolution((3, 3), (1, 8, 8), "circular")
     data = torch.rand(1, 1, 8, 8, generator=cpu_generator())
     terms = {
         "fit": Term(lambda e: squared_error(e.model, e.data), 2.0),
         "tv": Term(lambda e: total_variation(e.image), during(5, 7, weight=0.5)),
-        "energy": Term(lambda e: kernel_energy(e.kernel), lambda step: 0.1 * step),  # of the known kernel: [1]
+        "energy": Term(lambda e: kernel_energy(e.kernel), lambda step: 0.1 * step),  # of a known kernel: [1]
     }
     kernel = Known(start_kernel("delta", (3, 3)))
     objective = Objective(operator, data, FreeImage(data, spread=0.1), kernel, terms, cpu_generator(), restarts=3)
@@ -137,7 +137,7 @@ def test_objective_weighs_terms_by_step_and_keeps_restarts_apart():
     assert not objective.estimate().image.requires_grad
 
 
-def test_objective_refuses_what_would_be_silent():
+def test_an_objective_refuses_missing_weights_and_reserved_names():
     arguments = (Convolution((1, 1), (1, 8, 8)), torch.rand(1, 1, 8, 8), FreeImage(torch.rand(1, 1, 8, 8)))
     kernel = Known(torch.ones(1, 1, 1, 1))
     fit = Term(lambda e: squared_error(e.model, e.data), during(3))

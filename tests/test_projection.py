@@ -1,4 +1,4 @@
-"""Range images: what lies in the range comes back, what does not comes back as the closest."""
+"""Projection onto the range: images in the range are recovered, others are replaced by the closest one."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def generator(net, channels, size, kind="image"):
 
 @pytest.fixture
 def plane():
-    """A linear generator of colour images, 6x5x3, two of whose five components carry nothing."""
+    """A linear generator of colour images, 6x5x3, two of whose five components are zero."""
     random = torch.Generator().manual_seed(0)
     net = LinearGenerator(5, 3, 6, 5)
     net.mean.copy_(torch.rand(90, generator=random))
@@ -54,7 +54,7 @@ def test_bytes_and_fractions_are_the_same_image(plane):
 
 
 @pytest.mark.parametrize("encoder", [True, False])
-def test_images_of_a_network_are_found_again(encoder):
+def test_images_in_the_range_of_a_network_are_recovered(encoder):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         net = ConvVAE(3, channels=1, size=8, width=4, encoder=encoder)

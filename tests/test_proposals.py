@@ -1,4 +1,4 @@
-"""Starts: a network learns to propose latents, goes on where it was killed, and serves its own pair of priors only."""
+"""Initializers: a network learns to estimate latents, resumes after a kill, and serves its own pair of priors only."""
 
 import json
 import signal
@@ -17,14 +17,14 @@ from napari_genprior.methods import Problem
 from napari_genprior.methods import initialization as starts
 from napari_genprior.nets.linear_gaussian import LinearGenerator
 from napari_genprior.operators.convolution import convolve
-from napari_genprior.pipeline.plan import network_hashes, plan
+from napari_genprior.pipeline.plan import make_plan
+from napari_genprior.pipeline.prior_choice import network_hashes
 from napari_genprior.settings import GeneratorSettings, TrainingSettings
 from napari_genprior.training import data
 from napari_genprior.training import initializer_data as examples
-from napari_genprior.training.initializers import ProposalTask
+from napari_genprior.training.initializers import InitializerTask
 from napari_genprior.training.loop import run
-from napari_genprior.zoo import initializers as proposals
-from napari_genprior.zoo import store
+from napari_genprior.zoo import initializers, store
 from napari_genprior.zoo.export import write_prior
 
 ABOUT = {
@@ -60,7 +60,7 @@ def install(folder, name, kind, seed):
 def world(tmp_path, monkeypatch):
     """A folder with a pair of priors, the only one where models are looked for."""
     monkeypatch.setattr(store, "folders", lambda: [tmp_path])
-    monkeypatch.setattr(examples, "DRAWN", 600)
+    monkeypatch.setattr(examples, "N_SAMPLES", 600)
     install(tmp_path, "waves", "image", 0)
     install(tmp_path, "smears", "kernel", 1)
     return tmp_path
@@ -76,7 +76,7 @@ TINY = {"batch": 32, "width": 32, "checkpoint_seconds": 1e4, "validate_every": 5
 def trained(folder, name="start", **settings):
     settings = TrainingSettings(**{"steps": 30, **TINY, **settings})
     running = run(
-        ProposalTask(*pair(folder), settings), name, folder, license_weights="none", license_data="none", recipe="",
+        InitializerTask(*pair(folder), settings), name, folder, license_weights="none", license_data="none", recipe="",
         overwrite=False,
     )  # fmt: skip
     while True:
@@ -88,21 +88,22 @@ def trained(folder, name="start", **settings):
 
 def test_every_shipped_start_belongs_to_the_shipped_priors_of_its_names():
     for card in store.list_models():
-        if card.starts_for is not None:
-            image, kernel = (gp.load_prior(prior.name) for prior in card.starts_for)
-            if card.arch == "kernel-proposal":
-                assert proposals.kernel_proposal(image.card, kernel.card, torch.zeros(1, card.channels, *card.size))
+        if card.initializer_for is not None:
+            image, kernel = (gp.load_prior(prior.name) for prior in card.initializer_for)
+            if card.arch == "kernel-initializer":
+                blurred = torch.zeros(1, card.channels, *card.size)
+                assert initializers.predict_kernel_latents(image.card, kernel.card, blurred)
             else:
-                network = proposals.find_initializer(image.card, kernel.card)
+                network = initializers.find_initializer(image.card, kernel.card)
                 assert network is not None
                 assert network.latents == (image.card.latent, kernel.card.latent)
 
 
-def test_provenance_names_the_start_network_that_a_run_asks():
+def test_provenance_names_the_initializer_of_a_run():
     image = np.eye(28, dtype=np.uint8)
     pair = {"image_prior": "digits-28", "kernel_prior": "motion-28"}
     card = gp.load_prior("digits-28").card
-    start = proposals.start_card(card, gp.load_prior("motion-28").card, "proposal")
+    start = initializers.initializer_card(card, gp.load_prior("motion-28").card, "initializer")
     result = gp.deblur(image, "generator", steps=2, **pair)
     assert result.provenance.arguments["networks"] == {"start-digits-28-motion-28": start.sha256}
     for other in ({"kernel": np.ones((3, 3))}, {"settings": {"schedule": "paper"}}):
@@ -110,21 +111,23 @@ def test_provenance_names_the_start_network_that_a_run_asks():
         assert gp.deblur(image, "generator", steps=2, **asked, **other).provenance.arguments["networks"] == {}
 
 
-def test_provenance_names_the_kernels_network_of_a_linear_prior():
-    asked = plan(np.eye(32, dtype=np.uint8)[..., None].repeat(3, 2), "evidence", image_prior="house-numbers-32-linear")
-    assert list(network_hashes(asked)) == ["start-house-numbers-32-linear-motion-28"]
+def test_provenance_names_the_kernel_initializer_of_a_linear_prior():
+    image = np.eye(32, dtype=np.uint8)[..., None].repeat(3, 2)
+    plan = make_plan(image, "evidence", image_prior="house-numbers-32-linear")
+    networks = network_hashes(plan.method, plan.settings, plan.priors, kernel_known=False)
+    assert list(networks) == ["start-house-numbers-32-linear-motion-28"]
 
 
-def test_proposals_are_closer_than_chance(world):
+def test_initial_latents_are_closer_than_random_ones(world):
     image, kernel = pair(world)
     made = trained(world, steps=400, width=64, learning_rate=3e-3)
-    network = proposals.find_initializer(image.card, kernel.card)
+    network = initializers.find_initializer(image.card, kernel.card)
     rng = torch.Generator().manual_seed(9)
     errors, chance = [], []
     for _ in range(20):
         z_image, z_kernel = torch.randn(1, LATENT, generator=rng), torch.randn(1, KERNEL_LATENT, generator=rng)
         blurred = convolve(image.decode(z_image), kernel.decode(z_kernel))
-        found_image, found_kernel = proposals.propose(network, blurred)
+        found_image, found_kernel = initializers.predict_latents(network, blurred)
         assert found_image.shape == (network.heads, LATENT)
         assert found_kernel.shape == (network.heads, KERNEL_LATENT)
         errors.append((found_image - z_image).square().mean(1).min())
@@ -133,14 +136,14 @@ def test_proposals_are_closer_than_chance(world):
     assert set(made.card.metrics) == {"psnr_proposed_db", "relative_error_proposed", "objective_proposed"}
 
 
-def test_given_images_and_kernels_are_learnt_from(world):
+def test_given_images_and_kernels_are_used_in_training(world):
     image, kernel = pair(world)
     rng = torch.Generator().manual_seed(3)
     with torch.no_grad():
         images = image.decode(0.5 * torch.randn(40, LATENT, generator=rng)).clamp(0, 1).numpy()
         kernels = kernel.decode(torch.randn(40, KERNEL_LATENT, generator=rng)).numpy()
     settings = TrainingSettings(steps=5, **TINY)
-    task = ProposalTask(
+    task = InitializerTask(
         image, kernel, settings, data.split(images, "image", "40 waves"), data.split(kernels, "kernel", "40 smears")
     )
     batch = task.batch(torch.arange(8), torch.Generator().manual_seed(0), torch.device("cpu"))
@@ -151,25 +154,25 @@ def test_given_images_and_kernels_are_learnt_from(world):
     assert "40 waves, blurred by 40 smears" in task.about["data"]
 
 
-def test_a_start_belongs_to_its_pair_alone(world):
+def test_an_initializer_serves_its_pair_alone(world):
     image, kernel = pair(world)
     trained(world)
     path = world / "start.json"
-    assert proposals.find_initializer(image.card, kernel.card) is not None
+    assert initializers.find_initializer(image.card, kernel.card) is not None
     foreign = install(world, "other-waves", "image", 5)
-    assert proposals.find_initializer(foreign.card, kernel.card) is None
+    assert initializers.find_initializer(foreign.card, kernel.card) is None
     with pytest.raises(ModelError, match=r"for waves \(.*not for other-waves"):
-        proposals.load_start(path, foreign.card, kernel.card)
+        initializers.load_initializer(path, foreign.card, kernel.card)
     renewed = install(world, "waves", "image", 6)  # the same name, other weights
-    assert proposals.find_initializer(renewed.card, kernel.card) is None
-    with pytest.raises(ModelError, match="proposes no starts"):
-        proposals.load_start(world / "waves.json", image.card, kernel.card)
-    with pytest.raises(ModelError, match="is no prior"):
+    assert initializers.find_initializer(renewed.card, kernel.card) is None
+    with pytest.raises(ModelError, match="not an initializer"):
+        initializers.load_initializer(world / "waves.json", image.card, kernel.card)
+    with pytest.raises(ModelError, match="is not a prior"):
         gp.load_prior(path)
     assert "start" not in [card.name for card in gp.list_priors()]
 
 
-def test_the_fast_schedule_begins_at_the_best_proposal_unless_the_noise_is_unheard_of(world):
+def test_the_fast_schedule_starts_at_the_best_initial_latents_unless_the_noise_is_too_high(world):
     image, kernel = pair(world)
     rng = torch.Generator().manual_seed(2)
     sharp = image.decode(0.5 * torch.randn(1, LATENT, generator=rng))
@@ -177,7 +180,7 @@ def test_the_fast_schedule_begins_at_the_best_proposal_unless_the_noise_is_unhea
 
     def begun(noise):
         noisy = (blurred + noise * torch.randn(blurred.shape, generator=rng)).clamp(0, 1)
-        return starts.proposed_starts(
+        return starts.predicted_points(
             Problem(noisy, GeneratorSettings(), image_prior=image, kernel_prior=kernel)
         )  # fmt: skip
 
@@ -188,46 +191,46 @@ def test_the_fast_schedule_begins_at_the_best_proposal_unless_the_noise_is_unhea
     assert begun(0.2) == []
 
 
-def test_damaged_starts_and_lying_cards_are_refused(world):
+def test_damaged_initializers_and_wrong_cards_are_refused(world):
     image, kernel = pair(world)
     trained(world)
     path, card = world / "start.json", json.loads((world / "start.json").read_text())
 
     def written(**changes):
         path.write_text(json.dumps({**card, **changes}))
-        return proposals.load_start(path, image.card, kernel.card)
+        return initializers.load_initializer(path, image.card, kernel.card)
 
-    with pytest.raises(ModelError, match="does not look at"):
+    with pytest.raises(ModelError, match="does not take"):
         written(size=[SIZE, SIZE + 2])
-    with pytest.raises(ModelError, match="does not propose"):
+    with pytest.raises(ModelError, match="does not predict"):
         written(latent=5)
     with pytest.raises(ModelError, match="SHA-256 differs"):
         written(sha256="0" * 64)
-    with pytest.raises(ModelError, match="starts_for"):
-        written(starts_for=None)
-    with pytest.raises(ModelError, match="starts_for"):
+    with pytest.raises(ModelError, match="initializer_for"):
+        written(initializer_for=None)
+    with pytest.raises(ModelError, match="initializer_for"):
         written(kind="image")
 
 
-def test_what_cannot_be_learnt_from_is_refused(world):
+def test_unusable_training_data_are_refused(world):
     image, kernel = pair(world)
     settings = TrainingSettings(steps=5)
     with pytest.raises(InputError, match="in this order"):
-        ProposalTask(kernel, image, settings)
+        InitializerTask(kernel, image, settings)
     small = data.split(np.full((20, 1, 8, 8), 0.5, np.float32), "image", "small ones")
     with pytest.raises(InputError, match=f"waves has images of {SIZE}x{SIZE}x1"):
-        ProposalTask(image, kernel, settings, small)
+        InitializerTask(image, kernel, settings, small)
     image.net.encoder = None
     large = data.split(np.full((20, 1, SIZE, SIZE), 0.5, np.float32), "image", "some")
-    with pytest.raises(InputError, match="leave them out"):
-        ProposalTask(image, kernel, settings, large)
+    with pytest.raises(InputError, match="give none"):
+        InitializerTask(image, kernel, settings, large)
 
 
-def test_a_killed_command_goes_on_and_models_lists_the_start(world, capsys):
+def test_a_killed_command_resumes_and_models_lists_the_initializer(world, capsys):
     images = np.random.default_rng(0).integers(0, 255, (40, SIZE, SIZE), dtype=np.uint8)
     np.save(world / "images.npy", images)
     command = [
-        *(sys.executable, "-m", "napari_genprior", "train", "--start", str(world / "waves.json")),
+        *(sys.executable, "-m", "napari_genprior", "train", "--initializer", str(world / "waves.json")),
         *(str(world / "smears.json"), "--data", str(world / "images.npy"), "--simulate", "shake", "--kernels", "40"),
         *("--steps", "300", "--batch", "8", "--width", "16", "--checkpoint-seconds", "0", "--quiet"),
         *("-o", "m", "--out-folder", str(world)),
@@ -245,8 +248,8 @@ def test_a_killed_command_goes_on_and_models_lists_the_start(world, capsys):
     assert main([*(part if part != "m" else "n" for part in command[3:])]) == 0
     cards = [json.loads((world / f"{name}.json").read_text()) for name in ("m", "n")]
     assert cards[0]["sha256"] == cards[1]["sha256"]
-    assert f"--start {world / 'waves.json'} {world / 'smears.json'}" in cards[0]["recipe"]
+    assert f"--initializer {world / 'waves.json'} {world / 'smears.json'}" in cards[0]["recipe"]
     capsys.readouterr()
     assert main(["models"]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert ["m", "start", "kernel-proposal", f"{SIZE}x{SIZE}x1", "2"] in [row[:5] for row in rows]
+    assert ["m", "initializer", "kernel-initializer", f"{SIZE}x{SIZE}x1", "2"] in [row[:5] for row in rows]

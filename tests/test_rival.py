@@ -1,4 +1,4 @@
-"""A kernel found without an image prior against the one of the best evidence."""
+"""Ranking of prior-free kernels together with the kernel of the best evidence."""
 
 import pytest
 import torch
@@ -7,8 +7,7 @@ import napari_genprior as gp
 from images import blocks
 from napari_genprior.core.arrays import cpu_generator
 from napari_genprior.core.iteration import run_to_end
-from napari_genprior.methods import Problem
-from napari_genprior.methods import prior_mismatch as candidate
+from napari_genprior.methods import Problem, prior_mismatch
 from napari_genprior.operators.convolution import convolve
 from napari_genprior.settings import EvidenceSettings
 
@@ -22,46 +21,46 @@ def net():
     return gp.load_prior("house-numbers-32-linear").net
 
 
-def contest(net, monkeypatch, sharp, kernel, challenger):
-    def found(problem):
+def ranked(net, monkeypatch, sharp, kernel, prior_free):
+    def kernels_from_prior(problem):
         yield
-        return challenger
+        return prior_free
 
-    monkeypatch.setattr(candidate, "kernels_from_prior", found)
+    monkeypatch.setattr(prior_mismatch, "kernels_from_prior", kernels_from_prior)
     blurred = convolve(sharp, TRUE) + 0.01 * torch.randn(sharp.shape, generator=cpu_generator(12))
     problem = Problem(blurred.clamp(0, 1), EvidenceSettings.checked({}))
-    return run_to_end(candidate.contest(problem, net, kernel, 0.01))
+    return run_to_end(prior_mismatch.rank_with_prior_free(problem, net, kernel, 0.01))
 
 
 def number(net):
     return net.linear(0.6 * torch.randn(1, net.latent, generator=cpu_generator(11))).clamp(0, 1)
 
 
-def winner(found):
-    return found.kernels[found.against.argmin(), None]
+def best_kernel(ranking):
+    return ranking.kernels[ranking.costs.argmin(), None]
 
 
-def test_the_right_kernel_wins_against_a_wrong_one_of_the_search_by_evidence(net, monkeypatch):
+def test_a_right_prior_free_kernel_ranks_above_a_wrong_one_of_the_search_by_evidence(net, monkeypatch):
     zero = torch.full((1, 3, 32, 32), 0.3)
     zero[..., 6:26, 12:20] = 0.8
     zero[..., 10:22, 15:17] = 0.3
-    assert torch.equal(winner(contest(net, monkeypatch, zero, OTHER, TRUE)), TRUE)
+    assert torch.equal(best_kernel(ranked(net, monkeypatch, zero, OTHER, TRUE)), TRUE)
 
 
 @pytest.mark.parametrize("wrong", [OTHER, NONE])
-def test_a_wrong_kernel_does_not_win_against_the_right_one(net, monkeypatch, wrong):
-    found = contest(net, monkeypatch, number(net), TRUE, wrong)
-    assert torch.equal(winner(found), TRUE)
-    assert found.fits[0]
+def test_a_wrong_prior_free_kernel_ranks_below_the_right_one(net, monkeypatch, wrong):
+    ranking = ranked(net, monkeypatch, number(net), TRUE, wrong)
+    assert torch.equal(best_kernel(ranking), TRUE)
+    assert ranking.fits[0]
 
 
-def test_a_prior_of_another_class_is_known_by_its_latents(net, monkeypatch):
+def test_a_prior_of_another_class_is_detected_by_its_latents(net, monkeypatch):
     planes = [torch.from_numpy(blocks(32, 32, seed=seed)) for seed in range(3)]
-    assert not contest(net, monkeypatch, torch.stack(planes)[None], NONE, TRUE).fits.any()
+    assert not ranked(net, monkeypatch, torch.stack(planes)[None], NONE, TRUE).fits.any()
 
 
-def test_of_many_candidates_those_compete_whose_images_ring_least(net, monkeypatch):
+def test_the_prior_free_kernels_whose_images_ring_least_are_ranked(net, monkeypatch):
     many = torch.cat([OTHER, NONE, NONE, NONE, TRUE])
-    found = contest(net, monkeypatch, number(net), OTHER, many)
-    assert len(found.kernels) == 1 + candidate.CANDIDATES
-    assert torch.equal(winner(found), TRUE)
+    ranking = ranked(net, monkeypatch, number(net), OTHER, many)
+    assert len(ranking.kernels) == 1 + prior_mismatch.MAX_CANDIDATES
+    assert torch.equal(best_kernel(ranking), TRUE)

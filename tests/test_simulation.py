@@ -1,4 +1,4 @@
-"""Blur simulation and the convolution it rests on."""
+"""Blur simulation and its convolution."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def test_reflect_is_numpys():
     np.testing.assert_allclose(ours, convolve2d(padded, kernel, mode="valid"), atol=1e-12)
 
 
-def test_circular_wraps_round():
+def test_the_circular_boundary_is_periodic():
     image = torch.zeros(1, 1, 8, 8, dtype=torch.float64)
     image[..., 0, 0] = 1
     kernel = torch.full((1, 1, 3, 3), 1 / 9, dtype=torch.float64)
@@ -86,7 +86,7 @@ def test_clipping_is_optional_and_recorded():
     assert free.clipped == 0
 
 
-def test_valid_boundary_shows_the_part_it_saw(sharp):
+def test_the_valid_boundary_returns_the_covered_part(sharp):
     made = gp.simulate(sharp, np.eye(1, 9), noise=0, boundary="valid")  # a point 4 px left of the centre: a pure shift
     assert made.blurred.shape == made.sharp.shape == (96, 104)
     shifted = convolve2d(sharp, np.eye(1, 9), mode="valid")

@@ -39,8 +39,8 @@ def world(tmp_path, monkeypatch):
 
 
 def study(world, name, *more, values=None):
-    """Run a study of two images; the exit code."""
-    flag = "--image-prior" if name == "latent" else "--value"
+    """Run a study of two images, and return the exit code."""
+    flag = "--image-prior" if name == "latent" else "--x"
     chosen = [word for value in values or VALUES[name] for word in (flag, value)]
     priors = ["--sample-from", "waves"] if name == "latent" and "--data" not in more else []
     if name != "latent":
@@ -63,9 +63,9 @@ def keys(found):
 @pytest.mark.parametrize("name", STUDIES)
 def test_each_study_writes_its_rows_a_summary_and_a_plot(world, name, capsys):
     assert study(world, name) == 0
-    said = capsys.readouterr().out
-    assert "sampled from waves" in said
-    assert "not aligned" in said
+    output = capsys.readouterr().out
+    assert "sampled from waves" in output
+    assert "without alignment" in output
     found = rows(world, name)
     truths = ("given", "range") if name == "range-error" else ("given",)
     assert keys(found) == [(p, v, t, "generator") for p in "01" for v in VALUES[name] for t in truths]
@@ -88,24 +88,24 @@ def test_each_study_writes_its_rows_a_summary_and_a_plot(world, name, capsys):
     assert len(np.unique(image.reshape(-1, 3), axis=0)) > 3
 
 
-def test_a_killed_study_goes_on_where_it_was(world, capsys):
+def test_a_killed_study_resumes(world, capsys):
     path = world / "out" / "noise.csv"
     assert study(world, "noise") == 0
     whole = path.read_text()
 
-    def figures():
+    def metrics():
         return [{k: v for k, v in row.items() if k != "seconds"} for row in rows(world, "noise")]
 
-    complete = figures()
+    complete = metrics()
     assert study(world, "noise") == 0
     assert path.read_text() == whole
-    assert "4 of them are there" in capsys.readouterr().out
+    assert "4 of them exist" in capsys.readouterr().out
     lines = whole.splitlines(keepends=True)
     path.write_text("".join(lines[:3]) + lines[3][: len(lines[3]) // 2])  # killed in the middle of a row
     assert study(world, "noise") == 0
-    assert "2 of them are there" in capsys.readouterr().out
+    assert "2 of them exist" in capsys.readouterr().out
     assert path.read_text().startswith("".join(lines[:3]))
-    assert figures() == complete
+    assert metrics() == complete
     assert (
         study(
             world,
@@ -115,7 +115,7 @@ def test_a_killed_study_goes_on_where_it_was(world, capsys):
         )
         == 0
     )
-    assert figures()[:4] == complete
+    assert metrics()[:4] == complete
     assert len(set(keys(rows(world, "noise")))) == len(rows(world, "noise")) == 10
     added = [("0", "0.1", "project"), ("0", "0.2", "project"), ("0", "0.2", "generator")]
     assert [key[:2] + key[3:] for key in keys(rows(world, "noise"))[4:7]] == added
@@ -131,7 +131,7 @@ def test_an_interrupted_study_keeps_its_rows_and_says_so(world, monkeypatch, cap
 
     monkeypatch.setattr(run.Run, "measure", interrupted)
     assert study(world, "noise") == 130
-    assert "the same command goes on" in capsys.readouterr().err
+    assert "repeat the command to resume" in capsys.readouterr().err
     assert len(rows(world, "noise")) == 2
 
 
@@ -140,7 +140,7 @@ def test_rows_of_other_settings_are_refused(world, capsys):
     assert study(world, "noise") == 0
     before = path.read_text()
     assert study(world, "noise", "--seed", "1") == 2
-    assert "holds rows of other settings (seed: 0 there, 1 asked for)" in capsys.readouterr().err
+    assert "holds rows of other settings (seed: 0 in the file, 1 requested)" in capsys.readouterr().err
     assert study(world, "noise", "--blur", "blur-b") == 2
     assert path.read_text() == before
     settings = json.loads(path.with_suffix(".json").read_text())
@@ -169,7 +169,7 @@ def test_given_images_are_used(world, capsys):
         near = prior.project(images[int(row["image"])][None]).images[0]
         error = np.mean((np.rint(255 * near.clip(0, 1)) - images[int(row["image"])]) ** 2)
         assert float(row["range_psnr"]) == pytest.approx(10 * np.log10(255**2 / error), abs=1e-3)
-        if row["truth"] == "given":  # noise is not in the range: the closest image is the best there is
+        if row["truth"] == "given":  # noise is not in the range: no result is better than the closest image
             assert float(row["psnr"]) <= float(row["range_psnr"]) + 0.01
     same = cases.given_images(world / "set.npz", "grey", prior, 3)
     np.testing.assert_array_equal(same.images, images)
@@ -182,19 +182,19 @@ def test_given_images_are_used(world, capsys):
 @pytest.mark.parametrize(
     ("name", "arguments", "complaint"),
     [
-        ("noise", ["--value", "2"], "takes from 0 to 1"),
-        ("noise", ["--value", "nan"], "takes from 0 to 1"),
-        ("blur-length", ["--value", "0.5"], "takes from 1"),
+        ("noise", ["--x", "2"], "takes from 0 to 1"),
+        ("noise", ["--x", "nan"], "takes from 0 to 1"),
+        ("blur-length", ["--x", "0.5"], "takes from 1"),
         ("gaussian", ["--blur", "shake"], "is not"),
-        ("restarts", ["--value", "0"], "takes whole numbers from 1 to 1000"),
+        ("restarts", ["--x", "0"], "takes whole numbers from 1 to 1000"),
         ("restarts", ["--method", "classical"], "methods with an image prior"),
-        ("restarts", ["--value", "1", "--method", "nothing"], "Unknown method"),
+        ("restarts", ["--x", "1", "--method", "nothing"], "Unknown method"),
         ("noise", ["--image-prior", "other"], "takes one --image-prior"),
         ("noise", ["--image-prior", "smears"], "takes one --image-prior"),
         ("latent", ["--image-prior", "waves"], "may be given once"),
-        ("noise", ["--kernel-prior", "waves"], "no prior of square kernels"),
+        ("noise", ["--kernel-prior", "waves"], "must be a prior of square kernels"),
         ("noise", ["--kernel-prior", "gone"], "There is no prior"),
-        ("noise", ["--sample-from", "smears"], "can be sampled from one of images"),
+        ("noise", ["--sample-from", "smears"], "give an image prior to sample"),
         ("noise", ["--data", "x.npz", "--sample-from", "waves"], "not both"),
         ("noise", ["--count", "0"], "--count"),
     ],
@@ -207,7 +207,7 @@ def test_unusable_arguments_are_refused_in_one_line(world, name, arguments, comp
     assert not (world / "out").exists()
 
 
-def test_kernels_differ_by_what_varies_only():
+def test_kernels_differ_in_the_varied_quantity_only():
     short, long = (cases.draw_kernel("length", value, "motion-linear", 15, seed=3) for value in (3, 9))
     angles = []
     for kernel in (short, long):
@@ -220,13 +220,13 @@ def test_kernels_differ_by_what_varies_only():
     np.testing.assert_array_equal(*drawn)
 
 
-def test_a_search_does_not_begin_at_the_image_it_looks_for():
+def test_a_search_does_not_start_at_the_latents_of_its_image():
     seeds = cases.Seeds.of(0, 0)
     assert len({*vars(seeds).values()}) == 4
     assert cases.Seeds.of(0, 0) == seeds != cases.Seeds.of(0, 1)
 
 
-def test_plots_leave_out_what_is_not_finite(tmp_path):
+def test_plots_omit_points_that_are_not_finite(tmp_path):
     flat = plot.Series("flat", [1, 2, 3], [5, np.inf, 5], [0, 0, np.nan])
     plot.write_plot(
         tmp_path / "a.png", "title", [plot.Panel("x", "y", [flat], diagonal=True), plot.Panel("x", "y", [])]

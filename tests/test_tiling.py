@@ -1,4 +1,4 @@
-"""Overlapping tiles: they cover, their weights sum to one, and what is solved in tiles is what is solved at once."""
+"""Overlapping tiles cover an image, their weights sum to one, and batches on a device adapt to its memory."""
 
 from itertools import pairwise
 
@@ -10,24 +10,24 @@ from hypothesis import strategies as st
 
 from napari_genprior.core.arrays import out_of_memory
 from napari_genprior.core.errors import DeviceError
-from napari_genprior.pipeline.device_memory import Solves
-from napari_genprior.pipeline.tiling import Mosaic, spans
+from napari_genprior.pipeline.device_memory import AdaptiveBatcher
+from napari_genprior.pipeline.tiling import Mosaic, cover
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(1, 3000), st.integers(32, 600), st.integers(0, 200), st.integers(1, 300))
 def test_weights_sum_to_exactly_one(length, side, overlap, ramp):
-    found = spans(length, side, overlap, ramp)
+    spans = cover(length, side, overlap, ramp)
     total, counted = np.zeros(length, np.float32), np.zeros(length, int)
-    for span in found:
+    for span in spans:
         total[span.kept] += span.weight
         counted[span.kept] += 1
     assert (total == 1).all()
     assert counted.max() <= 2
-    assert len({span.read.stop - span.read.start for span in found}) == 1
-    assert found[0].read.start == 0
-    assert found[-1].read.stop == length
-    for before, after in pairwise(found):
+    assert len({span.read.stop - span.read.start for span in spans}) == 1
+    assert spans[0].read.start == 0
+    assert spans[-1].read.stop == length
+    for before, after in pairwise(spans):
         assert before.read.stop - before.kept.stop >= min(overlap, length - before.kept.stop)
         assert after.kept.start - after.read.start >= min(overlap, after.kept.start)
 
@@ -35,7 +35,7 @@ def test_weights_sum_to_exactly_one(length, side, overlap, ramp):
 @pytest.mark.parametrize("colours", [(), (3,)])
 def test_a_mosaic_of_untouched_tiles_is_the_image(colours):
     image = np.random.default_rng(0).integers(0, 255, (211, 157, *colours)).astype(np.float32)
-    rows, columns = spans(211, 40, 10, 16), spans(157, 60, 5, 30)
+    rows, columns = cover(211, 40, 10, 16), cover(157, 60, 5, 30)
     mosaic, ready = Mosaic(rows, columns), []
     for row in rows:
         for column in columns:
@@ -45,7 +45,7 @@ def test_a_mosaic_of_untouched_tiles_is_the_image(colours):
 
 
 def test_out_of_memory_takes_fewer_at_once_and_then_the_cpu(caplog):
-    solves = Solves(torch.device("meta"))  # stands for an accelerator
+    batcher = AdaptiveBatcher(torch.device("meta"))  # stands for an accelerator
     tried = []
 
     def solve(planes, which):
@@ -55,32 +55,32 @@ def test_out_of_memory_takes_fewer_at_once_and_then_the_cpu(caplog):
         return 2 * planes
 
     planes = torch.arange(5.0)[:, None, None, None].expand(5, 1, 8, 8)
-    done = solves(solve, planes)
+    done = batcher(solve, planes)
     torch.testing.assert_close(done, 2 * planes)
     assert tried == [("meta", 5), ("meta", 2), ("meta", 1)] + [("cpu", 1)] * 5
-    assert solves.device.type == "cpu"
-    assert "the CPU went on" in solves.notes[-1]
-    assert [record.getMessage() for record in caplog.records] == solves.notes
+    assert batcher.device.type == "cpu"
+    assert "the CPU took over" in batcher.notes[-1]
+    assert [record.getMessage() for record in caplog.records] == batcher.notes
 
 
 @pytest.mark.parametrize("kind", [MemoryError, torch.OutOfMemoryError, torch.cuda.OutOfMemoryError])
-def test_out_of_memory_is_told_by_its_type_whatever_it_says(kind):
+def test_out_of_memory_is_recognized_by_its_type_whatever_its_message(kind):
     assert out_of_memory(kind(""))
     assert not out_of_memory(RuntimeError("something else"))
 
 
 def test_fewer_at_once_may_do():
-    solves = Solves(torch.device("meta"))
+    batcher = AdaptiveBatcher(torch.device("meta"))
 
     def solve(planes, which):
         if len(planes) > 2:
             raise RuntimeError("MPS backend out of memory (simulated)")
         return torch.full(planes.shape, float(which.start))
 
-    done = solves(solve, torch.zeros(5, 1, 4, 4))
+    done = batcher(solve, torch.zeros(5, 1, 4, 4))
     assert done[:, 0, 0, 0].tolist() == [0, 0, 2, 2, 4]
-    assert len(solves.notes) == 1
-    assert solves.device.type == "meta"
+    assert len(batcher.notes) == 1
+    assert batcher.device.type == "meta"
 
 
 def test_other_errors_are_not_swallowed():
@@ -88,12 +88,12 @@ def test_other_errors_are_not_swallowed():
         raise RuntimeError("shapes do not fit")
 
     with pytest.raises(RuntimeError, match="shapes do not fit"):
-        Solves(torch.device("cpu"))(fails, torch.zeros(1, 1, 4, 4))
+        AdaptiveBatcher(torch.device("cpu"))(fails, torch.zeros(1, 1, 4, 4))
 
 
 def test_a_full_cpu_says_what_to_do():
     def fails(planes, which):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 TB")
 
-    with pytest.raises(DeviceError, match="tile="):
-        Solves(torch.device("cpu"))(fails, torch.zeros(1, 1, 4, 4))
+    with pytest.raises(DeviceError, match="tile_size="):
+        AdaptiveBatcher(torch.device("cpu"))(fails, torch.zeros(1, 1, 4, 4))

@@ -1,4 +1,4 @@
-"""Training: it learns, it goes on where it was killed, and what it writes is a prior like any other."""
+"""Training reduces the loss, resumes after an interruption, and writes priors that load like any other."""
 
 import json
 import signal
@@ -18,12 +18,12 @@ from napari_genprior.cli import main
 from napari_genprior.core import image_io as io
 from napari_genprior.core.errors import FileError, InputError
 from napari_genprior.settings import TrainingSettings
-from napari_genprior.training import data, losses
+from napari_genprior.training import data, kernel_simulators, losses
 from napari_genprior.training.loop import train
 
 
 def kernels(count=60, size=28, seed=0):
-    drawn = np.stack(list(islice(data.draw_kernels("blur-b", size, seed), count)))[:, None]
+    drawn = np.stack(list(islice(kernel_simulators.draw_kernels("blur-b", size, seed), count)))[:, None]
     return data.split(drawn, "kernel", "a few kernels", turn=True)
 
 
@@ -35,28 +35,28 @@ def images(count=40, size=16, channels=3):
 TINY = {"batch": 8, "checkpoint_seconds": 1e4, "validate_every": 5}
 ARCHITECTURES = [
     ("blur-vae", kernels, {"steps": 12}),
-    ("vae", images, {"steps": 12, "latent": 6, "width": 4, "mirror": True, "shift_px": 1}),
+    ("vae", images, {"steps": 12, "latent": 6, "width": 4, "flip_horizontal": True, "shift_px": 1}),
     ("dcgan", images, {"steps": 4, "latent": 6, "width": 4}),
-    ("linear", images, {"steps": 12, "latent": 6, "refiner": True, "turn": True}),
+    ("linear", images, {"steps": 12, "latent": 6, "residual_network": True, "rotate90": True}),
 ]
 
 
 def run(data_, settings, name, folder, stop_after=None, **more):
-    """Train to the end, or close after so many updates."""
+    """Train to the end, or close the generator after ``stop_after`` updates."""
     running = train(data_, settings, name, folder, **more)
-    seen = []
+    progress = []
     while True:
         try:
-            seen.append(next(running))
+            progress.append(next(running))
         except StopIteration as end:
-            return end.value, seen
-        if stop_after and len(seen) >= stop_after:
+            return end.value, progress
+        if stop_after and len(progress) >= stop_after:
             running.close()
-            return None, seen
+            return None, progress
 
 
 @pytest.mark.parametrize(("arch", "make", "more"), ARCHITECTURES, ids=[row[0] for row in ARCHITECTURES])
-def test_an_interrupted_training_ends_bit_for_bit_where_an_uninterrupted_one_does(arch, make, more, tmp_path):
+def test_an_interrupted_training_gives_bit_identical_weights(arch, make, more, tmp_path):
     settings, given = TrainingSettings(arch=arch, **TINY, **more), make()
     whole, all_progress = run(given, settings, "whole", tmp_path)
     _, before = run(given, settings, "parts", tmp_path, stop_after=3)
@@ -71,7 +71,7 @@ def test_an_interrupted_training_ends_bit_for_bit_where_an_uninterrupted_one_doe
 
 
 @pytest.mark.parametrize(("arch", "make", "more"), ARCHITECTURES, ids=[row[0] for row in ARCHITECTURES])
-def test_what_was_trained_loads_like_any_other_prior(arch, make, more, tmp_path):
+def test_trained_priors_load_like_any_other(arch, make, more, tmp_path):
     given = make()
     trained, _ = run(
         given, TrainingSettings(arch=arch, **TINY, **more), "mine", tmp_path, license_data="CC0", license_weights="MIT"
@@ -101,7 +101,7 @@ def test_training_reduces_the_held_out_loss(reconstruction, tmp_path):
     assert progress[-1].fraction == 1
 
 
-def test_patience_ends_it_and_the_best_weights_are_stored(tmp_path):
+def test_patience_ends_the_training_and_the_best_weights_are_stored(tmp_path):
     settings = TrainingSettings(
         arch="vae", steps=500, batch=8, latent=4, width=2, validate_every=1, patience=3, learning_rate=1.0
     )
@@ -110,15 +110,15 @@ def test_patience_ends_it_and_the_best_weights_are_stored(tmp_path):
     assert len(progress) < 500
 
 
-def test_minutes_end_it(tmp_path):
+def test_the_time_limit_ends_the_training(tmp_path):
     trained, progress = run(kernels(), TrainingSettings(arch="blur-vae", minutes=0.01, batch=8), "m", tmp_path)
-    assert trained.reason == "the time was up"
+    assert trained.reason == "time limit reached"
     assert progress[-1].seconds >= 0.6
 
 
 @pytest.mark.parametrize(("moved", "centred"), [(0, True), (1, None)])
-def test_cards_tell_of_centred_kernels(tmp_path, moved, centred):
-    drawn = np.stack(list(islice(data.draw_kernels("blur-b", 28, 0), 60)))[:, None]
+def test_cards_record_whether_kernels_are_centred(tmp_path, moved, centred):
+    drawn = np.stack(list(islice(kernel_simulators.draw_kernels("blur-b", 28, 0), 60)))[:, None]
     some = data.split(np.roll(drawn, moved, -1), "kernel", "a few kernels")
     trained, _ = run(some, TrainingSettings(arch="blur-vae", steps=2, **TINY), "m", tmp_path)
     assert trained.card.centred is centred
@@ -132,13 +132,13 @@ def test_without_encoder_only_the_decoder_is_stored(tmp_path):
     assert list(trained.card.metrics) == ["relative_range_error"]
 
 
-def test_torchs_own_random_numbers_are_left_alone(tmp_path):
+def test_the_global_random_generator_of_torch_is_left_alone(tmp_path):
     before = torch.get_rng_state()
     run(images(), TrainingSettings(arch="dcgan", steps=1, width=2, **TINY), "m", tmp_path)
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_another_training_under_the_same_name_is_not_mixed_up(tmp_path):
+def test_a_training_with_other_settings_under_the_same_name_is_refused(tmp_path):
     settings = TrainingSettings(arch="blur-vae", steps=20, **TINY)
     run(kernels(), settings, "m", tmp_path, stop_after=2)
     with pytest.raises(InputError, match=r"beta 1\.0 \(now 2\.0\)"):
@@ -158,8 +158,8 @@ def test_another_training_under_the_same_name_is_not_mixed_up(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "make", "words"),
     [
-        ({"arch": "blur-vae"}, images, "no generator of images"),
-        ({"arch": "dcgan"}, kernels, "no generator of kernels"),
+        ({"arch": "blur-vae"}, images, "cannot generate images"),
+        ({"arch": "dcgan"}, kernels, "cannot generate kernels"),
         ({"arch": "digit-vae"}, images, "28x28x1"),
         ({"arch": "vae", "size": 64}, images, "needs larger"),
     ],
@@ -170,7 +170,7 @@ def test_data_that_do_not_fit_the_architecture_are_refused(settings, make, words
     assert not list(tmp_path.iterdir())
 
 
-def test_a_killed_command_goes_on(tmp_path):
+def test_a_killed_command_resumes(tmp_path):
     command = [
         *(sys.executable, "-m", "napari_genprior", "train", "--simulate", "blur-b", "--kernels", "40", "--quiet"),
         *("--arch", "blur-vae", "--steps", "100", "--batch", "8", "--checkpoint-seconds", "0"),
@@ -190,7 +190,7 @@ def test_a_killed_command_goes_on(tmp_path):
     assert gp.load_prior(tmp_path / "m.json").card.sha256 == gp.load_prior(tmp_path / "n.json").card.sha256
 
 
-def test_a_training_that_diverges_says_so_and_leaves_nothing_to_go_on_from(tmp_path, monkeypatch):
+def test_a_diverging_training_says_so_and_leaves_no_checkpoint(tmp_path, monkeypatch):
     settings = TrainingSettings(arch="blur-vae", steps=20, **TINY)
     run(kernels(), settings, "m", tmp_path, stop_after=2)
     monkeypatch.setattr(losses, "elbo", lambda x, decoded, *_: {"total": decoded.sum() * np.nan})
@@ -207,7 +207,7 @@ def folder(tmp_path):
     return tmp_path / "set"
 
 
-def test_a_folder_is_scaled_or_cut(folder):
+def test_images_of_a_folder_are_scaled_or_cut_into_tiles(folder):
     assert data.read_images(folder, size=8).shape == (9, 1, 8, 8)
     tiles = data.read_images(folder, size=8, tiles=True)
     assert tiles.shape == (9 * 2 * 3, 1, 8, 8)
@@ -244,12 +244,12 @@ def test_an_npz_is_read_by_key_or_as_packed_jpeg(tmp_path):
         ("--data {t}/objects.npy", "not a readable npz"),
         ("--data {t}/flat.npy", "images are"),
         ("--data {t}/bright.npy", "must lie in"),
-        ("--data {t}/bright.npy --kind kernel --arch dcgan", "no generator of kernels"),
+        ("--data {t}/bright.npy --kind kernel --arch dcgan", "cannot generate kernels"),
         ("--data {t}/negative.npy --kind kernel", "negative"),
-        ("--data {t}/bright.npy --simulate shake", "one of them"),
-        ("", "one of them"),
+        ("--data {t}/bright.npy --simulate shake", "Give one of"),
+        ("", "Give one of"),
         ("--simulate earthquake", "there are: shake"),
-        ("--simulate gaussian --arch digit-vae", "no generator of kernels"),
+        ("--simulate gaussian --arch digit-vae", "cannot generate kernels"),
         ("--simulate gaussian --steps -1", "steps = -1"),
         ("--simulate gaussian --arch unet", "--arch"),
         ("--simulate gaussian --device abacus", "abacus"),
@@ -259,7 +259,7 @@ def test_an_npz_is_read_by_key_or_as_packed_jpeg(tmp_path):
         ("--simulate gaussian -o My_Model", "My_Model"),
     ],
 )
-def test_what_cannot_be_trained_on_is_said_in_one_line(options, words, tmp_path, capsys):
+def test_unusable_training_data_are_refused_in_one_line(options, words, tmp_path, capsys):
     rng = np.random.default_rng(0)
     for name in ("empty", "few", "small"):
         (tmp_path / name).mkdir()
@@ -282,20 +282,21 @@ def test_what_cannot_be_trained_on_is_said_in_one_line(options, words, tmp_path,
     assert not list(tmp_path.glob("m.*"))
 
 
-def test_the_command_trains_on_a_folder_and_the_card_says_how(folder, tmp_path, capsys, monkeypatch):
+def test_the_command_trains_on_a_folder_and_the_card_holds_the_recipe(folder, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
-    assert main(f"train --data {folder} --size 8 --arch linear --latent 3 -o blocks --mirror --quiet".split()) == 0
+    command = f"train --data {folder} --size 8 --arch linear --latent 3 -o blocks --flip-horizontal --quiet"
+    assert main(command.split()) == 0
     assert "psnr_range_db" in capsys.readouterr().out
     card = gp.load_prior("blocks").card
     assert card.recipe.startswith("genprior train --output blocks --data")
-    assert "--mirror" in card.recipe
+    assert "--flip-horizontal" in card.recipe
     assert main(["models"]) == 0
     assert "blocks" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("simulator", data.SIMULATED)
+@pytest.mark.parametrize("simulator", kernel_simulators.SIMULATED)
 def test_simulated_kernels_are_kernels_and_repeat(simulator):
-    first, again, other = (next(data.draw_kernels(simulator, 28, seed)) for seed in (0, 0, 1))
+    first, again, other = (next(kernel_simulators.draw_kernels(simulator, 28, seed)) for seed in (0, 0, 1))
     assert first.shape == (28, 28)
     assert first.min() >= 0
     assert float(first.sum()) == pytest.approx(1, abs=1e-5)
@@ -303,7 +304,7 @@ def test_simulated_kernels_are_kernels_and_repeat(simulator):
     assert abs(first - other).max() > 1e-4
 
 
-def test_a_batch_is_cut_from_the_middle_shifted_into_what_lies_beyond():
+def test_a_batch_is_the_central_crop_with_random_shifts():
     ramp = torch.arange(100.0).view(1, 1, 10, 10) / 100
     index = torch.zeros(1, dtype=torch.long)
     torch.testing.assert_close(data.batch(ramp, index, 6), ramp[..., 2:8, 2:8])
@@ -318,7 +319,7 @@ def test_a_batch_is_cut_from_the_middle_shifted_into_what_lies_beyond():
     assert data.batch((ramp * 255).byte(), index, 6).max() <= 1
 
 
-def test_the_evidence_bounds_terms_are_what_they_say():
+def test_the_terms_of_the_evidence_bound_are_right():
     x, mean, logvar = torch.zeros(2, 1, 2, 2), torch.full((2, 3), 2.0), torch.zeros(2, 3)
     terms = losses.elbo(x, x + 1, mean, logvar, beta=0.5, reconstruction="mse")
     assert terms["misfit"] == pytest.approx(2.0)

@@ -1,4 +1,4 @@
-"""Algorithm 3: what is fitted first, what is searched for with which rate, and what comes out."""
+"""Algorithm 3: the initial fit, the learning rates, and the result."""
 
 from dataclasses import replace
 
@@ -31,10 +31,12 @@ def run(blurred, prior=None, kernel=None, seed=0, **settings):
         try:
             snapshots.append(next(recipe))
         except StopIteration as end:
-            return end.value, [snapshot for snapshot in snapshots if snapshot.losses]  # without those of the first fit
+            return end.value, [
+                snapshot for snapshot in snapshots if snapshot.losses
+            ]  # without those of the initial fit
 
 
-def test_it_begins_at_the_blurred_image_and_the_losses_fall(monkeypatch):
+def test_the_initial_image_is_the_blurred_one_and_the_losses_fall(monkeypatch):
     monkeypatch.setattr(constants, "FIRST_FIT_STEPS", 150)
     monkeypatch.setitem(constants.DECODER, "paper", replace(constants.DECODER["paper"], width=8))
     blurred, _, _, prior = blurred_blocks(side=32)
@@ -45,7 +47,7 @@ def test_it_begins_at_the_blurred_image_and_the_losses_fall(monkeypatch):
     assert snapshots[-1].losses["total"] < snapshots[0].losses["total"]
     assert solution.image.shape == blurred.shape
     assert solution.kernel.shape == (1, 1, 28, 28)
-    assert solution.extras == {}
+    assert solution.extra_images == {}
 
 
 def test_with_the_true_kernel_it_sharpens(monkeypatch):
@@ -56,14 +58,14 @@ def test_with_the_true_kernel_it_sharpens(monkeypatch):
     assert (solution.image - sharp).square().mean() < 0.5 * (blurred - sharp).square().mean()
 
 
-def test_seeds_and_the_final_solve(monkeypatch):
+def test_seeds_and_the_final_deconvolution(monkeypatch):
     monkeypatch.setattr(constants, "FIRST_FIT_STEPS", 5)
     blurred, _, _, prior = blurred_blocks(side=32)
     colour = torch.cat([blurred, blurred.flip(-1), 1 - blurred], dim=1)
     first, second, other = (run(colour, prior, seed=seed)[0] for seed in (3, 3, 4))
     assert torch.equal(first.image, second.image)
     assert not torch.equal(first.image, other.image)
-    assert first.image.shape == first.extras["network image"].shape == colour.shape
+    assert first.image.shape == first.extra_images["network image"].shape == colour.shape
 
 
 def test_closing_stops_it(monkeypatch):

@@ -23,7 +23,7 @@ def seeded_net(cls, **arguments):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_is_decoded_has_the_shape_and_range_it_should(case):
+def test_decoded_images_have_the_right_shape_and_range(case):
     cls, arguments, latent, shape = CASES[case]
     net = seeded_net(cls, **arguments).eval()
     assert net.latent == latent
@@ -39,7 +39,7 @@ def test_what_is_decoded_has_the_shape_and_range_it_should(case):
 def test_gradients_reach_the_latent_and_every_weight(case):
     cls, arguments, latent, shape = CASES[case]
     net = seeded_net(cls, **arguments).train()
-    for module in net.modules():  # what starts at zero on purpose would hide what lies behind it
+    for module in net.modules():  # weights that are initialised with zeros would block the gradient
         if hasattr(module, "mix"):
             torch.nn.init.ones_(module.mix.weight)
     x = torch.rand(4, *shape, generator=torch.Generator().manual_seed(2))
@@ -52,14 +52,14 @@ def test_gradients_reach_the_latent_and_every_weight(case):
     assert all(torch.isfinite(parameter.grad).all() for parameter in net.parameters())
 
 
-def test_the_papers_autoencoders_have_the_layers_of_their_table():
+def test_published_autoencoders_have_the_layers_of_their_table():
     features = BlurVAE().decoder[:3](torch.zeros(1, 50))
     assert features.shape == (1, 20, 6, 6)  # 720
     assert DigitVAE().encoder[:7](torch.zeros(1, 1, 28, 28)).shape == (1, 500)
     assert HouseNumberVAE().encoder[:10](torch.zeros(1, 3, 32, 32)).shape == (1, 8192)
 
 
-def test_a_dead_output_still_learns_while_training():
+def test_a_zero_output_has_a_gradient_in_training():
     net = seeded_net(BlurVAE)
     torch.nn.init.constant_(net.decoder[-2].bias, -100.0)
     z = torch.randn(2, 50, generator=torch.Generator().manual_seed(0))
@@ -76,6 +76,6 @@ def test_a_model_without_encoder_says_so():
 
 
 @pytest.mark.parametrize("arguments", [{"latent": 0}, {"latent": 3, "size": 7}, {"latent": 3, "width": 0}])
-def test_sizes_that_cannot_be_are_refused(arguments):
+def test_impossible_sizes_are_refused(arguments):
     with pytest.raises(ValueError, match="needs"):
         ConvVAE(**arguments)

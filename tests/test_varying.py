@@ -1,4 +1,4 @@
-"""Blur that changes over the image: kernels by place, the solve between them, the search."""
+"""Spatially varying blur: kernels by tile, the deconvolution between them, and their estimation."""
 
 import numpy as np
 import pytest
@@ -9,8 +9,8 @@ from images import blocks
 from napari_genprior.blur.support import pad_to
 from napari_genprior.cli import main
 from napari_genprior.core.errors import InputError
-from napari_genprior.pipeline.kernel_field import kernel_map
-from napari_genprior.pipeline.tiled_deconvolution import kernel_at
+from napari_genprior.core.kernel_map import draw_kernel_map
+from napari_genprior.pipeline.tiled_deconvolution import interpolate_kernel
 
 SIDE, TURN, SAMPLES = 240, 2.0, 31  # px, degrees to both sides, poses
 
@@ -48,7 +48,7 @@ def inner(image):
 
 def test_known_kernels_beat_one(turned):
     sharp, blurred = turned
-    result = gp.deblur_varying(blurred, kernel=kernels_of_a_turn((3, 3)))
+    result = gp.deblur(blurred, tiles=(3, 3), kernel=kernels_of_a_turn((3, 3)))
     single = gp.known_kernel(blurred, kernels_of_a_turn((3, 3)).mean((0, 1))).image
     before, one, many = (gp.metrics.psnr(inner(image), inner(sharp)) for image in (blurred, single, result.image))
     assert many > max(before, one) + 0.5
@@ -72,7 +72,7 @@ def two_motions():
 def test_true_kernels_by_place_restore_what_one_cannot(two_motions):
     sharp, blurred = two_motions
     kernels = np.stack([pad_to(gp.blur.motion(9, angle), (11, 11)) for angle in (0, 90)])[None]
-    many = gp.deblur_varying(blurred, kernel=kernels)
+    many = gp.deblur(blurred, tiles=(1, 2), kernel=kernels)
     one = gp.known_kernel(blurred, kernels.mean((0, 1)))
     assert gp.metrics.psnr(inner(many.image), inner(sharp)) > gp.metrics.psnr(inner(one.image), inner(sharp)) + 5
     assert gp.metrics.psnr(inner(many.image), inner(sharp)) > gp.metrics.psnr(inner(blurred), inner(sharp)) + 5
@@ -80,7 +80,7 @@ def test_true_kernels_by_place_restore_what_one_cannot(two_motions):
 
 def test_kernels_are_found_by_place(two_motions):
     fractions = []
-    run = gp.iter_deblur_varying(two_motions[1], (1, 2), kernel_size=13, method="classical")
+    run = gp.iter_deblur(two_motions[1], tiles=(1, 2), kernel_size=13, method="classical")
     while True:
         try:
             fractions.append(next(run).fraction)
@@ -99,49 +99,49 @@ def test_kernels_are_found_by_place(two_motions):
 def test_a_blank_tile_takes_the_kernel_of_all(turned):
     blurred = turned[1].copy()
     blurred[: SIDE // 2, : SIDE // 2] = 0.5
-    result = gp.deblur_varying(blurred, (2, 2), kernel_size=13)
+    result = gp.deblur(blurred, tiles=(2, 2), kernel_size=13)
     assert np.isfinite(result.kernels).all()
     assert gp.blur.measure(result.kernels[0, 0]).fwhm_long < 13
 
 
 def test_images_without_blur_or_without_anything_but_noise_come_through():
     sharp = blocks(100, 100, seed=1)
-    result = gp.deblur_varying(sharp, (2, 2))
+    result = gp.deblur(sharp, tiles=(2, 2))
     assert result.kernels.shape == (2, 2, 1, 1)
     np.testing.assert_allclose(result.image, sharp, atol=0.1)
     noise = np.random.default_rng(0).standard_normal((100, 100))
-    assert np.isfinite(gp.deblur_varying(noise, (2, 1), kernel_size=5).image).all()
+    assert np.isfinite(gp.deblur(noise, tiles=(2, 1), kernel_size=5).image).all()
 
 
-def test_a_image_with_a_prior_of_its_size_has_no_tiles(turned):
+def test_an_image_prior_of_one_size_is_refused_with_tiles(turned):
     with pytest.raises(InputError, match="tiles are smaller"):
-        gp.iter_deblur_varying(turned[1][:64, :64], (1, 1), method="evidence", image_prior="nuclei-64-linear")
+        gp.iter_deblur(turned[1][:64, :64], "evidence", tiles=(1, 1), image_prior="nuclei-64-linear")
 
 
 def test_one_tile_is_one_kernel(turned):
     _, blurred = turned
     kernel = gp.blur.motion(5, 20)
     whole = gp.known_kernel(blurred, kernel).image
-    tiled = gp.deblur_varying(blurred, kernel=kernel[None, None]).image
+    tiled = gp.deblur(blurred, tiles=(1, 1), kernel=kernel[None, None]).image
     np.testing.assert_allclose(tiled, whole, atol=2e-3)
 
 
 def test_kernels_between_tiles_are_linear():
     kernels = np.arange(6.0).reshape(2, 3, 1, 1)
-    assert kernel_at(kernels, 0.25, 0.5).item() == 1  # middle of tile [0, 1]
-    assert kernel_at(kernels, 0.0, 1.0).item() == 2  # beyond the outermost middles they stay
-    assert kernel_at(kernels, 0.5, 1 / 3).item() == pytest.approx(2)
+    assert interpolate_kernel(kernels, 0.25, 0.5).item() == 1  # middle of tile [0, 1]
+    assert interpolate_kernel(kernels, 0.0, 1.0).item() == 2  # beyond the outermost middles they stay
+    assert interpolate_kernel(kernels, 0.5, 1 / 3).item() == pytest.approx(2)
 
 
 def test_the_map_draws_kernels_at_their_places():
     kernels = np.zeros((2, 3, 5, 5), np.float32)
     kernels[..., 2, 2] = 0.7
     kernels[..., 2, 3] = 0.35
-    drawn = kernel_map(kernels, (40, 60))
+    drawn = draw_kernel_map(kernels, (40, 60))
     assert drawn.shape == (40, 60)
     assert sorted(map(tuple, np.argwhere(drawn == 1))) == [(y, x) for y in (10, 30) for x in (10, 30, 50)]
     assert (drawn == 0.5).sum() == 6
-    small = kernel_map(np.ones((2, 2, 31, 31), np.float32), (40, 60))  # kernels larger than their tiles
+    small = draw_kernel_map(np.ones((2, 2, 31, 31), np.float32), (40, 60))  # kernels larger than their tiles
     assert small.max() == 1
 
 
@@ -150,15 +150,15 @@ def test_the_map_draws_kernels_at_their_places():
     [
         ({"tiles": (0, 3)}, "from 1 to"),
         ({"tiles": "3x3"}, "rows and columns"),
-        ({"tiles": (9, 9)}, "Take fewer"),
-        ({"kernel": np.ones((5, 5))}, "ty, tx, kh, kw"),
+        ({"tiles": (9, 9)}, "Choose fewer"),
+        ({"kernel": np.ones((5, 5))}, "rows, columns, kh, kw"),
         ({"kernel": -np.ones((2, 2, 5, 5))}, "negative"),
         ({"method": "wizardry"}, "Unknown method"),
     ],
 )
 def test_bad_input(turned, arguments, words):
     with pytest.raises(InputError, match=words):
-        gp.iter_deblur_varying(turned[1], **arguments)
+        gp.iter_deblur(turned[1], **({"tiles": (3, 3)} | arguments))
 
 
 def test_the_tiles_option_of_genprior_deblur(turned, tmp_path, monkeypatch):
@@ -168,6 +168,21 @@ def test_the_tiles_option_of_genprior_deblur(turned, tmp_path, monkeypatch):
     words = ["deblur", "in.npy", "-o", "out.npy", "--tiles", "2x2", "--kernel", "kernels.npy", "--kernel-out", "k.npy"]
     assert main(words) == 0
     np.testing.assert_allclose(np.load("k.npy"), kernels_of_a_turn((2, 2)), atol=1e-6)
-    expected = gp.deblur_varying(turned[1], kernel=kernels_of_a_turn((2, 2))).image
+    expected = gp.deblur(turned[1], tiles=(2, 2), kernel=kernels_of_a_turn((2, 2))).image
     np.testing.assert_allclose(np.load("out.npy"), expected, atol=1e-5)
+    assert main([*words, "--report", "r.json"]) == 0
+    assert main(["deblur", "--rerun", "r.json", "-o", "again.npy", "--quiet"]) == 0
+    np.testing.assert_array_equal(np.load("again.npy"), np.load("out.npy"))
+    assert main([*words, "--kernel-out", "k.zarr"]) == 0
     assert main(["deblur", "in.npy", "-o", "out.npy", "--tiles", "three"]) == 2
+
+
+def test_a_path_or_an_array_takes_the_result(turned, tmp_path):
+    arguments = {"tiles": (2, 2), "kernel": kernels_of_a_turn((2, 2))}
+    expected = gp.deblur(turned[1], **arguments)
+    out = np.zeros_like(turned[1])
+    assert gp.deblur(turned[1], out=out, **arguments).image is out
+    np.testing.assert_array_equal(out, expected.image)
+    result = gp.deblur(turned[1], out=tmp_path / "out.npy", **arguments)
+    assert result.path == tmp_path / "out.npy"
+    np.testing.assert_array_equal(np.load(result.path), expected.image)

@@ -1,4 +1,4 @@
-"""Pretrained priors: the shipped ones work, damaged ones are refused with a reason."""
+"""Pretrained priors: shipped ones work, damaged ones are refused with a reason."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from napari_genprior.zoo import store
 
 @pytest.fixture
 def copied(tmp_path, monkeypatch):
-    """A shipped model in a folder of its own, to be damaged: returns a function that rewrites card and weights."""
+    """Copy a shipped model to a folder of its own; the returned function rewrites its card and weights."""
     source = next(folder for folder in store.folders() if (folder / "motion-28-linear.json").exists())
     card = json.loads((source / "motion-28-linear.json").read_text())
     tensors = load_file(source / "motion-28-linear.safetensors")
@@ -33,7 +33,7 @@ def copied(tmp_path, monkeypatch):
     return write
 
 
-def test_every_shipped_prior_loads_and_decodes_to_what_its_card_says():
+def test_every_shipped_prior_loads_and_decodes_as_its_card_declares():
     cards = gp.list_priors()
     assert "motion-28-linear" in [card.name for card in cards]
     for card in cards:
@@ -48,7 +48,7 @@ def test_every_shipped_prior_loads_and_decodes_to_what_its_card_says():
         assert card.license_data
 
 
-def test_the_kernel_prior_knows_camera_shake_better_than_noise():
+def test_the_kernel_prior_represents_camera_shake_better_than_noise():
     net = gp.load_prior("motion-28-linear").net
     shake = torch.from_numpy(blur.shake(18, 12345, 28)).flatten()
     noise = shake[torch.randperm(784, generator=torch.Generator().manual_seed(0))]
@@ -80,16 +80,16 @@ def test_a_copy_loads_from_its_path(copied):
         ({"content": b"", "rehash": False}, "SHA-256 differs"),
         ({"content": b"PK\x03\x04 not safetensors"}, "do not fit"),
         ({"arch": "transformer-9000"}, "Unknown architecture"),
-        ({"latent": 49}, "its card says"),
-        ({"size": [14, 56]}, "its card says"),
-        ({"size": [100000, 100000]}, "not allowed"),
+        ({"latent": 49}, "its card declares"),
+        ({"size": [14, 56]}, "its card declares"),
+        ({"size": [100000, 100000]}, "allowed are"),
         ({"arguments": {"latent": 50, "colour": 3}}, "does not take"),
         ({"surprise": 1}, "surprise"),
         ({"license_data": ""}, "license_data"),
         ({"name": "../../etc"}, "name"),
     ],
 )
-def test_lying_cards_and_damaged_weights_are_refused(copied, changes, words):
+def test_false_cards_and_damaged_weights_are_refused(copied, changes, words):
     with pytest.raises(ModelError, match=words):
         gp.load_prior(copied(**changes))
 

@@ -1,6 +1,6 @@
-"""Frame training images like those users will bring: the same eye line, the same sole line.
+"""Frame training images like the images of users: eyes and soles of shoes at the usual rows.
 
-The framings were measured on the public test images of Asim 2020's sets: where the eyes and soles are, nothing else.
+The rows were measured on the public test images of Asim 2020, of which nothing else is used.
 """
 
 from __future__ import annotations
@@ -15,15 +15,18 @@ from PIL import Image
 WHITE = (255, 255, 255)
 
 
-def unpacked(path: Path) -> np.ndarray:
-    """uint8 [N, 64, 64, 3] from JPEG streams packed end to end."""
+def decode_jpeg_streams(path: Path) -> np.ndarray:
+    """Decode concatenated JPEG streams of an npz file: uint8 ``[N, 64, 64, 3]``."""
     with np.load(path) as content:
         stream, offsets = content["jpeg"], content["offsets"]
     return np.stack([np.asarray(Image.open(io.BytesIO(stream[a:b].tobytes()))) for a, b in pairwise(offsets)])
 
 
 def faces(folder: Path) -> np.ndarray:
-    """Eyes at row 33, as in the usual 108-pixel crop of CelebA; in the source they are at row 24."""
+    """Frame faces, uint8 ``[N, 64, 64, 3]``, with the eyes at row 33 as in the usual 108-pixel crop of CelebA.
+
+    In the source the eyes are at row 24.
+    """
 
     def framed(raw: np.ndarray) -> np.ndarray:
         image, out = Image.fromarray(raw), Image.new("RGB", (64, 64))
@@ -31,11 +34,14 @@ def faces(folder: Path) -> np.ndarray:
         out.paste(image.crop((0, 24, 64, 55)), (0, 33))
         return np.asarray(out)
 
-    return np.stack([framed(raw) for raw in unpacked(folder / "faces64" / "faces64_celeba.npz")])
+    return np.stack([framed(raw) for raw in decode_jpeg_streams(folder / "faces64" / "faces64_celeba.npz")])
 
 
 def shoes(folder: Path) -> np.ndarray:
-    """Fitted into 60x47 pixels with the sole at row 54, and each once more squeezed sideways (few boots exist)."""
+    """Frame shoes, uint8 ``[N, 64, 64, 3]``: fit them into 60x47 pixels with the sole at row 54.
+
+    Each shoe is included a second time at reduced width, because the set holds few boots.
+    """
 
     def framed(raw: np.ndarray) -> Image.Image:
         rows, columns = (np.flatnonzero((raw.min(-1) < 240).any(axis)) for axis in (1, 0))
@@ -51,18 +57,21 @@ def shoes(folder: Path) -> np.ndarray:
         out.paste(image.resize((46, 64), Image.Resampling.LANCZOS), (9, 0))
         return out
 
-    images = [framed(raw) for raw in unpacked(folder / "shoes64" / "shoes64.npz")]
+    images = [framed(raw) for raw in decode_jpeg_streams(folder / "shoes64" / "shoes64.npz")]
     return np.stack([np.asarray(image) for image in images + [squeezed(image) for image in images]])
 
 
 def natural(folder: Path) -> np.ndarray:
-    """As they are, uint8 [400, 180, 180, 1]."""
+    """Read natural images without framing, uint8 ``[400, 180, 180, 1]``."""
     with np.load(folder / "bsd400" / "bsd400.npz") as content:
         return content["train"][..., None]
 
 
 def house_numbers(folder: Path, copies: int = 24, seed: int = 0) -> np.ndarray:
-    """1040 digits, each seen ``copies`` times: shifted, scaled, recoloured, inverted. Few real ones exist."""
+    """Augment 1040 house-number digits ``copies`` times, uint8 ``[N, 32, 32, 3]``; the set is small.
+
+    Each copy is shifted, scaled, recoloured and in part inverted.
+    """
     rng = np.random.default_rng(seed)
     with np.load(folder / "svhn_small" / "svhn_small.npz") as content:
         digits = content["x48"]
@@ -82,7 +91,7 @@ def house_numbers(folder: Path, copies: int = 24, seed: int = 0) -> np.ndarray:
 
 
 def nuclei(folder: Path) -> np.ndarray:
-    """64-pixel tiles that hold something (spread of grey values above 5%), each stretched to the full range."""
+    """Cut tiles of nuclei with a contrast above 5%, each scaled to the full range, uint8 ``[N, 64, 64, 1]``."""
     tiles = []
     with np.load(folder / "nuclei_dsb2018" / "nuclei_dsb2018.npz") as content:
         for name in sorted(n for n in content.files if n.startswith("img_")):
@@ -90,13 +99,13 @@ def nuclei(folder: Path) -> np.ndarray:
                 height, width = (side // 64 * 64 for side in image.shape)
                 grid = image[:height, :width].reshape(height // 64, 64, width // 64, 64).swapaxes(1, 2)
                 tiles.append(grid.reshape(-1, 64, 64))
-    every = np.concatenate(tiles).astype(np.float32)
-    low, high = every.min((1, 2), keepdims=True), every.max((1, 2), keepdims=True)
-    full = np.rint(255 * (every - low) / np.maximum(high - low, 1)).astype(np.uint8)
+    all_tiles = np.concatenate(tiles).astype(np.float32)
+    low, high = all_tiles.min((1, 2), keepdims=True), all_tiles.max((1, 2), keepdims=True)
+    full = np.rint(255 * (all_tiles - low) / np.maximum(high - low, 1)).astype(np.uint8)
     return full[(high - low)[:, 0, 0] > 0.05 * 255][..., None]
 
 
 def digits(folder: Path) -> np.ndarray:
-    """The 60,000 training digits of MNIST as they are."""
+    """Read the 60,000 training digits of MNIST without framing, uint8 ``[60000, 28, 28, 1]``."""
     with np.load(folder / "mnist" / "mnist.npz") as content:
         return content["x_train"][..., None]

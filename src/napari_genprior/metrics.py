@@ -1,7 +1,7 @@
-"""How near a result is to a known truth, after undoing the shift that blind deblurring leaves open.
+"""Image and kernel quality metrics, optionally after alignment.
 
-``x`` shifted one way and ``k`` shifted the other explain a blurred image as well as ``x`` and ``k`` do, so that
-an honest figure for a blind result is taken at the best shift.
+Blind deconvolution determines image and kernel up to a shift: ``x`` and ``k`` shifted in opposite directions explain a
+blurred image equally well. Metrics of blind results are therefore taken at the best shift.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from skimage.metrics import structural_similarity
 
 from .core.errors import InputError
 
-STEP = 0.25  # px, of the sub-pixel search (published Levin protocol)
-LEVIN_CROP, LEVIN_SHIFT = 15, 5  # px
+SHIFT_STEP_PX = 0.25  # of the sub-pixel alignment (published Levin protocol)
+LEVIN_CROP_PX, LEVIN_SHIFT_PX = 15, 5
 
 
 def psnr(
@@ -24,18 +24,20 @@ def psnr(
     crop: int = 0,
     max_shift: float = 5,
 ) -> float:
-    """Peak signal-to-noise ratio in dB: ``10 log10(peak^2 / mean squared error)``.
+    """Compute the peak signal-to-noise ratio in dB, ``10 log10(peak^2 / mean squared error)``.
 
     Parameters
     ----------
     estimate, truth : array [Y, X] or [Y, X, C]
         Same shape and intensity scale.
     align : bool
-        Take the best shift of ``estimate`` within ``max_shift`` pixels, in steps of 0.25.
+        Align ``estimate`` to ``truth`` first, see :func:`align`.
     peak : float, optional
-        By default 255 for uint8 truths, 1 for floats within [0, 1], else the truth's maximum.
+        By default 255 for uint8 truths, 1 for floats within [0, 1], otherwise the truth's maximum.
     crop : int
-        Pixels left out along each border.
+        Width of the border that is left out, in pixels.
+    max_shift : float
+        Largest shift of the alignment in pixels.
 
     Returns
     -------
@@ -45,10 +47,17 @@ def psnr(
     Raises
     ------
     InputError
-        Shapes differ, or nothing is left inside the crop.
+        The shapes differ, or nothing is left inside the crop.
+
+    Examples
+    --------
+    >>> import napari_genprior as gp
+    >>> sim = gp.simulate(gp.samples.cells()[:64, :64], gp.blur.motion(length=5), noise=0.01, seed=0)
+    >>> round(gp.metrics.psnr(sim.blurred, sim.sharp), 1)
+    35.6
     """
     top = _peak(np.asarray(truth)) if peak is None else peak
-    estimate, truth = _ready(estimate, truth, align, crop, max_shift)
+    estimate, truth = _comparable(estimate, truth, align, crop, max_shift)
     error = np.mean((_inside(estimate, crop) - _inside(truth, crop)) ** 2)
     return float(10 * np.log10(top**2 / error)) if error else float("inf")
 
@@ -61,16 +70,23 @@ def ssim(
     crop: int = 0,
     max_shift: float = 5,
 ) -> float:
-    """Structural similarity, at most 1 (equal): Gaussian window of sigma 1.5 (11x11), mean over pixels.
+    """Compute the structural similarity, at most 1 (equal): Gaussian window of sigma 1.5 (11x11), mean over pixels.
 
-    Parameters are those of :func:`psnr`. Windows that reach over the border of the cropped image are left out.
+    The parameters are those of :func:`psnr`. Windows beyond the border of the cropped image are left out.
 
     References
     ----------
     Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment", IEEE Trans. Image Processing 13(4), 2004.
+
+    Examples
+    --------
+    >>> import napari_genprior as gp
+    >>> sim = gp.simulate(gp.samples.cells()[:64, :64], gp.blur.motion(length=5), noise=0.01, seed=0)
+    >>> round(gp.metrics.ssim(sim.blurred, sim.sharp), 2)
+    0.85
     """
     top = _peak(np.asarray(truth)) if peak is None else peak
-    estimate, truth = _ready(estimate, truth, align, crop, max_shift)
+    estimate, truth = _comparable(estimate, truth, align, crop, max_shift)
     return float(
         structural_similarity(
             _inside(estimate, crop),
@@ -87,27 +103,48 @@ def ssim(
 def align(
     estimate: np.ndarray, truth: np.ndarray, max_shift: float = 5, crop: int = 0
 ) -> tuple[np.ndarray, tuple[float, float]]:
-    """Shift ``estimate`` to where it fits ``truth`` best (least squared error inside the crop).
+    """Align ``estimate`` to ``truth`` by the shift with the least squared error inside the crop.
 
-    Whole pixels first (all at once by FFT, so that far shifts cost little), then steps of 0.25 (bilinear) around the
-    best three.
+    All shifts by whole pixels are evaluated first (by FFT), then steps of 0.25 px (bilinear) around the best three.
+
+    Parameters
+    ----------
+    estimate, truth : array [Y, X] or [Y, X, C]
+        Same shape and intensity scale.
+    max_shift : float
+        Largest shift along each axis, in pixels.
+    crop : int
+        Width of the border that is left out, in pixels.
 
     Returns
     -------
     aligned : float64 array, shape of ``truth``
-        ``aligned[y, x] = estimate[y + dy, x + dx]``; beyond the border the nearest pixel.
+        ``aligned[y, x] = estimate[y + dy, x + dx]``; the nearest pixel beyond the border.
     shift : (float, float)
         ``(dy, dx)`` in pixels.
+
+    Raises
+    ------
+    InputError
+        The shapes differ, or nothing is left inside the crop.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import napari_genprior as gp
+    >>> sharp = gp.samples.cells()[:64, :64]
+    >>> gp.metrics.align(np.roll(sharp, 1, axis=0), sharp)[1]
+    (1.0, 0.0)
     """
-    estimate, truth = _pair(estimate, truth, crop)
+    estimate, truth = _check_pair(estimate, truth, crop)
     reach = int(max_shift)
-    fine = [i * STEP for i in range(-int(1 / STEP), int(1 / STEP) + 1)]
+    fine = [i * SHIFT_STEP_PX for i in range(-int(1 / SHIFT_STEP_PX), int(1 / SHIFT_STEP_PX) + 1)]
     target = _inside(truth, crop)
 
     def error(dy: float, dx: float) -> float:
         return float(np.mean((_shifted(estimate, dy, dx, crop) - target) ** 2))
 
-    errors = _whole_errors(_surrounded(estimate, reach, crop), target)
+    errors = _whole_pixel_errors(_with_margin(estimate, reach, crop), target)
     best = [divmod(int(place), errors.shape[1]) for place in np.argsort(errors, axis=None, kind="stable")[:3]]
     near = {(row - reach + i, column - reach + j) for row, column in best for i in fine for j in fine}
     _, dy, dx = min((error(dy, dx), dy, dx) for dy, dx in near if max(abs(dy), abs(dx)) <= max_shift)
@@ -115,9 +152,22 @@ def align(
 
 
 def kernel_error(estimate: np.ndarray, truth: np.ndarray, max_shift: float = 10) -> float:
-    """Relative error of a kernel at the best shift, ``|k - k'| / |k|``: 0 is equal, about 1 is unrelated.
+    """Compute the relative error of a kernel at the best shift, ``|k - k'| / |k|``: 0 is equal, about 1 unrelated.
 
-    Kernels of different sizes are compared centre on centre, zero beyond their arrays; each is scaled to sum 1.
+    Kernels of different sizes are aligned at their centres and zero-padded; each is normalized to sum 1.
+
+    Parameters
+    ----------
+    estimate, truth : array [kh, kw]
+        >= 0, with a positive sum.
+    max_shift : float
+        Largest shift along each axis, in pixels.
+
+    Examples
+    --------
+    >>> import napari_genprior as gp
+    >>> gp.metrics.kernel_error(gp.blur.motion(length=5), gp.blur.motion(length=5))
+    0.0
     """
     reach = int(np.ceil(max_shift))
     sides = [max(pair) + 2 * reach for pair in zip(estimate.shape, truth.shape, strict=True)]
@@ -127,12 +177,13 @@ def kernel_error(estimate: np.ndarray, truth: np.ndarray, max_shift: float = 10)
 
 
 def levin_score(estimate: np.ndarray, truth: np.ndarray) -> tuple[float, float, tuple[float, float]]:
-    """PSNR (dB), SSIM and shift by the published Levin protocol: images in [0, 1], best shift, 15 px border cut."""
-    aligned, shift = align(estimate, truth, LEVIN_SHIFT, LEVIN_CROP)
-    return psnr(aligned, truth, peak=1, crop=LEVIN_CROP), ssim(aligned, truth, peak=1, crop=LEVIN_CROP), shift
+    """Compute PSNR (dB), SSIM and shift by the Levin protocol: images in [0, 1], best shift, 15 px border left out."""
+    aligned, shift = align(estimate, truth, LEVIN_SHIFT_PX, LEVIN_CROP_PX)
+    return psnr(aligned, truth, peak=1, crop=LEVIN_CROP_PX), ssim(aligned, truth, peak=1, crop=LEVIN_CROP_PX), shift
 
 
-def _pair(estimate: np.ndarray, truth: np.ndarray, crop: int) -> tuple[np.ndarray, np.ndarray]:
+def _check_pair(estimate: np.ndarray, truth: np.ndarray, crop: int) -> tuple[np.ndarray, np.ndarray]:
+    """Convert a pair of images to float64, and check their shapes."""
     estimate, truth = np.asarray(estimate, np.float64), np.asarray(truth, np.float64)
     if estimate.shape != truth.shape:
         raise InputError(f"The images differ in shape: {estimate.shape} and {truth.shape}; they must be equal.")
@@ -141,32 +192,35 @@ def _pair(estimate: np.ndarray, truth: np.ndarray, crop: int) -> tuple[np.ndarra
     return estimate, truth
 
 
-def _ready(
+def _comparable(
     estimate: np.ndarray, truth: np.ndarray, aligned: bool, crop: int, max_shift: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    estimate, truth = _pair(estimate, truth, crop)
+    """Check a pair of images, and align them where asked."""
+    estimate, truth = _check_pair(estimate, truth, crop)
     return (align(estimate, truth, max_shift, crop)[0] if aligned else estimate), truth
 
 
 def _peak(truth: np.ndarray) -> float:
+    """Return the default peak value of an image, by its data type and range."""
     if truth.dtype == np.uint8:
         return 255.0
     return 1.0 if truth.dtype.kind == "f" and truth.min() >= 0 and truth.max() <= 1 else float(truth.max())
 
 
 def _inside(image: np.ndarray, crop: int) -> np.ndarray:
+    """Crop an image by so many pixels along each border."""
     return image[crop : image.shape[0] - crop, crop : image.shape[1] - crop]
 
 
-def _surrounded(image: np.ndarray, reach: int, crop: int) -> np.ndarray:
-    """The inside of an image and ``reach`` pixels around it, the nearest pixel beyond the border."""
+def _with_margin(image: np.ndarray, reach: int, crop: int) -> np.ndarray:
+    """Crop an image with a margin of ``reach`` pixels, the nearest pixel beyond the border."""
     rows, columns = (np.arange(crop - reach, side - crop + reach).clip(0, side - 1) for side in image.shape[:2])
     return image[rows][:, columns]
 
 
-def _whole_errors(wide: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Squared error of each window of ``wide`` against ``target``, up to a constant."""
-    level = target.mean()  # taken off: the differences of large numbers would be lost
+def _whole_pixel_errors(wide: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Compute the squared error between each window of ``wide`` and ``target``, up to a constant."""
+    level = target.mean()  # subtracted to avoid cancellation between large numbers
     wide, target = (np.atleast_3d(image) - level for image in (wide, target))
     errors = 0.0
     for a, b in zip(np.moveaxis(wide, -1, 0), np.moveaxis(target, -1, 0), strict=True):
@@ -175,11 +229,12 @@ def _whole_errors(wide: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def _shifted(image: np.ndarray, dy: float, dx: float, crop: int) -> np.ndarray:
-    """``image[y + dy, x + dx]`` inside the crop: bilinear, the nearest pixel beyond the border."""
-    return _along(_along(image, dy, crop, 0), dx, crop, 1)
+    """Interpolate ``image[y + dy, x + dx]`` inside the crop: bilinear, the nearest pixel beyond the border."""
+    return _shifted_along(_shifted_along(image, dy, crop, 0), dx, crop, 1)
 
 
-def _along(image: np.ndarray, shift: float, crop: int, axis: int) -> np.ndarray:
+def _shifted_along(image: np.ndarray, shift: float, crop: int, axis: int) -> np.ndarray:
+    """Shift and crop an image along one axis."""
     side = image.shape[axis]
     whole = int(np.floor(shift))
     near = np.arange(crop, side - crop) + whole
@@ -190,6 +245,7 @@ def _along(image: np.ndarray, shift: float, crop: int, axis: int) -> np.ndarray:
 
 
 def _centred(kernel: np.ndarray, sides: list[int]) -> np.ndarray:
+    """Zero-pad a kernel about its centre."""
     out = np.zeros(sides)
     top, left = (side // 2 - n // 2 for side, n in zip(sides, kernel.shape, strict=True))
     out[top : top + kernel.shape[0], left : left + kernel.shape[1]] = kernel

@@ -1,4 +1,4 @@
-"""Blur simulation for users: sharp image in, blurred image, kernel and settings out."""
+"""Simulate blurred images from sharp ones."""
 
 from __future__ import annotations
 
@@ -9,24 +9,30 @@ import torch
 
 from . import blur
 from .blur.noise import add_noise
-from .core.arrays import Intensity, check_fit, check_image, check_kernel, to_image, to_tensor
+from .core.arrays import to_image, to_tensor
+from .core.checks import check_fit, check_image, check_kernel
+from .core.intensity import Intensity
 from .operators.convolution import convolve
 from .settings import BlurSettings, NoiseSettings
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """A blurred image and all it was made from.
+    """A simulated blurred image and its ground truth.
 
     Parameters
     ----------
     blurred : float32 array
-        Intensity scale of the sharp image; its shape, but for boundary "valid", which loses the kernel's border.
+        Blurred image in the intensity scale of the sharp image, and of its shape; with boundary "valid" it is smaller
+        by the kernel's border.
     kernel : float32 array [kh, kw]
+        >= 0, sum 1.
     sharp : array
-        The part of the sharp image that ``blurred`` shows, in the type it was given.
+        The part of the sharp image that ``blurred`` covers, in its own data type.
+    settings : NoiseSettings
+    seed : int
     clipped : float
-        Fraction of pixels that clipping changed.
+        Fraction of pixels that were changed by clipping.
     """
 
     blurred: np.ndarray
@@ -38,7 +44,7 @@ class Simulation:
 
 
 def make_kernel(settings: BlurSettings, seed: int = 0) -> np.ndarray:
-    """The kernel that the settings describe; ``seed`` matters to camera shake only."""
+    """Make the kernel of these settings, float32 ``[kh, kw]``; ``seed`` is used for camera shake only."""
     s = settings
     match s.kind:
         case "motion":
@@ -65,7 +71,7 @@ def simulate(image: np.ndarray, kernel: np.ndarray, noise: float = 0.01, seed: i
     image : array [Y, X] or [Y, X, 3 or 4]
         Sharp image, any integer or float type, any range.
     kernel : array [kh, kw]
-        >= 0; it is normalised to sum 1.
+        >= 0; it is normalized to sum 1.
     noise : float
         Standard deviation of Gaussian noise as a fraction of the image's range.
     seed : int
@@ -73,15 +79,22 @@ def simulate(image: np.ndarray, kernel: np.ndarray, noise: float = 0.01, seed: i
     **noise_settings
         ``photons``, ``boundary``, ``clip``: see :class:`~napari_genprior.settings.NoiseSettings`.
 
+    Returns
+    -------
+    Simulation
+
     Raises
     ------
     InputError
-        An unusable image, kernel or setting, or a kernel larger than the image.
+        The image, kernel or a setting is unusable, or the kernel is larger than the image.
 
     Examples
     --------
     >>> import napari_genprior as gp
+    >>> sharp = gp.samples.cells()
     >>> sim = gp.simulate(sharp, kernel=gp.blur.motion(length=15, angle_deg=30), noise=0.01, seed=0)
+    >>> sim.blurred.shape, sim.kernel.shape
+    ((256, 256), (15, 15))
     """
     settings = NoiseSettings.checked({"noise": noise, **noise_settings})
     sharp, kernel = check_image(image), check_kernel(kernel)
@@ -90,18 +103,18 @@ def simulate(image: np.ndarray, kernel: np.ndarray, noise: float = 0.01, seed: i
     tensor = to_tensor(sharp, intensity, torch.device("cpu")).double()
     blurred = convolve(tensor, torch.from_numpy(kernel)[None, None].double(), settings.boundary).numpy()
     noisy = add_noise(blurred, settings.noise, settings.photons, np.random.default_rng(seed))
-    seen = _seen(sharp, kernel.shape) if settings.boundary == "valid" else sharp
+    covered = _valid_region(sharp, kernel.shape) if settings.boundary == "valid" else sharp
     clipped = 0.0
     if settings.clip:
         low = (0.0 if intensity.low is None else intensity.low - intensity.offset) / intensity.scale
         high = 1.0 if intensity.high is None else (intensity.high - intensity.offset) / intensity.scale
         clipped = float(((noisy < low) | (noisy > high)).mean())
         noisy = np.clip(noisy, low, high)
-    return Simulation(to_image(torch.from_numpy(noisy), intensity, seen), kernel, seen, settings, seed, clipped)
+    return Simulation(to_image(torch.from_numpy(noisy), intensity, covered), kernel, covered, settings, seed, clipped)
 
 
-def _seen(sharp: np.ndarray, kernel_shape: tuple[int, ...]) -> np.ndarray:
-    """The pixels under the centre of the kernel in a valid convolution."""
+def _valid_region(sharp: np.ndarray, kernel_shape: tuple[int, ...]) -> np.ndarray:
+    """Crop to the pixels under the kernel's centre in a valid convolution."""
     kh, kw = kernel_shape
     top, left = kh - 1 - kh // 2, kw - 1 - kw // 2
     return sharp[top : sharp.shape[0] - kh // 2, left : sharp.shape[1] - kw // 2]

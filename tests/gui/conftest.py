@@ -1,4 +1,4 @@
-"""For all widget tests: a viewer without a window, and a method whose every step the test itself lets happen."""
+"""Fixtures of the widget tests: a viewer without a window, and a method whose every step the test itself triggers."""
 
 from __future__ import annotations
 
@@ -20,15 +20,14 @@ from pydantic import Field
 from qtpy.QtCore import QThreadPool
 from qtpy.QtWidgets import QApplication
 
-from napari_genprior._napari import request_form as _request_frame
-from napari_genprior._napari import workers as _worker
+from napari_genprior._napari import request_form, workers
 from napari_genprior._napari.deblur_widget import DeblurWidget
 from napari_genprior._napari.preferences import Preferences
-from napari_genprior.core.result import SPREAD
+from napari_genprior.core.result import RESTART_STD
 from napari_genprior.methods import Problem, Recipe, Snapshot, Solution
 from napari_genprior.methods import registry as methods
 from napari_genprior.nets.linear_gaussian import LinearGenerator
-from napari_genprior.pipeline import runtime_estimate as expected
+from napari_genprior.pipeline import runtime_estimate
 from napari_genprior.settings import Settings
 from napari_genprior.zoo import store
 from napari_genprior.zoo.card import Card
@@ -38,30 +37,30 @@ HAS_DISPLAY = sys.platform != "linux" or bool(os.environ.get("DISPLAY") or shuti
 if not HAS_DISPLAY:
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
-WAIT = 20_000  # ms; a bound for a hanging test, not an expectation
+WAIT = 60_000  # ms; a bound for a hanging test, not an expectation
 
 
 class SlowSettings(Settings):
-    """Of the method that the tests drive."""
+    """Settings of the method that the tests drive."""
 
     steps: int = Field(6, ge=1, le=1000, title="Steps")
     gain: float = Field(1e-5, gt=0, le=1, title="Gain", description="Does nothing.")
 
 
 class SlowPriorSettings(SlowSettings):
-    """Of the method with pretrained priors that the tests drive."""
+    """Settings of the method with pretrained priors that the tests drive."""
 
     image_prior: str = Field("", title="Image prior")
     kernel_prior: str = Field("strokes-5", title="Kernel prior")
     restarts: int = Field(3, ge=1, le=100, title="Restarts")
-    range_weight: float = Field(100.0, ge=0, le=1e6, title="Closeness (tau)")
+    range_weight: float = Field(100.0, ge=0, le=1e6, title="Range weight (tau)")
 
 
 class Slow:
     """A deblurring method that makes a step only when the test calls ``step``.
 
     After step n the image is brighter by n/100 of the range and the kernel's first pixel holds 1/(n + 1).
-    With priors there are losses, of each restart r: 10 (r + 1) / n, and half the image and a spread of 1% as extras.
+    With priors there are losses, of each restart r: 10 (r + 1) / n, and as extra_images half the image and a std of 1%.
     """
 
     def __init__(self) -> None:
@@ -83,7 +82,7 @@ class Slow:
         try:
             for n in range(1, total + 1):
                 if not self.gate.acquire(timeout=WAIT / 1000):
-                    raise TimeoutError("the test forgot to let the method go on")
+                    raise TimeoutError("the test did not trigger the next step")
                 if n == self.fail_at:
                     raise RuntimeError("CUDA out of memory, as torch says it")
                 image = problem.blurred + n / 100
@@ -91,9 +90,11 @@ class Slow:
                 kernel[0, 0, 0, 0], kernel[0, 0, 1, 1] = 1 / (n + 1), n / (n + 1)
                 shown = image if n >= self.first_image else None, kernel if n >= self.first_kernel else None
                 yield Snapshot(n, total, f"step {n}", *shown, {"total": 10 * restarts / n} if with_priors else {})
-            extras = {"generator image": image / 2, SPREAD: torch.full_like(image, 0.01)} if with_priors else {}
+            extra_images = (
+                {"generator estimate": image / 2, RESTART_STD: torch.full_like(image, 0.01)} if with_priors else {}
+            )
             candidates = [(kernel, 1.0), (torch.full((1, 1, 3, 3), 1 / 9), 2.0)]
-            return Solution(image, kernel, candidates=candidates, extras=extras)
+            return Solution(image, kernel, candidates=candidates, extra_images=extra_images)
         finally:
             self.closed.set()
 
@@ -101,14 +102,14 @@ class Slow:
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
     """First in the list of methods: "slow", "slow-known" (which needs a kernel), "slow-prior" (with priors)."""
-    monkeypatch.setattr(_worker, "IMAGE_EVERY", 0.0)  # let the widget see every step
-    monkeypatch.setattr(_worker, "SIGN_EVERY", 0.0)
-    monkeypatch.setattr(_request_frame, "preferences", lambda: Preferences(method="slow"))
+    monkeypatch.setattr(workers, "IMAGE_INTERVAL_S", 0.0)  # let the widget see every step
+    monkeypatch.setattr(workers, "PROGRESS_INTERVAL_S", 0.0)
+    monkeypatch.setattr(request_form, "preferences", lambda: Preferences(method="slow"))
     made = Slow()
     entries = {
         name: methods.Method(
             name, made.recipe, settings, "Driven by the test.", needs_kernel=name == "slow-known", finds_kernel=False
-        )  # what it finds is handed out, whatever the verdict
+        )  # its estimate is returned, whatever the verdict
         for name, settings in (("slow", SlowSettings), ("slow-known", SlowSettings), ("slow-prior", SlowPriorSettings))
     }
     others = dict(methods.METHODS)
@@ -122,7 +123,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
 
 @pytest.fixture
 def install(tmp_path, monkeypatch) -> Callable:
-    """A folder of priors of its own, empty at first, and what writes a tiny one into it."""
+    """Provide an empty folder of priors, and a function that writes a tiny prior into it."""
     folder = tmp_path / "priors"
     folder.mkdir()
     monkeypatch.setattr(store, "folders", lambda: [folder])
@@ -147,7 +148,7 @@ def install(tmp_path, monkeypatch) -> Callable:
 
 @pytest.fixture
 def priors(install) -> None:
-    """Two of images like ``image`` (grey, 40x48), one of small colour images, two of kernels."""
+    """Install two priors of images like ``image`` (grey, 40x48), one of small colour images, two of kernels."""
     install("dots-40", (1, 40, 48), metrics={"psnr_range_db": 21.25})
     install("lines-40", (1, 40, 48), license_data="research only", data="engravings")
     install("faces-16", (3, 16, 16))
@@ -157,27 +158,27 @@ def priors(install) -> None:
 
 @pytest.fixture
 def viewer() -> ViewerModel:
-    """napari's viewer without its window: layers, sliders, selection."""
+    """Provide napari's viewer without its window: layers, sliders, selection."""
     return ViewerModel()
 
 
 @pytest.fixture
 def image() -> np.ndarray:
-    """uint8 [40, 48], with room for brighter values."""
+    """Provide an image, uint8 [40, 48], with room for brighter values."""
     return np.random.default_rng(0).integers(0, 128, (40, 48), dtype=np.uint8)
 
 
 @pytest.fixture(autouse=True)
 def durations(tmp_path, monkeypatch) -> Path:
-    """No test writes what it learnt of this machine's speed into the user's folders."""
+    """Keep run times that tests record out of the user's folders."""
     path = tmp_path / "cache" / "seconds.json"
-    monkeypatch.setattr(expected, "file", lambda: path)
+    monkeypatch.setattr(runtime_estimate, "ratio_file", lambda: path)
     return path
 
 
 @pytest.fixture(autouse=True)
 def no_thread_left(qapp: QApplication) -> Iterator[None]:
-    """Whatever a test did, its threads end."""
+    """Check that the threads of a test end."""
     yield
     end = time.monotonic() + WAIT / 1000
     while WorkerBase._worker_set and time.monotonic() < end:
@@ -217,7 +218,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def widget(qtbot, viewer, slow):
-    """*Deblur*, with a method that goes on when it is told to."""
+    """Provide *Deblur*, with a method that the test drives."""
     made = DeblurWidget(viewer)
     qtbot.addWidget(made)
     return made

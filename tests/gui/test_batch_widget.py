@@ -1,11 +1,11 @@
-"""Many images in one go: selected layers, the planes of a stack; cancel one or all; failures are listed."""
+"""Several images one after the other: selected layers, planes of a stack; cancel one or all; list failures."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from napari_genprior._napari.plane_runs import PLANES, SELECTED
+from napari_genprior._napari.resolve import Scope
 
 
 @pytest.fixture
@@ -26,8 +26,8 @@ def codes(layer) -> list[str]:
 
 
 def test_selected_layers_are_done_one_by_one_and_failures_listed(widget, viewer, slow, three, finish, wait_until):
-    widget.scope.setCurrentText(SELECTED)
-    wait_until(lambda: "3 images, one by one" in widget.sentence.text())
+    widget.choose_scope(Scope.SELECTED)
+    wait_until(lambda: "3 images, one after the other" in widget.sentence.text())
     slow.step(100)
     widget.run_or_cancel()
     finish(widget)
@@ -42,7 +42,7 @@ def test_selected_layers_are_done_one_by_one_and_failures_listed(widget, viewer,
 
 
 def test_cancel_ends_one_run_and_the_next_begins(widget, viewer, slow, three, finish, wait_until):
-    widget.scope.setCurrentText(SELECTED)
+    widget.choose_scope(Scope.SELECTED)
     widget.run_or_cancel()
     slow.step(2)
     wait_until(lambda: "a deblurred" in viewer.layers)
@@ -57,7 +57,7 @@ def test_cancel_ends_one_run_and_the_next_begins(widget, viewer, slow, three, fi
 
 
 def test_cancel_all_begins_nothing_more(widget, viewer, slow, three, finish, wait_until):
-    widget.scope.setCurrentText(SELECTED)
+    widget.choose_scope(Scope.SELECTED)
     widget.run_or_cancel()
     slow.step(2)
     wait_until(lambda: "a deblurred" in viewer.layers)
@@ -69,7 +69,7 @@ def test_cancel_all_begins_nothing_more(widget, viewer, slow, three, finish, wai
 
 
 def test_planes_of_a_stack_become_a_stack(widget, viewer, slow, stack, finish, wait_until):
-    widget.scope.setCurrentText(PLANES)
+    widget.choose_scope(Scope.PLANES)
     wait_until(lambda: "3 images" in widget.sentence.text())
     slow.step(100)
     widget.run_or_cancel()
@@ -88,7 +88,7 @@ def test_planes_of_a_stack_become_a_stack(widget, viewer, slow, stack, finish, w
 
 def test_a_plane_that_fails_stays_as_it_was(widget, viewer, slow, stack, finish):
     stack.data[1] = 7
-    widget.scope.setCurrentText(PLANES)
+    widget.choose_scope(Scope.PLANES)
     slow.step(100)
     widget.run_or_cancel()
     finish(widget)
@@ -102,7 +102,7 @@ def test_a_plane_that_fails_stays_as_it_was(widget, viewer, slow, stack, finish)
 
 def test_a_colour_stack_keeps_its_colours(widget, viewer, slow, image, finish):
     stack = viewer.add_image(np.stack([np.stack([image, image // 2, image // 3], -1)] * 2), name="s", rgb=True)
-    widget.scope.setCurrentText(PLANES)
+    widget.choose_scope(Scope.PLANES)
     slow.step(100)
     widget.run_or_cancel()
     finish(widget)
@@ -111,7 +111,7 @@ def test_a_colour_stack_keeps_its_colours(widget, viewer, slow, image, finish):
 
 
 def test_closing_the_widget_ends_the_batch(widget, viewer, slow, three, wait_until, qapp):
-    widget.scope.setCurrentText(SELECTED)
+    widget.choose_scope(Scope.SELECTED)
     widget.run_or_cancel()
     wait_until(slow.entered.is_set)
     widget.close()
@@ -120,3 +120,12 @@ def test_closing_the_widget_ends_the_batch(widget, viewer, slow, three, wait_unt
     qapp.processEvents()
     assert not widget.running
     assert "c deblurred" not in viewer.layers
+
+
+def test_layers_selected_after_the_scope_are_counted(widget, viewer, image, wait_until):
+    for name in "ab":
+        viewer.add_image(image, name=name)
+    widget.choose_scope(Scope.SELECTED)
+    wait_until(lambda: ". 1 image." in widget.sentence.text())
+    viewer.layers.selection = set(viewer.layers)
+    wait_until(lambda: "2 images, one after the other" in widget.sentence.text())

@@ -7,7 +7,7 @@ import pytest
 from napari.utils.notifications import notification_manager
 
 from napari_genprior._napari.deblur_widget import DeblurWidget
-from napari_genprior._napari.prior_chooser import uses_image_prior
+from napari_genprior._napari.prior_texts import uses_image_prior
 from napari_genprior._napari.untrained_widget import UntrainedWidget
 from napari_genprior.blur import motion
 from napari_genprior.methods.registry import METHODS
@@ -28,7 +28,7 @@ def blurred(viewer, image):
 
 
 def brighter(image: np.ndarray, step: int) -> np.ndarray:
-    """What the slow method makes of an 8-bit image."""
+    """Return what the slow method makes of an 8-bit image."""
     return np.rint(image + 255 * step / 100).astype(np.uint8)
 
 
@@ -78,7 +78,7 @@ def test_progress_and_image_are_live(widget, viewer, slow, blurred, image, wait_
     assert len(viewer.layers) == 3
 
 
-def test_cancel_answers_at_once_and_keeps_the_best_so_far(widget, viewer, slow, blurred, image, wait_until, finish):
+def test_cancel_answers_at_once_and_keeps_the_image_so_far(widget, viewer, slow, blurred, image, wait_until, finish):
     widget.run_or_cancel()
     slow.step(2)
     wait_until(lambda: "step 2" in widget.stage.text())
@@ -102,7 +102,7 @@ def test_a_second_widget_waits_for_its_turn(widget, viewer, slow, blurred, qtbot
     slow.step(1)
     wait_until(lambda: "step 1" in widget.stage.text())
     other.run_or_cancel()
-    wait_until(lambda: "waiting for another run" in other.stage.text())
+    wait_until(lambda: "Waiting for another run" in other.stage.text())
     slow.step(100)
     finish(widget)
     finish(other)
@@ -115,10 +115,10 @@ def test_waiting_can_be_cancelled(widget, viewer, slow, blurred, qtbot, wait_unt
     widget.run_or_cancel()
     wait_until(slow.entered.is_set)
     other.run_or_cancel()
-    wait_until(lambda: "waiting for another run" in other.stage.text())
+    wait_until(lambda: "Waiting for another run" in other.stage.text())
     other.run_or_cancel()
     finish(other)
-    assert "nothing was kept" in other.verdict.text()
+    assert "Nothing was kept" in other.verdict.text()
     slow.step(100)
     finish(widget)
     assert "b deblurred [1]" not in viewer.layers
@@ -132,7 +132,7 @@ def test_cancel_before_the_first_image_says_so(widget, viewer, slow, blurred, wa
     widget.run_or_cancel()
     slow.step()
     finish(widget)
-    assert "nothing was kept" in widget.verdict.text()
+    assert "Nothing was kept" in widget.verdict.text()
     assert list(viewer.layers) == [blurred]
 
 
@@ -143,7 +143,7 @@ def test_another_kernel_of_the_run_can_be_taken(widget, viewer, slow, blurred, i
     finish(widget)
     assert not widget.candidates.isHidden()
     assert len(widget.candidates.buttons) == 2
-    assert "less is better" in widget.candidates.buttons[1].toolTip()
+    assert "lower is better" in widget.candidates.buttons[1].toolTip()
     result = viewer.layers["b deblurred"]
     widget.candidates.buttons[1].click()
     finish(widget)
@@ -154,7 +154,7 @@ def test_another_kernel_of_the_run_can_be_taken(widget, viewer, slow, blurred, i
     assert len(widget.candidates.buttons) == 2  # the choice is still there
 
 
-def test_before_and_after_can_be_compared(widget, viewer, slow, blurred, finish, wait_until):
+def test_input_and_result_can_be_compared(widget, viewer, slow, blurred, finish, wait_until):
     assert widget.compare.isHidden()
     widget.run_or_cancel()
     assert widget.compare.isHidden()
@@ -190,7 +190,7 @@ def test_a_second_run_leaves_the_first_result(widget, viewer, slow, blurred, fin
 
 
 def test_steps_and_settings_reach_the_method(widget, viewer, slow, blurred, finish):
-    steps, advanced = widget._method_forms("slow")
+    steps, advanced = widget.method_forms("slow")
     assert steps.names == ["steps"]
     assert advanced.names == ["gain"]
     steps.set_values({"steps": 2})
@@ -228,7 +228,7 @@ class TestErrors:
         assert not widget.run_button.isEnabled()
         assert len(viewer.layers) == 1
 
-    def test_a_image_that_is_mended_can_be_run(self, widget, viewer, image, wait_until):
+    def test_an_image_that_is_fixed_can_be_run(self, widget, viewer, image, wait_until):
         layer = viewer.add_image(np.full((30, 30), 7.0), name="bad")
         widget.refresh()
         assert not widget.run_button.isEnabled()
@@ -252,9 +252,9 @@ class TestErrors:
         assert says in widget.sentence.text()
         assert not widget.run_button.isEnabled()
 
-    def test_an_error_on_the_way_is_told_and_the_image_kept(self, widget, viewer, slow, blurred, finish):
-        told = []
-        notification_manager.notification_ready.connect(told.append)
+    def test_an_error_during_the_run_is_shown_and_the_image_kept(self, widget, viewer, slow, blurred, finish):
+        notes = []
+        notification_manager.notification_ready.connect(notes.append)
         slow.fail_at = 3
         slow.step(100)
         widget.run_or_cancel()
@@ -262,7 +262,7 @@ class TestErrors:
         assert "out of memory" in widget.verdict.text()
         assert "was kept" in widget.verdict.text()
         assert widget.verdict.kind == "bad"
-        assert any("out of memory" in note.message for note in told)
+        assert any("out of memory" in note.message for note in notes)
         assert viewer.layers["b deblurred"].metadata["genprior"]["status"]["code"] == "stopped"
         slow.fail_at = None
         widget.run_or_cancel()
@@ -278,7 +278,7 @@ class TestErrors:
         assert list(viewer.layers) == [blurred]
         assert widget.run_button.isEnabled()
 
-    def test_a_image_spoilt_after_the_check_is_found_by_the_run(self, widget, viewer, blurred, finish):
+    def test_an_image_spoilt_after_the_check_is_refused_by_the_run(self, widget, viewer, blurred, finish):
         widget.refresh()
         blurred.data[:] = 5  # in place: no event
         widget.run_or_cancel()
@@ -372,7 +372,7 @@ def test_every_method_runs_from_the_widget(qtbot, viewer, sharp, finish, monkeyp
     assert usual is None or widget.kernel_prior.currentData() == usual.default
     widget.kernel_size.auto.setChecked(False)
     widget.kernel_size.editor.setValue(9)
-    for form in widget._method_forms(name):
+    for form in widget.method_forms(name):
         form.set_values({"steps": 10, "channels": 4, "depth": 2})
     widget.refresh()
     assert widget.run_button.isEnabled(), widget.sentence.text()
@@ -415,7 +415,7 @@ class TestNothingStaysRunning:
         slow.step(100)
         finish(widget)
         assert self.status(viewer)["code"] == "stopped"
-        assert "last image shown was kept" in widget.verdict.text()
+        assert "last preview was kept" in widget.verdict.text()
 
     def test_when_it_fails_before_there_is_a_kernel(self, widget, viewer, slow, blurred, wait_until, finish):
         slow.first_kernel, slow.fail_at = 5, 3
@@ -432,7 +432,7 @@ class TestNothingStaysRunning:
             raise ValueError("no room for a layer")
 
         self.begin(widget, viewer, slow, wait_until)
-        monkeypatch.setattr(widget._out, "finish", refuse)
+        monkeypatch.setattr(widget._output, "finish", refuse)
         slow.step(100)
         with qtbot.capture_exceptions() as caught:
             finish(widget)
@@ -483,7 +483,7 @@ def test_a_kernel_prior_can_be_chosen_and_takes_the_place_of_the_size(widget, bl
     assert prior.isHidden()
 
 
-def test_the_sentence_says_how_long_it_will_take_and_learns_from_runs(widget, viewer, blurred, durations, finish):
+def test_the_sentence_says_how_long_it_will_take_and_runs_are_recorded(widget, viewer, blurred, durations, finish):
     widget.show_arguments({"method": "classical", "kernel_size": 5, "settings": {}})
     widget.refresh()
     assert "classical on cpu, about a second" in widget.sentence.text()

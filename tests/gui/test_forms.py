@@ -11,7 +11,7 @@ from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QApplication
 
 from napari_genprior import settings
-from napari_genprior._napari.field_editors import Number, Optional
+from napari_genprior._napari.field_editors import NullableEditor, ScientificSpinBox
 from napari_genprior._napari.settings_form import SettingsForm
 from napari_genprior._napari.simulate_widget import RELEVANT
 from napari_genprior.settings import BlurSettings, Settings
@@ -83,7 +83,7 @@ def test_a_typed_number_counts_without_enter(qtbot):
     form = SettingsForm(Odd, include=("tiny",))
     qtbot.addWidget(form)
     number = form.editor("tiny")
-    assert isinstance(number, Number)
+    assert isinstance(number, ScientificSpinBox)
     number.lineEdit().selectAll()
     qtbot.keyClicks(number.lineEdit(), "2.5e-6")
     assert form.values() == {"tiny": 2.5e-6}
@@ -101,7 +101,7 @@ def test_auto_switches_the_editor_off(qtbot):
     form = SettingsForm(Odd, include=("count",))
     qtbot.addWidget(form)
     editor = form.editor("count")
-    assert isinstance(editor, Optional)
+    assert isinstance(editor, NullableEditor)
     assert not editor.editor.isEnabled()
     editor.auto.setChecked(False)
     assert editor.editor.isEnabled()

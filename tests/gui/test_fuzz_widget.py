@@ -1,4 +1,4 @@
-"""Odd layers: the widget says what it can make of them, runs or not, and lives on."""
+"""Odd layers: the widget says whether it can use them, and stays usable."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_an_odd_layer_leaves_the_widget_alive(widget, viewer, qtbot, finish, nam
     assert "Traceback" not in widget.sentence.text()
     small = all(np.prod(getattr(layer.data, "shape", (0,))) < 1e6 for layer in known)
     if widget.run_button.isEnabled() and small:
-        set_value(widget.budget, 1.0)
+        set_value(widget.time_limit, 1.0)
         widget.run_or_cancel()
         finish(widget)
         assert widget.run_button.text() == "Run"

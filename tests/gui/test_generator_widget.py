@@ -1,4 +1,4 @@
-"""*Generator-prior deblurring*: choose priors, run, watch, cancel, and all that may be missing."""
+"""*Deblur with generative priors*: choose priors, run, watch, cancel, and all that may be missing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_genprior._napari.generator_widget import GeneratorWidget
-from napari_genprior._napari.prior_chooser import uses_image_prior
+from napari_genprior._napari.prior_texts import uses_image_prior
 from napari_genprior.methods.registry import METHODS
 
 
@@ -90,7 +90,7 @@ class TestChoices:
     @pytest.mark.parametrize("method", ["project", "relaxed"])
     def test_a_method_shows_what_matters_to_it(self, widget, blurred, method):
         widget.method.setCurrentText(method)
-        in_sight, advanced = widget._method_forms(method)
+        in_sight, advanced = widget.method_forms(method)
         assert widget.kernel_prior.isHidden() == (method == "project")
         assert ("range_weight" in in_sight.names) == (method == "relaxed")
         assert "restarts" in in_sight.names
@@ -159,14 +159,14 @@ class TestNothingFits:
 class TestRun:
     """Layers, curve, cancel."""
 
-    def test_result_kernel_generator_image_and_spread(self, widget, viewer, slow, blurred, image, finish):
+    def test_result_kernel_generator_estimate_and_std(self, widget, viewer, slow, blurred, image, finish):
         widget.image_prior.combo.setCurrentText("lines-40")
-        widget._method_forms("slow-prior")[0].set_values({"restarts": 2})
+        widget.method_forms("slow-prior")[0].set_values({"restarts": 2})
         slow.step(100)
         widget.run_button.click()
         finish(widget)
         result, kernel = viewer.layers["b deblurred"], viewer.layers["b kernel"]
-        generated, spread = viewer.layers["b generator image"], viewer.layers["b spread over restarts"]
+        generated, spread = viewer.layers["b generator estimate"], viewer.layers["b restart std"]
         np.testing.assert_array_equal(result.data, brighter(image, 6))
         np.testing.assert_array_equal(generated.data, np.rint((image + 255 * 0.06) / 2).astype(np.uint8))
         np.testing.assert_allclose(spread.data, 2.55, rtol=1e-5)
@@ -183,7 +183,7 @@ class TestRun:
         assert [layer.visible for layer in (result, kernel, generated, spread)] == [True, True, False, False]
         assert viewer.layers.selection.active is result
         assert viewer.layers.index(result) > viewer.layers.index(generated)
-        assert "generator image" in widget.verdict.text()
+        assert "generator estimate" in widget.verdict.text()
 
     def test_extras_of_a_colour_image(self, widget, viewer, slow, finish):
         layer = viewer.add_image(np.random.default_rng(0).random((16, 16, 3)), name="c", rgb=True)
@@ -192,8 +192,8 @@ class TestRun:
         slow.step(100)
         widget.run_button.click()
         finish(widget)
-        assert viewer.layers["c generator image"].rgb
-        spread = viewer.layers["c spread over restarts"]
+        assert viewer.layers["c generator estimate"].rgb
+        spread = viewer.layers["c restart std"]
         assert not spread.rgb
         assert spread.data.shape == (16, 16)
 
@@ -263,7 +263,7 @@ class TestRun:
     @pytest.mark.parametrize("name", [name for name, method in METHODS.items() if uses_image_prior(method)])
     def test_every_method_runs_from_the_widget(self, widget, viewer, blurred, finish, name):
         widget.method.setCurrentText(name)
-        for form in widget._method_forms(name):
+        for form in widget.method_forms(name):
             form.set_values({"restarts": 2, "steps": 20})
         widget.refresh()
         assert widget.run_button.isEnabled(), widget.sentence.text()
@@ -275,13 +275,13 @@ class TestRun:
         assert result.metadata["genprior"]["provenance"]["method"] == name
 
 
-def test_a_image_larger_than_the_priors_is_told_of_patches_which_take_it(qtbot, viewer, install, wait_until):
+def test_for_an_image_larger_than_the_priors_patches_are_suggested(qtbot, viewer, install, wait_until):
     install("dots-40", (1, 40, 48))
     install("strokes-5", (1, 5, 5), kind="kernel")
     viewer.add_image(np.random.default_rng(0).random((60, 70), np.float32), name="b")
     widget = GeneratorWidget(viewer)
     qtbot.addWidget(widget)
-    assert "take method patches" in widget.sentence.text()
+    assert "choose the method patches" in widget.sentence.text()
     widget.method.setCurrentText("patches")
     wait_until(lambda: widget.image_prior.name == "dots-40")
     widget.refresh()

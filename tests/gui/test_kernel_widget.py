@@ -26,7 +26,7 @@ def test_a_kernel_is_drawn_and_measured_when_it_is_chosen(widget, viewer, wait_u
     assert widget.view.kernel is not None
 
 
-def test_what_is_no_kernel_is_told(widget, viewer, wait_until):
+def test_what_is_no_kernel_is_shown(widget, viewer, wait_until):
     viewer.add_image(np.full((5, 5), -1.0), name="psf")
     wait_until(lambda: "negative" in widget.shape.text())
     assert widget.view.kernel is None
@@ -42,7 +42,7 @@ def test_export_and_import_give_the_same_kernel(widget, viewer, tmp_path):
     assert widget.kernel.layer is viewer.layers["mine kernel"]
 
 
-def test_files_that_are_no_kernels_are_told(widget, viewer, tmp_path):
+def test_files_that_are_no_kernels_are_shown(widget, viewer, tmp_path):
     np.save(tmp_path / "zero.npy", np.zeros((3, 3)))
     for name, words in (("zero.npy", "zero everywhere"), ("none.tif", "none.tif")):
         widget.load(tmp_path / name)

@@ -1,4 +1,4 @@
-"""From a layer to an image and back, without any widget."""
+"""Convert layers to images and back, without any widget."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def turned(image) -> Image:
 
 
 def test_the_result_lies_and_looks_like_its_source(turned, image):
-    result = made(_layers.result_layer(_layers.pick(turned), image, {"seed": 1}))
+    result = made(_layers.result_layer(_layers.select_displayed(turned), image, {"seed": 1}))
     assert result.name == "cells deblurred"
     assert result.metadata == {"genprior": {"seed": 1}}
     for name in ("units", "axis_labels", "contrast_limits", "gamma"):
@@ -48,7 +48,7 @@ def test_the_result_lies_and_looks_like_its_source(turned, image):
 
 def test_the_kernel_has_scale_and_units_and_lies_beside_the_image(turned):
     kernel = np.eye(5, dtype=np.float32) / 5
-    layer = made(_layers.kernel_layer(_layers.pick(turned), kernel, {}))
+    layer = made(_layers.kernel_layer(_layers.select_displayed(turned), kernel, {}))
     np.testing.assert_allclose(layer.scale, turned.scale)
     assert layer.units == turned.units
     _, column = turned.world_to_data(layer.data_to_world((0, 0)))
@@ -58,7 +58,7 @@ def test_the_kernel_has_scale_and_units_and_lies_beside_the_image(turned):
 
 def test_a_valid_simulation_lies_where_its_pixels_came_from(turned, image):
     kernel_shape = (5, 9)
-    layer = made(_layers.blurred_layer(_layers.pick(turned), image[2:-2, 4:-4], kernel_shape, {}))
+    layer = made(_layers.blurred_layer(_layers.select_displayed(turned), image[2:-2, 4:-4], kernel_shape, {}))
     np.testing.assert_allclose(layer.data_to_world((0, 0)), turned.data_to_world((2, 4)))
 
 
@@ -68,7 +68,7 @@ def test_of_a_stack_the_displayed_plane_is_taken(viewer):
         stack, name="stack", scale=(2, 0.5, 0.5), translate=(10, 0, 0), axis_labels=("z", "y", "x")
     )
     viewer.dims.set_current_step(0, 3)
-    picked = _layers.pick(layer, viewer.dims.point)
+    picked = _layers.select_displayed(layer, viewer.dims.point)
     np.testing.assert_array_equal(picked.image, stack[3])
     assert picked.name == "stack [z 3]"
     assert "z 3 (of 5)" in picked.note
@@ -80,12 +80,12 @@ def test_a_stack_beside_another_of_more_axes(viewer):
     layer = viewer.add_image(stack)
     viewer.add_image(np.zeros((2, 4, 9, 8)))
     viewer.dims.set_current_step(1, 2)
-    np.testing.assert_array_equal(_layers.pick(layer, viewer.dims.point).image, stack[2])
+    np.testing.assert_array_equal(_layers.select_displayed(layer, viewer.dims.point).image, stack[2])
 
 
 def test_an_rgb_stack_gives_an_rgb_plane(viewer):
     layer = viewer.add_image(np.zeros((3, 9, 8, 3), np.uint8), rgb=True)
-    picked = _layers.pick(layer, viewer.dims.point)
+    picked = _layers.select_displayed(layer, viewer.dims.point)
     assert picked.image.shape == (9, 8, 3)
     assert made(_layers.result_layer(picked, picked.image, {})).rgb
 
@@ -97,7 +97,7 @@ def test_a_plane_outside_the_stack_is_the_nearest(position, index):
 
 def test_of_a_pyramid_the_full_resolution_is_taken(image):
     layer = Image([image, image[::2, ::2]], multiscale=True)
-    np.testing.assert_array_equal(_layers.pick(layer).image, image)
+    np.testing.assert_array_equal(_layers.select_displayed(layer).image, image)
 
 
 def reader(log: list):
@@ -116,7 +116,7 @@ def test_a_lazy_layer_stays_lazy():
     lazy = da.from_delayed(reader(read), (64, 64), np.float32)
     layer = Image(lazy, contrast_limits=(0, 1))
     read.clear()
-    picked = _layers.pick(layer)
+    picked = _layers.select_displayed(layer)
     assert not picked.cheap
     assert read == []
 

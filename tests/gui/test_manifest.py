@@ -40,8 +40,8 @@ def test_discovery_finds_the_widgets_and_imports_neither_torch_nor_our_modules()
     found = json.loads(done.stdout.splitlines()[-1])
     assert set(found["widgets"]) == {
         "Deblur",
-        "Generator-prior deblurring",
-        "Untrained-prior deblurring",
+        "Deblur with generative priors",
+        "Deblur with deep image prior (untrained networks)",
         "Blur simulation",
         "Kernel tools",
         "Train a prior",

@@ -103,8 +103,8 @@ def test_an_error_in_the_thread_is_shown_and_the_widget_goes_on(widget, viewer, 
     def broken(*_, **__):
         raise RuntimeError("the disk burns")
 
-    told = []
-    notification_manager.notification_ready.connect(told.append)
+    notes = []
+    notification_manager.notification_ready.connect(notes.append)
     viewer.add_image(image, name="sharp")
     with monkeypatch.context() as patch:
         patch.setattr(_worker, "simulate", broken)
@@ -112,7 +112,7 @@ def test_an_error_in_the_thread_is_shown_and_the_widget_goes_on(widget, viewer, 
         finish(widget)
     assert "the disk burns" in widget.outcome.text()
     assert widget.outcome.kind == "bad"
-    assert any("the disk burns" in note.message for note in told)
+    assert any("the disk burns" in note.message for note in notes)
     assert len(viewer.layers) == 1
     widget.run()
     finish(widget)

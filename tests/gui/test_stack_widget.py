@@ -1,15 +1,17 @@
-"""A whole stack in one run: the plan is said before, axes are asked for, one stack layer comes out, cancel keeps."""
+"""A whole stack in one run: the plan is shown, axes are asked for, one stack layer comes out, cancel keeps it."""
 
 from __future__ import annotations
+
+import threading
 
 import numpy as np
 import pytest
 
-from napari_genprior._napari import stack_run as _stack
+from napari_genprior import known_kernel
+from napari_genprior._napari import workers
+from napari_genprior._napari.resolve import Scope
+from napari_genprior._napari.result_layers import along_layer
 from napari_genprior.core.axes import make_layout
-from napari_genprior.pipeline.volumes import deblur_volume
-
-ONE, CHANNEL, FRAME, VOLUME = _stack.WISHES
 
 
 @pytest.fixture
@@ -19,19 +21,19 @@ def stack(viewer, image):
     return viewer.add_image(planes, name="s", scale=(1, 1, 0.5, 0.5), units=["um"] * 4, axis_labels=labels)
 
 
-def test_the_plan_is_said_before_the_run(widget, viewer, stack, wait_until):
-    widget.scope.setCurrentText(CHANNEL)
+def test_the_plan_is_shown_before_the_run(widget, viewer, stack, wait_until):
+    widget.choose_scope(Scope.CHANNEL)
     wait_until(lambda: "3 frames x 2 channels of 40x48 px, one kernel per channel (2)" in widget.sentence.text())
     assert widget.axes.currentData() == "TCYX"
     assert widget.run_button.isEnabled()
-    widget.scope.setCurrentText(VOLUME)
+    widget.choose_scope(Scope.VOLUME)
     wait_until(lambda: "no Z axis" in widget.sentence.text())
     assert not widget.run_button.isEnabled()
 
 
 def test_axes_without_labels_are_asked_for(widget, viewer, image, wait_until):
     viewer.add_image(np.stack([image] * 3), name="s")
-    widget.scope.setCurrentText(ONE)
+    widget.choose_scope(Scope.STACK)
     wait_until(lambda: "several ways" in widget.sentence.text())
     assert not widget.run_button.isEnabled()
     assert [widget.axes.itemData(i) for i in range(widget.axes.count())] == ["TYX", "CYX", "ZYX"]
@@ -43,7 +45,7 @@ def test_axes_without_labels_are_asked_for(widget, viewer, image, wait_until):
 
 
 def test_a_stack_becomes_one_layer_and_its_kernels_another(widget, viewer, slow, stack, finish, wait_until):
-    widget.scope.setCurrentText(CHANNEL)
+    widget.choose_scope(Scope.CHANNEL)
     wait_until(lambda: "per channel" in widget.sentence.text())
     slow.step(100)
     widget.run_or_cancel()
@@ -57,7 +59,7 @@ def test_a_stack_becomes_one_layer_and_its_kernels_another(widget, viewer, slow,
         np.testing.assert_allclose(layer.scale, stack.scale)
         assert layer.units == stack.units
         assert tuple(layer.axis_labels) == ("t", "c", "y", "x")
-        assert layer.metadata["genprior"]["axes"] == "TCYX"
+        assert layer.metadata["genprior"]["layout"]["axes"] == "TCYX"
     assert kernels.data.shape[:2] == (3, 2)
     np.testing.assert_allclose(kernels.data.sum((2, 3)), 1, atol=1e-5)
     assert widget.run_button.text() == "Run"
@@ -67,19 +69,19 @@ def test_a_volume_has_settings_of_its_own_and_sides_in_um(widget, viewer, wait_u
     volume = np.random.default_rng(0).random((5, 24, 20)).astype(np.float32)
     layer = viewer.add_image(volume, scale=(300, 100, 100), units=("nm", "nm", "nm"), axis_labels=("z", "y", "x"))
     widget.image.choose(layer)
-    widget.scope.setCurrentText("volume")
+    widget.choose_scope(Scope.VOLUME)
     wait_until(lambda: not widget.axes.isHidden())
-    _, forms = widget._shown_forms()
+    _, forms = widget.shown_forms()
     forms.set_values({"microscope": "confocal", "na": 1.3})
     assert not forms.isHidden()
-    _, arguments = widget.stack_request()
+    arguments = widget.arguments()
     assert arguments["settings"]["microscope"] == "confocal"
     assert arguments["settings"]["na"] == 1.3
     assert arguments["settings"]["wavelength_nm"] is None
-    assert arguments["voxel_um"] == pytest.approx((0.3, 0.1, 0.1))
-    widget.scope.setCurrentText("all planes, one kernel")
+    assert arguments["voxel_size_um"] == pytest.approx((0.3, 0.1, 0.1))
+    widget.choose_scope(Scope.STACK)
     assert forms.isHidden()
-    assert "microscope" not in widget.stack_request()[1]["settings"]
+    assert "microscope" not in widget.arguments()["settings"]
 
 
 def test_a_volume_takes_a_kernel_in_three_dimensions(widget, viewer, finish, wait_until):
@@ -95,13 +97,13 @@ def test_a_volume_takes_a_kernel_in_three_dimensions(widget, viewer, finish, wai
     widget.image.choose(volume)
     widget.method.setCurrentIndex(widget.method.findData("known-kernel"))
     assert widget.kernel.layer.name == "flat kernel"
-    widget.scope.setCurrentText(VOLUME)
+    widget.choose_scope(Scope.VOLUME)
     assert widget.kernel.layer.name == "psf"
     wait_until(lambda: "given kernel" in widget.sentence.text())
     assert "about" in widget.sentence.text()  # how long it will take
     widget.run_or_cancel()
     finish(widget)
-    expected = deblur_volume(volume.data, kernel, voxel_um=(3, 1, 1)).image
+    expected = known_kernel(volume.data, kernel, axes="ZYX", voxel_size_um=(3, 1, 1)).image
     np.testing.assert_allclose(viewer.layers["v deblurred"].data, expected.clip(0, 255), atol=1)
     np.testing.assert_allclose(viewer.layers["v kernel"].data, kernel, atol=1e-6)
     widget.scope.setCurrentIndex(0)
@@ -110,18 +112,18 @@ def test_a_volume_takes_a_kernel_in_three_dimensions(widget, viewer, finish, wai
 
 def test_cancel_keeps_what_is_done(widget, viewer, slow, stack, finish, wait_until, monkeypatch):
     solved = []
-    real = _stack.run_stack
+    real = workers.run
 
-    def slowly(made, out):
-        for progress in real(made, out):
+    def slowly(plan):
+        for progress in real(plan):
             yield progress
             if progress.index is not None:
                 solved.append(progress.index)
                 if len(solved) == 2:
                     widget.stop()
 
-    monkeypatch.setattr(_stack, "run_stack", slowly)
-    widget.scope.setCurrentText(ONE)
+    monkeypatch.setattr(workers, "run", slowly)
+    widget.choose_scope(Scope.STACK)
     slow.step(100)
     widget.run_or_cancel()
     finish(widget)
@@ -132,9 +134,9 @@ def test_cancel_keeps_what_is_done(widget, viewer, slow, stack, finish, wait_unt
     assert "Stopped" in widget.verdict.text()
 
 
-def test_a_failure_is_told(widget, viewer, slow, stack, finish):
+def test_a_failure_is_shown(widget, viewer, slow, stack, finish):
     slow.fail_at = 2
-    widget.scope.setCurrentText(ONE)
+    widget.choose_scope(Scope.STACK)
     slow.step(100)
     widget.run_or_cancel()
     finish(widget)
@@ -145,10 +147,19 @@ def test_a_failure_is_told(widget, viewer, slow, stack, finish):
 def test_kernels_lie_along_the_axes_of_the_layer():
     layout = make_layout((3, 5, 2, 40, 48), "TZCYX", "channel")
     kernels = np.arange(2 * 9.0).reshape(2, 3, 3)
-    spread = _stack.along_layer(kernels, layout)
+    spread = along_layer(kernels, layout)
     assert spread.shape == (3, 5, 2, 3, 3)
     np.testing.assert_array_equal(spread[2, 4, 1], kernels[1])
-    layout = make_layout((5, 2, 40, 48), "ZCYX", "channel", "volume")
-    spread = _stack.along_layer(np.arange(2 * 27.0).reshape(2, 3, 3, 3), layout)
+    layout = make_layout((5, 2, 40, 48), "ZCYX", "channel", "3d")
+    spread = along_layer(np.arange(2 * 27.0).reshape(2, 3, 3, 3), layout)
     assert spread.shape == (3, 2, 3, 3)
     assert spread[1, 1, 0, 0] == 27 + 9
+
+
+def test_a_piece_that_was_under_way_is_dropped_after_a_stop():
+    stop, data = threading.Event(), np.zeros((2, 3), np.uint8)
+    output = workers._TypedOutput(data, stop)
+    output[0] = np.full(3, 7.4)
+    stop.set()
+    output[1] = np.full(3, 7.4)
+    np.testing.assert_array_equal(data, [[7, 7, 7], [0, 0, 0]])

@@ -1,4 +1,4 @@
-"""*Train a prior*: from a layer to a prior in every list; stop and go on; what cannot be trained."""
+"""*Train a prior*: from a layer to a prior in every list; stop and resume; what cannot be trained."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from napari_genprior.zoo.store import load_prior
 def widget(qtbot, viewer, install):
     made = TrainWidget(viewer)
     made.folder = install.folder
-    made.size.setValue(16)
+    made.patch_size.setValue(16)
     qtbot.addWidget(made)
     return made
 
 
 @pytest.fixture
 def stack(viewer):
-    """Sixteen planes of two shades that move: 64 squares of 16 px."""
+    """Sixteen planes of two shades that move: 64 patches of 16 px."""
     wave = np.sin(np.arange(32) / 5.0 + np.arange(16)[:, None])
     planes = 0.5 + 0.2 * (wave[:, :, None] + wave[:, None, :])
     return viewer.add_image((planes * 255).astype(np.uint8), name="sharp")
 
 
 def test_a_stack_becomes_a_prior_that_is_offered(widget, viewer, stack, finish, qtbot, wait_until):
-    wait_until(lambda: "64 squares of 16x16 px" in widget.sentence.text())
+    wait_until(lambda: "64 patches of 16x16 px" in widget.sentence.text())
     widget.licence.setText("CC0")
     widget.train_or_stop()
     finish(widget)
@@ -43,15 +43,15 @@ def test_a_stack_becomes_a_prior_that_is_offered(widget, viewer, stack, finish, 
     assert other.image_prior.name == "my-prior"
 
 
-def test_a_stopped_training_goes_on(widget, stack, finish, wait_until):
+def test_a_stopped_training_can_be_resumed(widget, stack, finish, wait_until):
     widget.arch.setCurrentText("vae")
     widget.minutes.setValue(0.1)
     widget.train_or_stop()
     assert widget.button.text() == "Stop"
-    wait_until(lambda: "step 2" in widget.stage.text() or "step 3" in widget.stage.text())
+    wait_until(lambda: "Step 2" in widget.stage.text() or "Step 3" in widget.stage.text())
     widget.train_or_stop()
     finish(widget)
-    assert "goes on from here" in widget.outcome.text()
+    assert "resumes from here" in widget.outcome.text()
     assert (widget.folder / "my-prior.checkpoint").exists()
     assert not (widget.folder / "my-prior.json").exists()
     assert widget.button.text() == "Train"
@@ -60,7 +60,7 @@ def test_a_stopped_training_goes_on(widget, stack, finish, wait_until):
 @pytest.mark.parametrize(
     ("name", "words"), [("My Prior", "name"), ("taken", "There is a model taken"), ("../out", "name")]
 )
-def test_names_that_cannot_be_are_told(widget, stack, install, finish, name, words):
+def test_names_that_are_not_allowed_are_refused(widget, stack, install, finish, name, words):
     install("taken", (1, 16, 16))
     widget.name.setText(name)
     widget.train_or_stop()
@@ -69,9 +69,9 @@ def test_names_that_cannot_be_are_told(widget, stack, install, finish, name, wor
     assert words in widget.outcome.text()
 
 
-def test_too_few_squares_cannot_be_trained_on(widget, viewer, wait_until):
+def test_too_few_patches_cannot_be_trained_on(widget, viewer, wait_until):
     assert not widget.button.isEnabled()
     viewer.add_image(np.zeros((40, 40)), name="one")
-    wait_until(lambda: "4 squares" in widget.sentence.text())
+    wait_until(lambda: "4 patches" in widget.sentence.text())
     assert "8 are needed" in widget.sentence.text()
     assert not widget.button.isEnabled()

@@ -1,4 +1,4 @@
-"""*Untrained-prior deblurring*, and the time budget that all widgets have."""
+"""*Deblur with deep image prior*, and the time limit that all widgets have."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def test_it_offers_the_untrained_methods_alone(widget):
     assert {"slow", "selfdeblur"} <= offered
 
 
-def test_a_budget_ends_the_run_with_the_best_so_far(widget, viewer, slow, image, wait_until, finish, qtbot):
+def test_a_time_limit_ends_the_run_with_the_image_so_far(widget, viewer, slow, image, wait_until, finish, qtbot):
     viewer.add_image(image, name="b")
-    widget.budget.auto.setChecked(False)
-    widget.budget.editor.setValue(1)
+    widget.time_limit.auto.setChecked(False)
+    widget.time_limit.editor.setValue(1)
     wait_until(lambda: "at most 1 s" in widget.sentence.text())
     widget.run_or_cancel()
     slow.step()
@@ -39,11 +39,11 @@ def test_a_budget_ends_the_run_with_the_best_so_far(widget, viewer, slow, image,
     report = viewer.layers["b deblurred"].metadata["genprior"]
     assert report["provenance"]["arguments"]["time_limit_s"] == 1
     assert report["status"]["code"] == "stopped"
-    assert "The 1 s were over; the state at step 2 of 6" in widget.verdict.text()
+    assert "The time limit of 1 s was reached; the state at step 2 of 6" in widget.verdict.text()
 
 
 @pytest.mark.parametrize(
-    ("fraction", "seconds", "budget", "text"),
+    ("fraction", "seconds", "time_limit_s", "text"),
     [
         (0.01, 3, None, "3 s"),
         (0.25, 10, None, "10 s, about 30 s left"),
@@ -52,5 +52,5 @@ def test_a_budget_ends_the_run_with_the_best_so_far(widget, viewer, slow, image,
         (0.25, 20, 15, "20 s, about 0 s left"),
     ],
 )
-def test_the_time_left_is_told(fraction, seconds, budget, text):
-    assert remaining(fraction, seconds, budget) == text
+def test_the_remaining_time_is_shown(fraction, seconds, time_limit_s, text):
+    assert remaining(fraction, seconds, time_limit_s) == text

@@ -1,4 +1,4 @@
-"""Blur that changes over the image, in the window: tiles are asked for, a map of kernels comes with the result."""
+"""Spatially varying blur: tiles are asked for, and a map of kernels comes with the result."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from napari.layers import Image
 
-from napari_genprior import deblur_varying
-from napari_genprior._napari.varying_run import CHANGING
+from napari_genprior import deblur
+from napari_genprior._napari.resolve import Scope
 
 
 @pytest.fixture
@@ -17,17 +17,17 @@ def layer(viewer):
 
 
 def choose(widget, tiles):
-    widget.scope.setCurrentText(CHANGING)
+    widget.choose_scope(Scope.VARYING)
     widget.tiles.setValue(tiles)
 
 
-def test_the_tiles_are_said_before_the_run_and_too_many_are_refused(widget, layer, wait_until):
+def test_the_tiles_are_shown_before_the_run_and_too_many_are_refused(widget, layer, wait_until):
     choose(widget, 2)
     wait_until(lambda: "2x2 tiles of 50x60 px, a kernel each" in widget.sentence.text())
     assert widget.run_button.isEnabled()
     assert not widget.tiles.isHidden()
     widget.tiles.setValue(5)
-    wait_until(lambda: "Take fewer" in widget.sentence.text())
+    wait_until(lambda: "Choose fewer" in widget.sentence.text())
     assert not widget.run_button.isEnabled()
     widget.scope.setCurrentIndex(0)
     wait_until(lambda: widget.tiles.isHidden())
@@ -60,13 +60,13 @@ def test_kernels_that_are_known_come_from_a_layer_with_one_for_each_tile(widget,
     widget.method.setCurrentIndex(widget.method.findData("known-kernel"))
     assert isinstance(widget.kernel.layer, Image)
     assert widget.kernel.layer.name == "kernel"
-    widget.scope.setCurrentText(CHANGING)
+    widget.choose_scope(Scope.VARYING)
     assert widget.kernel.layer.name == "kernels"
     wait_until(lambda: "2x1 tiles" in widget.sentence.text())
     assert widget.tiles.isHidden()
     widget.run_or_cancel()
     finish(widget)
-    expected = deblur_varying(layer.data, kernel=known).image
+    expected = deblur(layer.data, kernel=known, tiles=(2, 1)).image
     np.testing.assert_allclose(viewer.layers["p deblurred"].data, expected.clip(0, 255), atol=1)
 
 
@@ -83,7 +83,7 @@ def test_cancelled_nothing_is_kept_and_nothing_lost(widget, viewer, slow, layer,
     assert widget.run_button.isEnabled()
 
 
-def test_a_failure_is_told(widget, viewer, slow, layer, finish):
+def test_a_failure_is_shown(widget, viewer, slow, layer, finish):
     slow.fail_at = 2
     choose(widget, 2)
     slow.step(1000)

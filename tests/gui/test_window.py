@@ -63,13 +63,13 @@ def has_samples(widget) -> bool:
 def test_generator_priors_in_the_window(window, priors, image, finish, wait_until):
     viewer, slow = window
     viewer.add_image(image, name="b", scale=(0.1, 0.1), units=("um", "um"))
-    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Generator-prior deblurring")
+    dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Deblur with generative priors")
     wait_until(partial(has_samples, widget))
     assert widget.image_prior.samples.sizeHint().height() >= 40
     slow.step(100)
     widget.run_button.click()
     finish(widget)
-    np.testing.assert_allclose(viewer.layers["b spread over restarts"].scale, (0.1, 0.1))
+    np.testing.assert_allclose(viewer.layers["b restart std"].scale, (0.1, 0.1))
     assert not widget.plot.isHidden()
     viewer.window.remove_dock_widget(dock)
     gone = weakref.ref(widget)

@@ -1,4 +1,4 @@
-"""A generator driven in a thread of its own, so that whoever waits for its next item need not wait to give up."""
+"""Run a generator in a thread of its own, so that its consumer can stop waiting for the next item at any time."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ import threading
 from collections.abc import Generator
 from typing import Any
 
-LOOK_EVERY = 0.02  # s
+POLL_S = 0.02
 
 
-_turn = threading.Lock()  # two solvers at a time would take longer than one after the other
+_one_at_a_time = threading.Lock()  # two runs at a time would take longer than one after the other
 
 
 class BackgroundGenerator:
-    """Takes items out of a generator, one ahead of who takes them out here; one pump at a time, others wait.
+    """Take items from a generator in a thread, one item ahead of the consumer; a second generator waits for the first.
 
-    A step of a solver cannot be broken off. After ``stop`` is set, the thread lives until the step under way is done;
-    then the generator is closed, and what the step made is thrown away.
+    A step of a run cannot be interrupted. After ``stop`` is set, the thread lives until the current step is done; then
+    the generator is closed, and the result of the step is dropped.
 
     Parameters
     ----------
     generator : Generator
     stop : threading.Event
-        Set by whoever wants no more; also looked at while others have their turn.
+        Set by the consumer to end the run, also while it waits for another one.
     """
 
     def __init__(self, generator: Generator[Any, None, Any], stop: threading.Event) -> None:
         self._generator, self._stop = generator, stop
         self._items: queue.Queue = queue.Queue(maxsize=1)  # more would fill the memory with images
-        self.waiting = True  # for its turn
-        threading.Thread(target=self._run, name="genprior solver").start()
+        self.waiting = True  # for another run to end
+        threading.Thread(target=self._run, name="genprior run").start()
 
     def take(self, seconds: float) -> Any:
-        """The next item; None where there is none within ``seconds``.
+        """Return the next item; None where there is none within ``seconds``.
 
         Raises
         ------
         StopIteration
-            The generator is through; holds its return value.
+            The generator is exhausted; holds its return value.
         Exception
             Whatever the generator raised.
         """
@@ -53,7 +53,7 @@ class BackgroundGenerator:
         return item
 
     def _run(self) -> None:
-        while not _turn.acquire(timeout=LOOK_EVERY):
+        while not _one_at_a_time.acquire(timeout=POLL_S):
             if self._is_over():
                 self._generator.close()
                 return
@@ -67,7 +67,7 @@ class BackgroundGenerator:
             self._put("raised", error)
         finally:
             self._generator.close()
-            _turn.release()
+            _one_at_a_time.release()
 
     def _is_over(self) -> bool:
         # Python waits for this thread when it ends, and nobody may be left to set ``stop`` then
@@ -76,7 +76,7 @@ class BackgroundGenerator:
     def _put(self, kind: str, item: Any) -> None:
         while not self._is_over():
             try:
-                self._items.put((kind, item), timeout=LOOK_EVERY)
+                self._items.put((kind, item), timeout=POLL_S)
                 return
             except queue.Full:
                 continue

@@ -1,4 +1,4 @@
-"""Small widgets that all plugin widgets are made of."""
+"""Small widgets that all widgets of the plugin share."""
 
 from __future__ import annotations
 
@@ -22,27 +22,25 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible, QLabeledSlider
 
-from .field_editors import INT_MAX, Optional, rich
+from .field_editors import INT_MAX, NullableEditor, rich
 
-FIRST_GUESS = 0.05  # of a run; what was done before says little about the rest
+MIN_FRACTION = 0.05  # of a run; less of it says little about the rest
 DOCK_WIDTH = 300  # px, the least at which no text of the forms is cut
-LONGEST_BUDGET, DEFAULT_BUDGET = 600, 60  # s; where the slider ends, and where it starts once it is switched on
-NO_IMAGE = "Open or choose an image layer first."
-NO_KERNEL = "Open or choose a layer with the blur kernel first."
+MAX_TIME_LIMIT_S, DEFAULT_TIME_LIMIT_S = 600, 60  # of the slider; the default is shown once it is switched on
 # strong enough on napari's dark and light themes alike
 COLOURS = {"plain": "#7a869a", "good": "#2e9e5b", "doubt": "#d98e04", "bad": "#d1495b"}
 
 
 class LayerCombo(QComboBox):
-    """Choice of a layer; follows the layer list.
+    """Choice of a layer that follows the layer list.
 
     Parameters
     ----------
     viewer : ViewerModel
     accepts : callable
-        Whether a layer is offered.
+        Tells whether a layer is offered.
     prefers : callable
-        Which of those offered are chosen by themselves: the active one if it is among them, else the topmost.
+        Tells which offered layers may be chosen without the user: the active one if it is among them, else the topmost.
     """
 
     changed = Signal()  # another layer, or other data in it
@@ -62,15 +60,15 @@ class LayerCombo(QComboBox):
 
     @property
     def layer(self) -> Image | None:
-        """The chosen layer."""
+        """The chosen layer, or None."""
         return self.currentData()
 
     def choose(self, layer: Image) -> None:
-        """Choose a layer from the program's side."""
+        """Choose a layer by program."""
         self.setCurrentIndex(self._index(layer))
 
     def refresh(self, event: Any = None) -> None:
-        """Offer the layers anew: the list has changed, or what is accepted."""
+        """Update the offered layers: the layer list has changed, or what is accepted."""
         offered = [layer for layer in reversed(self._viewer.layers) if self._accepts(layer)]
         before = kept = self.layer
         if not any(layer is kept for layer in offered):
@@ -110,7 +108,7 @@ class LayerCombo(QComboBox):
 
 
 class Message(QLabel):
-    """A sentence with a coloured edge; hidden while it is empty. The text can be selected and copied."""
+    """A sentence with a coloured edge, hidden while it is empty. The text can be selected and copied."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -122,7 +120,7 @@ class Message(QLabel):
         self.say("")
 
     def say(self, text: str, kind: str = "plain") -> None:
-        """Show ``text``; ``kind`` is plain, good, doubt or bad."""
+        """Show ``text``; ``kind`` is "plain", "good", "doubt" or "bad"."""
         self.kind = kind
         self.setStyleSheet(f"QLabel {{ border-left: 4px solid {COLOURS[kind]}; padding: 2px 0px 2px 8px; }}")
         self.setText(text)
@@ -139,7 +137,9 @@ class Advanced(QCollapsible):
         self.setDuration(0)
         # napari paints a checked button blue, which would make a headline of it
         self.toggleButton().setStyleSheet("text-align: left; border: none; background: transparent;")
-        self.layout().setContentsMargins(0, 0, 0, 0)
+        layout = self.layout()
+        assert layout is not None
+        layout.setContentsMargins(0, 0, 0, 0)
         self.toggled.connect(self._turn_arrow)
         self._turn_arrow(False)
 
@@ -149,7 +149,7 @@ class Advanced(QCollapsible):
 
 
 def scrolled(owner: QWidget) -> tuple[QScrollArea, QVBoxLayout]:
-    """Give ``owner`` a column of its own that scrolls when the window is too low for it."""
+    """Give ``owner`` a column that scrolls when the window is too low for it."""
     inner = QWidget()
     column = QVBoxLayout(inner)
     column.setContentsMargins(6, 6, 6, 6)
@@ -166,7 +166,7 @@ def scrolled(owner: QWidget) -> tuple[QScrollArea, QVBoxLayout]:
 
 
 def side_by_side(left: QWidget, right: QWidget) -> QHBoxLayout:
-    """A drawing, and a text that takes the room it leaves."""
+    """Lay out a drawing, and right of it a text that takes the remaining width."""
     row = QHBoxLayout()
     row.addWidget(left, 0, Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
     row.addWidget(right, 1, Qt.AlignmentFlag.AlignTop)
@@ -174,7 +174,7 @@ def side_by_side(left: QWidget, right: QWidget) -> QHBoxLayout:
 
 
 def stretched(left: QWidget, *others: QWidget) -> QHBoxLayout:
-    """A widget that takes the room, and those that take as much as they need."""
+    """Lay out a widget that takes the remaining width, and others that take what they need."""
     row = QHBoxLayout()
     row.addWidget(left, 1)
     for widget in others:
@@ -183,35 +183,35 @@ def stretched(left: QWidget, *others: QWidget) -> QHBoxLayout:
 
 
 def seed_box() -> QSpinBox:
-    """For the seed of a run."""
+    """Make the editor of a seed."""
     box = QSpinBox()
     box.setRange(0, INT_MAX)
     return box
 
 
-def budget_slider() -> Optional:
-    """For the seconds a run may take; None for no limit."""
+def time_limit_slider() -> NullableEditor:
+    """Make the editor of a time limit in seconds; None for no limit."""
     slider = QLabeledSlider(Qt.Orientation.Horizontal)
-    slider.setRange(1, LONGEST_BUDGET)
-    slider.setValue(DEFAULT_BUDGET)
-    return Optional(slider, "no limit")
+    slider.setRange(1, MAX_TIME_LIMIT_S)
+    slider.setValue(DEFAULT_TIME_LIMIT_S)
+    return NullableEditor(slider, "no limit")
 
 
-def remaining(fraction: float, seconds: float, budget: float | None) -> str:
-    """For a person: how long a run has taken, and how long it may still take; at the start nobody knows."""
-    left = seconds * (1 - fraction) / fraction if fraction > FIRST_GUESS else None
-    if budget is not None:
-        left = max(0.0, min(budget - seconds, left if left is not None else budget))
+def remaining(fraction: float, seconds: float, time_limit_s: float | None) -> str:
+    """Format the time that a run has taken, and an estimate of the rest once there is one."""
+    left = seconds * (1 - fraction) / fraction if fraction > MIN_FRACTION else None
+    if time_limit_s is not None:
+        left = max(0.0, min(time_limit_s - seconds, left if left is not None else time_limit_s))
     return f"{seconds:.0f} s" if left is None else f"{seconds:.0f} s, about {left:.0f} s left"
 
 
 def size_text(shape: Sequence[int]) -> str:
-    """Height and width for a person."""
+    """Format height and width."""
     return f"{shape[0]}x{shape[1]} px"
 
 
 def debounced(owner: QObject, slot: Callable[[], None], milliseconds: int = 80) -> QTimer:
-    """A timer whose ``start`` calls ``slot`` once, a little later: many changes at a time cost one call."""
+    """Make a timer whose ``start`` calls ``slot`` once, a little later: many changes at a time cost one call."""
     timer = QTimer(owner)
     timer.setSingleShot(True)
     timer.setInterval(milliseconds)

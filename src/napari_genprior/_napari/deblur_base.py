@@ -1,4 +1,4 @@
-"""What all widgets that deblur do with a request: run it, show it live, cancel it, put its layers and verdict up."""
+"""Run what a form asks for, show it live, cancel it, and show its layers and verdict."""
 
 from __future__ import annotations
 
@@ -11,56 +11,53 @@ from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QProgressBar, QPushButton
 
 from ..core.errors import GenPriorError
-from ..core.result import Word
-from ..pipeline import runtime_estimate as expected
-from ..pipeline import stack_runtime as forecast
-from ..pipeline.plan import Plan, plan
-from ..pipeline.spatially_varying import plan_varying
-from ..pipeline.stack_plan import plan_stack
-from .common_widgets import NO_IMAGE, Message, debounced, remaining, scrolled, side_by_side, size_text, stretched
-from .field_editors import get_value
-from .plane_runs import PLANES, THIS, Job, StackOutput
+from ..core.result import DeblurResult
+from ..core.run_records import StatusCode, VerdictLabel
+from .common_widgets import Message, debounced, remaining, scrolled, side_by_side, stretched
+from .field_editors import get_value, rich
+from .jobs import Job
+from .messages import Done, Failed, Live
 from .plots import KernelChoice, KernelView, LossPlot
 from .preferences import use_threads
 from .request_form import RequestForm
-from .result_layers import Outcome, Output
+from .resolve import Scope, outlook, resolve, with_kernel
+from .result_layers import PlaneResultLayers, ResultLayers, kernel_drawing
 from .settings_menu import SettingsMenu
-from .stack_run import SharedOutput, deblurring_stack
-from .varying_run import VaryingOutput, deblurring_varying
-from .workers import Done, Failed, Live, deblurring
+from .workers import deblurring
 
-CLOSED = "The widget was closed during the run; this is the last image it showed."
-KINDS = {Word.IMPROVED: "good", Word.DOUBTFUL: "doubt", Word.KEPT: "bad"}  # of message
-ENDED = "The run ended before it had a result; this is the last image it showed."
+KINDS = {VerdictLabel.IMPROVED: "good", VerdictLabel.DOUBTFUL: "doubt", VerdictLabel.REJECTED: "bad"}  # of message
+CLOSED = "The widget was closed during the run; this is the last preview."
+ENDED = "The run ended before it had a result; this is the last preview."
 
 
-def _with_time(sentence: str, seconds: float | None) -> str:
-    return ", ".join(filter(None, (sentence, expected.in_words(seconds))))
-
-
-class DeblurFrame(RequestForm):
+class DeblurBase(RequestForm):
     """Choose a layer and a method, run, watch, cancel."""
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer)
-        self._out = Output(napari_viewer)
+        self._output = ResultLayers(napari_viewer)
         self._started = 0.0
         self._jobs: list[Job] = []
         self._total = 0
-        self._came_to: list[tuple[str, str]] = []  # sentence and kind of each run of a batch
+        self._arguments: dict[str, Any] = {}
+        self._outcomes: list[tuple[str, str]] = []  # sentence and kind of each run of a batch
         self._refresh_timer = debounced(self, self.refresh)
         self._scroll_timer = debounced(self, self._scroll_to_outcome, 200)  # ms; until the texts have their height
-        self.build_request()
+        self.build_form()
         self._build()
-        self.image.changed.connect(self.soon)
-        self.scope.currentIndexChanged.connect(self._method_changed)
-        self.axes.currentIndexChanged.connect(self.soon)
-        self.tiles.valueChanged.connect(self.soon)
-        self.device.currentIndexChanged.connect(self.soon)
-        self.budget.changed.connect(self.soon)
-        self.method.currentIndexChanged.connect(self._method_changed)
-        napari_viewer.dims.events.current_step.connect(self.soon)
-        self._method_changed()
+        for signal in (
+            self.image.changed,
+            self.axes.currentIndexChanged,
+            self.tiles.valueChanged,
+            self.device.currentIndexChanged,
+            self.time_limit.changed,
+            napari_viewer.dims.events.current_step,
+            napari_viewer.layers.selection.events.changed,
+        ):
+            signal.connect(self.schedule_refresh)
+        self.scope.currentIndexChanged.connect(self.show_method)
+        self.method.currentIndexChanged.connect(self.show_method)
+        self.show_method()
         self.refresh()
 
     def _build(self) -> None:
@@ -69,17 +66,16 @@ class DeblurFrame(RequestForm):
         self.run_button.clicked.connect(self.run_or_cancel)
         self.all_button = QPushButton("Cancel all")
         self.all_button.clicked.connect(self.cancel_all)
-        self.all_button.hide()  # until several runs wait
         self.menu = SettingsMenu(self, self.verdict.say)
-        self.compare = QPushButton("Show before")
+        self.compare = QPushButton("Show input")
         self.compare.setCheckable(True)
-        self.compare.setToolTip("Shows the blurred image in place of the result while it is pressed in.")
-        self.compare.toggled.connect(self._compare)
+        self.compare.setToolTip(rich("Shows the input in place of the result while it is pressed in."))
+        self.compare.toggled.connect(self._show_input)
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)
         self.view, self.plot, self.candidates = KernelView(), LossPlot(), KernelChoice()
-        self.candidates.chosen.connect(self.take_kernel)
-        self.scroll, column = scrolled(self)
+        self.candidates.chosen.connect(self.apply_candidate)
+        self.scroll_area, column = scrolled(self)
         column.addWidget(self.request)
         column.addWidget(self.sentence)
         column.addLayout(stretched(self.run_button, self.all_button, self.menu))
@@ -90,55 +86,33 @@ class DeblurFrame(RequestForm):
         column.addWidget(self.compare)
         column.addWidget(self.plot)
         column.addStretch(1)
-        self.bar.hide()
-        self.view.hide()
-        self.compare.hide()
-        self.candidates.hide()
+        for widget in (self.bar, self.view, self.compare, self.candidates, self.all_button):
+            widget.hide()  # until there is a run, or several
 
     def refresh(self) -> None:
-        """Say what a run would do, or why it cannot be done."""
+        """Say what a run would do, or why it cannot be started."""
         if self.running:
             return
         self.show_axes()
-        picked, usable, kind = self.picked(), False, "plain"
-        if picked is None:
-            text = NO_IMAGE
-        else:
-            try:
-                text = self.lacking(picked)
-                usable = not text
-                if usable and self.whole:
-                    data, arguments = self.stack_request()
-                    stack = plan_stack(data, **arguments)
-                    text = _with_time(stack.sentence, forecast.of_stack(stack))
-                elif usable and self.changing and picked.cheap:
-                    varying = plan_varying(picked.image, **self.varying_request())
-                    text = _with_time(varying.sentence, forecast.of_varying(varying))
-                elif usable and picked.cheap:
-                    text = self._forecast(plan(picked.image, **self.arguments()))
-            except GenPriorError as error:
-                text, usable, kind = str(error), False, "doubt"
-            text = text or f"{size_text(picked.image.shape)}, large or not in memory: looked at when the run starts"
-            alone = self.changing or self.scope.currentText() == THIS
-            note = picked.note if alone else f"{self.count()} images, one by one."
-            note = "" if self.whole else note
-            text = f"{text.removesuffix('.')}. {note}".strip()
+        kind, usable = "plain", False
+        selected = self.selected()
+        try:
+            if selected is not None:
+                self.offer_choices(selected)
+            text, usable = outlook(self.values(), selected, self.count())
+        except GenPriorError as error:
+            note = "" if selected is None or self.chosen_scope.whole_layer else selected.note
+            text, kind = f"{error} {note}".strip(), "doubt"
         self.sentence.say(text, kind)
         self.run_button.setEnabled(usable)
 
-    def _forecast(self, made: Plan) -> str:
-        """What will happen, and how long it will take."""
-        takes = expected.sentence(made)
-        each = " each" if takes and self.scope.currentText() != THIS else ""
-        return ", ".join(filter(None, (made.sentence, takes + each)))
-
-    def soon(self, *_: Any) -> None:
+    def schedule_refresh(self, *_: Any) -> None:
         self._refresh_timer.start()
 
     # the run
 
     def run_or_cancel(self) -> None:
-        """What the button does."""
+        """Start the runs that the form asks for, or cancel the one that is running."""
         if self.running:
             self.run_button.setText("Stopping...")
             self.run_button.setEnabled(False)
@@ -146,39 +120,33 @@ class DeblurFrame(RequestForm):
             return
         self.show_axes()  # the form may not have caught up yet
         self._jobs = self.jobs()
-        self._total, self._came_to = len(self._jobs), []
+        self._total, self._outcomes = len(self._jobs), []
         if not self._jobs:
             return
-        self._request = self.arguments()
-        self._out = self._new_output(self._jobs[0])
+        first = self._jobs[0]
+        self._arguments = resolve(self.values(), first.selected).arguments
+        by_plane = self.chosen_scope is Scope.PLANES
+        self._output = PlaneResultLayers(self._viewer, first.layer) if by_plane else ResultLayers(self._viewer)
         self.verdict.say("")
         use_threads()
         self._next()
 
-    def _new_output(self, job: Job) -> Output:
-        if self.whole:
-            return SharedOutput(self._viewer, job.layer)
-        if self.changing:
-            return VaryingOutput(self._viewer)
-        stack = self.scope.currentText() == PLANES
-        return StackOutput(self._viewer, job.layer) if stack else Output(self._viewer)
-
     def cancel_all(self) -> None:
-        """Nothing of a batch is begun any more; the run under way is cancelled."""
+        """Cancel the current run of a batch, and start no other."""
         self._jobs = []
         self.run_or_cancel()
 
-    def take_kernel(self, kernel: np.ndarray) -> None:
-        """The image for another kernel of the last run, into the same layers."""
+    def apply_candidate(self, kernel: np.ndarray) -> None:
+        """Restore the image of the last run with another kernel, into the same layers."""
         if self.running:
             return
-        self._total, self._came_to = 1, []
-        self._request = {"method": "known-kernel", "kernel": kernel, "device": self.device.currentText()}
+        self._total, self._outcomes = 1, []
+        self._arguments = with_kernel({**self._arguments, "device": self.device.currentData()}, kernel)
         self._run(self._job)
 
     def _next(self) -> None:
         self._job = self._jobs.pop(0)
-        self._out.start(self._job.layer, self._job.picked)
+        self._output.start(self._job.layer, self._job.selected)
         self.candidates.offer(())
         self._run(self._job)
 
@@ -188,18 +156,12 @@ class DeblurFrame(RequestForm):
         self.plot.clear()
         self.bar.setValue(0)
         self._show_running(True)
-        if isinstance(self._out, SharedOutput):
-            data, arguments = self.stack_request()
-            self.begin(deblurring_stack, data, arguments, job.picked.dtype)
-        elif isinstance(self._out, VaryingOutput):
-            self.begin(deblurring_varying, job.picked.image, self.varying_request(), job.picked.dtype)
-        else:
-            self.begin(deblurring, job.picked.image, self._request, job.picked.dtype)
+        self.begin(deblurring, job.selected.image, self._arguments, job.selected.dtype)
 
     def abandon(self) -> None:
         self._jobs = []
         if self.running:
-            self._out.leave(CLOSED)
+            self._output.leave(CLOSED)
         super().abandon()
 
     def _show_running(self, running: bool) -> None:
@@ -215,25 +177,25 @@ class DeblurFrame(RequestForm):
         self._scroll_timer.start()
         if running:
             self.compare.setChecked(False)
-        self.compare.setVisible(not running and self._out.has_result)
+        self.compare.setVisible(not running and self._output.has_result)
         if not running:
             self.stage.say("")
             self.refresh()
 
-    def _compare(self, before: bool) -> None:
-        self._out.compare(before)
+    def _show_input(self, shown: bool) -> None:
+        self._output.show_input(shown)
 
     def _scroll_to_outcome(self) -> None:
-        """A long form must not hide what the run shows."""
+        """Scroll a long form so that it does not hide what the run shows."""
         for part in (self.run_button, self.verdict, self.plot):
             if part.isVisible():
-                self.scroll.ensureWidgetVisible(part, 0)
+                self.scroll_area.ensureWidgetVisible(part, 0)
 
     def live(self, message: Live) -> None:
         self.bar.setValue(round(1000 * message.fraction))
         seconds = time.monotonic() - self._started
         number = f"{self._total - len(self._jobs)} of {self._total}: " if self._total > 1 else ""
-        self.stage.say(f"{number}{message.stage}, {remaining(message.fraction, seconds, get_value(self.budget))}")
+        self.stage.say(f"{number}{message.stage}, {remaining(message.fraction, seconds, get_value(self.time_limit))}")
         if message.loss is not None:
             if not self.plot.steps:
                 self._scroll_timer.start()
@@ -241,7 +203,7 @@ class DeblurFrame(RequestForm):
         if message.kernel is not None:
             self.view.show_kernel(message.kernel)
         if message.image is not None:
-            self._out.show(message.image, message.kernel)
+            self._output.show(message.image, message.kernel)
 
     def ended(self, message: Done | Failed) -> None:
         try:
@@ -253,30 +215,32 @@ class DeblurFrame(RequestForm):
                 self._show_running(False)
 
     def _show_end(self, message: Done | Failed) -> None:
-        outcome: Outcome | None = message.value
-        if outcome is not None:
-            self.view.show_kernel(outcome.result.kernel)
-            if outcome.result.candidates:  # the run for a chosen one has none: they stay
-                self.candidates.offer(outcome.result.candidates if self._total == 1 else ())
-            notes = self._out.finish(outcome)
-            kept = "The image so far was kept."
-        else:
-            kept = "The last image shown was kept." if self._out.leave(ENDED) else ""
+        result: DeblurResult | None = message.value
+        kept = notes = ""
+        if result is not None:
+            self.view.show_kernel(kernel_drawing(result))
+            if result.candidates:  # a run for a chosen candidate has none: the others stay
+                self.candidates.offer(result.candidates if self._total == 1 else ())
+            notes = self._output.finish(result)
+        elif self._output.leave(ENDED):
+            kept = "The last preview was kept."
         if isinstance(message, Failed):
+            kept = kept if result is None else "The image so far was kept."
             sentence, kind = f"{message.sentence} {kept}".strip(), "bad"
             if self._total == 1:
                 show_error(message.sentence)
-        elif outcome is None:
-            sentence, kind = f"Cancelled before there was a result; {kept or 'nothing was kept.'}", "doubt"
+        elif result is None:
+            sentence, kind = f"Cancelled before there was a result. {kept or 'Nothing was kept.'}", "doubt"
         else:
-            status, verdict = outcome.result.status, outcome.result.verdict
-            told = ("" if status.code == "done" else status.sentence, verdict.sentence, notes)
-            sentence, kind = " ".join(filter(None, told)), KINDS[verdict.word]
-        self._tell(f"{self._out.name}: {sentence}" if outcome is not None or self._total > 1 else sentence, kind)
+            ended = "" if result.status.code is StatusCode.DONE else result.status.sentence
+            sentence = " ".join(filter(None, (ended, result.sentence, notes)))
+            kind = KINDS[result.verdict.label or VerdictLabel.DOUBTFUL]
+        named = result is not None or self._total > 1
+        self._report(f"{self._output.name}: {sentence}" if named else sentence, kind)
 
-    def _tell(self, sentence: str, kind: str) -> None:
-        """The verdict of a run; of a batch, below those before it, as bad as the worst."""
-        self._came_to.append((sentence, kind))
-        kinds = [each for _, each in self._came_to]
+    def _report(self, sentence: str, kind: str) -> None:
+        """Show the end of a run; of a batch below those before it, in the colour of the worst."""
+        self._outcomes.append((sentence, kind))
+        kinds = [each for _, each in self._outcomes]
         worst = next((each for each in ("bad", "doubt") if each in kinds), "good")
-        self.verdict.say("\n".join(text for text, _ in self._came_to), worst)
+        self.verdict.say("\n".join(text for text, _ in self._outcomes), worst)

@@ -1,4 +1,4 @@
-"""The widget that edits one field of a settings class."""
+"""Make the editor of one field of a settings class."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from qtpy.QtWidgets import (
 INT_MAX = 2**31 - 1  # of Qt's spin boxes
 DECIMALS = 15
 NUMBER_WIDTH = 100  # px
-SHORT_UNIT = 4  # characters; a longer unit goes into the tooltip
+SHORT_UNIT = 4  # characters; a longer unit is in the tooltip alone
 SYMBOLS = {"degrees": "°"}
 
 
-class Number(QDoubleSpinBox):
+class ScientificSpinBox(QDoubleSpinBox):
     """A spin box that keeps small numbers: Qt's own shows 1e-5 as 0.00 and then returns 0."""
 
     def __init__(self) -> None:
@@ -40,10 +40,11 @@ class Number(QDoubleSpinBox):
     def textFromValue(self, value: float) -> str:
         return f"{value:.10g}"
 
-    def valueFromText(self, text: str) -> float:
-        return float(self._bare(text))
+    def valueFromText(self, text: str | None) -> float:
+        return float(self._bare(text or ""))
 
-    def validate(self, text: str, position: int) -> tuple[QValidator.State, str, int]:
+    def validate(self, text: str | None, position: int) -> tuple[QValidator.State, str, int]:
+        text = text or ""
         try:
             value = float(self._bare(text))
         except ValueError:
@@ -64,8 +65,8 @@ class Number(QDoubleSpinBox):
         return QSize(min(hint.width(), NUMBER_WIDTH), hint.height())
 
 
-class Optional(QWidget):
-    """An editor that can be switched off: None ("auto")."""
+class NullableEditor(QWidget):
+    """An editor beside a check box that stands for None ("auto")."""
 
     changed = Signal()
 
@@ -87,7 +88,7 @@ class Optional(QWidget):
 
 
 def help_text(field: FieldInfo) -> str:
-    """A tooltip: description, unit, bounds and source of a field."""
+    """Format description, unit, bounds and source of a field as a tooltip."""
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
     low, high, _ = bounds(field)
     parts = [field.description or ""]
@@ -101,32 +102,33 @@ def help_text(field: FieldInfo) -> str:
 
 
 def rich(text: str) -> str:
-    """Plain text as a tooltip that Qt breaks into lines (it does so only for rich text)."""
+    """Format plain text as a tooltip that Qt breaks into lines (it does so only for rich text)."""
     return f"<qt>{escape(text)}</qt>"
 
 
 def bounds(field: FieldInfo) -> tuple[float | None, float | None, bool]:
-    """Least and greatest value of a field, and whether the least one is itself excluded."""
-    low = high = None
+    """Return the least and greatest value of a field, and whether the least one is itself excluded."""
+    low: Any = None
+    high: Any = None
     open_low = False
     for limit in field.metadata:
         match limit:
-            case Ge(ge=value):
-                low = value
-            case Gt(gt=value):
-                low, open_low = value, True
-            case Le(le=value) | Lt(lt=value):
-                high = value
+            case Ge(ge=least):
+                low = least
+            case Gt(gt=least):
+                low, open_low = least, True
+            case Le(le=most) | Lt(lt=most):
+                high = most
     return low, high, open_low
 
 
 def make_editor(field: FieldInfo) -> QWidget | None:
-    """The editor of a field; None for a type that has none."""
+    """Make the editor of a field; None for a type that has none."""
     kind = field.annotation
     if get_origin(kind) in (Union, types.UnionType):
         inner = [a for a in get_args(kind) if a is not type(None)]
         editor = _editor(inner[0], field) if len(inner) == 1 else None
-        return None if editor is None else Optional(editor)
+        return None if editor is None else NullableEditor(editor)
     return _editor(kind, field)
 
 
@@ -151,7 +153,7 @@ def _editor(kind: Any, field: FieldInfo) -> QWidget | None:
         spin.setKeyboardTracking(False)
         return spin
     if kind is float:
-        number = Number()
+        number = ScientificSpinBox()
         number.setRange(-1e15 if low is None else low + open_low * 10.0**-12, 1e15 if high is None else high)
         number.setSuffix(suffix)
         number.setKeyboardTracking(False)
@@ -159,10 +161,10 @@ def _editor(kind: Any, field: FieldInfo) -> QWidget | None:
     return QLineEdit() if kind is str else None
 
 
-def get_value(editor: QWidget) -> Any:
-    """The value an editor shows."""
+def get_value(editor: Any) -> Any:
+    """Return the value that an editor shows."""
     match editor:
-        case Optional():
+        case NullableEditor():
             return None if editor.auto.isChecked() else get_value(editor.editor)
         case QComboBox():
             return editor.currentData()
@@ -176,10 +178,10 @@ def get_value(editor: QWidget) -> Any:
     return editor.value()
 
 
-def set_value(editor: QWidget, value: Any) -> None:
+def set_value(editor: Any, value: Any) -> None:
     """Show a value in an editor."""
     match editor:
-        case Optional():
+        case NullableEditor():
             editor.auto.setChecked(value is None)
             if value is not None:
                 set_value(editor.editor, value)
@@ -193,10 +195,10 @@ def set_value(editor: QWidget, value: Any) -> None:
             editor.setValue(value)
 
 
-def notifier(editor: QWidget) -> Any:
-    """The signal an editor sends when its value changes."""
+def notifier(editor: Any) -> Any:
+    """Return the signal that an editor sends when its value changes."""
     match editor:
-        case Optional():
+        case NullableEditor():
             return editor.changed
         case QComboBox():
             return editor.currentIndexChanged

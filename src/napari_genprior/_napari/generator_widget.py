@@ -1,4 +1,4 @@
-"""*Generator-prior deblurring*: image and kernel each held to the range of a pretrained generator."""
+"""*Deblur with generative priors*: image and kernel are each constrained to the range of a pretrained generator."""
 
 from __future__ import annotations
 
@@ -8,49 +8,53 @@ from typing import Any
 from qtpy.QtWidgets import QVBoxLayout
 
 from ..methods.registry import Method
-from .deblur_base import DeblurFrame
-from .layers import Picked
-from .prior_chooser import PriorChooser, no_image_prior, uses_image_prior
+from .deblur_base import DeblurBase
+from .layers import SelectedImage
+from .prior_chooser import PriorChooser
+from .prior_texts import uses_image_prior
 
 
-class GeneratorWidget(DeblurFrame):
-    """Deblur with pretrained priors: only those are offered that fit the image.
+class GeneratorWidget(DeblurBase):
+    """Deblur with pretrained priors; only those that fit the image are offered.
 
     Parameters
     ----------
     napari_viewer : napari.Viewer
     """
 
-    in_sight = ("restarts", "range_weight")
-    chosen_apart = ("image_prior", "kernel_prior")
+    basic_fields = ("restarts", "range_weight")
+    custom_fields = ("image_prior", "kernel_prior")
 
     def offers(self, method: Method) -> bool:
         return uses_image_prior(method)
 
     def add_choices(self, column: QVBoxLayout) -> None:
         self.image_prior = PriorChooser(
-            "image", "Image prior", "What the sharp image looks like: a generator of such images, of its size."
+            "image", "Image prior", "A generator of images like the sharp one, and of its size."
         )
-        self.kernel_prior = PriorChooser("kernel", "Kernel prior", "What blurred it: a generator of such kernels.")
-        for chooser in (self.image_prior, self.kernel_prior):
+        self.kernel_prior = PriorChooser("kernel", "Kernel prior", "A generator of kernels like the unknown one.")
+        self._choosers = {"image_prior": self.image_prior, "kernel_prior": self.kernel_prior}
+        for chooser in self._choosers.values():
             column.addWidget(chooser)
-            chooser.changed.connect(self.soon)
+            chooser.changed.connect(self.schedule_refresh)
 
-    def own_arguments(self) -> dict[str, Any]:
-        choosers = {"image_prior": self.image_prior, "kernel_prior": self.kernel_prior}
-        return {field: choosers[field].name for field in choosers if field in self.chosen.settings.model_fields}
+    def choices(self) -> dict[str, Any]:
+        return {field: chooser.name for field, chooser in self._used().items()}
 
-    def show_own(self, request: Mapping[str, Any]) -> None:
-        for field, chooser in (("image_prior", self.image_prior), ("kernel_prior", self.kernel_prior)):
+    def set_choices(self, request: Mapping[str, Any]) -> None:
+        for field, chooser in self._choosers.items():
             if request.get(field):
                 chooser.choose(request[field])
 
-    def show_choices(self, method: Method) -> None:
-        self.kernel_prior.setVisible("kernel_prior" in method.settings.model_fields)
+    def show_choices(self) -> None:
+        self.kernel_prior.setVisible("kernel_prior" in self._used())
 
-    def lacking(self, picked: Picked) -> str:
-        shape = picked.image.shape
-        for field, chooser in (("image_prior", self.image_prior), ("kernel_prior", self.kernel_prior)):
-            if field in self.chosen.settings.model_fields:
-                chooser.offer(shape, self.chosen, prefers=self.chosen.settings.model_fields[field].default)
-        return "" if self.image_prior.name else no_image_prior(shape)
+    def offer_choices(self, selected: SelectedImage) -> None:
+        for field, chooser in self._used().items():
+            default = self.chosen.settings.model_fields[field].default
+            chooser.offer(selected.image.shape, self.chosen, prefers=default)
+
+    def _used(self) -> dict[str, PriorChooser]:
+        """Return the choosers of the priors that the method uses."""
+        fields = self.chosen.settings.model_fields
+        return {field: chooser for field, chooser in self._choosers.items() if field in fields}

@@ -1,4 +1,4 @@
-"""*Kernel tools*: a kernel from a file, a drawing or beads; its shape; its pixels made the image's; into a file."""
+"""*Kernel tools*: import, draw or average kernels, measure them, resample them to an image's pixels, export them."""
 
 from __future__ import annotations
 
@@ -12,30 +12,33 @@ from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QPushButton, QSpinBox
 
 from .. import blur
-from ..blur.beads import SIDE, Beads
-from ..core.arrays import check_kernel
+from ..blur.beads import DEFAULT_SIDE_PX, Beads
+from ..core.checks import check_kernel
 from ..core.errors import GenPriorError, InputError
 from ..core.image_io import read_image, write_image
 from . import layers as _layers
-from .common_widgets import NO_IMAGE, NO_KERNEL, LayerCombo, Message, debounced, scrolled, side_by_side, size_text
+from .common_widgets import LayerCombo, Message, debounced, scrolled, side_by_side, size_text
+from .field_editors import rich
+from .messages import Control, Done, Failed, Live, Work
 from .plots import KernelView
+from .resolve import NO_IMAGE, NO_KERNEL
 from .settings_form import Rows
-from .workers import Control, Done, Failed, Live, Running, Work
+from .worker_widget import WorkerWidget
 
 FILES = "Kernels (*.tif *.tiff *.npy *.png)"
 DRAWING = "kernel drawing"
-LONG = 1.2  # from this elongation on, a kernel has a direction
-SAME_SIZE = 0.01  # pixel sizes that differ by less are one
+MIN_ELONGATION = 1.2  # of a kernel whose direction means anything
+SAME_SIZE = 0.01  # relative difference of pixel sizes that count as equal
 
 
 def averaging(source: Any, size: int, control: Control) -> Work:
-    """The mean of the beads in a plane or stack, computed here if it is lazy."""
-    yield Live(0.0, "looking for beads")
+    """Average the beads in a plane or stack, which is computed here if it is lazy."""
+    yield Live(0.0, "Detecting beads")
     yield Done(blur.from_beads(np.asarray(source), size))
 
 
-class KernelWidget(Running):
-    """Make, measure and convert kernels; each becomes a layer that *Deblur* offers.
+class KernelWidget(WorkerWidget):
+    """Make, measure and convert kernels, as layers that *Deblur* offers.
 
     Parameters
     ----------
@@ -52,22 +55,22 @@ class KernelWidget(Running):
         self.side.setRange(3, 999)
         self.side.setSingleStep(2)
         self.side.setSuffix(" px")
-        self.side.setValue(SIDE)
+        self.side.setValue(DEFAULT_SIDE_PX)
         rows = Rows()
         rows.add("kernel", "Kernel", self.kernel, "The kernel to measure, resample or export.")
-        rows.add("image", "Image", self.image, "Of beads, or the one whose pixel size a kernel shall get.")
-        rows.add("side", "Side", self.side, "Of a kernel that is drawn or measured on beads.")
+        rows.add("image", "Image", self.image, "The image of beads, or the one to whose pixels a kernel is resampled.")
+        rows.add("side", "Side", self.side, "Side of a kernel that is drawn or averaged from beads.")
         self.view, self.shape, self.outcome = KernelView(), Message(), Message()
         grid = QGridLayout()
         for number, (title, tip, act) in enumerate((
-            ("Import...", "A kernel from a TIFF, NPY or PNG file.", self.ask_and_import),
-            ("Export...", "The kernel into a TIFF or NPY file: float, sum 1.", self.ask_and_export),
-            ("Draw", "A layer to paint a kernel in; press again to make a kernel of it.", self.draw),
-            ("From beads", "The mean of the beads in the image, or in all of its stack.", self.from_beads),
-            ("Resample", "The kernel on the image's pixels, by the scales of both layers.", self.resample),
+            ("Import...", "Read a kernel from a TIFF, NPY or PNG file.", self.ask_and_import),
+            ("Export...", "Write the kernel to a TIFF or NPY file: float, sum 1.", self.ask_and_export),
+            ("Draw", "Adds a layer to paint in; press again to turn the drawing into a kernel.", self.draw),
+            ("From beads", "Average the beads in the image, or in all planes of its stack.", self.from_beads),
+            ("Resample", "Resample the kernel to the image's pixels, by the scales of both layers.", self.resample),
         )):  # fmt: skip
             button = QPushButton(title)
-            button.setToolTip(tip)
+            button.setToolTip(rich(tip))
             button.clicked.connect(act)
             grid.addWidget(button, number // 2, number % 2)
         _, column = scrolled(self)
@@ -77,10 +80,10 @@ class KernelWidget(Running):
         column.addWidget(self.outcome)
         column.addStretch(1)
         self._timer = debounced(self, self.refresh)
-        self.kernel.changed.connect(self._soon)
+        self.kernel.changed.connect(self._schedule_refresh)
         self.refresh()
 
-    def _soon(self, *_: object) -> None:
+    def _schedule_refresh(self, *_: object) -> None:
         self._timer.start()
 
     def refresh(self) -> None:
@@ -91,35 +94,37 @@ class KernelWidget(Running):
             self.shape.say("")
             return
         try:
-            kernel = check_kernel(_layers.pick(layer).image)
+            kernel = check_kernel(_layers.select_displayed(layer).image)
         except GenPriorError as error:
             self.view.show_kernel(None)
             self.shape.say(str(error), "doubt")
             return
         self.view.show_kernel(kernel)
-        self.shape.say(_in_words(blur.measure(kernel), kernel.shape, layer))
+        self.shape.say(_describe(blur.measure(kernel), kernel.shape, layer))
 
     # what the buttons do
 
     def ask_and_import(self, *_: object) -> None:
-        path, _ = QFileDialog.getOpenFileName(self.window(), "Import a kernel", "", FILES)
-        if path:
-            self.load(Path(path))
+        """Ask for a file and read a kernel from it."""
+        chosen, _filter = QFileDialog.getOpenFileName(self.window(), "Import a kernel", "", FILES)
+        if chosen:
+            self.load(Path(chosen))
 
     def ask_and_export(self, *_: object) -> None:
-        path, _ = QFileDialog.getSaveFileName(self.window(), "Export the kernel", "kernel.tif", FILES)
-        if path:
-            self.save(Path(path))
+        """Ask for a file and write the chosen kernel to it."""
+        chosen, _filter = QFileDialog.getSaveFileName(self.window(), "Export the kernel", "kernel.tif", FILES)
+        if chosen:
+            self.save(Path(chosen))
 
     def load(self, path: Path) -> None:
-        """A file becomes a kernel layer."""
+        """Read a kernel from a file into a new layer."""
         try:
             self._add(check_kernel(read_image(path)), path.stem, f"Imported from {path}.")
         except GenPriorError as error:
             self.outcome.say(str(error), "bad")
 
     def save(self, path: Path) -> None:
-        """The chosen kernel becomes a file, whole or not at all."""
+        """Write the chosen kernel to a file."""
         try:
             write_image(path, self._chosen())
             self.outcome.say(f"Exported to {path}.", "good")
@@ -127,7 +132,7 @@ class KernelWidget(Running):
             self.outcome.say(str(error), "bad")
 
     def draw(self, *_: object) -> None:
-        """First a layer to paint in; then what was painted, slightly softened, becomes a kernel."""
+        """Add a layer to paint in; where there is one already, turn the drawing into a kernel."""
         drawn = next((x for x in self._viewer.layers if isinstance(x, Labels) and x.name == DRAWING), None)
         if drawn is None:
             side = self.side.value() | 1
@@ -142,21 +147,21 @@ class KernelWidget(Running):
             self.outcome.say("Nothing was painted yet.", "doubt")
             return
         self._viewer.layers.remove(drawn)
-        self._add(kernel, "drawn", "Made of the drawing.")
+        self._add(kernel, "drawn", "Made from the drawing.")
 
     def from_beads(self, *_: object) -> None:
-        """The mean of the image's beads becomes a kernel layer, or a stack of one."""
+        """Average the beads of the image into a kernel layer: a plane, or the planes of a stack."""
         layer = self.image.layer
         if layer is None or layer.rgb or self.running:
-            self.outcome.say(NO_IMAGE if layer is None else "Beads are looked for in grey images.", "doubt")
+            self.outcome.say(NO_IMAGE if layer is None else "Beads are averaged in grey images only.", "doubt")
             return
         self._source = layer
         data = layer.data[0] if layer.multiscale else layer.data
-        self.outcome.say("Looking for beads...")
+        self.outcome.say("Detecting beads...")
         self.begin(averaging, data, self.side.value() | 1)
 
     def resample(self, *_: object) -> None:
-        """The chosen kernel on the image's pixels becomes another layer."""
+        """Resample the chosen kernel to the pixel size of the image, into a new layer."""
         kernel, image = self.kernel.layer, self.image.layer
         if kernel is None or image is None:
             self.outcome.say(NO_KERNEL if kernel is None else NO_IMAGE, "doubt")
@@ -180,19 +185,19 @@ class KernelWidget(Running):
             if not isinstance(message.error, GenPriorError):
                 show_error(message.sentence)
         elif message.value is not None:
-            found: Beads = message.value
-            others = ", ".join(f"{count} {reason}" for reason, count in found.left_out.items())
-            text = f"The mean of {len(found.used)} beads." + (f" Left out: {others}." if others else "")
-            self._add(found.kernel, "beads", text)
+            beads: Beads = message.value
+            others = ", ".join(f"{count} {reason}" for reason, count in beads.left_out.items())
+            text = f"The mean of {len(beads.used)} beads." + (f" Left out: {others}." if others else "")
+            self._add(beads.kernel, "beads", text)
 
     def _chosen(self) -> np.ndarray:
         layer = self.kernel.layer
         if layer is None:
             raise InputError(NO_KERNEL)
-        return check_kernel(_layers.pick(layer).image)
+        return check_kernel(_layers.select_displayed(layer).image)
 
     def _add(self, kernel: np.ndarray, name: str, sentence: str) -> None:
-        """A kernel layer with the scale and units of the image it comes from."""
+        """Add a kernel layer with the scale and units of the image that it comes from."""
         look: dict[str, Any] = {
             "name": f"{name} kernel",
             "contrast_limits": _layers.kernel_limits(kernel),
@@ -206,15 +211,16 @@ class KernelWidget(Running):
         if kernel.ndim == 2:
             self.kernel.choose(layer)
         else:
-            sentence += " Deblurring wants a plane of it: the one in focus."
+            sentence += " To deblur planes, use the plane of it that is in focus."
         self.outcome.say(sentence, "good")
 
 
-def _in_words(shape: blur.Shape, size: tuple[int, ...], layer: Image) -> str:
+def _describe(shape: blur.Shape, size: tuple[int, ...], layer: Image) -> str:
+    """Describe size, width and direction of a kernel, also in the units of its layer."""
     pixel, unit = float(layer.scale[-1]), str(layer.units[-1])
     physical = "" if unit == "pixel" else f" ({shape.fwhm_long * pixel:.3g} x {shape.fwhm_short * pixel:.3g} {unit})"
-    spot = f"{shape.fwhm_long:.1f} x {shape.fwhm_short:.1f} px{physical}"
-    text = f"{size_text(size)}. As a spot: {spot} wide at half maximum."
-    if shape.elongation > LONG:
-        text += f" As a motion: {shape.motion_length:.1f} px at {shape.angle_deg:.0f}°."
+    fwhm = f"{shape.fwhm_long:.1f} x {shape.fwhm_short:.1f} px{physical}"
+    text = f"{size_text(size)}. Full width at half maximum: {fwhm}."
+    if shape.elongation > MIN_ELONGATION:
+        text += f" Length as a motion: {shape.motion_length:.1f} px at {shape.angle_deg:.0f}°."
     return text

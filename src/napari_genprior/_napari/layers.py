@@ -1,4 +1,4 @@
-"""Between napari's layers and plain arrays. Knows napari's layer model, but neither Qt nor widgets."""
+"""Convert between napari's layers and plain arrays. Knows napari's layer model, but neither Qt nor widgets."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ import numpy as np
 from napari.layers import Image
 from napari.utils.transforms import Affine
 
-from ..core.result import SPREAD
+from ..core.result import RESTART_STD
 
 KEY = "genprior"  # of our entry in a layer's metadata
-UNFINISHED = {"status": {"code": "running", "sentence": "Not finished: an image on the way."}}
+UNFINISHED = {"status": {"code": "running", "sentence": "Not finished: a preview."}}
 CHEAP_PIXELS = 4_000_000  # up to here an image is checked in some 10 ms, short enough for the GUI thread
 
 LayerData = tuple[np.ndarray, dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Picked:
-    """The image a user chose, and all of its layer that the results shall have too.
+class SelectedImage:
+    """The image that a user chose, and the properties of its layer that the results get too.
 
     Parameters
     ----------
     name : str
-        Of the layer, with the plane of a stack.
-    image : array-like [Y, X] or [Y, X, 3 or 4]
-        Maybe lazy: not yet computed.
+        Name of the layer, and of the plane of a stack.
+    image : array-like [..., Y, X] or [..., Y, X, 3 or 4]
+        Numpy, or lazy and not yet computed.
     place : dict
-        scale, translate, units, axis_labels and so on: where the image lies.
+        scale, translate, units, axis_labels and so on: position of the image in the world.
     look : dict
         contrast_limits, colormap, gamma; empty for RGB.
     note : str
-        What the user should know about the choice; may be empty.
+        What the user should know about the choice, or "".
     index : tuple of int
-        Of the plane in its stack; () for all of a layer.
+        Index of the plane in its stack; () for a whole layer.
     """
 
     name: str
@@ -49,50 +49,56 @@ class Picked:
 
     @property
     def dtype(self) -> np.dtype:
+        """Data type of the image."""
         return np.dtype(self.image.dtype)
 
     @property
+    def axes(self) -> int:
+        """Number of axes, without colours."""
+        return len(self.place["scale"])
+
+    @property
     def cheap(self) -> bool:
-        """Whether looking at every pixel takes next to no time: in memory, and not large."""
+        """Return whether every pixel can be read in next to no time: the image is in memory and not large."""
         return isinstance(self.image, np.ndarray) and self.image.size <= CHEAP_PIXELS
 
 
 def is_image(layer: Any) -> bool:
-    """Whether a layer may be offered as an image (Labels and all others may not)."""
+    """Return whether a layer may be offered as an image (Labels and all others may not)."""
     return isinstance(layer, Image)
 
 
 def is_kernel(layer: Any, axes: int = 2) -> bool:
-    """Whether a layer may be offered as a kernel: grey values, a single plane or with more ``axes``."""
+    """Return whether a layer may be offered as a kernel: grey values, and as many ``axes``."""
     return isinstance(layer, Image) and not layer.rgb and layer.ndim == axes
 
 
 def looks_like_kernel(layer: Image) -> bool:
-    """Whether a layer's name says that it is a kernel: a first guess for the choices, no more."""
+    """Return whether the name of a layer says that it is a kernel; only the first choice of a list depends on it."""
     return not layer.rgb and any(word in layer.name.lower() for word in ("kernel", "psf"))
 
 
 def looks_like_image(layer: Image) -> bool:
-    """Whether nothing speaks against a layer as an image."""
+    """Return whether the name of a layer does not say that it is a kernel."""
     return not looks_like_kernel(layer)
 
 
-def pick(layer: Image, point: Sequence[float] = ()) -> Picked:
-    """Take the image out of a layer: the full resolution of a pyramid, the displayed plane of a stack.
+def select_displayed(layer: Image, point: Sequence[float] = ()) -> SelectedImage:
+    """Take the displayed image from a layer: the plane of a stack, of a pyramid at full resolution.
 
     Parameters
     ----------
     layer : napari.layers.Image
     point : sequence of float
-        World coordinates of the viewer's sliders (``viewer.dims.point``); they choose the plane.
+        World coordinates of the viewer's sliders (``viewer.dims.point``), which choose the plane.
     """
     axes = stack_shape(layer)
-    seen = axes and len(point) >= layer.ndim
-    return pick_plane(layer, plane_index(axes, layer.world_to_data(point)) if seen else (0,) * len(axes))
+    displayed = axes and len(point) >= layer.ndim
+    return select_plane(layer, plane_index(axes, layer.world_to_data(point)) if displayed else (0,) * len(axes))
 
 
-def pick_plane(layer: Image, index: tuple[int, ...]) -> Picked:
-    """Take a plane out of a stack; ``index`` () is all of a single image."""
+def select_plane(layer: Image, index: tuple[int, ...]) -> SelectedImage:
+    """Take a plane from a stack; ``index`` () takes all of a single image."""
     data, axes = _data(layer), stack_shape(layer)
     labels = tuple(layer.axis_labels)
     place = _place(layer, 2)
@@ -100,7 +106,7 @@ def pick_plane(layer: Image, index: tuple[int, ...]) -> Picked:
         place |= {"rotate": layer.rotate, "shear": layer.shear, "affine": layer.affine.affine_matrix}
     where = ", ".join(f"{labels[axis]} {i}" for axis, i in enumerate(index))
     sizes = " x ".join(map(str, axes))
-    return Picked(
+    return SelectedImage(
         name=f"{layer.name} [{where}]" if index else layer.name,
         image=data[index] if index else data,
         rgb=bool(layer.rgb),
@@ -111,13 +117,13 @@ def pick_plane(layer: Image, index: tuple[int, ...]) -> Picked:
     )
 
 
-def pick_all(layer: Image) -> Picked:
-    """All of a layer: a stack as it is."""
-    return Picked(layer.name, _data(layer), bool(layer.rgb), _place(layer, layer.ndim), _look(layer))
+def select_all(layer: Image) -> SelectedImage:
+    """Take all of a layer."""
+    return SelectedImage(layer.name, _data(layer), bool(layer.rgb), _place(layer, layer.ndim), _look(layer))
 
 
 def stack_shape(layer: Image) -> tuple[int, ...]:
-    """How many planes along each axis; () for a single image."""
+    """Return the number of planes along each axis; () for a single image."""
     return tuple(_data(layer).shape[: layer.ndim - 2])
 
 
@@ -141,73 +147,77 @@ def _look(layer: Image) -> dict[str, Any]:
 
 
 def plane_index(planes: Sequence[int], position: Sequence[float]) -> tuple[int, ...]:
-    """Indices of a stack's axes at a position in data coordinates, kept inside the stack."""
+    """Return the index of the plane of a stack nearest to a position in data coordinates."""
     return tuple(int(np.clip(round(float(p)), 0, n - 1)) for p, n in zip(position, planes, strict=False))
 
 
 def moved(place: dict[str, Any], offset: Sequence[float]) -> dict[str, Any]:
-    """The place of an image whose first pixel is pixel ``offset`` (may be fractional) of the one at ``place``."""
+    """Return the place of an image whose first pixel is pixel ``offset``, also a fraction, of the one at ``place``."""
     axes = len(place["scale"])
     affine = Affine(scale=place["scale"], rotate=place.get("rotate"), shear=place.get("shear"), ndim=axes)
     shift = affine.linear_matrix @ np.array([0.0] * (axes - 2) + [float(o) for o in offset])
     return place | {"translate": tuple(float(t) for t in np.asarray(place["translate"]) + shift)}
 
 
-def kernel_place(picked: Picked) -> dict[str, Any]:
-    """Right of the image, so that neither hides the other; same scale and units, as napari wants them equal."""
-    width = picked.image.shape[len(picked.place["scale"]) - 1]
-    return moved(picked.place, (0, width + max(2, width // 50)))
+def kernel_place(selected: SelectedImage) -> dict[str, Any]:
+    """Return a place right of the image, so that neither hides the other, with the same scale and units."""
+    width = selected.image.shape[len(selected.place["scale"]) - 1]
+    return moved(selected.place, (0, width + max(2, width // 50)))
 
 
-def result_layer(picked: Picked, image: np.ndarray, report: dict[str, Any], what: str = "deblurred") -> LayerData:
-    """Data and ``add_image`` arguments of a restored or blurred image: place and look of its source."""
+def result_layer(
+    selected: SelectedImage, image: np.ndarray, report: dict[str, Any], what: str = "deblurred"
+) -> LayerData:
+    """Return data and ``add_image`` arguments of a restored or blurred image: place and look of its source."""
     arguments = {
-        "name": f"{picked.name} {what}",
-        "rgb": picked.rgb,
+        "name": f"{selected.name} {what}",
+        "rgb": selected.rgb,
         "metadata": {KEY: report},
-        **picked.place,
-        **picked.look,
+        **selected.place,
+        **selected.look,
     }
     return image, arguments
 
 
-def extra_layer(picked: Picked, data: np.ndarray, report: dict[str, Any], name: str) -> LayerData:
-    """Data and ``add_image`` arguments of what a method shows beside its result."""
-    _, arguments = result_layer(picked, data, report, name)
-    if name == SPREAD:  # no image, but a map of uncertainty
+def extra_layer(selected: SelectedImage, data: np.ndarray, report: dict[str, Any], name: str) -> LayerData:
+    """Return data and ``add_image`` arguments of an image that a method returns beside its result."""
+    _, arguments = result_layer(selected, data, report, name)
+    if name == RESTART_STD:  # no image, but a map of uncertainty
         arguments |= {"rgb": False, "colormap": "magma", "gamma": 1.0, "contrast_limits": kernel_limits(data)}
     return data, arguments
 
 
-def kernel_layer(picked: Picked, kernel: np.ndarray, report: dict[str, Any], what: str = "kernel") -> LayerData:
-    """Data and ``add_image`` arguments of a kernel."""
+def kernel_layer(
+    selected: SelectedImage, kernel: np.ndarray, report: dict[str, Any], what: str = "kernel"
+) -> LayerData:
+    """Return data and ``add_image`` arguments of a kernel."""
     return kernel, {
-        "name": f"{picked.name} {what}",
+        "name": f"{selected.name} {what}",
         "metadata": {KEY: report},
         "contrast_limits": kernel_limits(kernel),
         "colormap": "inferno",
-        **kernel_place(picked),
+        **kernel_place(selected),
     }
 
 
 def kernel_limits(kernel: np.ndarray) -> tuple[float, float]:
-    """Contrast limits that show all of a kernel, or of another map of values >= 0."""
+    """Return contrast limits for a kernel or another map of values >= 0: from 0 to its maximum."""
     largest = float(kernel.max())
     return 0.0, largest if largest > 0 else 1.0
 
 
 def update_kernel(layer: Image, kernel: np.ndarray) -> None:
-    """Show another kernel, maybe of another size, in a kernel layer."""
+    """Show another kernel, also of another size, in a kernel layer."""
     layer.data = kernel
     layer.contrast_limits = kernel_limits(kernel)
 
 
 def blurred_layer(
-    picked: Picked, blurred: np.ndarray, kernel_shape: tuple[int, int], report: dict[str, Any]
+    selected: SelectedImage, blurred: np.ndarray, kernel_shape: tuple[int, int], report: dict[str, Any]
 ) -> LayerData:
-    """As :func:`result_layer` for a simulation, which is smaller than its source where the border was left out."""
-    data, arguments = result_layer(picked, blurred, report, "blurred")
-    if blurred.shape[:2] != tuple(picked.image.shape[:2]):
+    """Return a layer as :func:`result_layer` does, for a simulation: smaller than its source with boundary "valid"."""
+    data, arguments = result_layer(selected, blurred, report, "blurred")
+    if blurred.shape[:2] != tuple(selected.image.shape[:2]):
         kh, kw = kernel_shape
-        arguments |= moved(picked.place, (kh - 1 - kh // 2, kw - 1 - kw // 2))
+        arguments |= moved(selected.place, (kh - 1 - kh // 2, kw - 1 - kw // 2))
     return data, arguments

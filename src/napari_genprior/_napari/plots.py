@@ -1,4 +1,4 @@
-"""What is drawn inside the dock: kernels, samples of priors, loss curves."""
+"""Draw kernels, samples of priors and loss curves inside the dock."""
 
 from __future__ import annotations
 
@@ -12,51 +12,58 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QToolButton, QWidget
 
 from .field_editors import rich
 
-PREVIEW = 112  # px, side of the kernel preview
-STRIP = 276  # px, width of a row of samples
-CANDIDATE, MOST_CANDIDATES = 36, 6  # px, side of a candidate kernel; and how many fit into the dock
-CURVE_HEIGHT = 96  # px
-CURVE_POINTS = 600  # more are not seen
-GREY, BLUE = QColor("#7a869a"), QColor("#3d8bfd")  # seen on napari's dark and light themes alike
+KERNEL_PX = 112  # side of the kernel preview
+STRIP_PX = 276  # width of a row of samples
+CANDIDATE_PX, MAX_CANDIDATES = 36, 6  # side of a candidate kernel; number that fits into the dock
+CURVE_HEIGHT_PX = 96
+CURVE_POINTS = 600  # more cannot be seen
+GREY, BLUE = QColor("#7a869a"), QColor("#3d8bfd")  # visible on napari's dark and light themes alike
 
 
-def sample_candidates(values: np.ndarray, side: int) -> QPixmap:
-    """Values from 0 to 1, [Y, X] or [Y, X, 3], as large as ``side`` pixels allow."""
+def to_pixmap(values: np.ndarray, side: int) -> QPixmap:
+    """Draw values from 0 to 1, [Y, X] or [Y, X, 3], as large as ``side`` pixels allow."""
     bytes_ = np.ascontiguousarray(np.clip(values, 0, 1) * 255, dtype=np.uint8)
     height, width = bytes_.shape[:2]
     kind = QImage.Format.Format_Grayscale8 if values.ndim == 2 else QImage.Format.Format_RGB888
-    pixmap = QPixmap.fromImage(QImage(bytes_.data, width, height, bytes_.strides[0], kind))  # a copy
+    pixmap = QPixmap.fromImage(QImage(bytes_.tobytes(), width, height, bytes_.strides[0], kind))  # a copy
     enlarged = side // max(height, width)  # whole numbers, so that all pixels look the same
     if enlarged:
         return pixmap.scaled(width * enlarged, height * enlarged)
     return pixmap.scaled(side, side, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation)
 
 
+def kernel_pixmap(kernel: np.ndarray, side: int) -> QPixmap:
+    """Draw a kernel with its largest value white; of a volume its sum along z."""
+    plane = kernel.sum(0) if kernel.ndim == 3 else kernel
+    return to_pixmap(plane / (float(plane.max()) or 1.0), side)
+
+
 class KernelView(QLabel):
-    """A kernel, enlarged, its largest value white."""
+    """An enlarged kernel, its largest value white."""
 
     def __init__(self) -> None:
         super().__init__()
         self.kernel: np.ndarray | None = None
-        self.setFixedSize(QSize(PREVIEW, PREVIEW))
+        self.setFixedSize(QSize(KERNEL_PX, KERNEL_PX))
         self.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.setStyleSheet("background: black;")
         self.show_kernel(None)
 
     def show_kernel(self, kernel: np.ndarray | None) -> None:
-        """Draw ``kernel`` (float [kh, kw]); None empties the view."""
+        """Draw ``kernel`` (float [(kz,) kh, kw]); None empties the view."""
         self.kernel = kernel
         if kernel is None:
             self.setPixmap(QPixmap())
-            self.setToolTip(rich("The blur kernel is shown here."))
+            self.setToolTip(rich("The kernel is shown here."))
             return
-        self.setPixmap(sample_candidates(kernel / (float(kernel.max()) or 1.0), PREVIEW))
-        height, width = kernel.shape
-        self.setToolTip(rich(f"Kernel of {height} x {width} pixels; its largest value is shown white."))
+        self.setPixmap(kernel_pixmap(kernel, KERNEL_PX))
+        size = " x ".join(map(str, kernel.shape))
+        summed = " Summed along z." if kernel.ndim == 3 else ""
+        self.setToolTip(rich(f"Kernel of {size} pixels; its largest value is shown white.{summed}"))
 
 
 class SampleStrip(QLabel):
-    """Some images of a prior side by side, or a word where there are none."""
+    """Sample images of a prior side by side, or a sentence where there are none."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,8 +75,8 @@ class SampleStrip(QLabel):
         gap = [(0, 0), (0, 1)] + [(0, 0)] * (images.ndim - 3)
         row = np.concatenate([np.pad(image, gap, constant_values=0.5) for image in images], axis=1)
         self.setWordWrap(False)  # a label that wraps leaves no height to a pixmap
-        self.setPixmap(sample_candidates(row[:, :-1], STRIP))
-        self.setToolTip(rich("What the prior makes of random latent vectors."))
+        self.setPixmap(to_pixmap(row[:, :-1], STRIP_PX))
+        self.setToolTip(rich("Images that the prior generates from random latent vectors."))
 
     def say(self, text: str) -> None:
         """Show ``text`` in place of images."""
@@ -80,9 +87,9 @@ class SampleStrip(QLabel):
 
 
 class KernelChoice(QWidget):
-    """Small images of kernels, the likeliest first; ``chosen`` hands out the one that is clicked."""
+    """Small images of candidate kernels, the best first; ``chosen`` is emitted with the one that is clicked."""
 
-    chosen = Signal(object)  # float [kh, kw]
+    chosen = Signal(object)  # float [(kz,) kh, kw]
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,18 +100,19 @@ class KernelChoice(QWidget):
         self._row.addStretch(1)
 
     def offer(self, candidates: Sequence[tuple[np.ndarray, float]]) -> None:
-        """Show kernels, each with what speaks against it; with fewer than two there is nothing to choose."""
+        """Show kernels, each with its cost; with fewer than two there is nothing to choose."""
         for button in self.buttons:
             self._row.removeWidget(button)
             button.deleteLater()
         self.buttons = []
-        for kernel, against in (
-            sorted(candidates, key=lambda candidate: candidate[1])[:MOST_CANDIDATES] if len(candidates) > 1 else ()
-        ):
+        best = sorted(candidates, key=lambda candidate: candidate[1])[:MAX_CANDIDATES] if len(candidates) > 1 else ()
+        for number, (kernel, cost) in enumerate(best, 1):
             button = QToolButton()
-            button.setIcon(QIcon(sample_candidates(kernel / (float(kernel.max()) or 1.0), CANDIDATE)))
-            button.setIconSize(QSize(CANDIDATE, CANDIDATE))
-            button.setToolTip(rich(f"Another kernel (against it: {against:.4g}, less is better). Click to use it."))
+            button.setIcon(QIcon(kernel_pixmap(kernel, CANDIDATE_PX)))
+            button.setIconSize(QSize(CANDIDATE_PX, CANDIDATE_PX))
+            tip = f"Candidate kernel {number}: cost {cost:.4g} (lower is better). Click to restore the image with it."
+            button.setToolTip(rich(tip))
+            button.setAccessibleName(f"Candidate kernel {number}")
             button.clicked.connect(partial(self.chosen.emit, kernel))
             self._row.insertWidget(len(self.buttons), button)
             self.buttons.append(button)
@@ -112,21 +120,22 @@ class KernelChoice(QWidget):
 
 
 class LossPlot(QWidget):
-    """Losses over steps: all restarts thin, the least one strong. Logarithmic where all losses are positive."""
+    """Losses over steps: a thin curve per restart, a thick one for the lowest. Logarithmic where all are positive."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.setFixedHeight(CURVE_HEIGHT)
-        self.setToolTip(rich("The objective over the steps: each restart thin, the least strong."))
+        self.setFixedHeight(CURVE_HEIGHT_PX)
+        self.setToolTip(rich("The loss over the steps: a thin curve for each restart, a thick one for the lowest."))
         self.clear()
 
     def clear(self) -> None:
+        """Remove all points."""
         self.steps: list[int] = []
         self.losses: list[np.ndarray] = []
         self.hide()
 
     def add(self, step: int, losses: np.ndarray) -> None:
-        """Append one point: float [R], R restarts."""
+        """Append one loss per restart, float [R]."""
         self.steps.append(step)
         self.losses.append(np.atleast_1d(np.asarray(losses, dtype=float)))
         if len(self.steps) > CURVE_POINTS:
@@ -135,26 +144,27 @@ class LossPlot(QWidget):
         self.update()
 
     def curves(self) -> np.ndarray:
-        """Losses as float [T, R]; NaN where a restart was not under way, or not finite."""
+        """Return losses as float [T, R]; NaN where a restart was not running, or not finite."""
         whole = np.full((len(self.steps), max((loss.size for loss in self.losses), default=0)), np.nan)
         for row, loss in zip(whole, self.losses, strict=True):
             row[: loss.size] = np.where(np.isfinite(loss), loss, np.nan)
         return whole
 
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Draw the curves, with the highest loss above and the lowest below."""
         curves = self.curves()
-        seen = curves[np.isfinite(curves)]
-        if not seen.size:
+        finite = curves[np.isfinite(curves)]
+        if not finite.size:
             return
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         line = painter.fontMetrics().height()
         frame = QRectF(0.5, line, self.width() - 1, self.height() - 2 * line)
-        logarithmic = seen.min() > 0
+        logarithmic = finite.min() > 0
         painter.setPen(GREY)
-        scale = "loss, logarithmic" if logarithmic else "loss"
-        painter.drawText(QPointF(0, line - 4), f"{scale}: {seen.max():.3g} at most")
-        painter.drawText(QPointF(0, self.height() - 4), f"{seen.min():.3g} at least, step {self.steps[-1]}")
+        scale = "Loss (log scale)" if logarithmic else "Loss"
+        painter.drawText(QPointF(0, line - 4), f"{scale}: highest {finite.max():.3g}")
+        painter.drawText(QPointF(0, self.height() - 4), f"lowest {finite.min():.3g}, step {self.steps[-1]}")
         painter.drawRect(frame)
         heights = np.log(curves) if logarithmic else curves
         low, high = np.nanmin(heights), np.nanmax(heights)
@@ -169,5 +179,5 @@ class LossPlot(QWidget):
 
 
 def _draw_curve(painter: QPainter, x: np.ndarray, y: np.ndarray) -> None:
-    there = np.isfinite(y)
-    painter.drawPolyline(QPolygonF([QPointF(*point) for point in zip(x[there], y[there], strict=True)]))
+    finite = np.isfinite(y)
+    painter.drawPolyline(QPolygonF([QPointF(*point) for point in zip(x[finite], y[finite], strict=True)]))

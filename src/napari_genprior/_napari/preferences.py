@@ -1,4 +1,4 @@
-"""What the user set on napari's Preferences page for this plugin: where the widgets begin."""
+"""Read the user's choices on napari's Preferences page for this plugin: initial values of the widgets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PLUGIN = "napari-genprior"
 
 @dataclass(frozen=True)
 class Preferences:
-    """``napari.yaml`` holds titles and defaults; here they are for a plugin that is not registered (a script)."""
+    """Values of the Preferences page; these defaults hold where the plugin is not registered (in a script)."""
 
     method: str = "auto"
     device: str = "auto"
@@ -20,7 +20,7 @@ class Preferences:
 
 
 def preferences() -> Preferences:
-    """The user's preferences now."""
+    """Return the current preferences."""
     try:
         page = get_plugin_settings(PLUGIN).deblurring
     except KeyError:
@@ -29,7 +29,7 @@ def preferences() -> Preferences:
 
 
 def use_threads() -> None:
-    """Let torch compute with as many threads as the user wants, from the next run on."""
+    """Set the number of torch threads to the preferred one."""
     threads = preferences().threads
     if threads:
         torch.set_num_threads(threads)

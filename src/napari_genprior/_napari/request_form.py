@@ -1,4 +1,4 @@
-"""What all widgets that deblur ask a user: the image, the method, its settings, time, seed and device."""
+"""The form that all widgets which deblur share: image, scope, method, settings, time limit, seed and device."""
 
 from __future__ import annotations
 
@@ -13,28 +13,27 @@ from qtpy.QtWidgets import QComboBox, QSpinBox, QVBoxLayout, QWidget
 from ..core.arrays import available_devices
 from ..core.errors import InputError
 from ..methods.registry import METHODS, Method
+from ..pipeline.request import MAX_TILES
 from ..pipeline.request_export import DEFAULTS
-from ..pipeline.spatially_varying import MOST_TILES
-from ..settings import VolumeSettings
+from ..settings import Settings, VolumeSettings
 from . import layers as _layers
-from .common_widgets import Advanced, LayerCombo, budget_slider, seed_box
+from .common_widgets import Advanced, LayerCombo, seed_box, time_limit_slider
 from .field_editors import get_value, rich, set_value
-from .layers import Picked
-from .plane_runs import PLANES, SELECTED, THIS, Job, count_for, jobs_for
+from .jobs import Job, count_jobs, jobs_for, select
+from .layers import SelectedImage
 from .preferences import preferences
+from .resolve import FormValues, Scope, axes_label, axis_options, resolve, scope_of
 from .settings_form import FormPairs, Rows, SettingsForm
-from .stack_run import WISHES, arguments_for, axes_of, data_of, told_of
-from .varying_run import CHANGING, TILES
-from .workers import Running
+from .worker_widget import WorkerWidget
 
-WIDER = ("axes", "kernels", "depth", "voxel_um", "tiles")
+VOLUMES = "volumes"  # name of the forms for volumes among those of the methods
 
 
-class RequestForm(Running):
-    """The upper half of a widget. A widget adds what its methods want to know."""
+class RequestForm(WorkerWidget):
+    """The upper half of a widget that deblurs; a widget adds the choices that its methods need."""
 
-    in_sight: tuple[str, ...] = ("steps",)  # settings that are not folded away
-    chosen_apart: tuple[str, ...] = ()  # settings for which the widget has choices of its own
+    basic_fields: tuple[str, ...] = ("steps",)  # settings that are not folded away
+    custom_fields: tuple[str, ...] = ()  # settings for which the widget has editors of its own
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__()
@@ -44,75 +43,87 @@ class RequestForm(Running):
     # what a widget adds
 
     def offers(self, method: Method) -> bool:
-        """To be overridden: whether a method is in the widget's list."""
+        """Return whether a method is in the widget's list; to be overridden."""
         raise NotImplementedError
 
     def add_choices(self, column: QVBoxLayout) -> None:
-        """To be overridden: put the widget's own choices into ``self.form`` or below it, into ``column``."""
+        """Put the widget's own choices into ``self.form`` or below it, into ``column``; to be overridden."""
 
-    def own_arguments(self) -> dict[str, Any]:
-        """To be overridden: more arguments of ``planning.plan``."""
+    def choices(self) -> dict[str, Any]:
+        """Return the arguments of ``deblur`` that the widget's own choices stand for; to be overridden."""
         return {}
 
-    def show_choices(self, method: Method) -> None:
-        """To be overridden: show those of the widget's own choices that matter to a method."""
+    def show_choices(self) -> None:
+        """Show those of the widget's own choices that the chosen method and scope use; to be overridden."""
 
-    def lacking(self, picked: Picked) -> str:
-        """To be overridden: what a run still needs; may raise GenPriorError."""
-        return ""
+    def offer_choices(self, selected: SelectedImage) -> None:
+        """Update what the widget's own choices offer for an image; to be overridden. May raise GenPriorError."""
 
-    def show_own(self, request: Mapping[str, Any]) -> None:
-        """To be overridden: let the widget's own choices show a request, settings among its entries."""
+    def set_choices(self, request: Mapping[str, Any]) -> None:
+        """Let the widget's own choices show a request, settings among its entries; to be overridden."""
 
-    def soon(self, *_: Any) -> None:
-        """To be overridden: the request has changed."""
+    def schedule_refresh(self, *_: Any) -> None:
+        """React to a change of the form; to be overridden."""
 
-    def build_request(self) -> None:
+    # the form
+
+    def build_form(self) -> None:
+        """Make the form, as ``self.request``."""
+        self.request = QWidget()
+        column = QVBoxLayout(self.request)
+        column.setContentsMargins(0, 0, 0, 0)
+        self.form = Rows()
+        self._add_image_and_scope()
+        self._add_method()
+        column.addWidget(self.form)
+        self.add_choices(column)
+        self.advanced = Advanced()
+        self._forms = FormPairs(self.basic_fields, self.custom_fields, self.advanced, self.schedule_refresh)
+        column.addWidget(self._forms)
+        column.addWidget(self._run_rows())
+        column.addWidget(self.advanced)
+
+    def _add_image_and_scope(self) -> None:
         self.image = LayerCombo(self._viewer, _layers.is_image, _layers.looks_like_image)
-        self.method = QComboBox()
-        for method in self._methods.values():
-            self.method.addItem(method.name, method.name)
+        self.scope, self.axes, self.tiles = _combo(), _combo(), QSpinBox()
+        volumes = any(method.recipe_3d is not None for method in self._methods.values())
+        for scope in Scope:
+            if volumes or scope is not Scope.VOLUME:
+                self.scope.addItem(scope.label, scope)
+                self.scope.setItemData(self.scope.count() - 1, rich(scope.help), Qt.ItemDataRole.ToolTipRole)
+        self.axes.setPlaceholderText("choose what they mean")
+        self.tiles.setRange(1, MAX_TILES)
+        self.tiles.setValue(FormValues.tiles)
+        self.form.add("image", "Image", self.image, "The blurred layer. Of a stack, the displayed plane is used.")
+        self.form.add("scope", "Apply to", self.scope, "What is deblurred with these settings.")
+        self.form.add("axes", "Axes", self.axes, "Meaning of the axes, where the layer's axis labels do not give it.")
+        tip = "Number of tiles along each side of the image, each with its own kernel. Few tiles are safer."
+        self.form.add("tiles", "Tiles", self.tiles, tip)
+
+    def _add_method(self) -> None:
+        self.method = _combo()
+        for name, method in self._methods.items():
+            self.method.addItem(name, name)
             self.method.setItemData(self.method.count() - 1, rich(method.summary), Qt.ItemDataRole.ToolTipRole)
         self.method.setCurrentIndex(self.method.findData(self.first_method()))
-        self.seed = seed_box()
-        self.device = QComboBox()
-        self.device.addItems(["auto", *available_devices()])
-        self.device.setCurrentIndex(max(0, self.device.findText(preferences().device)))
-        self.budget = budget_slider()
-
-        self.request = QWidget()
-        request = QVBoxLayout(self.request)
-        request.setContentsMargins(0, 0, 0, 0)
-        self.form = Rows()
-        self.form.add("image", "Image", self.image, "The blurred layer. Of a stack the displayed plane is used.")
-        self.scope = QComboBox()
-        self.scope.addItems([THIS, SELECTED, PLANES, *WISHES, CHANGING])
-        self.tiles = QSpinBox()
-        self.tiles.setRange(1, MOST_TILES)
-        self.tiles.setValue(TILES)
-        self.axes = QComboBox()
-        for combo in (self.scope, self.method, self.axes):  # long names must not widen the dock
-            combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.form.add("scope", "Apply to", self.scope, "Several images are done one by one, all with this request.")
-        self.form.add("axes", "Axes", self.axes, "What the layer's axes mean, where its labels do not say so.")
-        self.form.add("tiles", "Tiles", self.tiles, "Along each side of the image: as few as the blur allows.")
         self.form.add("method", "Method", self.method, "")
-        request.addWidget(self.form)
-        self.add_choices(request)
-        self.advanced = Advanced()
-        self._forms = FormPairs(self.in_sight, self.chosen_apart, self.advanced, self.soon)
-        request.addWidget(self._forms)
-        self.rest = Rows()
-        self.rest.add("budget", "Time budget", self.budget, "Seconds after which the best so far is the result.")
-        self.rest.add("seed", "Seed", self.seed, "Equal seeds give equal results on one machine.")
-        self.rest.add("device", "Device", self.device, "Where to compute.")
-        request.addWidget(self.rest)
-        request.addWidget(self.advanced)
 
-    # what the user wants
+    def _run_rows(self) -> Rows:
+        self.seed, self.device, self.time_limit = seed_box(), QComboBox(), time_limit_slider()
+        for device in ("auto", *available_devices()):
+            self.device.addItem(device, device)
+        self.device.setCurrentIndex(max(0, self.device.findData(preferences().device)))
+        rows = Rows()
+        tip = "Seconds after which a run returns its best estimate so far."
+        rows.add("time_limit", "Time limit", self.time_limit, tip)
+        rows.add("seed", "Seed", self.seed, "Seed of random numbers. Equal seeds give equal results on one machine.")
+        rows.add("device", "Device", self.device, "Device to compute on. auto: a GPU where there is one.")
+        return rows
+
+    # what it says
 
     def first_method(self) -> str:
-        """The preferred one, where the widget has it."""
+        """Return the preferred method, where the widget has it, else its first one."""
         preferred = preferences().method
         return preferred if preferred in self._methods else next(iter(self._methods))
 
@@ -121,132 +132,131 @@ class RequestForm(Running):
         """The chosen method."""
         return self._methods[self.method.currentData()]
 
+    @property
+    def chosen_scope(self) -> Scope:
+        """The chosen scope."""
+        return Scope(self.scope.currentData())
+
+    def choose_scope(self, scope: Scope) -> None:
+        """Choose a scope by program; one that is not offered changes nothing."""
+        index = self.scope.findData(scope)
+        if index >= 0:
+            self.scope.setCurrentIndex(index)
+
+    def values(self) -> FormValues:
+        """Return all that the form shows but the layer."""
+        basic, advanced = self.shown_forms()
+        return FormValues(
+            scope=self.chosen_scope,
+            method=self.chosen,
+            settings=advanced.values() | basic.values(),
+            seed=self.seed.value(),
+            device=self.device.currentData(),
+            time_limit_s=get_value(self.time_limit),
+            axes=self.axes.currentData(),
+            tiles=self.tiles.value(),
+            choices=self.choices(),
+        )
+
     def arguments(self) -> dict[str, Any]:
-        """Arguments of ``planning.plan`` but the image, as the widget shows them."""
-        in_sight, advanced = self._method_forms(self.chosen.name)
-        return {
-            "method": self.chosen.name,
-            "seed": self.seed.value(),
-            "device": self.device.currentText(),
-            "time_limit_s": get_value(self.budget),
-            "settings": advanced.values() | in_sight.values(),
-            **self.own_arguments(),
-        }
+        """Return the arguments of ``deblur`` that the form stands for, but the image."""
+        return resolve(self.values(), self.selected()).arguments
 
-    def picked(self) -> Picked | None:
-        """The chosen image; None where there is no layer."""
+    def selected(self) -> SelectedImage | None:
+        """Return the image that the scope takes from the chosen layer; None where there is no layer."""
         layer = self.image.layer
-        return None if layer is None else _layers.pick(layer, self._viewer.dims.point)
-
-    def _method_forms(self, name: str) -> tuple[SettingsForm, SettingsForm]:
-        return self._forms.pair(name, self._methods[name].settings)
-
-    def _shown_forms(self) -> tuple[SettingsForm, SettingsForm]:
-        """The settings that matter to what is wished."""
-        return self._forms.pair("volumes", VolumeSettings) if self.volumes else self._method_forms(self.chosen.name)
+        return None if layer is None else select(self.chosen_scope, layer, self._viewer.dims.point)
 
     def jobs(self) -> list[Job]:
-        """The runs that the request asks for; none where there is no layer."""
-        layer, selected = self.image.layer, self._viewer.layers.selection
-        in_order = [each for each in self._viewer.layers if each in selected]
-        return [] if layer is None else jobs_for(self.scope.currentText(), layer, in_order, self._viewer.dims.point)
-
-    @property
-    def whole(self) -> bool:
-        """Whether a stack is to be done in one run: planes that share kernels, or volumes."""
-        return self.scope.currentText() in WISHES
-
-    @property
-    def changing(self) -> bool:
-        """Whether the blur changes over the image: a kernel for each of its tiles."""
-        return self.scope.currentText() == CHANGING
-
-    @property
-    def volumes(self) -> bool:
-        """Whether depth is space; volumes have settings of their own, whatever the method."""
-        return WISHES.get(self.scope.currentText(), {}).get("depth") == "volume"
-
-    @property
-    def kernel_axes(self) -> int:
-        """How many axes a kernel layer has: a plane, a volume, or planes for rows and columns of tiles."""
-        return 4 if self.changing else 3 if self.volumes else 2
-
-    def varying_request(self) -> dict[str, Any]:
-        """Arguments of ``plan_varying`` but the image."""
-        return {**self.arguments(), "tiles": (self.tiles.value(), self.tiles.value())}
-
-    def wider_request(self) -> dict[str, Any]:
-        """What of a run over a stack, or with tiles, is no argument of ``planning.plan``; else empty."""
-        if self.image.layer is None or not (self.whole or self.changing):
-            return {}
-        request = self.stack_request()[1] if self.whole else self.varying_request()
-        wider = {name: request[name] for name in WIDER if request.get(name) is not None}
-        if self.volumes:
-            fields = VolumeSettings.model_fields
-            wider["settings"] = {n: v for n, v in request["settings"].items() if v != fields[n].get_default()}
-        return wider
-
-    def stack_request(self) -> tuple[Any, dict[str, Any]]:
-        """Data and other arguments of ``plan_stack`` for the chosen layer; axes that are not told are None."""
+        """List the runs that the form asks for; none where there is no layer."""
         layer = self.image.layer
-        assert layer is not None
-        request = self.arguments()
-        if self.volumes:
-            in_sight, advanced = self._shown_forms()
-            request["settings"] = advanced.values() | in_sight.values()
-        return data_of(layer), arguments_for(self.scope.currentText(), layer, self.axes.currentData(), request)
-
-    def show_axes(self) -> None:
-        """Offer what the chosen layer's axes may mean; more than one reading, and none is chosen."""
-        layer = self.image.layer
-        self.form.show_row("axes", self.whole and layer is not None)
-        self.form.show_row("tiles", self.changing and not self.chosen.needs_kernel)
-        offered = [] if layer is None or not self.whole else axes_of(layer)
-        if [self.axes.itemData(i) for i in range(self.axes.count())] == offered:
-            return
-        self.axes.blockSignals(True)
-        self.axes.clear()
-        self.axes.setPlaceholderText("choose what they mean")
-        for axes in offered:
-            self.axes.addItem(told_of(axes, layer), axes)
-        self.axes.setCurrentIndex(0 if len(offered) == 1 else -1)
-        self.axes.blockSignals(False)
+        return [] if layer is None else jobs_for(self.chosen_scope, layer, self._selection(), self._viewer.dims.point)
 
     def count(self) -> int:
-        """How many runs that would be."""
+        """Count the runs of :meth:`jobs`."""
         layer = self.image.layer
-        return 0 if layer is None else count_for(self.scope.currentText(), layer, self._viewer.layers.selection)
+        return 0 if layer is None else count_jobs(self.chosen_scope, layer, self._selection())
 
     def layers(self) -> dict[str, Image | None]:
-        """The layers a run would use: "image", and "kernel" where the method takes one."""
+        """Return the layers of a run by role: "image", and "kernel" where the method takes one."""
         return {"image": self.image.layer}
 
+    def method_forms(self, name: str) -> tuple[SettingsForm, SettingsForm]:
+        """Return the two forms of a method's settings: basic and advanced."""
+        return self._forms.pair(name, self._methods[name].settings)
+
+    def shown_forms(self) -> tuple[SettingsForm, SettingsForm]:
+        """Return the two forms of the settings that a run would use; volumes have their own, whatever the method."""
+        volumes = self.chosen_scope is Scope.VOLUME
+        return self._forms.pair(VOLUMES, VolumeSettings) if volumes else self.method_forms(self.chosen.name)
+
+    def _selection(self) -> list[Image]:
+        return [each for each in self._viewer.layers if each in self._viewer.layers.selection]
+
+    # what it shows
+
     def show_arguments(self, request: Mapping[str, Any]) -> None:
-        """Show what :meth:`arguments` gave earlier; what the request does not name goes to its default.
+        """Show what :meth:`arguments` returned earlier; what the request does not name gets its default.
 
         Raises
         ------
         InputError
             The method is not this widget's, or a setting is not allowed; then nothing has changed.
         """
-        name = request.get("method", self.chosen.name if "settings" in request else self.first_method())
-        if name not in self._methods:
-            raise InputError(f"Method {name!r} is not in this widget; it has: {', '.join(self._methods)}.")
-        model = self._methods[name].settings
-        apart = {field: value for field, value in request.items() if field in model.model_fields}
-        settings = model.checked({**request.get("settings", {}), **apart}).model_dump()
+        alone = "settings" in request and "method" not in request  # settings of the method that is chosen now
+        name = self.chosen.name if alone else request.get("method", self.first_method())
+        scope = self.chosen_scope if alone else scope_of(request, self.chosen_scope)
+        if name not in self._methods or self.scope.findData(scope) < 0:
+            what = f"Method {name!r}" if name not in self._methods else f"The scope {scope.label!r}"
+            raise InputError(f"{what} is not in this widget; its methods are: {', '.join(self._methods)}.")
+        model: type[Settings] = VolumeSettings if scope is Scope.VOLUME else self._methods[name].settings
+        separate = {field: value for field, value in request.items() if field in model.model_fields}
+        settings = model.checked({**request.get("settings", {}), **separate}).model_dump()
         request = {**DEFAULTS, "device": preferences().device, **request, **settings}
-        device = self.device.findText(request["device"])
         self.method.setCurrentIndex(self.method.findData(name))
+        self.choose_scope(scope)
         self.seed.setValue(request["seed"])
-        self.device.setCurrentIndex(max(0, device))  # another machine's device may be none here
-        set_value(self.budget, request["time_limit_s"])
-        for form in self._method_forms(name):
+        # the device of another machine may be missing here
+        self.device.setCurrentIndex(max(0, self.device.findData(request["device"])))
+        set_value(self.time_limit, request["time_limit_s"])
+        self.tiles.setValue(max(request["tiles"] or (FormValues.tiles,)))
+        for form in self.shown_forms():
             form.set_values(settings)
-        self.show_own(request)
+        self.set_choices(request)
+        self.show_axes()
+        if request["axes"]:
+            self.axes.setCurrentIndex(self.axes.findData(request["axes"]))
 
-    def _method_changed(self, *_: Any) -> None:
-        self._forms.show_only(self._shown_forms())
-        self.show_choices(self.chosen)
+    def show_axes(self) -> None:
+        """Offer what the axes of the chosen layer may mean; of several interpretations none is chosen at first."""
+        selected, scope = self.selected(), self.chosen_scope
+        whole = selected is not None and scope.whole_layer
+        self.form.show_row("axes", whole)
+        self.form.show_row("tiles", scope is Scope.VARYING and not self.chosen.needs_kernel)
+        options = axis_options(scope, selected) if selected is not None and whole else []
+        if [self.axes.itemData(i) for i in range(self.axes.count())] == options:
+            return
+        before = self.axes.currentData()
+        self.axes.blockSignals(True)
+        self.axes.clear()
+        for axes in options:
+            assert selected is not None
+            self.axes.addItem(axes_label(axes, selected), axes)
+        first = 0 if len(options) == 1 else -1
+        self.axes.setCurrentIndex(options.index(before) if before in options else first)
+        self.axes.blockSignals(False)
+
+    def show_method(self, *_: Any) -> None:
+        """Show the settings and choices of the chosen method and scope."""
+        self._forms.show_only(self.shown_forms())
+        self.show_choices()
         self.method.setToolTip(rich(self.chosen.summary))
-        self.soon()
+        self.scope.setToolTip(rich(self.chosen_scope.help))
+        self.schedule_refresh()
+
+
+def _combo() -> QComboBox:
+    """Make a list whose long entries do not widen the dock."""
+    combo = QComboBox()
+    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    return combo

@@ -1,4 +1,4 @@
-"""A form from a settings class: one row per field, with its title, help text, bounds and unit."""
+"""Make a form from a settings class: one row per field, with its title, help text, bounds and unit."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from qtpy.QtCore import QEvent, QObject, Qt, Signal
 from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
-from .field_editors import get_value, help_text, make_editor, notifier, set_value
+from .field_editors import get_value, help_text, make_editor, notifier, rich, set_value
 
 logger = logging.getLogger(__name__)
 
-LABEL_WIDTH = 120  # px; the same in all forms, so that forms below each other line up
+LABEL_WIDTH = 100  # px; the same in all forms, so that forms below each other line up
 
 
 class _WheelGuard(QObject):
-    """Lets the wheel scroll the form instead of changing the number that happens to lie under the pointer."""
+    """Let the wheel scroll the form instead of changing the number under the pointer."""
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.Wheel and isinstance(watched, QWidget) and not watched.hasFocus():
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        wheel = event is not None and event.type() == QEvent.Type.Wheel
+        if event is not None and wheel and isinstance(watched, QWidget) and not watched.hasFocus():
             event.ignore()
             return True
         return False
@@ -44,16 +45,16 @@ class Rows(QWidget):
 
     @property
     def names(self) -> list[str]:
-        """Of all rows, in order."""
+        """Names of all rows, in order."""
         return list(self._rows)
 
     def add(self, name: str, title: str, editor: QWidget, tip: str) -> None:
-        """Append a row; ``tip`` is shown where the pointer rests on either of its parts."""
+        """Append a row; ``tip`` is the tooltip of its label and its editor."""
         label = QLabel(title)
         label.setFixedWidth(LABEL_WIDTH)
         label.setWordWrap(True)
         for widget in (label, editor):
-            widget.setToolTip(tip)
+            widget.setToolTip(tip if tip.startswith("<") else rich(tip))
         for widget in (editor, *editor.findChildren(QWidget)):
             if isinstance(widget, QAbstractSpinBox | QComboBox):
                 widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -62,10 +63,12 @@ class Rows(QWidget):
         self._rows[name] = (label, editor)
 
     def show_row(self, name: str, shown: bool) -> None:
+        """Show or hide a row."""
         for widget in self._rows[name]:
             widget.setVisible(shown)
 
-    def editor(self, name: str) -> QWidget:
+    def editor(self, name: str) -> Any:
+        """Return the editor of a row."""
         return self._rows[name][1]
 
     def _emit(self, *_: Any) -> None:
@@ -78,11 +81,11 @@ class SettingsForm(Rows):
     Parameters
     ----------
     settings : settings class, or instance
-        An instance gives the start values; a class its defaults.
+        An instance gives the initial values; a class its defaults.
     include : names, optional
-        Only these fields, in the order of the class.
+        Fields to show, in the order of the class; by default all.
     exclude : names
-        Not these.
+        Fields to leave out.
     """
 
     def __init__(
@@ -98,7 +101,7 @@ class SettingsForm(Rows):
                 continue
             editor = make_editor(field)
             if editor is None:
-                logger.warning("%s.%s has a type the form does not know; its default is used", model.__name__, name)
+                logger.warning("%s.%s has a type without an editor; its default is used", model.__name__, name)
                 continue
             self.add(name, field.title or name, editor, help_text(field))
             default = field.get_default(call_default_factory=True)
@@ -106,11 +109,11 @@ class SettingsForm(Rows):
             notifier(editor).connect(self._emit)
 
     def values(self) -> dict[str, Any]:
-        """Plain values by field name, ready for the settings class."""
+        """Return plain values by field name, ready for the settings class."""
         return {name: get_value(editor) for name, (_, editor) in self._rows.items()}
 
     def set_values(self, values: Mapping[str, Any]) -> None:
-        """Show these values; names that are not in the form are passed over."""
+        """Show these values; names that are not in the form are ignored."""
         for name, value in values.items():
             if name in self._rows:
                 set_value(self.editor(name), value)
@@ -123,14 +126,14 @@ class SettingsForm(Rows):
 
 
 class FormPairs(QWidget):
-    """For each of many settings classes two forms, made when first asked for: one in sight, one folded away.
+    """Two forms for each settings class, made when first asked for: one in sight, one folded away.
 
     Parameters
     ----------
-    in_sight : names
+    basic : names
         Fields of the forms in this widget.
-    left_out : names
-        Fields that are in neither form.
+    custom : names
+        Fields in neither form, as the widget has its own editors for them.
     folded : QCollapsible
         Takes the forms of all other fields.
     changed : callable
@@ -139,33 +142,35 @@ class FormPairs(QWidget):
 
     def __init__(
         self,
-        in_sight: Collection[str],
-        left_out: Collection[str],
+        basic: Collection[str],
+        custom: Collection[str],
         folded: QCollapsible,
         changed: Callable[[], None],
     ) -> None:
         super().__init__()
-        self._in_sight, self._left_out = in_sight, left_out
+        self._basic, self._custom = basic, custom
         self._folded, self._changed = folded, changed
         self._pairs: dict[str, tuple[SettingsForm, SettingsForm]] = {}
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
 
     def pair(self, name: str, settings: type[BaseModel]) -> tuple[SettingsForm, SettingsForm]:
-        """The forms filed under ``name``."""
+        """Return the forms stored under ``name``: basic fields, all others."""
         if name not in self._pairs:
-            fields = [field for field in settings.model_fields if field not in self._left_out]
-            in_sight = SettingsForm(settings, [field for field in fields if field in self._in_sight])
-            rest = SettingsForm(settings, [field for field in fields if field not in self._in_sight])
-            self.layout().addWidget(in_sight)
-            self._folded.content().layout().addWidget(rest)
-            for form in (in_sight, rest):
+            fields = [field for field in settings.model_fields if field not in self._custom]
+            basic = SettingsForm(settings, [field for field in fields if field in self._basic])
+            rest = SettingsForm(settings, [field for field in fields if field not in self._basic])
+            self._column.addWidget(basic)
+            folded = self._folded.content().layout()
+            assert folded is not None
+            folded.addWidget(rest)
+            for form in (basic, rest):
                 form.changed.connect(self._changed)
-            self._pairs[name] = in_sight, rest
+            self._pairs[name] = basic, rest
         return self._pairs[name]
 
     def show_only(self, shown: tuple[SettingsForm, SettingsForm]) -> None:
-        """Show this pair; with nothing to fold away, the fold goes too."""
+        """Show this pair of forms, and the fold only where there is something in it."""
         for forms in self._pairs.values():
             for form, own in zip(forms, shown, strict=True):
                 form.setVisible(form is own and bool(form.names))

@@ -1,4 +1,4 @@
-"""The menu beside Run: keep what the widget shows as a file, a script or a command, or put it back."""
+"""The menu beside Run: copy a run as a script or command; save, load and reset the settings."""
 
 from __future__ import annotations
 
@@ -11,31 +11,32 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QMenu, QToolButton
 
 from ..core.errors import GenPriorError
 from ..pipeline import request_export as requests
+from .resolve import Scope
 
 FILES = "Settings (*.json)"
-IMAGE, KERNEL = "image.tif", "kernel.tif"  # stand for layers that come from no file
-OF_VOLUMES = ("seed", "device")  # what of a request goes for them
-SAVE_FIRST = "save the layer {!r} as {} first"
+IMAGE, KERNEL = "image.tif", "kernel.tif"  # names in a script for layers that come from no file
 
 
 class Requester(Protocol):
-    """The widget whose request it is."""
+    """The widget whose settings are copied, saved and loaded."""
 
+    @property
+    def chosen_scope(self) -> Scope: ...
     def arguments(self) -> dict[str, Any]: ...
-    def wider_request(self) -> dict[str, Any]: ...
     def show_arguments(self, request: Mapping[str, Any]) -> None: ...
     def layers(self) -> dict[str, Image | None]: ...
 
 
 class SettingsMenu(QToolButton):
-    """Copy as script, copy as command, save, load, reset; ``tell(sentence, kind)`` says how it went."""
+    """Copy as script, copy as command, save, load, reset; ``report(sentence, kind)`` shows how it went."""
 
-    def __init__(self, requester: Requester, tell: Callable[[str, str], None]) -> None:
+    def __init__(self, requester: Requester, report: Callable[[str, str], None]) -> None:
         super().__init__()
-        self._requester, self._tell = requester, tell
+        self._requester, self._report = requester, report
         self.setText("⋯")
         self.setToolTip("Copy as script or command, save, load and reset the settings")
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.setStyleSheet("QToolButton::menu-indicator { image: none; }")  # which would cover the dots
         menu = QMenu(self)
         for title, act in (
             ("Copy as script", self.copy_script),
@@ -44,57 +45,61 @@ class SettingsMenu(QToolButton):
             ("Load settings...", self.ask_and_load),
             ("Reset", self.reset),
         ):
-            menu.addAction(title).triggered.connect(act)
+            action = menu.addAction(title)
+            assert action is not None
+            action.triggered.connect(act)
         self.setMenu(menu)
 
     def copy_script(self, *_: object) -> None:
-        """To the clipboard: Python that does the same."""
+        """Copy Python code that repeats the run."""
         self._copy(requests.as_script)
 
     def copy_command(self, *_: object) -> None:
-        """To the clipboard: the command that does the same."""
+        """Copy the command that repeats the run."""
         self._copy(requests.as_command)
 
     def save(self, path: Path) -> None:
-        """Into a file that ``load`` and ``genprior deblur --settings`` read."""
+        """Write the settings to a file that :meth:`load` and ``genprior deblur --settings`` read."""
         self._try(lambda: requests.save(path, self._requester.arguments()), f"The settings were saved: {path}.")
 
     def load(self, path: Path) -> None:
-        """From such a file; a file that does not fit changes nothing."""
+        """Read settings from a file; one that does not fit changes nothing."""
         self._try(lambda: self._requester.show_arguments(requests.load(path)), f"The settings were loaded: {path}.")
 
     def reset(self, *_: object) -> None:
-        """All but the layers back to where it was at first, the method included."""
+        """Set everything but the layers to its default, the method included."""
         self._requester.show_arguments({})
 
     def ask_and_save(self, *_: object) -> None:
-        path, _ = QFileDialog.getSaveFileName(self.window(), "Save settings", "settings.json", FILES)
-        if path:
-            self.save(Path(path))
+        """Ask for a file and write the settings to it."""
+        chosen, _filter = QFileDialog.getSaveFileName(self.window(), "Save settings", "settings.json", FILES)
+        if chosen:
+            self.save(Path(chosen))
 
     def ask_and_load(self, *_: object) -> None:
-        path, _ = QFileDialog.getOpenFileName(self.window(), "Load settings", "", FILES)
-        if path:
-            self.load(Path(path))
+        """Ask for a file and read settings from it."""
+        chosen, _filter = QFileDialog.getOpenFileName(self.window(), "Load settings", "", FILES)
+        if chosen:
+            self.load(Path(chosen))
 
-    def _copy(self, write: Callable[[Mapping[str, Any], str, str | None, Mapping[str, Any]], str]) -> None:
-        layers, wider = self._requester.layers(), self._requester.wider_request()
+    def _copy(self, write: Callable[[Mapping[str, Any], str, str | None], str]) -> None:
+        layers, scope = self._requester.layers(), self._requester.chosen_scope
         files, missing = {}, []
-        for role, stand_in in (("image", IMAGE), ("kernel", KERNEL)):
+        for role, name in (("image", IMAGE), ("kernel", KERNEL)):
             layer = layers.get(role)
             # a plane of a stack, or a layer that was made here, is no file that could be read again
-            whole = layer is not None and (layer.ndim == 2 or bool(wider))
+            whole = layer is not None and (layer.ndim == 2 or scope.whole_layer or scope is Scope.VARYING)
             path = layer.source.path if layer is not None and whole else None
-            files[role] = path or stand_in
+            files[role] = path or name
             if layer is not None and not path:
-                missing.append(SAVE_FIRST.format(layer.name, stand_in))
+                missing.append(f"save the layer {layer.name!r} as {name} first")
         kernel = files["kernel"] if layers.get("kernel") is not None else None
 
         def copy() -> None:
-            request = self._requester.arguments()
-            if wider.get("depth") == "volume":
-                request = {name: request[name] for name in OF_VOLUMES}
-            QApplication.clipboard().setText(write(request, files["image"], kernel, wider))
+            text = write(self._requester.arguments(), files["image"], kernel)
+            clipboard = QApplication.clipboard()
+            assert clipboard is not None
+            clipboard.setText(text)
 
         self._try(copy, "; ".join(["Copied", *missing]) + ".")
 
@@ -102,6 +107,6 @@ class SettingsMenu(QToolButton):
         try:
             act()
         except GenPriorError as error:
-            self._tell(str(error), "bad")
+            self._report(str(error), "bad")
         else:
-            self._tell(sentence, "plain")
+            self._report(sentence, "plain")

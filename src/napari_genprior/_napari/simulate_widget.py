@@ -9,29 +9,22 @@ from napari.components import ViewerModel
 from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton
 
-from ..core.arrays import check_fit, check_image, check_kernel
+from ..core.checks import check_fit, check_image, check_kernel
 from ..core.errors import GenPriorError, InputError
 from ..core.provenance import versions
 from ..settings import BlurSettings, NoiseSettings
 from ..simulation import Simulation, make_kernel
 from . import layers as _layers
-from .common_widgets import (
-    NO_IMAGE,
-    NO_KERNEL,
-    LayerCombo,
-    Message,
-    debounced,
-    scrolled,
-    seed_box,
-    side_by_side,
-    size_text,
-)
-from .layers import Picked
+from .common_widgets import LayerCombo, Message, debounced, scrolled, seed_box, side_by_side, size_text
+from .layers import SelectedImage
+from .messages import Done, Failed
 from .plots import KernelView
+from .resolve import NO_IMAGE, NO_KERNEL
 from .settings_form import Rows, SettingsForm
-from .workers import Done, Failed, Running, simulating
+from .worker_widget import WorkerWidget
+from .workers import simulating
 
-# Which settings matter to which blur, as simulation.make_kernel reads them (tests/gui holds the two together).
+# The settings that each blur has, as simulation.make_kernel reads them (a test compares the two).
 RELEVANT = {
     "motion": ("length", "angle_deg"),
     "shake": ("length",),
@@ -43,8 +36,8 @@ RELEVANT = {
 }
 
 
-class SimulateWidget(Running):
-    """Choose a layer, a blur and noise; see the kernel; run.
+class SimulateWidget(WorkerWidget):
+    """Choose a layer, a blur and noise, see the kernel, and simulate a blurred image.
 
     Parameters
     ----------
@@ -54,7 +47,7 @@ class SimulateWidget(Running):
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self._pending: tuple[Picked, dict[str, Any]] | None = None
+        self._pending: tuple[SelectedImage, dict[str, Any]] | None = None
         self._build()
         self._refresh_timer = debounced(self, self.refresh)
         for signal in (
@@ -65,10 +58,10 @@ class SimulateWidget(Running):
             self.blur.changed,
             self.noise.changed,
         ):
-            signal.connect(self._soon)
+            signal.connect(self._schedule_refresh)
         self.from_layer.toggled.connect(self._show_relevant)
         self.blur.changed.connect(self._show_relevant)
-        napari_viewer.dims.events.current_step.connect(self._soon)
+        napari_viewer.dims.events.current_step.connect(self._schedule_refresh)
         self._show_relevant()
         self.refresh()
 
@@ -80,12 +73,12 @@ class SimulateWidget(Running):
         self.seed = seed_box()
         self.top, self.bottom = Rows(), Rows()
         self.top.add("image", "Image", self.image, "The sharp layer. Of a stack the displayed plane is used.")
-        self.top.add("from_layer", "Kernel", self.from_layer, "Take the kernel from a layer instead of making one.")
-        self.top.add("kernel", "Kernel layer", self.kernel, "A layer of values >= 0; it is normalised to sum 1.")
-        self.bottom.add("seed", "Seed", self.seed, "Of the noise and the camera shake. Equal seeds give equal images.")
+        self.top.add("from_layer", "Kernel", self.from_layer, "Takes the kernel from a layer; else it is simulated.")
+        self.top.add("kernel", "Kernel layer", self.kernel, "A layer of values >= 0, which are normalized to sum 1.")
+        self.bottom.add("seed", "Seed", self.seed, "Seed of noise and camera shake. Equal seeds give equal images.")
         self.view = KernelView()
-        self.size = QLabel()
-        self.size.setWordWrap(True)
+        self.kernel_text = QLabel()
+        self.kernel_text.setWordWrap(True)
         self.sentence, self.outcome = Message(), Message()
         self.run_button = QPushButton("Run")
         self.run_button.clicked.connect(self.run)
@@ -93,51 +86,51 @@ class SimulateWidget(Running):
         _, column = scrolled(self)
         column.addWidget(self.top)
         column.addWidget(self.blur)
-        column.addLayout(side_by_side(self.view, self.size))
+        column.addLayout(side_by_side(self.view, self.kernel_text))
         for widget in (self.noise, self.bottom, self.sentence, self.run_button, self.outcome):
             column.addWidget(widget)
         column.addStretch(1)
 
     def made_kernel(self) -> np.ndarray:
-        """The kernel as it is set up now.
+        """Return the kernel that the form describes.
 
         Raises
         ------
         GenPriorError
-            There is none, or it cannot be used.
+            There is no kernel, or it cannot be used.
         """
         if not self.from_layer.isChecked():
             return make_kernel(BlurSettings.checked(self.blur.values()), self.seed.value())
         layer = self.kernel.layer
         if layer is None:
             raise InputError(NO_KERNEL)
-        return check_kernel(_layers.pick(layer).image)
+        return check_kernel(_layers.select_displayed(layer).image)
 
-    def picked(self) -> Picked | None:
-        """The chosen image; None where there is no layer."""
+    def selected(self) -> SelectedImage | None:
+        """Return the displayed image of the chosen layer; None where there is no layer."""
         layer = self.image.layer
-        return None if layer is None else _layers.pick(layer, self._viewer.dims.point)
+        return None if layer is None else _layers.select_displayed(layer, self._viewer.dims.point)
 
     def refresh(self) -> None:
-        """Draw the kernel and say what a run would do, or why it cannot be done."""
-        picked = self.picked()
+        """Draw the kernel and say what a run would do, or why it cannot be started."""
+        selected = self.selected()
         try:
             kernel = self.made_kernel()
             self.view.show_kernel(kernel)
-            self.size.setText(f"Kernel of {size_text(kernel.shape)}")
-            if picked is None:
+            self.kernel_text.setText(f"Kernel of {size_text(kernel.shape)}")
+            if selected is None:
                 usable, text = False, NO_IMAGE
             else:
-                if picked.cheap:
-                    check_image(picked.image)
-                check_fit(kernel.shape, picked.image.shape)
-                usable, text = True, f"{size_text(picked.image.shape)}, {picked.dtype}. {picked.note}".strip()
+                if selected.cheap:
+                    check_image(selected.image)
+                check_fit(kernel.shape, selected.image.shape)
+                usable, text = True, f"{size_text(selected.image.shape)}, {selected.dtype}. {selected.note}".strip()
         except GenPriorError as error:
             usable, text = False, str(error)
-        self.sentence.say(text, "plain" if usable or picked is None else "doubt")
+        self.sentence.say(text, "plain" if usable or selected is None else "doubt")
         self.run_button.setEnabled(usable and not self.running)
 
-    def _soon(self, *_: Any) -> None:
+    def _schedule_refresh(self, *_: Any) -> None:
         self._refresh_timer.start()
 
     def _show_relevant(self, *_: Any) -> None:
@@ -147,9 +140,9 @@ class SimulateWidget(Running):
         self.blur.show_only(("kind", *RELEVANT[self.blur.values()["kind"]]))
 
     def run(self) -> None:
-        """Blur the chosen image; the layers come when it is done."""
-        picked = self.picked()
-        if self.running or picked is None:
+        """Blur the chosen image in a thread, which adds the layers at its end."""
+        selected = self.selected()
+        if self.running or selected is None:
             return
         try:
             kernel = self.made_kernel()
@@ -159,12 +152,12 @@ class SimulateWidget(Running):
         layer = self.kernel.layer
         blur = {"layer": layer.name} if self.from_layer.isChecked() and layer is not None else self.blur.values()
         noise = self.noise.values()
-        report = {"blur": blur, "noise": noise, "seed": self.seed.value(), "source": picked.name}
-        self._pending = picked, report | {"versions": versions()}
+        report = {"blur": blur, "noise": noise, "seed": self.seed.value(), "source": selected.name}
+        self._pending = selected, report | {"versions": versions()}
         self.outcome.say("")
         self.run_button.setText("Running...")
         self.run_button.setEnabled(False)
-        self.begin(simulating, picked, kernel, noise, self.seed.value())
+        self.begin(simulating, selected, kernel, noise, self.seed.value())
 
     def ended(self, message: Done | Failed) -> None:
         self.run_button.setText("Run")
@@ -176,11 +169,11 @@ class SimulateWidget(Running):
         self._pending = None
         self.refresh()
 
-    def _add(self, made: Simulation, picked: Picked, report: dict[str, Any]) -> None:
+    def _add(self, made: Simulation, selected: SelectedImage, report: dict[str, Any]) -> None:
         report |= {"clipped": made.clipped}
-        kernel, arguments = _layers.kernel_layer(picked, made.kernel, report, "blur kernel")
+        kernel, arguments = _layers.kernel_layer(selected, made.kernel, report, "blur kernel")
         self._viewer.add_image(kernel, **arguments)
-        blurred, arguments = _layers.blurred_layer(picked, made.blurred, made.kernel.shape, report)
+        blurred, arguments = _layers.blurred_layer(selected, made.blurred, made.kernel.shape, report)
         self._viewer.add_image(blurred, **arguments)
         clipped = f" {made.clipped:.1%} of the pixels were clipped to the range." if made.clipped > 0 else ""
         self.outcome.say(f"Layer {arguments['name']!r} and its kernel were added.{clipped}", "good")

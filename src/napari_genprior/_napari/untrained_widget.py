@@ -1,4 +1,4 @@
-"""*Untrained-prior deblurring*: image and kernel from networks that have seen nothing but this image."""
+"""*Deblur with deep image prior*: image and kernel are the outputs of networks that are fitted to this image alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from .deblur_widget import DeblurWidget
 
 
 class UntrainedWidget(DeblurWidget):
-    """Deblur with untrained networks: for any image, in minutes, or what a time budget allows.
+    """Deblur any image with untrained networks, in minutes or within a time limit.
 
     Parameters
     ----------

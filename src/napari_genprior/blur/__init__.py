@@ -1,4 +1,4 @@
-"""What blurs: kernels float32 ``[kh, kw]``, >= 0, sum 1, centred on the array, and noise."""
+"""Blur kernels (float32 ``[kh, kw]``, >= 0, sum 1, centred on the array) and camera noise."""
 
 from . import microscope as optics
 from . import random_microscope as objectives

@@ -1,10 +1,10 @@
-"""Blur kernels with a formula: Gaussian, defocus disk, box, and the motion + Gaussian overlays of Asim 2018."""
+"""Analytic blur kernels: Gaussian, defocus disk, box, and the motion + Gaussian overlays of Asim 2018."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..core.arrays import check_kernel
+from ..core.checks import check_kernel
 from ..core.errors import InputError
 from .motion import motion
 
@@ -12,31 +12,32 @@ OVERSAMPLING = 8  # sub-pixels per pixel and axis when a sharp edge (disk, box) 
 
 
 def odd_size(extent_px: float) -> int:
-    """The smallest odd number of pixels that holds ``extent_px`` pixels around a centre."""
+    """Compute the smallest odd number of pixels that holds ``extent_px`` pixels about a centre pixel."""
     return 2 * int(np.ceil((extent_px - 1) / 2)) + 1
 
 
 def _offsets(size: int, per_pixel: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Distance of (sub-)pixels from the array's centre, in pixels: y down, x right."""
+    """Compute the distances of (sub-)pixels from the array's centre, in pixels: y down, x right."""
     axis = (np.arange(size * per_pixel) + 0.5) / per_pixel - size / 2
     return np.meshgrid(axis, axis, indexing="ij")
 
 
 def _binned(fine: np.ndarray) -> np.ndarray:
+    """Integrate an oversampled kernel over pixels."""
     size = len(fine) // OVERSAMPLING
     kernel = fine.reshape(size, OVERSAMPLING, size, OVERSAMPLING).mean(axis=(1, 3))
     return check_kernel(kernel)
 
 
 def gaussian(sigma_px: float, aspect: float = 1.0, angle_deg: float = 0.0, size: int | None = None) -> np.ndarray:
-    """Gaussian blur, round or stretched.
+    """Make a Gaussian kernel, isotropic or elongated.
 
     Parameters
     ----------
     sigma_px : float
         Standard deviation along the long axis, in pixels.
     aspect : float
-        Short over long axis, in (0, 1].
+        Ratio of the short to the long axis, in (0, 1].
     angle_deg : float
         Direction of the long axis, counter-clockwise from the x axis.
     size : int, optional
@@ -45,6 +46,18 @@ def gaussian(sigma_px: float, aspect: float = 1.0, angle_deg: float = 0.0, size:
     Returns
     -------
     float32 array [size, size]
+        >= 0, sum 1.
+
+    Raises
+    ------
+    InputError
+        ``sigma_px`` or ``aspect`` is out of range.
+
+    Examples
+    --------
+    >>> import napari_genprior as gp
+    >>> gp.blur.gaussian(1.5).shape
+    (11, 11)
     """
     if not (sigma_px > 0 and 0 < aspect <= 1):
         raise InputError(f"gaussian needs sigma_px > 0 and 0 < aspect <= 1; got {sigma_px} and {aspect}.")
@@ -56,7 +69,14 @@ def gaussian(sigma_px: float, aspect: float = 1.0, angle_deg: float = 0.0, size:
 
 
 def defocus(radius_px: float, size: int | None = None) -> np.ndarray:
-    """Uniform disk of ``radius_px`` pixels: a lens out of focus, by geometrical optics."""
+    """Make a uniform disk of ``radius_px`` pixels: defocus in geometrical optics, ``[size, size]``, sum 1.
+
+    Examples
+    --------
+    >>> import napari_genprior as gp
+    >>> gp.blur.defocus(3).shape
+    (7, 7)
+    """
     if not radius_px > 0:
         raise InputError(f"defocus needs radius_px > 0; got {radius_px}.")
     y, x = _offsets(size or odd_size(2 * radius_px), OVERSAMPLING)
@@ -64,7 +84,14 @@ def defocus(radius_px: float, size: int | None = None) -> np.ndarray:
 
 
 def box(length: float, size: int | None = None) -> np.ndarray:
-    """Uniform square of ``length`` pixels a side: binning, or a scanning aperture."""
+    """Make a uniform square of ``length`` pixels a side: binning, or a scanning aperture, ``[size, size]``, sum 1.
+
+    Examples
+    --------
+    >>> import napari_genprior as gp
+    >>> gp.blur.box(3).shape
+    (3, 3)
+    """
     if not length > 0:
         raise InputError(f"box needs length > 0; got {length}.")
     y, x = _offsets(size or odd_size(length), OVERSAMPLING)
@@ -73,7 +100,14 @@ def box(length: float, size: int | None = None) -> np.ndarray:
 
 
 def overlay(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Mean of two kernels laid over each other, centre on centre (sizes may differ)."""
+    """Average two kernels, aligned at their centres (sizes may differ); square, sum 1.
+
+    Examples
+    --------
+    >>> import napari_genprior as gp
+    >>> gp.blur.overlay(gp.blur.motion(9), gp.blur.gaussian(1.5)).shape
+    (11, 11)
+    """
     side = max(first.shape + second.shape)
     total = np.zeros((side, side))
     for kernel in (first, second):
@@ -83,15 +117,15 @@ def overlay(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def asim_a(angle_deg: float, size: int = 28) -> np.ndarray:
-    """Blur A of Asim 2018, section 4.1: straight motion of length 10 at any angle."""
+    """Make a kernel of class A of Asim 2018, section 4.1: straight motion of length 10 at any angle."""
     return motion(10, angle_deg, size)
 
 
 def asim_b(angle_deg: float, sigma_px: float, size: int = 28) -> np.ndarray:
-    """Blur B of Asim 2018, section 4.1: blur A overlaid with a centred Gaussian, sigma 0.5 to 1.5 pixels."""
+    """Make a kernel of class B of Asim 2018, section 4.1: class A averaged with a Gaussian, sigma 0.5 to 1.5 px."""
     return overlay(asim_a(angle_deg, size), gaussian(sigma_px, size=size))
 
 
 def from_array(array: np.ndarray) -> np.ndarray:
-    """Any image of a kernel (file, layer) as a kernel: float32, sum 1; refuses negative or empty ones."""
+    """Convert an array (file, layer) to a kernel: float32, sum 1; raises InputError for negative or empty ones."""
     return check_kernel(array)

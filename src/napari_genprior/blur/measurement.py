@@ -1,4 +1,4 @@
-"""The shape of a kernel in numbers, and the kernel on another pixel grid."""
+"""Measure the shape of a kernel, and resample it to another pixel size."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..core.arrays import check_kernel
+from ..core.checks import check_kernel
 from ..core.errors import InputError
 
-FAINT = 0.05  # of the maximum; fainter pixels are tails or noise, and their leverage on an axis is large
-TOP = 0.8  # of the maximum: the middle of what is brighter is the peak
-STEP = 0.05  # px, along a profile
-FINE = 5  # points per pixel and axis at which a coarser grid looks at a kernel
+TAIL_THRESHOLD = 0.05  # fraction of the maximum; fainter pixels are tails or noise and would dominate the moments
+PEAK_THRESHOLD = 0.8  # fraction of the maximum; the centroid of brighter pixels is the peak
+PROFILE_STEP_PX = 0.05
+OVERSAMPLING = 5  # samples per pixel and axis when a kernel is integrated over coarser pixels
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A kernel as a spot and as a straight motion; pixels.
+    """The shape of a kernel, measured as a spot and as a straight motion, in pixels.
 
     Parameters
     ----------
     fwhm_long, fwhm_short : float
         Full widths at half maximum along and across the main axis, through the peak.
     motion_length : float
-        Pixels that the motion covers, were it a straight one (:func:`.motion`); a point covers 1.
+        Length of the straight motion (:func:`.motion`) with the same second moments; a point has length 1.
     angle_deg : float
-        Of the main axis, counter-clockwise from the x axis, in [0, 180).
+        Direction of the main axis, counter-clockwise from the x axis, in [0, 180).
     elongation : float
-        Long over short axis, by second moments; near 1 the angle means nothing.
+        Ratio of the long to the short axis, by second moments; near 1 the angle is meaningless.
     """
 
     fwhm_long: float
@@ -40,9 +40,31 @@ class Shape:
 
 
 def measure(kernel: np.ndarray) -> Shape:
-    """Width, motion length and angle of a kernel [kh, kw]; raises InputError for what is no kernel."""
+    """Measure width, motion length and direction of a kernel.
+
+    Parameters
+    ----------
+    kernel : array [kh, kw]
+        >= 0; it is normalized to sum 1.
+
+    Returns
+    -------
+    Shape
+
+    Raises
+    ------
+    InputError
+        ``kernel`` is not a 2-D array of finite values >= 0 with a positive sum.
+
+    Examples
+    --------
+    >>> import napari_genprior as gp
+    >>> shape = gp.blur.measure(gp.blur.motion(length=9, angle_deg=30))
+    >>> round(float(shape.motion_length)), round(float(shape.angle_deg))
+    (9, 30)
+    """
     whole = check_kernel(kernel).astype(np.float64)
-    k = np.where(whole >= FAINT * whole.max(), whole, 0)
+    k = np.where(whole >= TAIL_THRESHOLD * whole.max(), whole, 0)
     k /= k.sum()
     y, x = np.indices(k.shape)
     cy, cx = (k * y).sum(), (k * x).sum()
@@ -64,12 +86,12 @@ def measure(kernel: np.ndarray) -> Shape:
 
 
 def _width(kernel: np.ndarray, direction: np.ndarray) -> float:
-    """Between the points at half the maximum nearest to the peak, along ``direction`` (right, up)."""
-    top = kernel >= TOP * kernel.max()
+    """Measure the full width at half maximum through the peak along ``direction`` (right, up)."""
+    top = kernel >= PEAK_THRESHOLD * kernel.max()
     parts, _ = ndimage.label(top, np.ones((3, 3)))
-    first = parts[np.unravel_index(kernel.argmax(), top.shape)]  # of several equal peaks
+    first = parts[np.unravel_index(kernel.argmax(), top.shape)]  # the first of several equal peaks
     peak = np.array(ndimage.center_of_mass(parts == first))
-    away = np.arange(0, sum(kernel.shape), STEP)
+    away = np.arange(0, sum(kernel.shape), PROFILE_STEP_PX)
     widths = []
     for sign in (1, -1):
         line = peak[:, None] + sign * away * np.array([[-direction[1]], [direction[0]]])
@@ -79,7 +101,7 @@ def _width(kernel: np.ndarray, direction: np.ndarray) -> float:
 
 
 def resample(kernel: np.ndarray, factor: float) -> np.ndarray:
-    """The kernel on pixels ``1 / factor`` as large: it covers ``factor`` times as many of them.
+    """Resample a kernel to another pixel size: it covers ``factor`` times as many pixels a side.
 
     Parameters
     ----------
@@ -90,18 +112,24 @@ def resample(kernel: np.ndarray, factor: float) -> np.ndarray:
     Returns
     -------
     float32 array
-        Odd sides, >= 0, sum 1, centred as before. Coarser pixels gather the light that falls on them.
+        Odd sides, >= 0, sum 1, centred as before. Coarser pixels integrate the light that falls on them.
 
     Raises
     ------
     InputError
-        Not a kernel, or not a factor.
+        ``kernel`` is not a kernel, or ``factor`` is not positive and finite.
+
+    Examples
+    --------
+    >>> import napari_genprior as gp
+    >>> gp.blur.resample(gp.blur.gaussian(1.5), 2.0).shape
+    (23, 23)
     """
     k = check_kernel(kernel)
     if not (np.isfinite(factor) and factor > 0):
         raise InputError(f"resample needs a factor > 0; got {factor!r}.")
     sides = [2 * int(np.ceil((side * factor - 1) / 2)) + 1 for side in k.shape]
-    fine = max(1, round(FINE / factor)) if factor < 1 else 1
+    fine = max(1, round(OVERSAMPLING / factor)) if factor < 1 else 1
     axes = [
         ((np.arange(side * fine) + 0.5) / fine - side / 2) / factor + n // 2
         for side, n in zip(sides, k.shape, strict=True)

@@ -22,16 +22,16 @@ from ..core.errors import InputError
 
 Kind = Literal["widefield", "confocal"]
 
-FINE = 12  # samples per lambda / NA at least, of the grid that is integrated over pixels
-FEWEST_PER_PIXEL = 3
-FOCUS_STEPS = 201  # planes among which the best focus is looked for
-EXCITATION = 0.92  # wavelength of the exciting light over that of the emitted (a usual Stokes shift)
-LARGEST_SIDE = 257  # px
+SAMPLES_PER_RESOLUTION = 12  # least number of samples per lambda / NA, of the grid that is integrated over pixels
+LEAST_SAMPLES_PER_PIXEL = 3
+FOCUS_PLANES = 201  # planes among which the best focus is searched
+EXCITATION_RATIO = 0.92  # wavelength of the excitation over that of the emission (a usual Stokes shift)
+LARGEST_SIDE_PX = 257
 
 
 @dataclass(frozen=True)
 class Microscope:
-    """What a point spread function depends on; checked when it is made.
+    """Parameters of a fluorescence microscope that determine its point spread function; checked when it is made.
 
     Attributes
     ----------
@@ -39,16 +39,16 @@ class Microscope:
     na : float
         Numerical aperture, below the immersion's refractive index.
     wavelength_nm : float
-        Of the emitted light, 200 to 2000 nm. A confocal microscope excites at 0.92 of it.
+        Wavelength of the emission, 200 to 2000 nm. A confocal microscope excites at 0.92 times that.
     pixel_size_nm : float
-        In the sample, 1 to 20000 nm.
+        Pixel size in the sample, 1 to 20000 nm.
     immersion_index, sample_index : float
-        Refractive indices, 1 to 2. The objective is made for its immersion; where the sample differs, a point at
-        some depth is seen with spherical aberration.
+        Refractive indices, 1 to 2. The objective is corrected for its immersion; where the index of the sample
+        differs, a point below the coverslip is imaged with spherical aberration.
     depth_um : float
-        Of the point below the coverslip, 0 to 1000 um.
+        Depth of the point below the coverslip, 0 to 1000 um.
     defocus_um : float
-        How far above (deeper in the sample than) the plane of best focus the microscope is focused.
+        Distance of the focal plane from the plane of best focus, positive deeper in the sample, -1000 to 1000 um.
     pinhole_au : float
         Diameter of the confocal pinhole in Airy units (1.22 wavelength / na), 0.05 to 50.
     """
@@ -80,7 +80,7 @@ class Microscope:
 
     @property
     def depth_of_field_um(self) -> float:
-        """Wavelength times index over squared aperture, ``lambda n / NA^2``, in um."""
+        """Depth of field ``lambda n / NA^2``, in um."""
         return self.wavelength_nm / 1000 * self.immersion_index / self.na**2
 
 
@@ -91,7 +91,7 @@ BOUNDS = {
 
 
 def microscope_psf(kind: Kind = "widefield", *, size: int = 33, **parameters: float) -> np.ndarray:
-    """Blur of a point in one plane.
+    """Compute the point spread function of a microscope in one plane.
 
     Parameters
     ----------
@@ -99,22 +99,22 @@ def microscope_psf(kind: Kind = "widefield", *, size: int = 33, **parameters: fl
     size : int
         Side of the kernel in pixels, even or odd.
     **parameters
-        Those of :class:`Microscope`.
+        Fields of :class:`Microscope`.
 
     Returns
     -------
     float32 array [size, size]
-        >= 0, sum 1, its peak on the array's centre. What falls outside is cut off.
+        >= 0, sum 1, its peak on the array's centre. Light outside the array is cut off.
 
     Raises
     ------
     InputError
-        Parameters that no microscope has, or ``psfmodels`` is not installed.
+        A parameter is unknown or out of range, or ``psfmodels`` is not installed.
 
     Notes
     -----
-    Widefield: the emission's h_em. Confocal: the exciting light's h_ex times what passes the pinhole,
-    ``h = h_ex (h_em * pinhole)`` [2]_.
+    Widefield: the PSF h_em of the emission. Confocal: the PSF h_ex of the excitation times the emission that passes
+    the pinhole, ``h = h_ex (h_em * pinhole)`` (Wilson, see the module).
     """
     return _volume(_microscope(kind, parameters), (1, size, size), 0.0)[0]
 
@@ -126,19 +126,27 @@ def microscope_psf_3d(
     step_z_nm: float = 300.0,
     **parameters: float,
 ) -> np.ndarray:
-    """Blur of a point in space; parameters as in :func:`microscope_psf`.
+    """Compute the point spread function of a microscope in three dimensions.
 
     Parameters
     ----------
+    kind : {"widefield", "confocal"}
     shape : (int, int, int)
         Planes, rows, columns; rows and columns are equal.
     step_z_nm : float
-        Between planes, as the focus moves.
+        Distance of neighbouring planes, by which the focus moves, 1 to 100000 nm.
+    **parameters
+        Fields of :class:`Microscope`.
 
     Returns
     -------
     float32 array [z, y, x]
         >= 0, sum 1; with ``defocus_um`` 0 the middle plane is that of best focus.
+
+    Raises
+    ------
+    InputError
+        A parameter is unknown or out of range, or ``psfmodels`` is not installed.
     """
     if not 1 <= step_z_nm <= 1e5:
         raise InputError(f"step_z_nm must be from 1 to 100000; got {step_z_nm}.")
@@ -155,31 +163,32 @@ def _microscope(kind: Kind, parameters: dict[str, float]) -> Microscope:
 
 def _volume(microscope: Microscope, shape: tuple[int, int, int], step_z_nm: float) -> np.ndarray:
     planes, rows, columns = shape
-    if rows != columns or min(shape) < 1 or max(shape) > LARGEST_SIDE:
-        raise InputError(f"The kernel must be square, with 1 to {LARGEST_SIDE} pixels a side; got {shape}.")
+    if rows != columns or min(shape) < 1 or max(shape) > LARGEST_SIDE_PX:
+        raise InputError(f"The kernel must be square, with 1 to {LARGEST_SIDE_PX} pixels a side; got {shape}.")
     offsets = (np.arange(planes) - (planes - 1) / 2) * step_z_nm / 1000
     volume = _planes(microscope, rows, offsets)
     return (volume / volume.sum()).astype(np.float32)
 
 
 def _planes(microscope: Microscope, size: int, offsets_um: np.ndarray) -> np.ndarray:
-    """Light per pixel ``[z, size, size]`` in planes at ``offsets_um`` from the chosen defocus."""
+    """Compute the light per pixel ``[z, size, size]`` in planes at ``offsets_um`` from the chosen defocus."""
     m = microscope
-    per_pixel = max(FEWEST_PER_PIXEL, int(np.ceil(FINE * m.pixel_size_nm * m.na / m.wavelength_nm)))
+    samples = SAMPLES_PER_RESOLUTION * m.pixel_size_nm * m.na / m.wavelength_nm
+    per_pixel = max(LEAST_SAMPLES_PER_PIXEL, int(np.ceil(samples)))
     step = m.pixel_size_nm / 1000 / per_pixel
     z = focus(m) + m.defocus_um + offsets_um
-    light = _fine(m, m.wavelength_nm, size * per_pixel, step, z)
+    light = _radial_intensity(m, m.wavelength_nm, size * per_pixel, step, z)
     if m.kind == "confocal":
         radius = m.pinhole_au * 0.61 * m.wavelength_nm / 1000 / m.na
-        exciting = _fine(m, EXCITATION * m.wavelength_nm, size * per_pixel, step, z)
-        light = exciting * fftconvolve(light, _disk(radius / step)[None], mode="same", axes=(1, 2)).clip(min=0)
+        excitation = _radial_intensity(m, EXCITATION_RATIO * m.wavelength_nm, size * per_pixel, step, z)
+        light = excitation * fftconvolve(light, _disk(radius / step)[None], mode="same", axes=(1, 2)).clip(min=0)
     return light.reshape(len(z), size, per_pixel, size, per_pixel).mean(axis=(2, 4))
 
 
-def _fine(m: Microscope, wavelength_nm: float, side: int, step_um: float, z: np.ndarray) -> np.ndarray:
-    """Intensity ``[z, side, side]`` on a grid around the axis: a radial profile, laid round.
+def _radial_intensity(m: Microscope, wavelength_nm: float, side: int, step_um: float, z: np.ndarray) -> np.ndarray:
+    """Interpolate the intensity ``[z, side, side]`` on a grid about the optical axis from radial profiles.
 
-    The models are round, so that one row of ``psfmodels`` says all, for even and odd sides alike.
+    The models are rotationally symmetric: one row from ``psfmodels`` suffices, for even and odd sides alike.
     """
     reach = int(np.ceil(side / np.sqrt(2))) + 1
     rows = intensity(m, wavelength_nm, 2 * reach + 1, step_um, z)
@@ -189,35 +198,35 @@ def _fine(m: Microscope, wavelength_nm: float, side: int, step_um: float, z: np.
 
 
 def intensity(m: Microscope, wavelength_nm: float, count: int, step_um: float, z: np.ndarray) -> np.ndarray:
-    """The middle row of each plane, ``[z, count]``."""
+    """Compute the middle row of each plane of a point spread function, ``[z, count]``."""
     try:
         from psfmodels import make_psf
     except ImportError as error:
         raise InputError(
             "Microscope kernels need the package psfmodels: pip install psfmodels (or napari-genprior[train])."
         ) from error
-    found = make_psf(
+    planes = make_psf(
         list(z), count, dxy=step_um, pz=m.depth_um, NA=m.na, wvl=wavelength_nm / 1000, ns=m.sample_index,
         ni=m.immersion_index, ni0=m.immersion_index, oversample_factor=1, normalize=False,
     )  # fmt: skip
-    return found[:, count // 2].clip(min=0)
+    return planes[:, count // 2].clip(min=0)
 
 
 def focus(m: Microscope) -> float:
-    """The plane (um above the coverslip) in which a point at ``depth_um`` is brightest; the mismatch shifts it."""
+    """Find the plane of best focus (um above the coverslip); an index mismatch shifts it away from ``depth_um``."""
     reach = 2 * m.depth_of_field_um + 0.5 * m.depth_um
-    planes = m.depth_um + np.linspace(-reach, reach, FOCUS_STEPS)
+    planes = m.depth_um + np.linspace(-reach, reach, FOCUS_PLANES)
     peak = intensity(m, m.wavelength_nm, 1, m.pixel_size_nm / 1000, planes)[:, 0]
     best = int(peak.argmax())
-    if not 0 < best < FOCUS_STEPS - 1:
+    if not 0 < best < FOCUS_PLANES - 1:
         return float(planes[best])
     before, at, after = peak[best - 1 : best + 2]
-    bend = before - 2 * at + after
-    return float(planes[best] + (planes[1] - planes[0]) * (0.5 * (before - after) / bend if bend else 0.0))
+    curvature = before - 2 * at + after
+    return float(planes[best] + (planes[1] - planes[0]) * (0.5 * (before - after) / curvature if curvature else 0.0))
 
 
 def _disk(radius: float) -> np.ndarray:
-    """A disk of ``radius`` samples, its edge smoothed over one; sum 1."""
+    """Make a disk of ``radius`` samples with a soft edge of one sample; sum 1."""
     reach = int(np.ceil(radius))
     axis = np.arange(-reach, reach + 1)
     disk = np.clip(radius + 0.5 - np.hypot(axis[:, None], axis[None]), 0, 1)

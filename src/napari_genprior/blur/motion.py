@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.arrays import check_kernel
+from ..core.checks import check_kernel
 from ..core.errors import InputError
 
 SAMPLES = 2000  # points of a path; far more than pixels, so that the drawn line is smooth
@@ -16,7 +16,7 @@ JERKS_PER_PATH = 0.15  # mean number of sudden turns
 
 
 def motion(length: float, angle_deg: float = 0.0, size: int | None = None) -> np.ndarray:
-    """Straight motion at constant speed.
+    """Make the kernel of straight motion at constant speed.
 
     Parameters
     ----------
@@ -30,6 +30,19 @@ def motion(length: float, angle_deg: float = 0.0, size: int | None = None) -> np
     Returns
     -------
     float32 array [size, size]
+        >= 0, sum 1, its centre of mass on the centre of the array.
+
+    Raises
+    ------
+    InputError
+        ``length`` is less than 1 pixel.
+
+    Examples
+    --------
+    >>> import napari_genprior as gp
+    >>> kernel = gp.blur.motion(length=15, angle_deg=30)
+    >>> bool(kernel.min() >= 0), round(float(kernel.sum()), 5)
+    (True, 1.0)
     """
     if not length >= 1:
         raise InputError(f"motion needs length >= 1 pixel; got {length}.")
@@ -39,7 +52,7 @@ def motion(length: float, angle_deg: float = 0.0, size: int | None = None) -> np
 
 
 def shake(length: float, seed: int | np.random.Generator, size: int | None = None) -> np.ndarray:
-    """Camera shake: a random trajectory of ``length`` pixels.
+    """Make the kernel of camera shake: a random trajectory of ``length`` pixels.
 
     Parameters
     ----------
@@ -53,12 +66,18 @@ def shake(length: float, seed: int | np.random.Generator, size: int | None = Non
 
     Returns
     -------
-    float32 array [size, size], its centre of mass on the centre of the array
+    float32 array [size, size]
+        >= 0, sum 1, its centre of mass on the centre of the array.
+
+    Raises
+    ------
+    InputError
+        ``length`` is less than 1 pixel.
 
     Notes
     -----
-    A particle of constant speed whose velocity is changed by a pull back to the origin (as a hand corrects
-    itself), a Gaussian perturbation, and rare jerks that throw it back. The strengths are drawn anew for each
+    A particle of constant speed whose velocity is changed by a centripetal force (as a hand corrects itself), a
+    Gaussian perturbation, and rare jerks that reverse it. The strengths are drawn anew for each
     path and are stated per path, not per sample; they were set so that the kernels look like those of
     Asim 2020, figure 4: nearly straight lines, hooks and arcs, a few with sharp corners.
 
@@ -66,6 +85,12 @@ def shake(length: float, seed: int | np.random.Generator, size: int | None = Non
     ----------
     G. Boracchi, A. Foi, "Modeling the performance of image restoration from motion blur",
     IEEE Trans. Image Processing 21(8), 2012, section on motion trajectories.
+
+    Examples
+    --------
+    >>> import napari_genprior as gp
+    >>> gp.blur.shake(15, seed=0).shape
+    (15, 15)
     """
     if not length >= 1:
         raise InputError(f"shake needs length >= 1 pixel; got {length}.")
@@ -74,15 +99,15 @@ def shake(length: float, seed: int | np.random.Generator, size: int | None = Non
     jerks = rng.random(SAMPLES) < JERKS_PER_PATH / SAMPLES
     turns = np.exp(1j * (np.pi + rng.random(SAMPLES) - 0.5))
     normals = rng.standard_normal((SAMPLES, 2)) @ np.array([1, 1j]) / np.sqrt(SAMPLES)
-    velocity, place = complex(np.exp(2j * np.pi * rng.random())), 0j
-    path = [place]  # in units of its own length
+    velocity, position = complex(np.exp(2j * np.pi * rng.random())), 0j
+    path = [position]  # in units of its own length
     for normal, jerk, turn in zip(normals.tolist()[1:], jerks.tolist()[1:], turns.tolist()[1:], strict=True):
-        velocity += perturbation * normal - centripetal * place / SAMPLES
+        velocity += perturbation * normal - centripetal * position / SAMPLES
         if jerk:
             velocity += 2 * velocity * turn
         velocity /= abs(velocity)
-        place += velocity / (SAMPLES - 1)
-        path.append(place)
+        position += velocity / (SAMPLES - 1)
+        path.append(position)
     drawn = np.array(path) * (length - 1)
     return draw_path(drawn.imag, drawn.real, size)
 
@@ -95,6 +120,11 @@ def draw_path(y: np.ndarray, x: np.ndarray, size: int | None = None) -> np.ndarr
     y, x : float arrays [T]
     size : int, optional
         Side; by default the smallest odd one that holds the centred path. A path too large is scaled down.
+
+    Returns
+    -------
+    float32 array [size, size]
+        >= 0, sum 1.
     """
     y, x = y - y.mean(), x - x.mean()
     reach = max(abs(y).max(), abs(x).max())
@@ -107,7 +137,7 @@ def draw_path(y: np.ndarray, x: np.ndarray, size: int | None = None) -> np.ndarr
         y, x = y * middle / reach, x * middle / reach
     kernel = np.zeros((size + 1, size + 1))  # one spare row and column for the weight-zero neighbours at the edge
     y, x = y + middle, x + middle
-    # Rounding first lets a path on whole pixels stay there instead of leaking 1e-16 next door.
+    # Rounding first keeps a path on whole pixels there: without it, 1e-16 leaks to the neighbours.
     top, left = np.floor(y.round(9)).astype(int), np.floor(x.round(9)).astype(int)
     dy, dx = y - top, x - left
     for row, weight_y in ((top, 1 - dy), (top + 1, dy)):

@@ -1,4 +1,4 @@
-"""Noise of cameras: read-out (Gaussian) and photons (Poisson)."""
+"""Camera noise: read-out noise (Gaussian) and photon noise (Poisson)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ def add_noise(image: np.ndarray, gaussian: float, photons: float, rng: np.random
     ----------
     image : float array, any shape
     gaussian : float
-        Standard deviation of the Gaussian part, as a fraction of the range; 0: none.
+        Standard deviation of the Gaussian noise, as a fraction of the range; 0: no Gaussian noise.
     photons : float
-        Photons at value 1 for the Poisson part, drawn first; 0: none.
+        Number of photons at value 1 for the Poisson noise, which is drawn first; 0: no Poisson noise.
+    rng : numpy Generator
 
     Returns
     -------

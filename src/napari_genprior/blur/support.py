@@ -1,4 +1,4 @@
-"""The support of a kernel: cleaned of specks, centred, resized, trimmed."""
+"""Change the support of a kernel: remove specks, centre, resize, crop and pad it."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-ALIKE = 4  # power of the correlation: from 0.8 down, a neighbour hardly counts
-
-LESS_MASS = 1e-3  # that a window may hold to be nearer to the centre by a pixel
-CENTRED = 0.1  # px: how far the centre of mass of a kernel that is said to be centred may usually be off
+SIMILARITY_POWER = 4  # power of the correlation: kernels that correlate by less than 0.8 get little weight
+MASS_PER_PX = 1e-3  # mass that a window may lose to be closer to the centre by a pixel
+CENTRED_PX = 0.1  # largest usual offset of the centre of mass of kernels that count as centred
 
 
 def odd(side: float) -> int:
-    """The next odd number >= ``side``."""
+    """Round up to the next odd number >= ``side``."""
     return max(1, 2 * math.ceil((side - 1) / 2) + 1)
 
 
 def remove_specks(kernel: Tensor, clip: float, least_mass: float) -> Tensor:
-    """Set to 0 what is noise: values below ``clip`` of the maximum, parts with less than ``least_mass`` of the mass."""
+    """Set noise to 0: values below ``clip`` of the maximum, connected parts below ``least_mass`` of the total mass."""
     k = kernel[0, 0].cpu().numpy().astype(np.float64)
     k[k < clip * k.max()] = 0
     parts, count = ndimage.label(k, structure=np.ones((3, 3)))
     mass = ndimage.sum_labels(k, parts, np.arange(count + 1))
     k[(mass < least_mass * mass.sum())[parts]] = 0
-    if not k.sum() > 0:  # nothing was found
+    if not k.sum() > 0:  # nothing is left: a point
         k[k.shape[0] // 2, k.shape[1] // 2] = 1
     return torch.from_numpy(k / k.sum())[None, None].to(kernel)
 
 
 def off_center(kernels: Tensor) -> Tensor:
-    """Squared distance ``[R]`` of the centres of mass of ``[R, 1, kh, kw]`` of sum 1 from the middle of the grid, px^2.
+    """Compute the squared distance ``[R]`` of the centre of mass from the middle of the grid, px^2.
 
-    A kernel generator that saw centred ones only may yet make others: then image and kernel move against each other.
+    ``kernels`` are ``[R, 1, kh, kw]`` with sum 1. A generator that was trained on centred kernels only can still make
+    others: then image and kernel shift in opposite directions.
     """
     rows, columns = (torch.arange(n, device=kernels.device) - (n - 1) / 2 for n in kernels.shape[-2:])
     return (kernels.sum((1, 3)) @ rows).square() + (kernels.sum((1, 2)) @ columns).square()
 
 
 def center(kernel: Tensor) -> Tensor:
-    """Shift by whole pixels until the centre of mass lies in the centre pixel; what leaves the support is lost."""
+    """Shift a kernel by whole pixels until its centre of mass lies in the centre pixel; values outside are lost."""
     k = kernel[0, 0]
     kh, kw = k.shape
     dy = kh // 2 - round(float((k.sum(1) * torch.arange(kh, device=k.device)).sum()))
@@ -56,7 +56,7 @@ def center(kernel: Tensor) -> Tensor:
 
 
 def resize(kernel: Tensor, factor: float) -> Tensor:
-    """Stretch a kernel of odd sides about its centre pixel by exactly ``factor``, onto a support that holds it all."""
+    """Scale a kernel of odd sides about its centre pixel by exactly ``factor``; the support grows with it."""
     rows, cols = (
         (torch.arange(n, dtype=torch.float64) - n // 2) / factor + side // 2
         for side in kernel.shape[-2:]
@@ -76,24 +76,24 @@ def pad_or_crop(kernel: Tensor, support: tuple[int, int]) -> Tensor:
 
 
 def crop_to_mass(kernel: Tensor, support: tuple[int, int]) -> Tensor:
-    """Crop a kernel of odd sides to the window that holds most of it, or zero-pad it; the sum stays 1.
+    """Crop a kernel of odd sides to the window with the most mass, or zero-pad it; the sum stays 1.
 
     A kernel whose mass lies to one side does not fit into a support as small as itself about its centre of mass. Of
-    windows that hold as much the one nearest to the centre is taken.
+    windows with about the same mass the one closest to the centre is taken.
     """
     kernel = pad_or_crop(kernel, (max(support[0], kernel.shape[-2]), max(support[1], kernel.shape[-1])))
     mass = avg_pool2d(kernel.double(), support, 1)[0, 0] * support[0] * support[1]
     rows, columns = (torch.arange(n, device=kernel.device).sub(n // 2).abs() for n in mass.shape)
-    away = rows[:, None] + columns
-    top, left = divmod(int((mass - LESS_MASS * away).argmax()), mass.shape[1])
+    distance = rows[:, None] + columns
+    top, left = divmod(int((mass - MASS_PER_PX * distance).argmax()), mass.shape[1])
     inside = kernel[..., top : top + support[0], left : left + support[1]]
     return inside / inside.sum()
 
 
 def trim_empty(kernel: Tensor) -> Tensor:
-    """Cut off empty rows and columns, equally on both sides of the centre pixel, all but a rim of one pixel.
+    """Crop empty rows and columns symmetrically about the centre pixel, except for a rim of one pixel.
 
-    So a kernel that has something in its outermost ring ran into the border of the support it was sought on.
+    A kernel with values in its outermost ring has therefore reached the border of the support it was estimated on.
     """
     kh, kw = kernel.shape[-2:]
     rows, cols = kernel[0, 0].sum(1).nonzero().flatten() - kh // 2, kernel[0, 0].sum(0).nonzero().flatten() - kw // 2
@@ -102,23 +102,24 @@ def trim_empty(kernel: Tensor) -> Tensor:
 
 
 def center_subpixel(kernel: np.ndarray) -> np.ndarray:
-    """Shift a kernel by fractions of a pixel until its centre of mass is its centre pixel: no plane jumps."""
+    """Shift a kernel by fractions of a pixel until its centre of mass is its centre pixel: planes stay aligned."""
     offset = [n // 2 - float(c) for n, c in zip(kernel.shape, ndimage.center_of_mass(kernel), strict=True)]
     moved = np.clip(ndimage.shift(kernel.astype(np.float64), offset, order=1), 0, None)
     return (moved / moved.sum()).astype(np.float32)
 
 
 def pad_to(kernel: np.ndarray, sides: Sequence[int]) -> np.ndarray:
-    """A kernel in the middle of a larger support."""
+    """Zero-pad a kernel about its centre to a larger support of the given sides."""
     where = tuple(slice(n // 2 - k // 2, n // 2 - k // 2 + k) for n, k in zip(sides, kernel.shape, strict=True))
-    made = np.zeros(tuple(sides), np.float32)
-    made[where] = kernel
-    return made
+    padded = np.zeros(tuple(sides), np.float32)
+    padded[where] = kernel
+    return padded
 
 
 def kernel_similarity(one: np.ndarray, other: np.ndarray) -> float:
-    """How alike two kernels of one size are: ``max(0, r)^ALIKE``, r their correlation; 1 for the same."""
-    if np.array_equal(one, other):  # also points and even kernels, which have no correlation
+    """Compute the similarity of two kernels of one size, ``max(0, r)^4`` with their correlation r; equal kernels: 1."""
+    if np.array_equal(one, other):  # points and uniform kernels have no correlation
         return 1.0
     spread = float(one.std() * other.std())
-    return max(0.0, float(((one - one.mean()) * (other - other.mean())).mean()) / spread) ** ALIKE if spread else 0.0
+    covariance = float(((one - one.mean()) * (other - other.mean())).mean())
+    return max(0.0, covariance / spread) ** SIMILARITY_POWER if spread else 0.0

@@ -10,7 +10,7 @@ import logging
 import click
 
 from ..core.errors import GenPriorError
-from . import batch, benchmarks, diagnostics, images, kernels, priors, studies  # noqa: F401 (each adds its commands)
+from . import batch, benchmarks, deblur, diagnostics, kernels, priors, simulate, studies  # noqa: F401 (they add commands)
 from .base import genprior, report_error
 
 

@@ -1,4 +1,4 @@
-"""The demonstration: a real photograph of unknown blur made sharp, with everything written to a folder."""
+"""Run the demonstration: deblur a real photograph of unknown kernel, and write all results to a folder."""
 
 from __future__ import annotations
 
@@ -10,25 +10,40 @@ import numpy as np
 from ..core.errors import FileError
 from ..core.image_io import as_type, write_image, write_json
 from ..core.result import DeblurResult, Progress
-from ..pipeline import plan as planning
-from ..pipeline import run as deblurring
+from ..pipeline.plan import make_plan
+from ..pipeline.run import run
 from ..samples import clock
 
 Follow = Callable[[Generator[Progress, None, DeblurResult], str], DeblurResult]
 
 
 def write_demo(folder: Path, follow: Follow) -> list[str]:
-    """Deblur the sample photograph (kernel and its size unknown) into ``folder``; returns lines for a person.
+    """Deblur the sample photograph (kernel and kernel size unknown) and write the results to ``folder``.
 
-    ``follow`` drains the run, showing its progress.
+    Parameters
+    ----------
+    folder : Path
+        Output folder; created where it is missing.
+    follow : callable
+        Runs the generator to its end while it shows the progress, and returns the result.
+
+    Returns
+    -------
+    list of str
+        Human-readable lines: the files and the verdict.
+
+    Raises
+    ------
+    FileError
+        The folder cannot be created or written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError(f"The folder {folder} cannot be made: {error.strerror or error}.") from error
+        raise FileError(f"The folder {folder} cannot be created: {error.strerror or error}.") from error
     blurred = clock()
-    plan = planning.plan(blurred, method="auto", kernel_size="auto", seed=0)
-    result = follow(deblurring.run(plan), plan.sentence)
+    plan = make_plan(blurred, seed=0)
+    result = follow(run(plan), plan.sentence)
     restored = as_type(result.image, blurred.dtype)
     files = {
         "input": write_image(folder / "input.png", blurred),
@@ -42,7 +57,7 @@ def write_demo(folder: Path, follow: Follow) -> list[str]:
 
 
 def side_by_side(before: np.ndarray, after: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Input, result and kernel (whole-number magnification, brightest pixel white) in one uint8 grey image."""
+    """Arrange input, result and kernel (magnified by an integer, brightest pixel white) in one uint8 grey image."""
     height = before.shape[0]
     zoom = max(1, height // max(kernel.shape))
     shown = np.kron(kernel / kernel.max() * 255, np.ones((zoom, zoom))).astype(np.uint8)

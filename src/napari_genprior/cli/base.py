@@ -1,4 +1,4 @@
-"""What the commands share: the root command, options made from settings, one-line complaints, the progress bar."""
+"""Parts that all commands share: the root command, options from settings, one-line errors, the progress bar."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ OPTION_NAMES = {"kind": "--blur", "angle_deg": "--angle", "sigma_px": "--sigma",
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="genprior")
-@click.option("--debug", is_flag=True, help="Log what is done, and tracebacks.")
+@click.option("--debug", is_flag=True, help="Log all steps, and the tracebacks of errors.")
 def genprior(debug: bool) -> None:
-    """Blind deblurring: the sharp image and the unknown blur, found together."""
+    """Deblur images whose blur is unknown: image and kernel are estimated together."""
     level = logging.DEBUG if debug else logging.WARNING
     logging.basicConfig(level=level, format="%(name)s: %(message)s")
-    for handler in logging.getLogger().handlers:  # the package itself logs more, into its file
+    for handler in logging.getLogger().handlers:  # the log file of the package gets more
         handler.setLevel(max(level, handler.level))
-    logs.keep()
+    logs.enable()
     for chatty in ("PIL", "tifffile"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
 
 
 def report_error(message: str, code: int) -> int:
+    """Write a message as one line on standard error, and return the exit code."""
     click.echo(f"genprior: {' '.join(message.split())}", err=True)
     return code
 
@@ -65,26 +66,27 @@ def options_from(model: type[Settings]) -> Callable:
 
 
 def check_output_paths(source: Path, *outputs: Path | None, others: Iterable[Path | None] = ()) -> None:
-    """Refuse outputs that are the input, one of the ``others`` that are read, or each other, by whatever name."""
-    seen: list[Path] = []
+    """Refuse outputs that are the input, another file that is read, or each other, under any name."""
+    checked: list[Path] = []
     for output in filter(None, outputs):
         for read in filter(None, (source, *others)):
             if _same_file(output, read):
                 what = "the input itself" if read is source else f"{read}, which is read"
                 raise InputError(f"The output {output} is {what}; inputs are never overwritten. Give another name.")
-        if any(_same_file(output, other) for other in seen):
+        if any(_same_file(output, other) for other in checked):
             raise InputError(f"Two outputs would be written to {output}; give each its own name.")
-        seen.append(output)
+        checked.append(output)
 
 
 def _same_file(first: Path, second: Path) -> bool:
+    """Return whether two paths name the same file."""
     if first.exists() and second.exists():
-        return first.samefile(second)  # links of both kinds, and names in other case
+        return first.samefile(second)  # also through links, and names in another case
     return first.resolve() == second.resolve()
 
 
-def follow(progress: Any, sentence: str, quiet: bool) -> Any:
-    """Drain a run behind a progress bar and return its result."""
+def run_with_progress(progress: Any, sentence: str, quiet: bool) -> Any:
+    """Run a generator of snapshots to its end, show a progress bar, and return the generator's result."""
     from tqdm import tqdm
 
     with tqdm(
@@ -104,12 +106,8 @@ def follow(progress: Any, sentence: str, quiet: bool) -> Any:
 
 
 def write_report(path: Path, result: Any, source: Path, kernel_file: Path | None, output: Path) -> None:
-    """Figures, settings and versions of a result, and the files they are of, as ``--from`` wants them."""
+    """Write the report of a result and the names of its files, from which ``--rerun`` repeats the run."""
     from ..core.image_io import write_json
 
     files = {"input": str(source), "kernel": str(kernel_file) if kernel_file else None, "output": str(output)}
     write_json(path, {**result.report(), "files": files})
-
-
-def verdict_line(result: Any) -> str:
-    return result.verdict.sentence

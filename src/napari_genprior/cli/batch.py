@@ -1,4 +1,4 @@
-"""``genprior batch``."""
+"""Define ``genprior batch``: deblur many files."""
 
 from __future__ import annotations
 
@@ -7,63 +7,51 @@ from typing import Any
 
 import click
 
-from .arguments import chosen, request_options
-from .base import follow, genprior, report_error
-from .stack import stack_options
+from .arguments import REQUEST_OPTIONS, current_names, request_arguments, with_options
+from .base import genprior, report_error, run_with_progress
 
-SHOWN = 3  # failed files that the last line names
+N_NAMED = 3  # failed files that the last line names
 
 
 @genprior.command()
 @click.argument("sources", metavar="DIR_OR_GLOB...", nargs=-1, required=True)
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for results and manifest.")
-@click.option("--resume", is_flag=True, help="Go on with the batch in that folder; changed files are done again.")
-@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes on this machine.")
-@click.option("--cluster", metavar="ADDRESS", help="Dask scheduler (tcp://host:8786) whose workers do the work.")
-@request_options
-@stack_options
-@click.option("--quiet", is_flag=True, help="No progress bar.")
-def batch(
-    sources: tuple[str, ...],
-    output: Path,
-    resume: bool,
-    jobs: int,
-    cluster: str | None,
-    kernel_file: Path | None,
-    settings_file: Path | None,
-    values: tuple[str, ...],
-    quiet: bool,
-    **given: Any,
-) -> None:
-    """Deblur many files: folders, globs, names. Killed at any moment, --resume goes on.
+@click.option("--resume", is_flag=True, help="Resume the batch in that folder; changed files are processed again.")
+@click.option(
+    "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Number of processes on this machine."
+)
+@click.option("--cluster", metavar="ADDRESS", help="Dask scheduler (tcp://host:8786) whose workers process the files.")
+@with_options(REQUEST_OPTIONS)
+@click.option("--quiet", is_flag=True, help="Show no progress bar.")
+@click.pass_context
+def batch(context: click.Context, **_options: Any) -> None:
+    """Deblur many files, given as folders, globs or names; an interrupted batch resumes with --resume.
 
-    Results keep name and type of their file; what was done is written to manifest.jsonl beside them. A file that cannot
-    be used stops nothing; then the exit code is 2.
+    Results keep the name and type of their file; manifest.jsonl beside them records the finished files. A file that
+    cannot be used does not stop the batch; the exit code is then 2.
     """
-    arguments = {name: value for name, value in given.items() if value is not None}
-    arguments = chosen(arguments, settings_file, values)
-    if kernel_file:
-        from ..core.image_io import read_image
+    given = current_names(context)
+    sources, output, quiet = given.pop("sources"), given.pop("output"), given.pop("quiet")
+    schedule = {name: given.pop(name) for name in ("resume", "jobs", "cluster") if name in given}
+    arguments = request_arguments(given)
+    from ..batch_jobs.run import iter_batch
 
-        arguments["kernel"] = read_image(kernel_file)
-    from ..batch.run import iter_batch
-
-    progress = iter_batch(sources, output, resume=resume, jobs=jobs, cluster=cluster, **arguments)
+    progress = iter_batch(sources, output, **schedule, **arguments)
     try:
         before = next(progress)
         click.echo(f"{output}: {before.stage}")
-        entries = follow(progress, "batch", quiet)
+        entries = run_with_progress(progress, "batch", quiet)
     except (KeyboardInterrupt, click.Abort):
-        report_error(f"interrupted; what was finished is in {output}, and --resume goes on.", 130)
+        report_error(f"interrupted; finished files are in {output}, and --resume continues the batch.", 130)
         raise click.exceptions.Exit(130) from None
     finally:
         progress.close()
     done = [entry for entry in entries if entry.done]
-    doubtful = sum(not entry.improved for entry in done)
-    click.echo(f"{output}: {len(done)} of {len(entries)} done, {doubtful} of them NOT improved (manifest.jsonl)")
+    not_improved = sum(not entry.improved for entry in done)
+    click.echo(f"{output}: {len(done)} of {len(entries)} done, {not_improved} of them NOT improved (manifest.jsonl)")
     if failed := [entry for entry in entries if not entry.done]:
-        named = "; ".join(f"{Path(entry.input).name}: {entry.reason}" for entry in failed[:SHOWN])
-        more = f"; and {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
+        named = "; ".join(f"{Path(entry.input).name}: {entry.reason}" for entry in failed[:N_NAMED])
+        more = f"; and {len(failed) - N_NAMED} more" if len(failed) > N_NAMED else ""
         code = 1 if any(entry.fault for entry in failed) else 2
         report_error(f"{len(failed)} of {len(entries)} files failed: {named}{more}", code)
         raise click.exceptions.Exit(code)

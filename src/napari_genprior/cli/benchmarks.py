@@ -1,92 +1,134 @@
-"""``genprior bench``."""
+"""Define ``genprior bench``: measure quality and speed on public test sets."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import copy
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .base import genprior
+from .command_text import command_text
+
+if TYPE_CHECKING:
+    from ..evaluation.benchmark_report import Report
+
+PATH = click.Path(path_type=Path)
+PER_IMAGE = click.option("--per-image", is_flag=True, help="Print a line per image too.")
 
 
 @genprior.group()
 def bench() -> None:
-    """Measure quality and speed on public test sets (give the folder of the set)."""
+    """Measure quality and speed on public test sets, whose folders you give."""
 
 
-@bench.command()
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--run", "runs", multiple=True, help="blurry, given, auto, true-kernel; may be repeated.  [default: all]")
-@click.option("--method", default="classical", show_default=True)
-@click.option("--each", is_flag=True, help="A line per image too.")
-def levin(folder: Path, runs: tuple[str, ...], method: str, each: bool) -> None:
-    """Levin et al. 2009: 32 photographs of real camera shake."""
-    from ..evaluation import benchmark_levin as levin_bench
+def benchmark(name: str) -> Callable[[Callable[..., Report]], click.Command]:
+    """Make a command of a function that starts a benchmark: print its lines, and write its rows with ``--json``."""
 
-    for line in levin_bench.lines(folder, runs or levin_bench.RUNS, method, each):
-        click.echo(line)
+    def decorate(function: Callable[..., Report]) -> click.Command:
+        @click.option(
+            "--json", "json_target", type=PATH, metavar="FILE_OR_FOLDER",
+            help="Write the results as JSON: to FILE.json, or to FOLDER/VERSION/NAME.json.",
+        )  # fmt: skip
+        @click.pass_context
+        @wraps(function)
+        def command(context: click.Context, json_target: Path | None, **options: Any) -> None:
+            from ..evaluation.benchmark_report import results_file, write_rows
+
+            path = results_file(json_target, name) if json_target else None
+            report = function(**options)
+            while True:
+                try:
+                    click.echo(next(report))
+                except StopIteration as end:
+                    rows = end.value
+                    break
+            if path:
+                write_rows(path, name, rows, command_text(context, without=("json_target",)))
+                click.echo(f"wrote {path}")
+
+        return bench.command(name)(command)
+
+    return decorate
 
 
-@bench.command("range")
-@click.option("--data", "folder", type=click.Path(path_type=Path), help="Folder that holds asim_table5 and mnist.")
+@benchmark("levin")
+@click.argument("folder", type=PATH)
+@click.option(
+    "--protocol", "protocols", multiple=True,
+    type=click.Choice(["blurred", "size-given", "size-estimated", "true-kernel"]),
+    help="Input of the method beside the image; `blurred` scores the input.  May be repeated.  [default: all]",
+)  # fmt: skip
+@click.option("--method", default="classical", show_default=True, help="Name of a method.")
+@PER_IMAGE
+def levin(folder: Path, protocols: tuple[str, ...], method: str, per_image: bool) -> Report:
+    """Deblur the 32 photographs of real camera shake of Levin et al. 2009."""
+    from ..evaluation import benchmark_levin
+
+    return benchmark_levin.lines(folder, protocols or benchmark_levin.PROTOCOLS, method, per_image)
+
+
+@benchmark("representation-error")
+@click.option("--data", "folder", type=PATH, help="Folder that holds asim_table5 and mnist.")
 @click.option("--model", "models", multiple=True, help="Name or card (.json); may be repeated.  [default: all]")
 @click.option(
-    "--restarts", type=click.IntRange(0, 100), default=1, show_default=True, help="Random starts of a search."
+    "--restarts", type=click.IntRange(0, 100), default=1, show_default=True, help="Random restarts of a projection."
 )
-def range_(folder: Path | None, models: tuple[str, ...], restarts: int) -> None:
-    """How near each model comes to images and kernels it has not seen, and how fast it is."""
-    from ..evaluation import benchmark_representation_error as range_bench
+def representation_error(folder: Path | None, models: tuple[str, ...], restarts: int) -> Report:
+    """Measure the representation error of each prior on unseen images and kernels, and its speed."""
+    from ..evaluation import benchmark_representation_error
 
-    for line in range_bench.lines(folder, models, restarts):
-        click.echo(line)
-
-
-@bench.command()
-@click.option("--data", "folder", type=click.Path(path_type=Path), required=True, help="Folder that holds mnist.")
-@click.option("--count", type=click.IntRange(1), default=3, show_default=True, help="Images; 30 to 60 s each.")
-def generator(folder: Path, count: int) -> None:
-    """Seconds of the published and the fast schedules of algorithms 1 and 2, and what each finds."""
-    from ..evaluation import benchmark_generator as generator_bench
-
-    for line in generator_bench.lines(folder, count):
-        click.echo(line)
+    return benchmark_representation_error.lines(folder, models, restarts)
 
 
-@bench.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@benchmark("generator")
+@click.option("--data", "folder", type=PATH, required=True, help="Folder that holds mnist.")
 @click.option(
-    "--set", "sets", multiple=True, type=click.Choice(["house-numbers", "shoes", "faces"]), help="[default: all]"
+    "--count", type=click.IntRange(1), default=3, show_default=True, help="Number of images; 30 to 60 s each."
 )
-@click.option("--method", default="evidence", show_default=True)
-@click.option("--count", type=click.IntRange(1), default=40, show_default=True, help="Images of each set.")
-@click.option("--each", is_flag=True, help="A line per image too.")
+def generator(folder: Path, count: int) -> Report:
+    """Compare the published and the fast schedules of algorithms 1 and 2: seconds and PSNR."""
+    from ..evaluation import benchmark_generator
+
+    return benchmark_generator.lines(folder, count)
+
+
+@benchmark("asim2020")
+@click.argument("folder", type=PATH)
+@click.option(
+    "--set", "sets", multiple=True, type=click.Choice(["house-numbers", "shoes", "faces"]),
+    help="Image set; may be repeated.  [default: all]",
+)  # fmt: skip
+@click.option("--method", default="evidence", show_default=True, help="Name of a method.")
+@click.option("--count", type=click.IntRange(1), default=40, show_default=True, help="Number of images of each set.")
+@PER_IMAGE
 @click.option("--kernel-prior", help="Pretrained kernel prior.  [default: the method's own]")
-@click.option("--schedule", type=click.Choice(["fast", "paper"]), help="For methods that have both.")
-def table5(folder: Path, sets: tuple[str, ...], **given: Any) -> None:
-    """Asim et al. 2020, table V: small faces, shoes and house numbers under camera shake."""
-    from ..evaluation import benchmark_asim2020 as table5_bench
+@click.option("--schedule", type=click.Choice(["fast", "paper"]), help="Schedule, for methods that have both.")
+def asim2020(folder: Path, sets: tuple[str, ...], **options: Any) -> Report:
+    """Reproduce table V of Asim et al. 2020: small faces, shoes and house numbers under camera shake."""
+    from ..evaluation import benchmark_asim2020
 
-    for line in table5_bench.lines(folder, sets, **given):
-        click.echo(line)
+    return benchmark_asim2020.lines(folder, sets, **options)
 
 
-def _gain_options(count: int):
-    """What the benches of gains over blurry images have in common."""
+def _gain_options(count: int) -> Callable:
+    """Add the options that all benchmarks of gains over blurred images share."""
     options = (
-        click.option("--method", default="classical", show_default=True),
-        click.option("--given/--auto", help="Tell the kernel's size, or let it be found.  [default: auto]"),
+        click.option("--method", default="classical", show_default=True, help="Name of a method."),
         click.option(
-            "--count",
-            type=click.IntRange(1, count),
-            default=count,
-            show_default=True,
-            help="The first so many images.",
+            "--size-given/--size-estimated", help="Give the method the kernel's size.  [default: size-estimated]"
         ),
-        click.option("--each", is_flag=True, help="A line per image too."),
-    )
+        click.option(
+            "--count", type=click.IntRange(1, count), default=count, show_default=True,
+            help="Number of images, from the first.",
+        ),
+        PER_IMAGE,
+    )  # fmt: skip
 
-    def decorate(command):
+    def decorate(command: Callable) -> Callable:
         for option in reversed(options):
             command = option(command)
         return command
@@ -94,87 +136,90 @@ def _gain_options(count: int):
     return decorate
 
 
-@bench.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@benchmark("lai")
+@click.argument("folder", type=PATH)
 @_gain_options(20)
-def lai(folder: Path, method: str, given: bool, count: int, each: bool) -> None:
-    """Lai et al. 2016: kernels of 31 and 51 pixels on 20 larger images."""
-    from ..evaluation import benchmark_lai as lai_bench
+def lai(folder: Path, method: str, size_given: bool, count: int, per_image: bool) -> Report:
+    """Deblur 20 images of Lai et al. 2016, with kernels of 31 and 51 pixels."""
+    from ..evaluation import benchmark_lai
 
-    for line in lai_bench.lines(folder, method, given, count, each):
-        click.echo(line)
+    return benchmark_lai.lines(folder, method, size_given, count, per_image)
 
 
-@bench.command()
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--kernels", type=click.Path(path_type=Path), help="The Levin folder.  [default: ../levin beside FOLDER]")
-@click.option("--colour/--grey", default=True, show_default=True)
+@benchmark("kodak")
+@click.argument("folder", type=PATH)
+@click.option("--kernels", type=PATH, help="Folder of the Levin set.  [default: ../levin beside FOLDER]")
+@click.option("--colour/--grey", default=True, show_default=True, help="Use the images in colour or in grey.")
 @_gain_options(96)
-def kodak(folder: Path, kernels: Path | None, colour: bool, method: str, given: bool, count: int, each: bool) -> None:
-    """Twelve Kodak images under the eight kernels of Levin et al., 1% noise."""
-    from ..evaluation import benchmark_kodak as kodak_bench
+def kodak(
+    folder: Path, kernels: Path | None, colour: bool, method: str, size_given: bool, count: int, per_image: bool
+) -> Report:
+    """Deblur twelve Kodak images under the eight kernels of Levin et al., with 1% noise."""
+    from ..evaluation import benchmark_kodak
 
-    for line in kodak_bench.lines(folder, kernels or folder.parent / "levin", method, given, not colour, count, each):
-        click.echo(line)
-
-
-@bench.command("batch")
-@click.option("--count", type=click.IntRange(1), default=40, show_default=True, help="Images.")
-def batch_(count: int) -> None:
-    """What `genprior batch` costs beyond the bare solves: reading, writing, the manifest."""
-    from ..evaluation import benchmark_batch as batch_bench
-
-    for line in batch_bench.lines(count):
-        click.echo(line)
+    kernel_folder = kernels or folder.parent / "levin"
+    return benchmark_kodak.lines(folder, kernel_folder, method, size_given, not colour, count, per_image)
 
 
-@bench.command()
-@click.option("--data", "folder", type=click.Path(path_type=Path), help="The set flowdec, for the known kernel.")
-@click.option("--count", type=click.IntRange(0), default=6, show_default=True, help="Synthetic volumes, blind.")
-def volumes(folder: Path | None, count: int) -> None:
-    """Volumes: a known kernel against Richardson-Lucy, and blind against the known kernel."""
-    from ..evaluation import benchmark_volumes as volumes_bench
+@benchmark("batch")
+@click.option("--count", type=click.IntRange(1), default=40, show_default=True, help="Number of images.")
+def batch(count: int) -> Report:
+    """Measure the overhead of `genprior batch`: reading, writing, the manifest."""
+    from ..evaluation import benchmark_batch
 
-    for line in volumes_bench.lines(folder, count):
-        click.echo(line)
+    return benchmark_batch.lines(count)
 
 
-@bench.command()
-@click.option("--planes", type=click.IntRange(2), default=8, show_default=True, help="Planes with a known kernel.")
-def stacks(planes: int) -> None:
-    """Planes a second once the kernel is known, and what smoothing the kernels of frames gains."""
-    from ..evaluation import benchmark_stacks as stacks_bench
-
-    for line in stacks_bench.lines(planes):
-        click.echo(line)
-
-
-@bench.command()
+@benchmark("volumes")
+@click.option("--data", "folder", type=PATH, help="Folder of the flowdec set, for the known kernel.")
 @click.option(
-    "--data", "folder", type=click.Path(path_type=Path), required=True,
-    help="Folder that holds bsd400, nuclei_dsb2018, faces64 and mnist.",
-)  # fmt: skip
-@click.option("--keep", type=click.Path(path_type=Path), help="Put results here; those there are only judged again.")
-@click.option("--count", type=click.IntRange(1), help="The first so many cases.  [default: all 571]")
-@click.option("--each", is_flag=True, help="A line per case too.")
-def verdict(folder: Path, keep: Path | None, count: int | None, each: bool) -> None:
-    """How often each word of the verdict is right, and what the spread over restarts is worth: 3 s a case."""
-    from ..evaluation import benchmark_verdict as verdict_bench
-
-    for line in verdict_bench.lines(folder, keep, count, each):
-        click.echo(line)
-
-
-@bench.command("large")
-@click.option("--side", type=click.IntRange(1024), default=4096, show_default=True, help="Of the image, pixels.")
-@click.option("--blind", is_flag=True, help="The kernel is to be found.")
-@click.option("--tile", default="auto", show_default=True, help="Pixels that a tile adds to its overlaps.")
-@click.option(
-    "--folder", type=click.Path(path_type=Path), help="For the files, twice the image.  [default: a temporary one]"
+    "--count", type=click.IntRange(0), default=6, show_default=True, help="Number of simulated volumes, blind."
 )
-def large_(side: int, blind: bool, tile: str, folder: Path | None) -> None:
-    """Peak memory and seconds of an image in tiles; --side 16384 for the one that must stay within 4 GB."""
-    from ..evaluation import benchmark_large as large_bench
+def volumes(folder: Path | None, count: int) -> Report:
+    """Compare known-kernel deconvolution of volumes with Richardson-Lucy, and blind with known-kernel."""
+    from ..evaluation import benchmark_volumes
 
-    for line in large_bench.lines(side, folder, blind, tile):
-        click.echo(line)
+    return benchmark_volumes.lines(folder, count)
+
+
+@benchmark("stacks")
+@click.option(
+    "--planes", type=click.IntRange(2), default=8, show_default=True, help="Number of planes with a known kernel."
+)
+def stacks(planes: int) -> Report:
+    """Measure the planes a second with a known kernel, and the gain of kernels regularized over time."""
+    from ..evaluation import benchmark_stacks
+
+    return benchmark_stacks.lines(planes)
+
+
+@benchmark("verdict")
+@click.option(
+    "--data", "folder", type=PATH, required=True, help="Folder that holds bsd400, nuclei_dsb2018, faces64 and mnist."
+)
+@click.option("--cache", type=PATH, help="Folder that keeps the results; those in it are only assessed again.")
+@click.option("--count", type=click.IntRange(1), help="Number of cases, from the first.  [default: all 571]")
+@PER_IMAGE
+def verdict(folder: Path, cache: Path | None, count: int | None, per_image: bool) -> Report:
+    """Measure how often the verdict is right, and the coverage of the uncertainties: 3 s a case."""
+    from ..evaluation import benchmark_verdict
+
+    return benchmark_verdict.lines(folder, cache, count, per_image)
+
+
+@benchmark("large")
+@click.option("--side", type=click.IntRange(1024), default=4096, show_default=True, help="Side of the image in pixels.")
+@click.option("--blind", is_flag=True, help="Estimate the kernel instead of giving it.")
+@click.option("--tile", default="auto", show_default=True, help="Tile size in pixels without overlaps, or `auto`.")
+@click.option("--folder", type=PATH, help="Folder for files of twice the image's size.  [default: a temporary one]")
+def large(side: int, blind: bool, tile: str, folder: Path | None) -> Report:
+    """Measure peak memory and seconds of deblurring in tiles; use --side 16384 for the target of 4 GB."""
+    from ..evaluation import benchmark_large
+
+    return benchmark_large.lines(side, folder, blind, tile)
+
+
+for _old_name, _command in (("table5", asim2020), ("range", representation_error)):  # names before 0.1
+    _alias = copy(_command)
+    _alias.hidden, _alias.deprecated = True, f"Use `genprior bench {_command.name}`."
+    bench.add_command(_alias, _old_name)

@@ -1,4 +1,4 @@
-"""``genprior demo`` and ``genprior doctor``."""
+"""Define ``genprior demo`` and ``genprior doctor``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .base import follow, genprior
+from .base import genprior, run_with_progress
 
 
 @genprior.command()
@@ -16,14 +16,14 @@ from .base import follow, genprior
     type=click.Path(path_type=Path),
     default=Path("demo"),
     show_default=True,
-    help="Folder to write to.",
+    help="Output folder.",
 )
-@click.option("--quiet", is_flag=True, help="No progress bar.")
+@click.option("--quiet", is_flag=True, help="Show no progress bar.")
 def demo(output: Path, quiet: bool) -> None:
-    """Deblur a real photograph of unknown blur that ships with the package."""
+    """Deblur a photograph with real motion blur of unknown kernel, which ships with the package."""
     from ._demo import write_demo
 
-    for line in write_demo(output, lambda progress, sentence: follow(progress, sentence, quiet)):
+    for line in write_demo(output, lambda progress, sentence: run_with_progress(progress, sentence, quiet)):
         click.echo(line)
 
 
@@ -32,10 +32,10 @@ def demo(output: Path, quiet: bool) -> None:
     "--report",
     "report_file",
     type=click.Path(path_type=Path),
-    help="Write what a bug report needs (JSON): versions, devices, models, the end of the log; no names, no folders.",
+    help="Write a bug report (JSON): versions, devices, models, the end of the log; without user names and folders.",
 )
 def doctor(report_file: Path | None) -> None:
-    """Say what this installation consists of, and what is wrong with it."""
+    """Check this installation and list its parts."""
     from ..core.image_io import check_place, write_json
     from ._doctor import examine, report
 
@@ -49,6 +49,6 @@ def doctor(report_file: Path | None) -> None:
         click.echo(line)
     for fault in faults:
         click.echo(f"WRONG: {fault}")
-    click.echo("Nothing wrong was found." if not faults else f"{len(faults)} fault(s) found.")
+    click.echo("No faults were found." if not faults else f"{len(faults)} fault(s) found.")
     if faults:
         raise click.exceptions.Exit(1)

@@ -1,4 +1,4 @@
-"""``genprior kernel``: kernels from beads, on other pixels, in numbers."""
+"""Define ``genprior kernel``: estimate a kernel from beads, resample it, and measure it."""
 
 from __future__ import annotations
 
@@ -15,43 +15,45 @@ def kernel() -> None:
     """Measure and convert blur kernels (point spread functions)."""
 
 
-@kernel.command()
+@kernel.command("beads")
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Kernel to write (float TIFF).")
-@click.option("--size", type=click.IntRange(3), help="Side in pixels; raised to an odd number.  [default: 33]")
-def beads(source: Path, output: Path, size: int | None) -> None:
-    """The mean of the beads in an image or stack."""
+@click.option(
+    "--size", type=click.IntRange(3), help="Side in pixels; even numbers are raised to the next odd one.  [default: 33]"
+)
+def beads_(source: Path, output: Path, size: int | None) -> None:
+    """Estimate the kernel as the mean of the beads in an image or stack."""
     check_output_paths(source, output)
     from ..blur import from_beads
     from ..core.image_io import check_writable, read_image, write_image
 
     check_writable(output, "float32")
-    found = from_beads(read_image(source), size)
-    write_image(output, found.kernel)
-    others = "".join(f"; left out: {count} {reason}" for reason, count in found.left_out.items())
-    click.echo(f"{output}: the mean of {len(found.used)} beads{others}.")
+    beads = from_beads(read_image(source), size)
+    write_image(output, beads.kernel)
+    excluded = "".join(f"; excluded: {count} {reason}" for reason, count in beads.left_out.items())
+    click.echo(f"{output}: the mean of {len(beads.used)} beads{excluded}.")
 
 
 @kernel.command()
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Kernel to write (float TIFF).")
-@click.option("--factor", required=True, type=float, help="Pixel size of the kernel over that of the image.")
+@click.option("--factor", required=True, type=float, help="Pixel size of the kernel over pixel size of the image.")
 def resample(source: Path, output: Path, factor: float) -> None:
-    """The kernel on larger or smaller pixels."""
+    """Resample a kernel to larger or smaller pixels."""
     check_output_paths(source, output)
     from ..blur import resample as resampled
     from ..core.image_io import check_writable, read_image, write_image
 
     check_writable(output, "float32")
-    made = resampled(read_image(source), factor)
-    write_image(output, made)
-    click.echo(f"{output}: {made.shape[0]}x{made.shape[1]} px.")
+    new_kernel = resampled(read_image(source), factor)
+    write_image(output, new_kernel)
+    click.echo(f"{output}: {new_kernel.shape[0]}x{new_kernel.shape[1]} px.")
 
 
 @kernel.command()
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 def measure(source: Path) -> None:
-    """Width, motion length (pixels) and angle (degrees, counter-clockwise from the x axis)."""
+    """Measure width and motion length (pixels) and angle (degrees, counter-clockwise from the x axis) of a kernel."""
     from ..blur import measure as measured
     from ..core.image_io import read_image
 

@@ -1,22 +1,22 @@
-"""The errors users meet. Each message says what was got, what is allowed, and what to do.
+"""Errors that users see. Each message says what was got, what is allowed, and what to do.
 
-None derives from RuntimeError: napari's generator workers swallow those.
+None derives from RuntimeError, because napari's generator workers suppress those.
 """
 
-LONGEST = 120  # characters of a value that is shown
+LONGEST = 120  # characters of a value in a message
 
 
 def short_repr(value: object) -> str:
-    """A value as a sentence can show it: cut, and whatever its own ``repr`` does."""
+    """Represent a value in a message: shortened, and without failing where its ``repr`` does."""
     try:
         text = repr(value)
-    except Exception:  # integers of more than 4300 digits, foreign types
+    except Exception:  # integers of more than 4300 digits, and other types
         text = f"a value of type {type(value).__name__}"
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 class GenPriorError(Exception):
-    """Anything a user can mend: bad input, bad arguments, unusable files or models."""
+    """An error that a user can fix: bad input or arguments, unusable files or models."""
 
 
 class InputError(GenPriorError):
@@ -28,8 +28,8 @@ class FileError(GenPriorError):
 
 
 class ModelError(GenPriorError):
-    """A pretrained prior that is unknown, damaged or not what its card says."""
+    """A pretrained model that is unknown, damaged or different from its card."""
 
 
 class DeviceError(GenPriorError):
-    """A compute device that is unknown or not present."""
+    """A compute device that is unknown or not available."""

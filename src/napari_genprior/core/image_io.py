@@ -1,4 +1,4 @@
-"""Image files in and out. What is written is whole or not there at all.
+"""Read and write image files. Files are written atomically: completely or not at all.
 
 PNG, JPEG and TIFF are read and written through imagecodecs and tifffile (8 and 16 bit, float TIFF), NPY through numpy.
 """
@@ -21,13 +21,13 @@ from .errors import LONGEST, FileError, InputError
 
 READABLE = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".npy")
 JPEG_QUALITY = 95
-MOST_COMPRESSED = 4096  # times; no more than some 1000 (deflate) or 2700 (LZW) is possible
-LITTLE = 2**20  # bytes; that much may be declared by any file
+MAX_COMPRESSION = 4096  # ratio; deflate reaches about 1000, LZW 2700
+ALWAYS_ALLOWED_BYTES = 2**20  # that any file may declare
 
 
 @contextmanager
 def write_atomic(path: str | Path) -> Iterator[Path]:
-    """Hand out a name beside ``path`` to write to; on success it is renamed to ``path``, else removed.
+    """Provide a temporary path in the folder of ``path``, which is renamed to ``path`` on success, else removed.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def write_atomic(path: str | Path) -> Iterator[Path]:
         else:
             umask = os.umask(0)
             os.umask(umask)
-            beside.chmod(0o666 & ~umask)  # mkstemp makes private files; results are ordinary ones
+            beside.chmod(0o666 & ~umask)  # mkstemp makes private files; results get ordinary permissions
         beside.replace(path)
     except OSError as error:
         reason = error.strerror or str(error)
@@ -58,11 +58,12 @@ def write_atomic(path: str | Path) -> Iterator[Path]:
 
 
 def suffix_of(path: str | Path) -> str:
-    """The file type, checked: one of :data:`READABLE`.
+    """Return the suffix of a path in lower case, one of :data:`READABLE`.
 
     Raises
     ------
     InputError
+        The file type is not supported.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in READABLE:
@@ -71,14 +72,14 @@ def suffix_of(path: str | Path) -> str:
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """Read an image in the type it is stored in. JPEG images are turned upright as their camera says.
+    """Read an image in its stored data type. JPEG images are rotated as their EXIF orientation says.
 
     Raises
     ------
     FileError
-        Missing, unreadable or truncated.
+        The file is missing, unreadable or truncated.
     InputError
-        A file type that is not read.
+        The file type is not supported.
     """
     suffix = suffix_of(path)
     path = Path(path)
@@ -97,39 +98,41 @@ def read_image(path: str | Path) -> np.ndarray:
         import imagecodecs
 
         content = path.read_bytes()
-        _check_declared(8 * prod(struct.unpack(">II", content[16:24])), len(content), MOST_COMPRESSED)
+        _check_declared(8 * prod(struct.unpack(">II", content[16:24])), len(content), MAX_COMPRESSION)
         return imagecodecs.png_decode(content)
     except PermissionError as error:
         raise FileError(f"No permission to read {path}.") from error
     except MemoryError as error:
-        raise FileError(f"{path} does not fit into memory; cut it, or use a machine with more.") from error
+        raise FileError(f"{path} does not fit into memory; crop it, or use a machine with more memory.") from error
     except Exception as error:  # each codec has its own errors for damaged files
         raise FileError(f"{path} cannot be read; it may be damaged or truncated ({str(error)[:LONGEST]}).") from error
 
 
 def _check_declared(declared: int, held: int, ratio: float = 1.0) -> None:
-    """A damaged or hostile header may declare any size: it is compared with the bytes there are."""
-    if declared > ratio * held + LITTLE:
-        raise ValueError(f"it declares some {declared} bytes of pixels and holds {held}")
+    """Compare the declared size with that of the file: a damaged or hostile header may declare any size."""
+    if declared > ratio * held + ALWAYS_ALLOWED_BYTES:
+        raise ValueError(f"it declares some {declared} bytes of pixels, but has {held} bytes")
 
 
 def _read_npy(path: Path) -> np.ndarray:
+    """Read a numpy file without unpickling."""
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     with path.open("rb") as file:
         version = np.lib.format.read_magic(file)
         if version not in readers:
-            raise ValueError(f"version {version} of the format is not one of images")
+            raise ValueError(f"version {version} of the format is not supported")
         shape, _, dtype = readers[version](file)
     _check_declared(prod(shape) * dtype.itemsize, path.stat().st_size)
     return np.load(path, allow_pickle=False)
 
 
 def _read_tiff(path: Path) -> np.ndarray:
+    """Read the first series of a TIFF file, with colours last."""
     import tifffile
 
     with tifffile.TiffFile(path) as tiff:
         series = tiff.series[0]
-        _check_declared(series.nbytes, path.stat().st_size, MOST_COMPRESSED)
+        _check_declared(series.nbytes, path.stat().st_size, MAX_COMPRESSION)
         image = series.asarray()
         if "S" in series.axes and image.ndim == 3 and series.axes.index("S") == 0:  # planar RGB
             image = np.moveaxis(image, 0, -1)
@@ -137,7 +140,7 @@ def _read_tiff(path: Path) -> np.ndarray:
 
 
 def as_type(image: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """A float image in a file's type: rounded and clipped for integers."""
+    """Convert a float image to a data type; integers are rounded and clipped."""
     if dtype.kind in "ui":
         info = np.iinfo(dtype)
         return np.clip(np.rint(image.astype(np.float64)), info.min, info.max).astype(dtype)
@@ -145,7 +148,7 @@ def as_type(image: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 def write_image(path: str | Path, image: np.ndarray, description: dict[str, Any] | None = None) -> Path:
-    """Write an image in the type it has; ``description`` goes into a TIFF's description as JSON.
+    """Write an image in its data type; ``description`` is written to the TIFF description as JSON.
 
     Raises
     ------
@@ -183,7 +186,7 @@ def write_image(path: str | Path, image: np.ndarray, description: dict[str, Any]
 
 
 def check_place(path: str | Path) -> None:
-    """Raise FileError where nothing can be written at ``path``: ask before a long run, not after."""
+    """Check that a file can be written at ``path``, before a long run; raises FileError."""
     path = Path(path)
     reason = None
     if path.is_dir():
@@ -197,18 +200,26 @@ def check_place(path: str | Path) -> None:
 
 
 def check_writable(path: str | Path, dtype: np.dtype | str) -> None:
-    """As :func:`check_place`, and raise InputError where the file type of ``path`` cannot hold ``dtype``."""
+    """Check that an image of this data type can be written at ``path``.
+
+    Raises
+    ------
+    FileError
+        No file can be written there.
+    InputError
+        The file type cannot hold the data type.
+    """
     name = np.dtype(dtype).name
     allowed = {".png": ("uint8", "uint16"), ".jpg": ("uint8",), ".jpeg": ("uint8",)}.get(suffix_of(path))
     if allowed is not None and name not in allowed:
         raise InputError(
-            f"{Path(path).suffix} files hold {' or '.join(allowed)}, the image is {name}; write .tif or .npy instead."
+            f"{Path(path).suffix} files hold {' or '.join(allowed)}, not {name}; write .tif or .npy instead."
         )
     check_place(path)
 
 
 def write_json(path: str | Path, content: dict[str, Any]) -> Path:
-    """Write JSON with sorted, readable layout; whole or not at all."""
+    """Write indented JSON atomically."""
     with write_atomic(path) as beside:
         beside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return Path(path)

@@ -1,4 +1,4 @@
-"""Driving the generators that all searches are: to the end, or handing their states on in other words."""
+"""Run generators to completion, or map their states."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
 State = TypeVar("State")
-Shown = TypeVar("Shown")
+Mapped = TypeVar("Mapped")
 Outcome = TypeVar("Outcome")
 
 
-def run_to_end(search: Generator[Any, None, Outcome]) -> Outcome:
-    """Run a search to its end and return what it returns."""
+def run_to_end(run: Generator[Any, None, Outcome]) -> Outcome:
+    """Run a generator to its end, and return its return value."""
     while True:
         try:
-            next(search)
+            next(run)
         except StopIteration as end:
             return end.value
 
 
 def map_states(
-    search: Generator[State, None, Outcome], translate: Callable[[State], Shown]
-) -> Generator[Shown, None, Outcome]:
-    """Drive a search, yielding ``translate(state)`` for each of its states and returning what it returns."""
+    run: Generator[State, None, Outcome], convert: Callable[[State], Mapped]
+) -> Generator[Mapped, None, Outcome]:
+    """Yield ``convert(state)`` for each state of a generator, and return its return value."""
     try:
         while True:
             try:
-                state = next(search)
+                state = next(run)
             except StopIteration as end:
                 return end.value
-            yield translate(state)
+            yield convert(state)
     finally:
-        search.close()
+        run.close()

@@ -1,6 +1,6 @@
-"""Large image files, a piece at a time: TIFF and (OME-)Zarr opened, not read. Imports no torch.
+"""Open large image files lazily (TIFF and (OME-)Zarr), to read a piece at a time. Imports no torch.
 
-Zarr needs the optional packages of ``pip install "napari-genprior[zarr]"``, and so do TIFF files that are compressed.
+Zarr and compressed TIFF files need the optional packages of ``pip install "napari-genprior[zarr]"``.
 """
 
 from __future__ import annotations
@@ -13,29 +13,30 @@ from typing import Any
 
 import numpy as np
 
-from .errors import FileError, InputError
+from .errors import LONGEST, FileError, GenPriorError, InputError
 
 TIFFS = (".tif", ".tiff")
-OME_VERSION = "0.5"  # what is written where the input says no other
-SPACES = "ZYX"
+OME_VERSION = "0.5"  # default of written files
+SPACE_AXES = "ZYX"
+EAGER_BYTES = 2**26  # smaller TIFF files are read at once: that needs no optional package
 
 
 @dataclass(frozen=True)
 class Lazy:
-    """An image or stack that was opened, not read.
+    """An opened image or stack whose data are read when they are indexed.
 
     Parameters
     ----------
     data : array-like
-        Slices of it are read when they are asked for.
+        Read when it is indexed.
     axes : str or None
-        A letter per axis, as in OME; None: not known.
+        A letter per axis, as in OME; None: unknown.
     pixel_size : dict of str to float
-        By letter of the axis, in ``units``; what is missing is not known.
+        By letter of the axis, in ``units``; without axes whose size is unknown.
     units : dict of str to str
         Names as in OME-Zarr ("micrometer").
     ome_version : str
-        Of OME-Zarr metadata.
+        Version of the OME-Zarr metadata.
     """
 
     data: Any
@@ -47,14 +48,14 @@ class Lazy:
 
 @contextmanager
 def open_lazy(source: Any) -> Iterator[Lazy]:
-    """Open a path, or take an array (numpy, dask, zarr) as it is.
+    """Open a path lazily, or wrap an array (numpy, dask, zarr).
 
     Raises
     ------
     FileError
-        Missing, unreadable, or an optional package is.
+        The file is missing or unreadable, or an optional package is not installed.
     InputError
-        A file type that cannot be read lazily.
+        The file type is not supported.
     """
     if not isinstance(source, str | Path):
         yield Lazy(source if hasattr(source, "shape") and hasattr(source, "dtype") else np.asarray(source))
@@ -72,37 +73,36 @@ def open_lazy(source: Any) -> Iterator[Lazy]:
         except Exception as error:
             raise FileError(f"{path} cannot be read; it may be damaged or truncated ({error}).") from error
         with tiff:
-            yield _open_tiff(path, tiff)
+            yield _read_tiff_header(path, tiff)
     else:
         from .image_io import read_image
 
         yield Lazy(read_image(path))
 
 
-def scale_of(path: str | Path) -> Lazy:
-    """What a file tells of its pixels' size, without data; whoever reads its image says where it is damaged."""
+def read_pixel_size(path: str | Path) -> Lazy:
+    """Read the pixel size from the metadata of a file, without data; none where the metadata are unreadable."""
     if Path(path).suffix.lower() not in TIFFS:
         return Lazy(None)
     import tifffile
 
     try:
         with tifffile.TiffFile(path) as tiff:
-            pixel_size, units = _tiff_pixel_size(tiff)
+            pixel_size, units = _known_pixel_size(tiff)
     except Exception:
         return Lazy(None)
-    known = {axis: size for axis, size in pixel_size.items() if 0 < size < float("inf")}
-    return Lazy(None, None, known, units)
+    return Lazy(None, None, pixel_size, units)
 
 
 def is_zarr(path: str | Path) -> bool:
-    """Whether a path is, or is to be, a Zarr folder."""
+    """Tell whether a path is a Zarr folder, or has its suffix."""
     return Path(path).suffix.lower() == ".zarr" or any(
         (Path(path) / name).is_file() for name in ("zarr.json", ".zarray", ".zgroup")
     )
 
 
 def need_zarr(what: str) -> Any:
-    """The zarr package, or a FileError that says how to get it."""
+    """Import the package zarr; raises FileError with instructions where it is not installed."""
     try:
         import zarr
     except ImportError as error:
@@ -111,6 +111,7 @@ def need_zarr(what: str) -> Any:
 
 
 def _open_zarr(path: Path) -> Lazy:
+    """Open a Zarr array, or the full resolution of an OME-Zarr group."""
     zarr = need_zarr(f"Reading {path}")
     try:
         node = zarr.open(path, mode="r")
@@ -144,7 +145,7 @@ def _open_zarr(path: Path) -> Lazy:
 
 @dataclass(frozen=True)
 class _Mapped:
-    """An uncompressed TIFF, mapped anew for each slice: what was read does not stay in memory."""
+    """An uncompressed TIFF, mapped anew for each slice, so that data that were read do not stay in memory."""
 
     path: Path
     offset: int
@@ -156,35 +157,66 @@ class _Mapped:
         return len(self.shape)
 
     def __getitem__(self, index: Any) -> np.ndarray:
-        return np.array(np.memmap(self.path, self.dtype, "r", self.offset, self.shape)[index])
+        """Read a slice; raises FileError where the file is shorter than it declares."""
+        try:
+            return np.array(np.memmap(self.path, self.dtype, "r", self.offset, self.shape)[index])
+        except (OSError, ValueError) as error:
+            raise FileError(f"{self.path} cannot be read; it may be damaged or truncated ({error}).") from error
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self[...].astype(dtype or self.dtype, copy=False)
+
+
+def _read_tiff_header(path: Path, tiff: Any) -> Lazy:
+    """Open a TIFF file; raises FileError where it is damaged."""
+    try:
+        return _open_tiff(path, tiff)
+    except (GenPriorError, MemoryError):
+        raise
+    except Exception as error:  # tifffile raises errors of many types
+        raise FileError(f"{path} cannot be read; it may be damaged or truncated ({str(error)[:LONGEST]}).") from error
 
 
 def _open_tiff(path: Path, tiff: Any) -> Lazy:
+    """Open the full resolution of the first series of a TIFF file."""
     series = tiff.series[0].levels[0]
-    data: Any
-    if series.dataoffset is not None and tiff.pages[0].compression == 1:
+    axes, data = series.axes, None  # type: str, Any
+    if series.nbytes <= EAGER_BYTES:
+        from .image_io import read_image
+
+        data = read_image(path)
+        axes = "YXS" if axes == "SYX" else axes  # of a colour image in planes, as read_image returns it
+    elif series.dataoffset is not None and tiff.pages[0].compression == 1:
         dtype = np.dtype(series.dtype).newbyteorder(tiff.byteorder)
         data = _Mapped(path, series.dataoffset, series.shape, dtype)
     else:
         data = need_zarr(f"Reading {path}, a TIFF in tiles or compressed, piece by piece").open(
             series.aszarr(), mode="r"
         )
-    pixel_size, units = _tiff_pixel_size(tiff)
-    return Lazy(data, series.axes, pixel_size, units)
+    return Lazy(data, axes, *_known_pixel_size(tiff))
+
+
+def _known_pixel_size(tiff: Any) -> tuple[dict[str, float], dict[str, str]]:
+    """Read the pixel sizes that are usable, and their units; none where the metadata are unreadable."""
+    try:
+        pixel_size, units = _tiff_pixel_size(tiff)
+    except Exception:
+        return {}, {}
+    return {axis: size for axis, size in pixel_size.items() if 0 < size < float("inf")}, units
 
 
 def _tiff_pixel_size(tiff: Any) -> tuple[dict[str, float], dict[str, str]]:
-    """Pixel sizes and their units, from OME or ImageJ metadata."""
+    """Read pixel sizes and their units from OME or ImageJ metadata."""
     if tiff.is_ome:
         import tifffile
 
         image = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]
         pixels = (image[0] if isinstance(image, list) else image)["Pixels"]
-        found = {axis: pixels.get(f"PhysicalSize{axis}") for axis in SPACES}
+        sizes = {axis: pixels.get(f"PhysicalSize{axis}") for axis in SPACE_AXES}
         names = {"µm": "micrometer", "nm": "nanometer", "mm": "millimeter", "m": "meter"}
-        units = {axis: pixels.get(f"PhysicalSize{axis}Unit", "µm") for axis in SPACES}
-        known = [axis for axis in SPACES if found[axis]]
-        return {a: float(found[a]) for a in known}, {a: names[units[a]] for a in known if units[a] in names}
+        units = {axis: pixels.get(f"PhysicalSize{axis}Unit", "µm") for axis in SPACE_AXES}
+        known = [axis for axis in SPACE_AXES if sizes[axis]]
+        return {a: float(sizes[a]) for a in known}, {a: names[units[a]] for a in known if units[a] in names}
     if tiff.is_imagej:
         meta, unit = tiff.imagej_metadata or {}, (tiff.imagej_metadata or {}).get("unit", "")
         tags = tiff.pages[0].tags

@@ -1,4 +1,4 @@
-"""The log file: what runs did and warned of, for bug reports. Small, kept in the user's folder, never in the way."""
+"""The log file in the user's folder, with the last messages of the package, for bug reports."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ import logging
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-MAX_BYTES = 200_000  # and as much again of what was before
-LAST = 60  # lines in a bug report
+MAX_BYTES = 200_000  # of the file; an older one of the same size is kept
+LAST_LINES = 60  # in a bug report
 
 
 class _Quiet(RotatingFileHandler):
-    """Says nothing where it cannot write: a full disk must not stop a run."""
+    """A log handler without errors: a full disk must not stop a run."""
 
     def handleError(self, record: logging.LogRecord) -> None:
-        pass
+        """Ignore that a record cannot be written."""
 
 
 def file() -> Path:
-    """Where it lies."""
+    """Return the path of the log file."""
     from platformdirs import user_log_path
 
     return user_log_path("napari-genprior") / "log.txt"
 
 
-def keep() -> None:
-    """From now on write what the package logs to :func:`file` too; nothing happens where that is not possible."""
-    package = logging.getLogger(__package__)
+def enable() -> None:
+    """Write log records of the package to :func:`file` too, from now on; ignored where that is not possible."""
+    package = logging.getLogger(__package__.partition(".")[0])  # records of all modules, not only of core
     if any(isinstance(handler, _Quiet) for handler in package.handlers):
         return
     try:
@@ -38,12 +38,12 @@ def keep() -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     package.addHandler(handler)
     if package.getEffectiveLevel() > logging.INFO:
-        package.setLevel(logging.INFO)  # what is shown elsewhere stays as that handler has it
+        package.setLevel(logging.INFO)  # other handlers have levels of their own
 
 
 def last_lines() -> list[str]:
-    """The end of the log."""
+    """Read the last lines of the log file."""
     try:
-        return file().read_text(encoding="utf-8", errors="replace").splitlines()[-LAST:]
+        return file().read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]
     except OSError:
         return []

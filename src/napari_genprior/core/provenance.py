@@ -1,4 +1,4 @@
-"""What a result was made from and with."""
+"""Record from what and with which settings and versions a result was computed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .version import __version__
 
 
 def array_hash(array: np.ndarray) -> str:
-    """SHA-256 over data type, shape and values."""
+    """Compute the SHA-256 of data type, shape and values of an array."""
     digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
     digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 
 
 def versions() -> dict[str, str]:
-    """Versions that a result depends on."""
+    """Collect the versions of Python, packages and platform."""
     return {
         "napari-genprior": __version__,
         "python": platform.python_version(),
@@ -44,7 +44,7 @@ def provenance_of(
     started: datetime,
     seconds: float,
 ) -> Provenance:
-    """Of a run that ends now: with the threads and versions at hand."""
+    """Make the provenance of a run that has just ended, with the current number of threads and versions."""
     return Provenance(
         method=method,
         settings=settings,

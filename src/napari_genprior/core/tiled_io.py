@@ -1,4 +1,4 @@
-"""Large image files, written row by row as BigTIFF or OME-Zarr, whole or not at all. Imports no torch."""
+"""Write large image files row by row, as BigTIFF or OME-Zarr, atomically. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,84 +13,90 @@ import numpy as np
 
 from .errors import FileError, InputError
 from .image_io import check_place, write_atomic, write_image
-from .lazy_io import OME_VERSION, SPACES, TIFFS, Lazy, is_zarr, need_zarr
+from .lazy_io import OME_VERSION, SPACE_AXES, TIFFS, Lazy, is_zarr, need_zarr
 
-CHUNK = 512  # px, sides of the chunks that are written
-KINDS = {"T": "time", "C": "channel"}  # of axes, in OME-Zarr; others are space
+CHUNK_PX = 512  # sides of the chunks of Zarr files
+OME_AXES = set("TCZYXS")
+AXIS_TYPES = {"T": "time", "C": "channel"}  # in OME-Zarr; others are "space"
 
 
-class Rows(Protocol):
-    """Where rows are written to."""
+class RowWriter(Protocol):
+    """A function that writes rows of an image."""
 
     def __call__(self, index: tuple[int, ...], first: int, rows: np.ndarray) -> int:
         """Write ``rows`` [n, X(, S)] of the plane at ``index`` (all axes before Y), from row ``first`` on.
 
-        Rows of a plane come in order. Returned is how many of them are in the file; the rest waits for others.
+        Rows of a plane must be written in order. Returns the number of its rows in the file; the others are buffered.
         """
 
 
 def check_destination(path: str | Path) -> Path:
-    """Raise where a large image cannot be written at ``path``: ask before a long run, not after.
+    """Check that a large image can be written at ``path``, before a long run.
 
     Raises
     ------
     InputError
-        Neither .zarr nor TIFF.
+        The file type is neither .zarr nor TIFF.
     FileError
-        The place cannot be written to, or holds something that is not to be replaced.
+        No file can be written there, or something exists there that must not be replaced.
     """
     path = Path(path)
     if path.suffix.lower() == ".zarr":
         need_zarr(f"Writing {path}")
-        if path.exists() and not (path.is_dir() and is_zarr(path) and _known_zarr(path)):
-            raise FileError(f"{path} exists and is no Zarr folder; it is not replaced. Give another name.")
+        if path.exists() and not (path.is_dir() and is_zarr(path) and _has_zarr_metadata(path)):
+            raise FileError(f"{path} exists and is not a Zarr folder, so it is not replaced. Give another name.")
         check_place(path.with_name(f"{path.name}.part"))
     elif path.suffix.lower() in TIFFS:
         check_place(path)
     else:
-        raise InputError(f"{path} has type {path.suffix or '(none)'!r}; large images are written as .zarr or .tif.")
+        kind = path.suffix or "(none)"
+        raise InputError(f"{path} has type {kind!r}; stacks and volumes are written as .zarr or .tif.")
     return path
 
 
-def _known_zarr(path: Path) -> bool:
+def _has_zarr_metadata(path: Path) -> bool:
+    """Tell whether a folder has a metadata file of Zarr."""
     return any((path / name).is_file() for name in ("zarr.json", ".zarray", ".zgroup"))
 
 
 @contextmanager
 def open_writer(
     path: str | Path, shape: tuple[int, ...], dtype: np.dtype, like: Lazy, axes: str, part: Path | None = None
-) -> Iterator[Rows]:
-    """Hand out a function that writes rows; the file is there only once all went well.
+) -> Iterator[RowWriter]:
+    """Provide a function that writes rows; the file appears at ``path`` when all of it was written.
 
     Parameters
     ----------
     path : path
-        ``.zarr`` is open_writer as OME-Zarr, ``.tif`` and ``.tiff`` as BigTIFF (OME-TIFF, but for colour), uncompressed.
+        ``.zarr`` for OME-Zarr, ``.tif`` or ``.tiff`` for uncompressed BigTIFF (OME-TIFF, except for colour images).
     shape, dtype
-        Of the whole.
+        Of the whole array.
     like : Lazy
-        Where pixel sizes, units and the version of OME-Zarr come from.
+        Source of pixel sizes, units and version of OME-Zarr.
     axes : str
         A letter per axis of ``shape``, the last of them "YX" or "YXS".
     part : Path, optional
-        Where it is made, in the folder of ``path``; what stands there already is gone on with.
+        Temporary path in the folder of ``path``; an unfinished file there is resumed.
 
     Raises
     ------
     InputError, FileError
-        As :func:`check_destination`; the disk is full.
+        See :func:`check_destination`; or the disk is full.
     """
     path = check_destination(path)
     height = shape[axes.index("Y")]
     if path.suffix.lower() == ".zarr":
-        with _whole(path, part or path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")) as beside:
-            yield _rows_of_zarr(_zarr_at(beside, shape, dtype, like, axes), height)
+        with _rename_on_success(path, part or path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")) as beside:
+            yield _zarr_row_writer(_open_or_create_zarr(beside, shape, dtype, like, axes), height)
         return
-    with _whole(path, part) if part else write_atomic(path) as beside:
-        offset, kept = _tiff_at(beside, shape, dtype, like, axes, beside == part and beside.exists())
+    with _rename_on_success(path, part) if part else write_atomic(path) as beside:
+        offset, stored_dtype = _open_or_create_tiff(
+            beside, shape, dtype, like, axes, beside == part and beside.exists()
+        )
 
         def write(index: tuple[int, ...], first: int, rows: np.ndarray) -> int:
-            mapped = np.memmap(beside, kept, "r+", offset, shape)  # anew each time: what was written does not pile up
+            # mapped anew each time, so that written data do not stay in memory
+            mapped = np.memmap(beside, stored_dtype, "r+", offset, shape)
             mapped[index][first : first + len(rows)] = rows
             mapped.flush()
             return first + len(rows)
@@ -98,15 +104,15 @@ def open_writer(
         yield write
 
 
-def _rows_of_zarr(array: Any, height: int) -> Rows:
-    """Writes whole chunks only: one that is written in two goes may be lost if the second is broken off."""
+def _zarr_row_writer(array: Any, height: int) -> RowWriter:
+    """Make a writer of complete chunks only: a chunk written in two parts is lost if the second is interrupted."""
     waiting: list[np.ndarray] = []
 
     def write(index: tuple[int, ...], first: int, rows: np.ndarray) -> int:
         first -= sum(map(len, waiting))
         rows = np.concatenate([*waiting, rows])
         end = first + len(rows)
-        safe = end if end == height else max(first, end - end % CHUNK)
+        safe = end if end == height else max(first, end - end % CHUNK_PX)
         if safe > first:
             array[(*index, slice(first, safe))] = rows[: safe - first]
         waiting[:] = [rows[safe - first :].copy()] if safe < end else []
@@ -115,22 +121,39 @@ def _rows_of_zarr(array: Any, height: int) -> Rows:
     return write
 
 
-def write_image_file(path: str | Path, image: np.ndarray, like: Lazy) -> None:
-    """As :func:`..io.write_image`, with the pixel size of ``like`` where that is known and the file type holds it."""
+def write_image_file(path: str | Path, image: np.ndarray, like: Lazy, axes: str | None = None) -> None:
+    """Write an image, stack or volume with its axes and the pixel size of ``like``, as far as the file type holds them.
+
+    Parameters
+    ----------
+    axes : str, optional
+        A letter per axis, the last of them "YX" or "YXS"; by default those of an image. Other letters than T, C, Z, Y,
+        X, S are stored in Zarr alone.
+
+    Raises
+    ------
+    InputError, FileError
+        As :func:`~.image_io.write_image` and :func:`open_writer`.
+    """
     colour = image.ndim == 3 and image.shape[-1] in (3, 4)
-    if not like.pixel_size or Path(path).suffix.lower() not in TIFFS or not (image.ndim == 2 or colour):
+    if axes is None and (image.ndim == 2 or colour):
+        axes = "YXS" if colour else "YX"
+    suffix = Path(path).suffix.lower()
+    in_tiff = suffix in TIFFS and set(axes or "?") <= OME_AXES and bool(like.pixel_size or image.ndim > 2 + colour)
+    if axes is None or not (in_tiff or suffix == ".zarr"):
         write_image(path, image)
         return
-    with open_writer(path, image.shape, image.dtype.newbyteorder("="), like, "YXS" if colour else "YX") as write:
-        write((), 0, image)
+    with open_writer(path, image.shape, image.dtype.newbyteorder("="), like, axes) as write:
+        for index in np.ndindex(image.shape[: axes.index("Y")]):
+            write(index, 0, image[index])
 
 
 @contextmanager
-def _whole(path: Path, beside: Path) -> Iterator[Path]:
-    """As :func:`..io.write_atomic`, for a folder too, and under a name that is given."""
+def _rename_on_success(path: Path, beside: Path) -> Iterator[Path]:
+    """Write a file or folder at ``beside`` and rename it to ``path`` on success, else remove it."""
     try:
         yield beside
-        if path.is_dir():  # two renames: a folder cannot be replaced in one
+        if path.is_dir():  # a folder cannot be replaced by one rename
             old = path.with_name(f".{path.name}.{secrets.token_hex(4)}.old")
             path.rename(old)
             beside.rename(path)
@@ -146,8 +169,8 @@ def _whole(path: Path, beside: Path) -> Iterator[Path]:
             beside.unlink(missing_ok=True)
 
 
-def _zarr_at(path: Path, shape: tuple[int, ...], dtype: np.dtype, like: Lazy, axes: str) -> Any:
-    """The array there, or a new one."""
+def _open_or_create_zarr(path: Path, shape: tuple[int, ...], dtype: np.dtype, like: Lazy, axes: str) -> Any:
+    """Open the unfinished array at a path, or create one."""
     import zarr
 
     if path.exists():
@@ -156,7 +179,7 @@ def _zarr_at(path: Path, shape: tuple[int, ...], dtype: np.dtype, like: Lazy, ax
     version = "0.4" if old else OME_VERSION
     described = []
     for axis in axes:
-        entry = {"name": axis.lower(), "type": KINDS.get(axis, "space" if axis in SPACES else "channel")}
+        entry = {"name": axis.lower(), "type": AXIS_TYPES.get(axis, "space" if axis in SPACE_AXES else "channel")}
         described.append(entry | ({"unit": like.units[axis]} if axis in like.units else {}))
     scale = {"type": "scale", "scale": [like.pixel_size.get(axis, 1.0) for axis in axes]}
     multiscales: dict[str, Any] = {
@@ -170,29 +193,29 @@ def _zarr_at(path: Path, shape: tuple[int, ...], dtype: np.dtype, like: Lazy, ax
         attributes = {"ome": {"version": version, "multiscales": [multiscales]}}
     group = zarr.create_group(path, zarr_format=2 if old else 3, attributes=attributes)
     chunks = tuple(
-        min(CHUNK, n) if axis in "YX" else n if axis == "S" else 1 for axis, n in zip(axes, shape, strict=True)
+        min(CHUNK_PX, n) if axis in "YX" else n if axis == "S" else 1 for axis, n in zip(axes, shape, strict=True)
     )
     names = None if old else [axis.lower() for axis in axes]
     return group.create_array("0", shape=shape, dtype=dtype, chunks=chunks, dimension_names=names)
 
 
-def _tiff_at(
+def _open_or_create_tiff(
     path: Path, shape: tuple[int, ...], dtype: np.dtype, like: Lazy, axes: str, begun: bool
 ) -> tuple[int, np.dtype]:
-    """The file there if one was begun, or an empty one; where its values begin, and their type."""
+    """Open the unfinished file at a path, or create one; return the offset and the data type of its values."""
     import tifffile
 
     metadata: dict[str, Any] = {"axes": axes}
     for axis, size in like.pixel_size.items():
         symbol = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm", "meter": "m"}.get(like.units.get(axis, ""))
-        if axis in SPACES and symbol:
+        if axis in SPACE_AXES and symbol:
             metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": symbol}
     if not begun:
         with tifffile.TiffWriter(path, bigtiff=True, ome=True) as writer:
             writer.write(
                 shape=shape, dtype=dtype, metadata=metadata, photometric="rgb" if axes[-1] == "S" else "minisblack"
             )
-    with tifffile.TiffFile(path) as made:
-        offset = made.series[0].dataoffset
-        assert offset is not None  # uncompressed, in one piece
-        return offset, np.dtype(dtype).newbyteorder(made.byteorder)
+    with tifffile.TiffFile(path) as tiff:
+        offset = tiff.series[0].dataoffset
+        assert offset is not None  # uncompressed and contiguous
+        return offset, np.dtype(dtype).newbyteorder(tiff.byteorder)

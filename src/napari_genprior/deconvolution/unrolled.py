@@ -1,11 +1,11 @@
-"""The image for a given kernel: rounds of fitting it to the data and improving it by a network that learnt to.
+"""Deconvolve with a trained network: rounds of fitting an image to the data and improving it by the network.
 
 Half-quadratic splitting [1]_ with a network in the place of the proximal step: with z of the round before (at first
-the total-variation image) and a few ridges r that are learnt,
+the total-variation image) and a few learned ridges r,
 
     x_r = argmin |k * x - y|^2 + r |x - z|^2,    z = network(z, x_r - z for each r).
 
-Where the border is unknown or a pixel stands at the end of its range, y is what z says (:meth:`.Seen.completed`).
+Where the border is unknown or a pixel is saturated, y is what z predicts (:meth:`.Observation.impute`).
 
 References
 ----------
@@ -24,16 +24,16 @@ import torch
 from torch import Tensor
 
 from ..operators.convolution import apply_transfer, transfer_function
-from ..operators.observation import Seen, pad_periodic
-from .total_variation import strength_for, tv_admm
+from ..operators.observation import Observation, pad_periodic
+from .total_variation import deconvolve_canvas, strength_for
 
-STRIP = 512  # rows that the network sees at once: its memory
+STRIP = 512  # rows that the network processes at once: its memory
 # Orthonormal, so that white noise stays white: the colours' sum, and two differences that hold little of an image.
 OPPONENT = ((3**-0.5, 3**-0.5, 3**-0.5), (2**-0.5, 0.0, -(2**-0.5)), (6**-0.5, -2 * 6**-0.5, 6**-0.5))
 
 
 class Network(Protocol):
-    """What :class:`..nets.restorer.Restorer` is to the solve; its parameters are explained there."""
+    """Require of a network what :class:`..nets.restorer.Restorer` has; its parameters are explained there."""
 
     @property
     def rounds(self) -> int: ...
@@ -48,9 +48,9 @@ class Network(Protocol):
 
 @dataclass(frozen=True)
 class Averaged:
-    """A network asked in eight ways: mirrored up-down, left-right, and as a negative; the mean errs less.
+    """Average a network over eight transforms of its input: mirrored up-down, left-right, and negated.
 
-    It is an odd function: nothing stays nothing, so that a grey image in three channels stays grey.
+    The average errs less. It is an odd function: zero stays zero, so that a grey image in three channels stays grey.
     """
 
     net: Network
@@ -76,8 +76,8 @@ class Averaged:
 
 
 @torch.no_grad()
-def restore(blurred: Tensor, kernel: Tensor, noise: float, net: Network, circular: bool = False) -> Tensor:
-    """Known-kernel solve with a network.
+def restore(blurred: Tensor, kernel: Tensor, noise: float, net: Network, periodic: bool = False) -> Tensor:
+    """Restore an image for a given kernel with a network.
 
     Parameters
     ----------
@@ -86,28 +86,28 @@ def restore(blurred: Tensor, kernel: Tensor, noise: float, net: Network, circula
     kernel : Tensor [R, 1, kh, kw]
         >= 0, sum 1; either R may be 1.
     noise : float
-        Standard deviation of the noise; of a kernel that was estimated, what it errs like.
+        Standard deviation of the noise; for an estimated kernel, of the error it causes.
     net : Network
         A trained one.
-    circular : bool
-        As for :func:`~.known_kernel.deconvolve`.
+    periodic : bool
+        The image is periodic: nothing is unknown.
 
     Returns
     -------
     Tensor [R, C, Y, X]
     """
-    seen = pad_periodic(blurred, (kernel.shape[-2], kernel.shape[-1]), circular)
-    start = tv_admm(seen, kernel, strength_for(noise))
-    *_, last = rounds(seen, kernel, start, torch.tensor([noise], device=blurred.device), Averaged(net))
-    return last[..., : blurred.shape[-2], : blurred.shape[-1]]
+    observation = pad_periodic(blurred, kernel.shape[2:], periodic)
+    start = deconvolve_canvas(observation, kernel, strength_for(noise))
+    *_, last = rounds(observation, kernel, start, torch.tensor([noise], device=blurred.device), Averaged(net))
+    return observation.crop(last)
 
 
-def rounds(seen: Seen, kernel: Tensor, start: Tensor, noise: Tensor, net: Network) -> Iterator[Tensor]:
-    """The image after each round, on the canvas ``[R, C, Y, X]``; gradients reach the network.
+def rounds(observation: Observation, kernel: Tensor, start: Tensor, noise: Tensor, net: Network) -> Iterator[Tensor]:
+    """Yield the image after each round, on the canvas ``[R, C, Y, X]``; gradients reach the network.
 
     Parameters
     ----------
-    seen : Seen
+    observation : Observation
     kernel : Tensor [R, 1, kh, kw]
     start : Tensor [R, C, Y, X]
         A first image on the canvas.
@@ -115,36 +115,36 @@ def rounds(seen: Seen, kernel: Tensor, start: Tensor, noise: Tensor, net: Networ
         Standard deviation.
     net : Network
     """
-    transfer = transfer_function(kernel, (start.shape[-2], start.shape[-1]))
+    transfer = transfer_function(kernel, observation.shape)
     power = transfer.abs().square()
     opponent = start.new_tensor(OPPONENT if start.shape[1] == 3 else ((1.0,),))
 
-    misfit = _turned(seen.completed(model := apply_transfer(start, transfer)) - model, opponent)
-    misfit = (misfit.square().sum((2, 3)) / seen.inside.sum((2, 3))).sqrt()
-    data = _turned(seen.canvas, opponent)
+    misfit = _recolor(observation.impute(model := apply_transfer(start, transfer)) - model, opponent)
+    misfit = (misfit.square().sum((2, 3)) / observation.valid.sum((2, 3))).sqrt()
+    data = _recolor(observation.canvas, opponent)
     centre = data.mean((2, 3), keepdim=True)
     contrast = data.std((2, 3)).clamp(min=1e-6)
-    z = _turned(start, opponent) - centre
+    z = _recolor(start, opponent) - centre
     for index in range(net.rounds):
         ridges = net.ridges(index, misfit / contrast)
         model = apply_transfer(z, transfer)
-        y = _turned(seen.completed(_turned(model + centre, opponent.T)), opponent) - centre
+        y = _recolor(observation.impute(_recolor(model + centre, opponent.T)), opponent) - centre
         missed = transfer.conj() * torch.fft.rfft2(y - model)
         spectra = missed[:, :, None] / (power[:, :, None] + ridges[..., None, None])
         changes = torch.fft.irfft2(spectra, s=start.shape[-2:])
         known = torch.stack([noise[:, None].expand_as(misfit), misfit], -1)
         levels = torch.cat([known, misfit[..., None] / ridges.sqrt()], -1)
         z = _in_strips(net, z.flatten(0, 1)[:, None], changes.flatten(0, 1), levels.flatten(0, 1)).view_as(z)
-        yield _turned(z + centre, opponent.T)
+        yield _recolor(z + centre, opponent.T)
 
 
-def _turned(image: Tensor, colours: Tensor) -> Tensor:
-    """Other colours of ``[R, C, Y, X]``: new channel i is row i of ``colours`` [C, C] times the old ones."""
+def _recolor(image: Tensor, colours: Tensor) -> Tensor:
+    """Transform the colours of ``[R, C, Y, X]``: new channel i is row i of ``colours`` [C, C] times the old ones."""
     return image if len(colours) == 1 else torch.einsum("dc,rcyx->rdyx", colours, image)
 
 
 def _in_strips(net: Network, image: Tensor, changes: Tensor, levels: Tensor) -> Tensor:
-    """The network's answer, strip by strip where there are many rows; the same as at once."""
+    """Apply the network, strip by strip where there are many rows; the result is the same as at once."""
     height = image.shape[-2]
     if height <= STRIP:
         return net(image, changes, levels)

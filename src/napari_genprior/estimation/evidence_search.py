@@ -1,9 +1,9 @@
-"""The kernel by its evidence, in the latent space of a kernel generator: many starts, from coarse to fine.
+"""Kernel estimation by evidence, in the latent space of a kernel generator: many initial kernels, coarse to fine.
 
-A bank of kernels is ranked on a small, noisy view of the image; the best go on to less noise and more pixels, each
-by rounds of variational updates and second-order steps (:mod:`.sparse`). Small views like short blurs and faint
-images too well: so long, middling and short blurs have equal places until the last levels. The last steps of larger
-images use every frequency (:mod:`.linear`).
+A bank of kernels is ranked on a small, noisy version of the image; the best ones are refined with less noise and more
+pixels, each by rounds of variational updates and second-order steps (:mod:`.sparse_evidence`). Small versions favour
+short blurs and faint images, so that short, medium and long blurs keep equal shares until the last levels. The last
+steps on larger images use every frequency (:mod:`.gaussian_evidence`).
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ..blur.support import CENTRED, off_center
+from ..blur.support import CENTRED_PX, off_center
 from ..core.iteration import run_to_end
 from ..nets.initializer import Mixture
 from ..nets.linear_gaussian import LinearGenerator
 from ..optim.batched_lbfgs import lbfgs
-from .gaussian_evidence import LinearEvidence, View
-from .sparse_evidence import SparseEvidence, low_noise
+from .gaussian_evidence import DataView, LinearEvidence
+from .sparse_evidence import SparseEvidence, Weights, low_noise
 
 BANK = 300  # kernels drawn from the prior ...
-LIKELY = 300  # ... and from those a network thinks likely for this image
-TRUST = 0.5  # exponent of a network's density; 1 would count the data twice
-PART = 50  # of the bank at a time
+LIKELY = 300  # ... and from the density that an initializer network predicts for this image
+PROPOSAL_EXPONENT = 0.5  # of the network's density; 1 would count the data twice
+BATCH = 50  # kernels of the bank at a time
 STEPS = 6  # second-order steps between two updates of the weights
-DIFFERENT = 0.3  # kernels this far apart (relative norm) are two candidates
-VARIED = 6  # this many candidates and more are of all lengths of blur
-HOPELESS = 60.0  # nats behind the best; of few candidates such are given up
-FINE_ABOVE = 32  # px; larger images are looked at as they are too, by the Gaussian alone
+MIN_DISTANCE = 0.3  # kernels this far apart (relative norm) are two candidates
+MIN_STRATIFIED = 6  # from this many candidates on, all classes of blur length are kept
+PRUNE_MARGIN_NATS = 60.0  # candidates this far below the best are dropped where few are left
+FINE_ABOVE = 32  # px; larger images are also used at full size, with the Gaussian alone
 FINE_LATENT = 150  # principal components in the last steps (400 gain nothing) ...
 FINE_STEPS = 12  # ... and their number
 CONTRAST_SPREAD = 0.7  # standard deviation of the logarithm of an image's contrast
@@ -41,16 +41,16 @@ Decode = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Level:
-    """A view of the image: its side, the least noise it is taken to have, how many kernels are tried, rounds."""
+    """A level of the search: image side in pixels, lowest noise level assumed, number of candidates, rounds."""
 
     side: int
     noise: float
-    kept: int
+    count: int
     rounds: int
 
 
 def levels_for(side: int) -> tuple[Level, ...]:
-    """From coarse and noisy to fine, for an image of ``side`` pixels."""
+    """Return the levels for an image of ``side`` pixels, from coarse and noisy to fine."""
     plan = (
         Level(8, 0.017, 150, 1), Level(12, 0.017, 48, 1), Level(16, 0.017, 24, 2), Level(16, 0.006, 12, 2),
         Level(24, 0.006, 5, 3),
@@ -61,7 +61,10 @@ def levels_for(side: int) -> tuple[Level, ...]:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Kernels ``[n, 1, kh, kw]``, their latents ``[n, d]`` and log posteriors ``[n]`` (at this level), best first."""
+    """Kernels ``[n, 1, kh, kw]``, their latents ``[n, d]`` and log posteriors ``[n]`` (at this level), best first.
+
+    ``part_done`` is the part of the search that is completed, in [0, 1].
+    """
 
     latents: Tensor
     kernels: Tensor
@@ -73,76 +76,63 @@ def find_kernels(
     net: LinearGenerator, decode: Decode, latent: int, blurred: Tensor, noise: float, edges: float,
     random: torch.Generator, likely: Mixture | None = None, centred: bool = False,
 ) -> Generator[Candidates, None, Candidates]:  # fmt: skip
-    """Search for the kernel of an image.
+    """Estimate the kernel of an image.
 
     Parameters
     ----------
     net : LinearGenerator
-        Of images like the blurred one.
+        Prior of images like the blurred one.
     decode : callable
         Latents ``[R, latent]``, standard normal, to kernels ``[R, 1, kh, kw]``.
+    latent : int
+        Length of the kernel latents.
     blurred : Tensor [1, C, Y, X]
-        Square, of the generator's size, at least 8 pixels; its border is circular.
+        Square, of the generator's size, at least 8 pixels, working units; the boundary is periodic.
     noise : float
         Standard deviation.
     edges : float
-        See :class:`SparseEvidence`.
+        See :class:`.sparse_evidence.SparseEvidence`.
     random : torch.Generator
         Source of the bank.
     likely : Mixture, optional
-        What a network thinks of the kernel's latents.
+        Density of the kernel latents that an initializer network predicts for the image.
     centred : bool
-        All kernels that the generator knows are centred.
+        The generator was trained on centred kernels only: constrain candidates to be centred.
 
     Yields
     ------
     Candidates
         After each round.
     """
-    against = _Prior(likely, centred)
+    negative_log_prior = _NegativeLogPrior(likely, centred)
     side = min(blurred.shape[-2:]) // 2 * 2
-    z = torch.randn(BANK, latent, generator=random).to(blurred)
-    with torch.no_grad():
-        lengths = torch.quantile(_compactness(decode(z)), torch.tensor([1 / 3, 2 / 3], device=z.device))
-    if likely is not None:
-        z = torch.cat([likely.draw(LIKELY, random), z])
+    z, lengths = _bank(decode, latent, random, likely, blurred)
     levels = levels_for(side)
     rounds, done = sum(level.rounds for level in levels) + 1, 0
     for number, level in enumerate(levels):
-        seen = max(level.noise, low_noise(blurred, level.side, noise))
-        evidence = SparseEvidence(net, blurred, level.side, seen, edges)
+        level_noise = max(level.noise, low_noise(blurred, level.side, noise))
+        evidence = SparseEvidence(net, blurred, level.side, level_noise, edges)
         if number == 0:
-            z = _ranked(evidence, decode, z, against)
-        z = _distinct(decode, z)
-        z = (_varied(decode, z, lengths) if level.kept >= VARIED else z)[: level.kept]
-        weights = evidence.start(len(z))
+            z = _ranked(evidence, decode, z, negative_log_prior)
+        z = _deduplicate(decode, z)
+        z = (_stratify_by_length(decode, z, lengths) if level.count >= MIN_STRATIFIED else z)[: level.count]
+        weights = evidence.initial_weights(len(z))
         for _ in range(level.rounds):
-            with torch.no_grad():
-                weights = evidence.improved(decode(z), weights)
-
-            def cost(z: Tensor, rows: Tensor, evidence=evidence, weights=weights) -> Tensor:
-                kernels = decode(z)
-                return against(z, kernels) - evidence(kernels, weights[rows])
-
-            found = run_to_end(lbfgs(cost, z, steps=STEPS))
-            order = found.values.argsort()
-            if level.kept < VARIED:
-                order = order[found.values[order] < found.values.min() + HOPELESS]
-            z, values, weights = found.x[order], -found.values[order], weights[order]
+            z, values, weights = _round(evidence, decode, z, weights, negative_log_prior, level)
             done += 1
             with torch.no_grad():
                 yield Candidates(z, decode(z), values, done / rounds)
     if side > FINE_ABOVE:
-        z = _fine(net, decode, z, blurred, noise, _Prior(None, centred))
+        z = _fine(net, decode, z, blurred, noise, _NegativeLogPrior(None, centred))
     with torch.no_grad():
         return Candidates(z, decode(z), values, 1.0)
 
 
 @dataclass(frozen=True)
-class _Prior:
-    """Minus the log density of kernel latents ``[R]``: standard normal, and more where the network says so.
+class _NegativeLogPrior:
+    """Negative log density of kernel latents ``[R]``: standard normal, plus what the network predicts.
 
-    Where the network is wrong it says that the true kernel is impossible: its word only ever adds.
+    A wrong prediction declares the true kernel impossible: the network may therefore only add density.
     """
 
     likely: Mixture | None
@@ -151,57 +141,88 @@ class _Prior:
     def __call__(self, z: Tensor, kernels: Tensor) -> Tensor:
         value = z.square().sum(1) / 2
         if self.likely is not None:
-            value = value - softplus(TRUST * (self.likely.log_density(z) + value))
-        return value + off_center(kernels) / (2 * CENTRED**2) if self.centred else value
+            value = value - softplus(PROPOSAL_EXPONENT * (self.likely.log_density(z) + value))
+        return value + off_center(kernels) / (2 * CENTRED_PX**2) if self.centred else value
+
+
+def _bank(
+    decode: Decode, latent: int, random: torch.Generator, likely: Mixture | None, like: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Draw initial latents ``[n, latent]``; also return the compactness at the thirds of the prior's kernels."""
+    z = torch.randn(BANK, latent, generator=random).to(like)
+    with torch.no_grad():
+        lengths = torch.quantile(_compactness(decode(z)), torch.tensor([1 / 3, 2 / 3], device=z.device))
+    return (z if likely is None else torch.cat([likely.draw(LIKELY, random), z])), lengths
+
+
+def _round(
+    evidence: SparseEvidence, decode: Decode, z: Tensor, weights: Weights, prior: _NegativeLogPrior, level: Level
+) -> tuple[Tensor, Tensor, Weights]:
+    """Update the weights, then the latents; return latents, log posteriors and weights, best first."""
+    with torch.no_grad():
+        weights = evidence.update(decode(z), weights)
+
+    def cost(z: Tensor, rows: Tensor) -> Tensor:
+        kernels = decode(z)
+        return prior(z, kernels) - evidence(kernels, weights[rows])
+
+    state = run_to_end(lbfgs(cost, z, steps=STEPS))
+    order = state.values.argsort()
+    if level.count < MIN_STRATIFIED:
+        order = order[state.values[order] < state.values.min() + PRUNE_MARGIN_NATS]
+    return state.x[order], -state.values[order], weights[order]
 
 
 @torch.no_grad()
-def _ranked(evidence: SparseEvidence, decode: Decode, bank: Tensor, against: _Prior) -> Tensor:
+def _ranked(evidence: SparseEvidence, decode: Decode, bank: Tensor, prior: _NegativeLogPrior) -> Tensor:
+    """Sort the latents of a bank by their log posterior, best first."""
     values = []
-    for part in bank.split(PART):
+    for part in bank.split(BATCH):
         kernels = decode(part)
-        weights = evidence.improved(kernels, evidence.start(len(part)))
-        values.append(evidence(kernels, weights) - against(part, kernels))
+        weights = evidence.update(kernels, evidence.initial_weights(len(part)))
+        values.append(evidence(kernels, weights) - prior(part, kernels))
     return bank[torch.cat(values).argsort(descending=True)]
 
 
 @torch.no_grad()
-def _distinct(decode: Decode, z: Tensor) -> Tensor:
-    """The latents without those whose kernels are nearly that of an earlier one."""
+def _deduplicate(decode: Decode, z: Tensor) -> Tensor:
+    """Drop latents whose kernels are nearly equal to that of an earlier one."""
     kernels = decode(z).flatten(1)
-    near = (torch.cdist(kernels, kernels) <= DIFFERENT * kernels.norm(dim=1, keepdim=True)).cpu().numpy()
-    chosen: list[int] = []
-    for i, like in enumerate(near):
-        if not like[chosen].any():
-            chosen.append(i)
-    return z[chosen]
+    near = (torch.cdist(kernels, kernels) <= MIN_DISTANCE * kernels.norm(dim=1, keepdim=True)).cpu().numpy()
+    selected: list[int] = []
+    for i, similar in enumerate(near):
+        if not similar[selected].any():
+            selected.append(i)
+    return z[selected]
 
 
 @torch.no_grad()
-def _varied(decode: Decode, z: Tensor, lengths: Tensor) -> Tensor:
-    """Latents, the best first, so ordered that the three classes of lengths take turns."""
+def _stratify_by_length(decode: Decode, z: Tensor, lengths: Tensor) -> Tensor:
+    """Reorder latents, best first, so that the three classes of blur length alternate."""
     classes = torch.bucketize(_compactness(decode(z)), lengths)
-    place = torch.zeros(len(z), device=z.device)
+    rank = torch.zeros(len(z), device=z.device)
     for number in range(len(lengths) + 1):
-        of_it = classes == number
-        place[of_it] = torch.arange(int(of_it.sum()), device=z.device).float()
-    return z[place.argsort(stable=True)]
+        members = classes == number
+        rank[members] = torch.arange(int(members.sum()), device=z.device).float()
+    return z[rank.argsort(stable=True)]
 
 
 def _compactness(kernels: Tensor) -> Tensor:
-    """``|k|^2``, about one over the number of pixels that a kernel of sum 1 covers."""
+    """Compute ``|k|^2``, about one over the number of pixels that a kernel of sum 1 covers."""
     return kernels.flatten(1).square().sum(1)
 
 
-def _fine(net: LinearGenerator, decode: Decode, z: Tensor, blurred: Tensor, noise: float, against: _Prior) -> Tensor:
-    """A few steps on all frequencies, contrast found along the way."""
-    evidence = LinearEvidence(net, blurred, View(FINE_LATENT))
+def _fine(
+    net: LinearGenerator, decode: Decode, z: Tensor, blurred: Tensor, noise: float, prior: _NegativeLogPrior
+) -> Tensor:
+    """Refine latents by a few steps on all frequencies, together with the contrast of the image."""
+    evidence = LinearEvidence(net, blurred, DataView(FINE_LATENT))
     latent = z.shape[1]
 
     def cost(v: Tensor, rows: Tensor) -> Tensor:
         kernels, contrasts = decode(v[:, :latent]), v[:, latent:]
-        unlikely = against(v[:, :latent], kernels) + contrasts.square().sum(1) / 2
-        return unlikely - evidence(kernels, noise, CONTRAST_SPREAD * contrasts)
+        penalty = prior(v[:, :latent], kernels) + contrasts.square().sum(1) / 2
+        return penalty - evidence(kernels, noise, CONTRAST_SPREAD * contrasts)
 
     start = torch.cat([z, torch.full((len(z), 2), -0.5, device=z.device)], 1)
     return run_to_end(lbfgs(cost, start, steps=FINE_STEPS)).x[:, :latent]

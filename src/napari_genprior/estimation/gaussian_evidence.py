@@ -1,14 +1,14 @@
-"""The evidence of a kernel under a linear Gaussian image prior: exact, differentiable, one small Cholesky factor.
+"""Evidence of a kernel under a linear Gaussian image prior: exact, differentiable, one small Cholesky factor.
 
 The image is ``x = mu + B z + e`` with z ~ N(0, 1) and e stationary Gaussian noise of spectrum S
-(:class:`~napari_genprior.nets.linear_gaussian.LinearGenerator`), the data ``y = k * x + n`` (circular), n white of variance
-s2. In the (unitary) Fourier domain e and n are independent at each frequency, so that
+(:class:`~napari_genprior.nets.linear_gaussian.LinearGenerator`), the data ``y = k * x + n`` (periodic boundary), n
+white noise of variance s2. In the (unitary) Fourier domain e and n are independent at each frequency, so that
 
     D = S |k|^2 + s2,   r = y - k mu,   P = 1 + B' diag(|k|^2 / D) B,   b = B' (conj(k) r / D),
     -2 log p(y | k) = sum log D + log det P + r' D^-1 r - b' P^-1 b,
     E[z | y, k] = P^-1 b,   E[x | y, k] = mu + B z + F^-1 [S conj(k) / D (r - k B z)].
 
-Principal components left out of B go into S, as if they were stationary.
+Principal components that are left out of B are added to S, as if they were stationary.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from ..operators.convolution import transfer_function
 
 
 class Gaussian(Protocol):
-    """What is asked of an image prior: a :class:`~..nets.linear_gaussian.LinearGenerator`, or R local ones in its place.
+    """Protocol of a linear image prior: a :class:`~..nets.linear_gaussian.LinearGenerator` or R local generators.
 
-    ``mean [C Y X]``, ``basis [latent, C Y X]`` (R of each where they are local) and
+    ``mean [C Y X]``, ``basis [latent, C Y X]`` (R of each for local generators) and
     ``residual_spectrum [C, Y, X // 2 + 1]``.
     """
 
@@ -41,19 +41,19 @@ class Gaussian(Protocol):
     def residual_spectrum(self) -> Tensor: ...
 
     def linear(self, z: Tensor) -> Tensor:
-        """Images of latents ``[R, latent]``."""
+        """Decode latents ``[R, latent]`` to images ``[R, C, Y, X]``."""
 
 
 @dataclass(frozen=True)
-class View:
-    """What of the data a search looks at.
+class DataView:
+    """The part of prior and data that an evidence is computed from.
 
     Attributes
     ----------
     latent : int
-        Leading principal components that are kept.
+        Number of leading principal components that are kept.
     grey : bool
-        The mean of the channels instead of each.
+        Use the mean of the channels instead of each channel.
     """
 
     latent: int
@@ -66,13 +66,13 @@ class LinearEvidence:
     Parameters
     ----------
     net : Gaussian
-        Without a refiner's correction. R local ones belong to R kernels.
+        Without a refiner's correction. R local generators belong to R kernels, one each.
     blurred : Tensor [1, C, Y, X]
-        Of the generator's size.
-    view : View
+        Of the generator's size, working units; periodic boundary.
+    view : DataView
     """
 
-    def __init__(self, net: Gaussian, blurred: Tensor, view: View) -> None:
+    def __init__(self, net: Gaussian, blurred: Tensor, view: DataView) -> None:
         channels, height, width = blurred.shape[1:]
         self.size = (height, width)
         self.channels = 1 if view.grey else channels
@@ -81,7 +81,7 @@ class LinearEvidence:
         self.weight = half_spectrum_weights(width, blurred.device).repeat(height)
 
         def spectrum(planes: Tensor) -> Tensor:
-            """``[n, C, Y, X]`` to the half spectrum ``[n, C, F]``."""
+            """Transform ``[n, C, Y, X]`` to half spectra ``[n, C, F]``."""
             planes = planes.mean(1, keepdim=True) if view.grey else planes
             return torch.fft.rfft2(planes, norm="ortho").flatten(2)
 
@@ -90,43 +90,44 @@ class LinearEvidence:
         self.mean = spectrum(net.mean.reshape(-1, channels, height, width))
         self.data = spectrum(blurred)
         rest = net.residual_spectrum.flatten(1)
-        if view.grey:  # residuals of colours are alike: their amplitudes add
+        if view.grey:  # the residuals of the channels are similar: their amplitudes add
             rest = rest.sqrt().mean(0, keepdim=True).square()
         self.power = rest + basis[:, self.latent :].abs().square().sum(1)  # [1 or R, C, F]
         kept = basis[:, : self.latent].flatten(2) * self.weight.repeat(self.channels).sqrt()
-        # [1 or R, 2 C F, d], isometric to the pixels' one
+        # [1 or R, 2 C F, d], isometric to the basis in pixels
         self.basis = torch.cat([kept.real, kept.imag], 2).mT.contiguous()
 
     def __getitem__(self, rows: Tensor) -> Self:
-        """That of some of R local generators."""
+        """Select rows (local generators)."""
         part = copy(self)
         part.mean, part.power, part.basis = self.mean[rows], self.power[rows], self.basis[rows]
         return part
 
     def __call__(self, kernels: Tensor, noise: float, scales: Tensor) -> Tensor:
-        """``log p(y | k)`` up to a constant, ``[R]``, for kernels ``[R, 1, kh, kw]``.
+        """Compute ``log p(y | k)`` up to a constant, ``[R]``, for kernels ``[R, 1, kh, kw]``.
 
         Parameters
         ----------
         noise : float
-            Standard deviation, of each channel.
+            Standard deviation in each channel.
         scales : Tensor [R, 2]
-            Logarithms of the image's contrast relative to the prior's: of the generator's part, and of the rest.
+            Logarithms of the image's contrast relative to the prior's, of the generator's part and of the residual.
         """
         return self._solve(kernels, noise, scales)[0]
 
     def posterior(self, kernels: Tensor, noise: float) -> tuple[Tensor, Tensor]:
-        """``log p(y | k)`` up to a constant, ``[R]``, and the mean of the latents given y and k, ``[R, latent]``."""
+        """Compute ``log p(y | k)`` up to a constant, ``[R]``, and the posterior mean ``[R, latent]`` of the latents."""
         return self._solve(kernels, noise, kernels.new_zeros(1, 2))
 
     def joint(self, images: Tensor, kernels: Tensor, noise: float) -> Tensor:
-        """Laplace's approximation of ``log p(y | k)``, ``[R]``, less ``|z|^2 / 2``, about the latents z of images.
+        """Approximate ``log p(y | k) + |z|^2 / 2``, ``[R]``, by Laplace's method about the latents z of images.
 
         Parameters
         ----------
         images : Tensor [R, C, Y, X]
-            What the latents decode to: their misfit takes the place of the linear images' best one. At the latents
-            of least misfit and ``|z|^2 / 2`` this is the evidence, where the generator is linear.
+            The images that the latents decode to: their misfit replaces the minimal one of the linear images. For a
+            linear generator, subtracting ``|z|^2 / 2`` at the latents that minimize the sum of misfit and
+            ``|z|^2 / 2`` gives the evidence.
         """
         k = transfer_function(kernels, self.size).flatten(2)
         strength, variance = self._variance(k, noise)
@@ -134,6 +135,7 @@ class LinearEvidence:
         return -(self._power(rest, variance) + self._volume(variance, self._factor(strength / variance))) / 2
 
     def _solve(self, kernels: Tensor, noise: float, scales: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the log evidence and the posterior mean of the latents."""
         contrast, detail = scales.exp()[:, :1, None], scales.exp()[:, 1:, None]
         k = transfer_function(kernels, self.size).flatten(2)  # [R, 1, F]
         strength, variance = self._variance(k, noise, detail)
@@ -146,19 +148,19 @@ class LinearEvidence:
         return -(misfit + self._volume(variance, factor)) / 2, z
 
     def _variance(self, k: Tensor, noise: float, detail: Tensor | float = 1.0) -> tuple[Tensor, Tensor]:
-        """``|k|^2`` and D."""
+        """Compute ``|k|^2`` and D."""
         strength = k.real.square() + k.imag.square()
         return strength, detail**2 * self.power * strength + noise**2 * self.noise_part
 
     def _factor(self, gain: Tensor) -> Tensor:
-        """Cholesky factor of P, for ``|k|^2 / D``."""
+        """Compute the Cholesky factor of P from ``|k|^2 / D``."""
         precision = (self.basis.mT * gain.flatten(1).repeat(1, 2)[:, None]) @ self.basis
         return torch.linalg.cholesky_ex(precision + torch.eye(self.latent, device=precision.device)).L
 
     def _power(self, rest: Tensor, variance: Tensor) -> Tensor:
-        """``r' D^-1 r``."""
+        """Compute ``r' D^-1 r``."""
         return (self.weight * (rest.real.square() + rest.imag.square()) / variance).flatten(1).sum(1)
 
     def _volume(self, variance: Tensor, factor: Tensor) -> Tensor:
-        """``log det`` of the data's covariance."""
+        """Compute ``log det`` of the covariance of the data."""
         return (self.weight * variance.log()).flatten(1).sum(1) + 2 * factor.diagonal(dim1=-2, dim2=-1).log().sum(1)

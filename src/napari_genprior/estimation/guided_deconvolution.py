@@ -1,11 +1,11 @@
-"""The image for a kernel, guided by a linear generator: its posterior mean, with edges kept sparse.
+"""Deconvolution guided by a linear generator: the posterior mean of the image, with sparse edges.
 
-With ``g = mu + B E[z | y, k]`` the generator's part of the posterior mean and S the spectrum of what the generator
-leaves of an image,
+With ``g = mu + B E[z | y, k]`` the generator's part of the posterior mean and S the spectrum of the generator's
+residual,
 
     min_x |k * x - y|^2 / (2 s2) + sum_f |F(x - g)|^2 / (2 SLACK S) + weight TV(x) / s2,
 
-circular, by the alternating direction method of multipliers.
+periodic boundary, by the alternating direction method of multipliers.
 """
 
 from __future__ import annotations
@@ -16,30 +16,39 @@ from torch import Tensor
 from ..deconvolution.total_variation import strength_for
 from ..operators.convolution import transfer_function
 from ..operators.finite_differences import differences, differences_adjoint, slope_power
-from .gaussian_evidence import Gaussian, LinearEvidence, View
+from .gaussian_evidence import DataView, Gaussian, LinearEvidence
 
-SLACK = 3.0  # times S: what a generator leaves has heavy tails
-STEPS = 30
-SMALLEST_POWER = 1e-8  # of what a generator leaves: tiny ones may leave nothing
-STRENGTH = 4.0  # of the total variation, as a multiple of what serves without a guide: kernels found err
-RHO = 10.0  # penalty of the splitting, times the weight over a usual difference: it sets the speed, not the solution
+SLACK = 3.0  # factor on S: the residuals of a generator have heavy tails
+STEPS = 30  # of ADMM
+SMALLEST_POWER = 1e-8  # lower bound of SLACK S: tiny generators may leave no residual
+STRENGTH = 4.0  # factor on the total variation of an unguided deconvolution: estimated kernels have errors
+RHO = 10.0  # penalty of the splitting, times the weight over a usual difference: sets the speed, not the solution
 
 
-def restore(net: Gaussian, blurred: Tensor, kernels: Tensor, noise: float, regularization: float) -> tuple[Tensor, Tensor]:
-    """The restored image of each kernel and the generator's part of it, both ``[R, C, Y, X]``.
+def restore(
+    net: Gaussian, blurred: Tensor, kernels: Tensor, noise: float, regularization: float
+) -> tuple[Tensor, Tensor]:
+    """Restore the image with each kernel.
 
     Parameters
     ----------
     net : Gaussian
-        R local ones belong to R kernels.
+        R local generators belong to the R kernels, one each.
     blurred : Tensor [1, C, Y, X]
+        Working units; periodic boundary.
     kernels : Tensor [R, 1, kh, kw]
+        >= 0, sum 1.
     noise : float
         Standard deviation, working units.
     regularization : float
-        Strength of the total variation, as a multiple of what the noise asks for; 0: none.
+        Strength of the total variation, as a multiple of the default for this noise level; 0: none.
+
+    Returns
+    -------
+    Tensor, Tensor, both [R, C, Y, X]
+        The restored images, and the generator's part of them.
     """
-    evidence = LinearEvidence(net, blurred, View(net.latent, grey=False))
+    evidence = LinearEvidence(net, blurred, DataView(net.latent, grey=False))
     _, z = evidence.posterior(kernels, noise)
     guide = net.linear(z)
     size = (blurred.shape[-2], blurred.shape[-1])
@@ -58,8 +67,8 @@ def restore(net: Gaussian, blurred: Tensor, kernels: Tensor, noise: float, regul
     for _ in range(STEPS):
         gradient = differences(x) + u
         length = gradient.square().sum((0, 2), keepdim=True).sqrt()  # the channels share their edges
-        kept = gradient * (1 - weight / rho / length.clamp(min=weight / rho))
-        u = gradient - kept
-        back = torch.fft.rfft2(differences_adjoint(kept - u))
+        shrunk = gradient * (1 - weight / rho / length.clamp(min=weight / rho))
+        u = gradient - shrunk
+        back = torch.fft.rfft2(differences_adjoint(shrunk - u))
         x = torch.fft.irfft2((fixed + rho * back) / denominator, s=size)
     return x, guide

@@ -1,12 +1,13 @@
-"""The evidence of a kernel where the image prior is a generator that is not linear, by Laplace's approximation.
+"""Evidence of a kernel under an image generator that is not linear, by Laplace's approximation.
 
-Near latents z0 a generator is the linear one ``G(z0) + J (z - z0)``, J its derivative, and what it leaves of a
-image is taken for white noise. With J held, Laplace's approximation of the evidence is least squares plus a volume:
+Near latents z0 a generator is approximated by the linear one ``G(z0) + J (z - z0)``, J its derivative, and its residual
+by white noise. With J fixed, Laplace's approximation of the evidence is least squares plus a volume:
 
     -2 log p(y | k) = min_z [ |z|^2 + |y - k G(z)|^2_D ] + log det D + log det (1 + J' K' D^-1 K J)
 
-(D as in :mod:`.linear`; exact where G is linear). z and the kernel's latents are sought together, by second-order
-steps between which J follows z. Without the volume this is the mode, which prefers kernels that blur too little.
+(D as in :mod:`.gaussian_evidence`; exact where G is linear). z and the kernel's latents are estimated together, by
+second-order steps between which J is updated. Without the volume this is the mode, which prefers kernels that blur
+too little.
 """
 
 from __future__ import annotations
@@ -17,26 +18,22 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..blur.support import CENTRED, off_center
+from ..blur.support import CENTRED_PX, off_center
 from ..core.iteration import run_to_end
 from ..operators.convolution import convolve
-from ..optim.batched_lbfgs import lbfgs
+from ..optim.batched_lbfgs import Objective, lbfgs
 from .evidence_search import Candidates
-from .gaussian_evidence import LinearEvidence, View
+from .gaussian_evidence import DataView, LinearEvidence
 
-FIRST_STEPS = 20  # of all starts, by least squares alone
-ROUNDS = (
-    (6, 12),
-    (3, 12),
-    (2, 25),
-)  # points that go on, and steps, between two derivatives; twice as many gain nothing
-MEMORY = 30
+FIRST_STEPS = 20  # second-order steps of all initial points, by least squares alone
+ROUNDS = ((6, 12), (3, 12), (2, 25))  # points kept, and steps between two derivatives; twice as many gain nothing
+MEMORY = 30  # pairs of steps and gradient changes that L-BFGS keeps
 CHUNK = 64  # columns of a derivative at a time
 
 
 @dataclass(frozen=True)
 class LocalGenerator:
-    """R linear generators, each the neighbourhood of one image of a generator's; see :class:`.linear.Gaussian`."""
+    """Linearizations of a generator at R images; see :class:`.gaussian_evidence.Gaussian`."""
 
     mean: Tensor
     basis: Tensor
@@ -48,18 +45,21 @@ class LocalGenerator:
         return self.basis.shape[1]
 
     def linear(self, z: Tensor) -> Tensor:
-        """Images ``[R, C, Y, X]`` of latents ``[R, latent]``."""
+        """Decode latents ``[R, latent]`` to images ``[R, C, Y, X]``."""
         return (self.mean + (z[:, None] @ self.basis)[:, 0]).view(len(z), *self.shape)
 
 
 @torch.no_grad()
 def local_generator(net: nn.Module, z: Tensor, error: float) -> LocalGenerator:
-    """The linear generators that touch ``net`` at ``z [R, latent]``.
+    """Linearize a generator at latents.
 
     Parameters
     ----------
+    net : Module
+        Latents ``[R, latent]`` to images ``[R, C, Y, X]``.
+    z : Tensor [R, latent]
     error : float
-        Root mean square of what the generator leaves of an image: white.
+        Root mean square of the generator's residual, which is taken to be white.
     """
 
     def column(direction: Tensor) -> tuple[Tensor, Tensor]:
@@ -75,10 +75,10 @@ def local_generator(net: nn.Module, z: Tensor, error: float) -> LocalGenerator:
 
 
 def find_kernels(
-    net: nn.Module, decode: Callable[[Tensor], Tensor], blurred: Tensor, noise: float, error: float, starts: Tensor,
+    net: nn.Module, decode: Callable[[Tensor], Tensor], blurred: Tensor, noise: float, error: float, points: Tensor,
     split: int, centred: bool = False,
 ) -> Generator[Candidates, None, tuple[Candidates, LocalGenerator]]:  # fmt: skip
-    """Search for the kernel of an image; its border is circular.
+    """Estimate the kernel of an image with a periodic boundary.
 
     Parameters
     ----------
@@ -87,16 +87,16 @@ def find_kernels(
     decode : callable
         Latents ``[R, latent]``, standard normal, to kernels ``[R, 1, kh, kw]``.
     blurred : Tensor [1, C, Y, X]
-        Of the generator's size.
+        Of the generator's size, working units.
     noise : float
         Standard deviation.
     error : float
         See :func:`local_generator`.
-    starts : Tensor [n, d]
-        Where searches begin: ``split`` latents of an image each, then a kernel's.
+    points : Tensor [n, d]
+        Initial points: ``split`` latents of an image each, then those of a kernel.
     split : int
     centred : bool
-        All kernels that their generator knows are centred.
+        The generator was trained on centred kernels only: constrain candidates to be centred.
 
     Yields
     ------
@@ -106,33 +106,52 @@ def find_kernels(
     Returns
     -------
     Candidates, LocalGenerator
-        The last candidates, and the images' neighbourhoods in the same order.
+        The last candidates, and the linearizations at their images in the same order.
     """
-    variance = noise**2 + error**2
-
-    def unlikeliness(v: Tensor, kernels: Tensor) -> Tensor:
-        value = v.square().sum(1) / 2
-        return value + off_center(kernels) / (2 * CENTRED**2) if centred else value
-
-    def least_squares(v: Tensor, rows: Tensor) -> Tensor:
-        kernels = decode(v[:, split:])
-        misfit = blurred - convolve(net(v[:, :split]), kernels)
-        return unlikeliness(v, kernels) + misfit.square().flatten(1).sum(1) / (2 * variance)
-
-    found = run_to_end(lbfgs(least_squares, starts, steps=FIRST_STEPS))
-    points = found.x[found.values.argsort()]
-    for number, (kept, steps) in enumerate(ROUNDS):
-        points = points[:kept]
-        near = LinearEvidence(local_generator(net, points[:, :split], error), blurred, View(split, grey=False))
-
-        def cost(v: Tensor, rows: Tensor, near=near) -> Tensor:
-            kernels = decode(v[:, split:])
-            return unlikeliness(v, kernels) - near[rows].joint(net(v[:, :split]), kernels, noise)
-
-        found = run_to_end(lbfgs(cost, points, steps=steps, memory=MEMORY))
-        order = found.values.argsort()
-        points, values = found.x[order], -found.values[order]
+    posterior = _NegativeLogPosterior(net, decode, blurred, noise, error, split, centred)
+    state = run_to_end(lbfgs(posterior.mode, points, steps=FIRST_STEPS))
+    points = state.x[state.values.argsort()]
+    for number, (count, steps) in enumerate(ROUNDS):
+        points = points[:count]
+        state = run_to_end(lbfgs(posterior.integrated(points), points, steps=steps, memory=MEMORY))
+        order = state.values.argsort()
+        points, values = state.x[order], -state.values[order]
         with torch.no_grad():
             candidates = Candidates(points[:, split:], decode(points[:, split:]), values, (number + 1) / len(ROUNDS))
         yield candidates
     return candidates, local_generator(net, points[:, :split], error)
+
+
+@dataclass(frozen=True)
+class _NegativeLogPosterior:
+    """Negative log posterior of points ``[n, d]``; see :func:`find_kernels` for the fields."""
+
+    net: nn.Module
+    decode: Callable[[Tensor], Tensor]
+    blurred: Tensor
+    noise: float
+    error: float
+    split: int
+    centred: bool
+
+    def mode(self, v: Tensor, rows: Tensor) -> Tensor:
+        """Compute the negative log density of image and kernel, without the volume."""
+        kernels = self.decode(v[:, self.split :])
+        misfit = self.blurred - convolve(self.net(v[:, : self.split]), kernels)
+        variance = self.noise**2 + self.error**2
+        return self._prior(v, kernels) + misfit.square().flatten(1).sum(1) / (2 * variance)
+
+    def integrated(self, points: Tensor) -> Objective:
+        """Return the objective with the image integrated out, linearized at ``points``."""
+        local = local_generator(self.net, points[:, : self.split], self.error)
+        evidence = LinearEvidence(local, self.blurred, DataView(self.split, grey=False))
+
+        def cost(v: Tensor, rows: Tensor) -> Tensor:
+            kernels = self.decode(v[:, self.split :])
+            return self._prior(v, kernels) - evidence[rows].joint(self.net(v[:, : self.split]), kernels, self.noise)
+
+        return cost
+
+    def _prior(self, v: Tensor, kernels: Tensor) -> Tensor:
+        value = v.square().sum(1) / 2
+        return value + off_center(kernels) / (2 * CENTRED_PX**2) if self.centred else value

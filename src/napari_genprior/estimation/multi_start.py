@@ -1,7 +1,8 @@
-"""Several searches for the kernel, and the pick among them.
+"""Multi-start kernel estimation: several coarse-to-fine searches, and the selection of the best candidate.
 
-A search that goes wrong does so in its own way: with another size, another start, or another rule for the kernel
-step it may go right. Which one did is told by the image each kernel leads to (:mod:`.plausible`).
+Searches fail in different ways: one that fails may succeed with another kernel size, another weight of the L0 term, or
+another rule for the kernel step. Candidates are compared by the image that each kernel leads to
+(:func:`~..quality.kernel_criteria.kernel_cost`).
 """
 
 from __future__ import annotations
@@ -24,119 +25,159 @@ from .l0_gradient import FREE, NON_NEGATIVE, KernelRule, Level, estimate_kernel
 
 
 @dataclass(frozen=True)
-class Start:
-    """How a search goes: start of the L0 weight, rule of the kernel step, support over the size that is wanted, and
-    whether cut-off light takes part."""
+class SearchConfig:
+    """Configuration of one search.
+
+    Attributes
+    ----------
+    lam : float
+        Initial weight of the L0 term.
+    rule : KernelRule
+        Rule of the kernel step.
+    support_factor : float
+        Sides of the support that is searched, relative to the wanted ones.
+    use_saturated : bool
+        Fit the kernel to saturated pixels as well.
+    """
 
     lam: float
     rule: KernelRule = NON_NEGATIVE
-    room: float = 1.0
-    lights: bool = True
+    support_factor: float = 1.0
+    use_saturated: bool = True
 
 
-FIRST = Start(8e-3)
-OTHERS = (Start(8e-3, FREE), Start(16e-3), Start(16e-3, FREE), Start(16e-3, room=1.4), Start(32e-3))  # fail elsewhere
-WITHOUT_LIGHTS = Start(16e-3, lights=False)
-OTHERS_WITHOUT = (Start(16e-3, FREE, lights=False), Start(32e-3, lights=False))
-LEAST_LIGHTS = 1e-3  # share of cut-off pixels from which these searches run too; an image's one maximum is no light
-LADDER = (21, 41, 11, 29, 15, 57, 7, 81)  # px, sizes to try, a factor of some sqrt 2 apart; the commonest first
-ROOM = 2  # px, left on each side of a found kernel for the searches after
+FIRST_CONFIG = SearchConfig(8e-3)
+ADDITIONAL_CONFIGS = (  # these fail on other images
+    SearchConfig(8e-3, FREE), SearchConfig(16e-3), SearchConfig(16e-3, FREE), SearchConfig(16e-3, support_factor=1.4),
+    SearchConfig(32e-3),
+)  # fmt: skip
+FIRST_MASKED_CONFIG = SearchConfig(16e-3, use_saturated=False)
+ADDITIONAL_MASKED_CONFIGS = (
+    SearchConfig(16e-3, FREE, use_saturated=False),
+    SearchConfig(32e-3, use_saturated=False),
+)
+MIN_SATURATED_FRACTION = 1e-3  # of the pixels, for masked searches; the maximum of an image alone is no saturation
+KERNEL_SIZES = (21, 41, 11, 29, 15, 57, 7, 81)  # px, about a factor of sqrt 2 apart, the most common first
+SUPPORT_MARGIN_PX = 2  # added on each side of an estimated kernel in the additional searches
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """``kernel`` [1, 1, kh, kw], ``image`` [1, 1, Y, X] restored with it, and what speaks ``against`` it."""
+    """``kernel`` [1, 1, kh, kw], ``image`` [1, 1, Y, X] deconvolved with it, and its ``cost`` (lower is better)."""
 
     kernel: Tensor
     image: Tensor
-    against: float
+    cost: float
 
 
 def multi_start_search(
     blurred: Tensor,
     size: tuple[int, int] | None,
     noise: float,
-    late: Callable[[], bool] = lambda: False,
-    others: tuple[Start, ...] = OTHERS,
+    out_of_time: Callable[[], bool] = lambda: False,
+    additional: tuple[SearchConfig, ...] = ADDITIONAL_CONFIGS,
 ) -> Generator[Level, None, list[Candidate]]:
-    """Run :func:`.kernel_l0.estimate_kernel` from several starts; its levels count the searches.
+    """Estimate the kernel by :func:`.l0_gradient.estimate_kernel` from several configurations.
 
     Parameters
     ----------
     blurred : Tensor [P, C, Y, X]
-        Working units; channels are averaged. Of large images, only the busiest part is looked at. Several images
-        share a kernel: it is fitted to the first, which should be the one with most detail, and to all together, and
-        judged by the first.
+        Working units; channels are averaged. Only the most textured part of a large image is used. Several images
+        share a kernel: it is fitted to the first image, which should be the most textured one, and to all of them
+        together; candidates are compared on the first.
     size : (int, int) or None
-        Support, odd sides in pixels. None: a ladder of sizes is tried, and the others go on from the best.
+        Support, odd sides in pixels. None: :data:`KERNEL_SIZES` are tried, and the additional searches use the size
+        of the best candidate.
     noise : float
         Standard deviation of the image's noise.
-    late : callable
-        Asked after each search: True ends it there.
-    others : tuple of Start
-        Searches at the size that is given or found, beside those from :data:`FIRST`. Where light was cut off, searches
-        that leave it out run too.
+    out_of_time : callable
+        Called after each search; the estimation ends when it returns True.
+    additional : tuple of SearchConfig
+        Searches at the given or estimated size, after those from :data:`FIRST_CONFIG`. For images with saturated
+        pixels, searches that mask them are added.
+
+    Yields
+    ------
+    Level
+        After each pyramid level; ``index`` and ``total`` count the searches.
 
     Returns
     -------
     list of Candidate
-        As they were found, one at least.
+        In the order of the searches; at least one.
     """
-    part = torch.cat([most_textured(each[None], REGION) for each in blurred])
-    grey, lights = part.mean(dim=1, keepdim=True), saturation_mask(part)
-    lit = bool(lights.float().mean() > LEAST_LIGHTS)
-    limits = largest_kernel((grey.shape[-2], grey.shape[-1]))
-    sizes = [size] if size else ladder(limits)
-    firsts = (FIRST, WITHOUT_LIGHTS) if lit else (FIRST,)
-    if lit and others:
-        others += OTHERS_WITHOUT
-    counts = (1,) if len(grey) == 1 else (1, len(grey))
-    total = (len(sizes) * len(firsts) + len(others)) * len(counts)
-    found: list[Candidate] = []
-
-    def search(support: tuple[int, int], start: Start, count: int) -> Generator[Level, None, None]:
-        def counted(level: Level) -> Level:
-            return Level(len(found), total, level.image, level.kernel)
-
-        kh, kw = (max(side, min(odd(side * start.room), most)) for side, most in zip(support, limits, strict=True))
-        untold = None if start.lights else lights[:count]
-        kernel = yield from map_states(
-            estimate_kernel(grey[:count], (kh, kw), start.lam, noise, start.rule, untold), counted
-        )
-        kernel = trim_empty(kernel) if size is None else crop_to_mass(kernel, size)
-        image = deconvolve(grey[:1], kernel, strength_for(max(noise, KERNEL_NOISE)))
-        found.append(Candidate(kernel, image, kernel_cost(grey[:1], image, kernel)))
-
-    for support, start, count in product(sizes, firsts, counts):
-        yield from search(support, start, count)
-        if late():
-            return found
-    kh, kw = found[pick(found)].kernel.shape[-2:]
-    support = size or (min(kh + 2 * ROOM, limits[0]), min(kw + 2 * ROOM, limits[1]))
-    for start, count in product(others, counts):
-        yield from search(support, start, count)
-        if late():
+    searches = _Searches(blurred, size, noise, additional)
+    for support, config, count in product(searches.sizes, searches.first, searches.counts):
+        yield from searches.run(support, config, count)
+        if out_of_time():
+            return searches.candidates
+    support = searches.final_support()
+    for config, count in product(searches.additional, searches.counts):
+        yield from searches.run(support, config, count)
+        if out_of_time():
             break
-    return found
+    return searches.candidates
 
 
-def pick(found: list[Candidate]) -> int:
-    """The kernel that least speaks against."""
-    return min(range(len(found)), key=lambda i: found[i].against)
+class _Searches:
+    """The planned searches on the most textured part of the images, and the candidates so far."""
+
+    def __init__(
+        self, blurred: Tensor, size: tuple[int, int] | None, noise: float, additional: tuple[SearchConfig, ...]
+    ) -> None:
+        part = torch.cat([most_textured(each[None], REGION) for each in blurred])
+        self.grey, self.saturated = part.mean(dim=1, keepdim=True), saturation_mask(part)
+        self.size, self.noise = size, noise
+        self.limits = largest_kernel((self.grey.shape[-2], self.grey.shape[-1]))
+        masked = bool(self.saturated.float().mean() > MIN_SATURATED_FRACTION)
+        self.sizes = [size] if size else candidate_sizes(self.limits)
+        self.first = (FIRST_CONFIG, FIRST_MASKED_CONFIG) if masked else (FIRST_CONFIG,)
+        self.additional = additional + ADDITIONAL_MASKED_CONFIGS if masked and additional else additional
+        self.counts = (1,) if len(self.grey) == 1 else (1, len(self.grey))
+        self.total = (len(self.sizes) * len(self.first) + len(self.additional)) * len(self.counts)
+        self.candidates: list[Candidate] = []
+
+    def run(self, support: tuple[int, int], config: SearchConfig, count: int) -> Generator[Level, None, None]:
+        """Run one search on the first ``count`` images and append its candidate."""
+
+        def numbered(level: Level) -> Level:
+            return Level(len(self.candidates), self.total, level.image, level.kernel)
+
+        sides = zip(support, self.limits, strict=True)
+        kh, kw = (max(side, min(odd(side * config.support_factor), limit)) for side, limit in sides)
+        mask = None if config.use_saturated else self.saturated[:count]
+        search = estimate_kernel(self.grey[:count], (kh, kw), config.lam, self.noise, config.rule, mask)
+        kernel = yield from map_states(search, numbered)
+        kernel = trim_empty(kernel) if self.size is None else crop_to_mass(kernel, self.size)
+        first = self.grey[:1]
+        image = deconvolve(first, kernel, strength_for(max(self.noise, KERNEL_NOISE)))
+        self.candidates.append(Candidate(kernel, image, kernel_cost(first, image, kernel)))
+
+    def final_support(self) -> tuple[int, int]:
+        """Return the given size, or that of the best candidate and a margin."""
+        if self.size:
+            return self.size
+        kh, kw = self.candidates[best_candidate(self.candidates)].kernel.shape[-2:]
+        return min(kh + 2 * SUPPORT_MARGIN_PX, self.limits[0]), min(kw + 2 * SUPPORT_MARGIN_PX, self.limits[1])
+
+
+def best_candidate(candidates: list[Candidate]) -> int:
+    """Return the index of the candidate of least cost."""
+    return min(range(len(candidates)), key=lambda i: candidates[i].cost)
 
 
 def find_size(blurred: Tensor, noise: float) -> tuple[int, int]:
-    """The support ``(kh, kw)`` that an image's kernel needs."""
-    found = run_to_end(multi_start_search(blurred, None, noise, others=()))
-    kernel = found[pick(found)].kernel
+    """Estimate the support ``(kh, kw)`` in pixels that the kernel of ``blurred`` [P, C, Y, X] needs."""
+    candidates = run_to_end(multi_start_search(blurred, None, noise, additional=()))
+    kernel = candidates[best_candidate(candidates)].kernel
     return kernel.shape[-2], kernel.shape[-1]
 
 
 def largest_kernel(shape: tuple[int, int]) -> tuple[int, int]:
-    """The largest odd sides that are no more than half an image's."""
+    """Return the largest odd sides, in pixels, that are at most half the sides of an image."""
     return odd(shape[0] // 2 - 1), odd(shape[1] // 2 - 1)
 
 
-def ladder(limits: tuple[int, int]) -> list[tuple[int, int]]:
-    """The sizes to try, none beyond the limits."""
-    return list(dict.fromkeys((min(side, limits[0]), min(side, limits[1])) for side in LADDER))
+def candidate_sizes(limits: tuple[int, int]) -> list[tuple[int, int]]:
+    """Return the kernel sizes to try, :data:`KERNEL_SIZES` clipped to ``limits``, without duplicates."""
+    return list(dict.fromkeys((min(side, limits[0]), min(side, limits[1])) for side in KERNEL_SIZES))

@@ -1,4 +1,4 @@
-"""Simulated microscopes as candidates for the unknown kernel of a volume: such as agree with what is known."""
+"""Simulate microscopes that agree with what is known, as candidates for the unknown PSF of a volume."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from torch import Tensor
 from ..blur import microscope as optics
 from ..blur import random_microscope as objectives
 from ..core.errors import InputError
-from ..operators.volumes import Sides
 from ..settings import VolumeSettings
 from ..zoo.projection import device_of
 from ..zoo.store import Generator
 
-SQUARE = 1.05  # longer over shorter side, up to which a pixel counts as square
-COARSEST = 2.0  # sides of a pixel, in wavelengths over apertures; four times the width of a focused spot
+MAX_ASPECT_RATIO = 1.05  # longer over shorter side, up to which a pixel counts as square
+COARSEST_PIXEL = 2.0  # sides of a pixel, in wavelengths over apertures; four times the width of a focused spot
 
 
 @dataclass(frozen=True)
-class Known:
-    """What is known of the microscope that took a volume.
+class MicroscopeConstraints:
+    """Hold what is known of the microscope that took a volume.
 
     Attributes
     ----------
@@ -40,7 +39,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Optic:
+class FocusedMicroscope:
     """A microscope in focus, and the distance of its planes."""
 
     microscope: optics.Microscope
@@ -48,35 +47,35 @@ class Optic:
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A kernel that may be.
+class PsfCandidate:
+    """A candidate for the kernel.
 
     Attributes
     ----------
-    against : float
-        What speaks against it.
-    smoothing : float
-        That suits it, see :func:`.held_out.foretold`.
+    cost : float
+        Held-out error (:func:`~.cross_validation.held_out_error`); lower is better.
+    regularization : float
+        Best for it, a factor of the usual strength.
     kernel : Tensor [1, 1, kz, kh, kw]
-    optic : Optic or None
-        The microscope it is of, if one was simulated.
+    optic : FocusedMicroscope or None
+        The simulated microscope; None where the kernel comes from elsewhere.
     """
 
-    against: float
+    cost: float
     regularization: float
     kernel: Tensor
-    optic: Optic | None
+    optic: FocusedMicroscope | None
 
 
-def parse_constraints(s: VolumeSettings, voxel_um: Sequence[float] | None) -> Known:
-    """What settings and the sides of voxels (z, y, x) tell.
+def parse_constraints(s: VolumeSettings, voxel_um: Sequence[float] | None) -> MicroscopeConstraints:
+    """Parse microscope constraints from settings and voxel size (z, y, x).
 
-    Sides count as they are where the optics are known; otherwise only their ratio does.
+    The size counts as it is where the optics are known; otherwise only its ratio does.
 
     Raises
     ------
     InputError
-        No microscope is like that, its blur would not be seen, or none can be simulated.
+        No such microscope is possible, its PSF would be smaller than a voxel, or none can be simulated.
     """
     given = {
         "kind": None if s.microscope == "unknown" else s.microscope, "na": s.na, "wavelength_nm": s.wavelength_nm,
@@ -84,33 +83,33 @@ def parse_constraints(s: VolumeSettings, voxel_um: Sequence[float] | None) -> Kn
     }  # fmt: skip
     fields = {name: value for name, value in given.items() if value is not None}
     if fields and find_spec("psfmodels") is None:
-        raise InputError("What is known of a microscope needs the package psfmodels: pip install psfmodels.")
+        raise InputError("Settings of the microscope need the package psfmodels: pip install psfmodels.")
     ratio = None
     if voxel_um is not None:
         z, y, x = voxel_um
-        if max(y, x) > SQUARE * min(y, x):
+        if max(y, x) > MAX_ASPECT_RATIO * min(y, x):
             raise InputError(f"Without a kernel, pixels must be square; got {y:g} x {x:g} um. Give a kernel instead.")
         across = (y * x) ** 0.5
         ratio = z / across
         if set(fields) - {"kind"}:
             fields["pixel_size_nm"] = 1000 * across
     one = objectives.with_known(optics.Microscope(), fields)  # refuses what no microscope has
-    if {"na", "pixel_size_nm"} <= set(fields) and one.pixel_size_nm > COARSEST * one.wavelength_nm / one.na:
+    if {"na", "pixel_size_nm"} <= set(fields) and one.pixel_size_nm > COARSEST_PIXEL * one.wavelength_nm / one.na:
         raise InputError(
             f"Pixels of {one.pixel_size_nm:g} nm do not show the blur of an aperture of {one.na:g}: are the sides of "
             "voxels in um?"
         )
-    return Known(fields, ratio)
+    return MicroscopeConstraints(fields, ratio)
 
 
 def sample_candidates(
-    rng: np.random.Generator, prior: Generator, known: Known, near: Candidate | None, spread: float
-) -> tuple[Optic | None, Tensor]:
-    """A simulated microscope, any or one ``near`` a candidate, with its kernel of the generator's size.
+    rng: np.random.Generator, prior: Generator, known: MicroscopeConstraints, near: PsfCandidate | None, spread: float
+) -> tuple[FocusedMicroscope | None, Tensor]:
+    """Simulate a microscope, at random or ``near`` a candidate, with its kernel of the generator's size.
 
-    Without ``psfmodels`` it is a random latent's kernel.
+    Without ``psfmodels`` the kernel is that of a random latent, and there is no microscope.
     """
-    depth, height, width = sides_of_kernels(prior)
+    depth, height, width = kernel_shape(prior)
     device = device_of(prior.net)
     if find_spec("psfmodels") is None:
         z = 0.5 * rng.standard_normal((1, prior.card.latent))
@@ -120,20 +119,22 @@ def sample_candidates(
         microscope = replace(microscope, defocus_um=0.0)
         step = objectives.random_step_nm(rng, microscope)
     else:
-        microscope, step = _varied(rng, near.optic, known, spread)
-    optic = Optic(microscope, step if known.ratio is None else known.ratio * microscope.pixel_size_nm)
+        microscope, step = _perturb(rng, near.optic, known, spread)
+    optic = FocusedMicroscope(microscope, step if known.ratio is None else known.ratio * microscope.pixel_size_nm)
     kernel = optics.microscope_psf_3d(shape=(depth, height, width), step_z_nm=optic.step_nm, **vars(microscope))
     return optic, torch.from_numpy(kernel)[None, None].to(device)
 
 
-def sides_of_kernels(prior: Generator) -> Sides:
-    """Depth, height and width of the kernels; that they are volumes was seen to by the plan."""
+def kernel_shape(prior: Generator) -> tuple[int, int, int]:
+    """Return depth, height and width of a generator's kernels; the plan has checked that they are volumes."""
     size = prior.card.size
     return (size[0], size[1], size[-1])
 
 
-def _varied(rng: np.random.Generator, near: Optic, known: Known, spread: float) -> tuple[optics.Microscope, float]:
-    """A microscope near another: sides of voxels by a factor of about ``1 + spread``, the rest in proportion."""
+def _perturb(
+    rng: np.random.Generator, near: FocusedMicroscope, known: MicroscopeConstraints, spread: float
+) -> tuple[optics.Microscope, float]:
+    """Draw a microscope near another: voxel sides change by about ``1 + spread`` times, the rest in proportion."""
     m = near.microscope
     pixel, step, aperture, index, depth, pinhole = spread * rng.standard_normal(6)
     microscope = replace(

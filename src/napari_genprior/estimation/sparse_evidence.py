@@ -1,4 +1,4 @@
-"""The evidence of a kernel under a linear Gaussian image prior with sparse edges, by variational bounds.
+"""Evidence of a kernel under a linear Gaussian image prior with sparse edges, by variational bounds.
 
 The image prior is the product of a linear generator's Gaussian N(m, C) and, for every difference g_i of
 neighbouring pixels, a heavy-tailed factor (1 + g_i^2 / e^2)^(-nu/2). For weights w each factor is bounded from below
@@ -7,9 +7,9 @@ by a Gaussian, so that log p(y | k) is bounded by
     F(k, w, a) = -(|y - k x|^2 / s2 + a (x - m)' C^-1 (x - m) + sum w g^2 + log det A - N log a + h(w)) / 2,
     A = K'K / s2 + a C^-1 + D'WD,   x = A^-1 (K'y / s2 + a C^-1 m),   h(w) = w e^2 - nu log(w e^2 / nu) - nu,
 
-best at w = nu / (e^2 + E g^2), a = N / E[(x - m)' C^-1 (x - m)] (a: the image's contrast). Unlike the mode, which
-prefers no blur, the bound weighs how well each kernel determines the image (log det A), and unlike a Gaussian it
-tells edges from ringing. The matrices are dense, N the number of pixels of the grey, low-passed image.
+maximal at w = nu / (e^2 + E g^2), a = N / E[(x - m)' C^-1 (x - m)] (a: the image's contrast). Unlike the mode, which
+prefers no blur, the bound accounts for how well each kernel determines the image (log det A), and unlike a Gaussian it
+distinguishes edges from ringing. The matrices are dense, N the number of pixels of the grey, low-passed image.
 
 References
 ----------
@@ -29,23 +29,24 @@ from ..nets.linear_gaussian import LinearGenerator
 from ..operators.convolution import transfer_function
 
 EDGE = 0.004  # e: differences of this size and above count as edges
-LATENT = 200  # principal components kept; the rest goes into the spectrum of what they leave
+LATENT = 200  # principal components kept; the others are added to the spectrum of the generator's residual
 
 
 def low_noise(blurred: Tensor, side: int, noise: float) -> float:
-    """What is left of a noise level when channels are averaged and the image is low-passed to ``side`` pixels."""
+    """Return the noise level that remains once channels are averaged and the image is low-passed to ``side`` pixels."""
     channels, height, width = blurred.shape[1:]
     return noise * side / (height * width * channels) ** 0.5
 
 
 @dataclass
 class Weights:
-    """The variational parameters of R kernels: ``edges [R, 2, N]`` (w) and ``contrast [R]`` (a)."""
+    """Variational parameters of R kernels: ``edges [R, 2, N]`` (w) and ``contrast [R]`` (a)."""
 
     edges: Tensor
     contrast: Tensor
 
     def __getitem__(self, rows: Tensor) -> Weights:
+        """Select rows (kernels)."""
         return Weights(self.edges[rows], self.contrast[rows])
 
 
@@ -56,13 +57,14 @@ class SparseEvidence:
     ----------
     net : LinearGenerator
     blurred : Tensor [1, C, Y, X]
+        Working units.
     side : int
         The image is low-passed to ``side`` x ``side`` pixels.
     noise : float
         Standard deviation in the grey, low-passed image; see :func:`low_noise`.
     edges : float
-        nu, the weight of the edges' factor. It comes on top of the Gaussian, which knows edges' mean power already,
-        and is small therefore; images of few, strong edges want more (``card.edges``).
+        nu, the weight of the factor of the edges. The Gaussian already accounts for the mean power of edges, so nu
+        is small; images of few, strong edges need more (``card.edges``).
     """
 
     def __init__(self, net: LinearGenerator, blurred: Tensor, side: int, noise: float, edges: float) -> None:
@@ -82,7 +84,7 @@ class SparseEvidence:
         small = 1e-4 * covariance.diagonal().mean() * torch.eye(pixels, device=blurred.device)
         self.precision = torch.linalg.inv((covariance + small).double()).float()
         self.mean = lowpass(net.mean.view(channels, height, width).mean(0), side).flatten()
-        self.pull = self.precision @ self.mean
+        self.weighted_mean = self.precision @ self.mean
         self.data = lowpass(blurred.mean(1), side)[0]
         index = torch.arange(pixels, device=blurred.device)
         grid = index.view(side, side)
@@ -95,20 +97,20 @@ class SparseEvidence:
         )
         self._places = (rows * pixels + columns).flatten()  # of w, w, -w, -w in D'WD
 
-    def start(self, count: int) -> Weights:
-        """Weights before anything is known of the image."""
+    def initial_weights(self, count: int) -> Weights:
+        """Return the weights of ``count`` kernels before the first update."""
         pixels = self.side**2
         device = self.data.device
         edges = torch.full((count, 2, pixels), self.nu / (EDGE**2 + 0.02**2), device=device)
         return Weights(edges, torch.ones(count, device=device))
 
     def transfer(self, kernels: Tensor) -> Tensor:
-        """Low frequencies of the kernels' transfer functions, ``[R, side, side // 2 + 1]``."""
+        """Return the low frequencies of the transfer functions of kernels, ``[R, side, side // 2 + 1]``."""
         return low_spectrum(transfer_function(kernels, self.full)[:, 0], self.side)
 
     @torch.no_grad()
-    def improved(self, kernels: Tensor, weights: Weights) -> Weights:
-        """One update of the weights, which never lowers F."""
+    def update(self, kernels: Tensor, weights: Weights) -> Weights:
+        """Update the weights once, which never lowers F."""
         _, x, factor = self._posterior(self.transfer(kernels), weights)
         inverse = _inverse(factor)
         spread = inverse.diagonal(dim1=-2, dim2=-1)
@@ -120,11 +122,11 @@ class SparseEvidence:
         return Weights(self.nu / (EDGE**2 + power), self.side**2 / distance)
 
     def __call__(self, kernels: Tensor, weights: Weights) -> Tensor:
-        """F, ``[R]``, for kernels ``[R, 1, kh, kw]``; its gradient is with respect to the kernels.
+        """Compute F, ``[R]``, for kernels ``[R, 1, kh, kw]``; its gradient is with respect to the kernels.
 
         Notes
         -----
-        F depends on k through ``K'K`` and ``K'y`` alone, and x is best for k: the gradient is that of
+        F depends on k through ``K'K`` and ``K'y`` alone, and x is optimal for k: the gradient is that of
         ``-(|y - k x|^2 + sum_f c_f |k_f|^2) / (2 s2)`` at fixed x and c, c the spectrum of the posterior covariance.
         """
         transfer = self.transfer(kernels)
@@ -135,26 +137,26 @@ class SparseEvidence:
             spectrum = torch.fft.rfft2(lags.view(-1, self.side, self.side)).real.clamp(min=0)
             image = torch.fft.rfft2(x.view(-1, self.side, self.side))
         misfit = torch.fft.irfft2(transfer * image, s=(self.side, self.side)) - self.data
-        counted = half_spectrum_weights(self.side, x.device)
-        spread = (counted * spectrum * (transfer.real.square() + transfer.imag.square())).sum((1, 2)) / self.side**2
+        counts = half_spectrum_weights(self.side, x.device)
+        spread = (counts * spectrum * (transfer.real.square() + transfer.imag.square())).sum((1, 2)) / self.side**2
         surrogate = -(misfit.square().sum((1, 2)) + spread) / (2 * self.noise**2)
         return value + surrogate - surrogate.detach()
 
     @torch.no_grad()
     def _posterior(self, transfer: Tensor, weights: Weights) -> tuple[Tensor, Tensor, Tensor]:
-        """F, the posterior mean ``[R, N]`` and the Cholesky factor of its precision A."""
+        """Compute F, the posterior mean ``[R, N]`` and the Cholesky factor of its precision A."""
         variance = self.noise**2
         size = (self.side, self.side)
         a = weights.contrast
         w = weights.edges
-        # in place and by flat indices: as much time goes into filling these matrices as into factorising them
+        # in place and by flat indices: filling these matrices takes as long as factorizing them
         precision = self._circulant(torch.fft.irfft2(transfer.abs().square(), s=size) / variance).flatten(1)
         precision.addcmul_(a[:, None], self.precision.flatten())
         flat = w.flatten(1)
         precision.index_add_(1, self._places, torch.cat([flat, flat, -flat, -flat], 1))
         back = torch.fft.irfft2(transfer.conj() * torch.fft.rfft2(self.data), s=size).flatten(1) / variance
         factor = torch.linalg.cholesky_ex(precision.view(-1, self.side**2, self.side**2)).L
-        x = torch.cholesky_solve((back + a[:, None] * self.pull)[..., None], factor)[..., 0]
+        x = torch.cholesky_solve((back + a[:, None] * self.weighted_mean)[..., None], factor)[..., 0]
         misfit = torch.fft.irfft2(transfer * torch.fft.rfft2(x.view(-1, *size)), s=size) - self.data
         off = x - self.mean
         edges = (
@@ -165,18 +167,18 @@ class SparseEvidence:
         return -(cost + edges.sum((1, 2)) + volume) / 2, x, factor
 
     def _circulant(self, row: Tensor) -> Tensor:
-        """Matrices ``[..., N, N]`` of circular convolutions with even ``row [..., side, side]``."""
+        """Build the matrices ``[..., N, N]`` of periodic convolutions with even ``row [..., side, side]``."""
         pixels = self.side**2
         return row.flatten(-2).index_select(-1, self._shifts).unflatten(-1, (pixels, pixels))
 
 
 def _inverse(factor: Tensor) -> Tensor:
-    """The symmetric inverses, ``[R, N, N]``, of matrices of which the Cholesky factors are given; contiguous."""
+    """Invert symmetric matrices, given by their Cholesky factors: ``[R, N, N]``, contiguous."""
     return torch.cholesky_inverse(factor).mT
 
 
 def _differences(side: int, device: torch.device) -> Tensor:
-    """Index ``[N, N]`` into an image: pixel i less pixel j, circular."""
+    """Return the index ``[N, N]`` into an image of pixel i minus pixel j, periodic."""
     index = torch.arange(side, device=device)
     rows, columns = (part.flatten() for part in torch.meshgrid(index, index, indexing="ij"))
     return (rows[:, None] - rows[None]) % side * side + (columns[:, None] - columns[None]) % side

@@ -1,1 +1,1 @@
-"""Measure quality and speed on published test sets, and reproduce the studies of the papers."""
+"""Measure quality and speed on public test sets, and reproduce the studies of Asim et al."""

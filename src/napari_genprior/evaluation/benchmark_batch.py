@@ -1,6 +1,6 @@
-"""What a batch costs beyond the solves it consists of: reading, writing, the manifest.
+"""Measure the overhead of a batch beyond its deconvolutions: reading, writing, the manifest.
 
-The solves are timed where the batch makes them: other work on the machine, which comes and goes, then slows both alike.
+The deconvolutions are timed within the batch, so that other programs on the machine slow both alike.
 """
 
 from __future__ import annotations
@@ -15,70 +15,74 @@ from typing import Any
 import numpy as np
 from skimage.transform import resize
 
-from ..batch import task as files
-from ..batch.run import batch
+from ..batch_jobs import task as files
+from ..batch_jobs.run import batch
 from ..blur import motion
 from ..core.image_io import write_image
 from ..pipeline.run import known_kernel
 from ..samples import cat
 from ..simulation import simulate
+from .benchmark_report import Report, Row
 
-SIDE = 256  # px
-LENGTH = 15  # of the motion, px
-ROUNDS = 3  # the middle one counts
+SIDE_PX = 256
+MOTION_LENGTH_PX = 15
+N_REPEATS = 3  # the median counts
 
 
-def lines(count: int) -> Iterator[str]:
-    """Seconds of a batch of ``count`` images with a known kernel, and of the solves in it."""
-    kernel = motion(length=LENGTH, angle_deg=30)
+def lines(count: int) -> Report:
+    """Time a batch of ``count`` images with a known kernel and the deconvolutions in it; yield lines, return rows."""
+    kernel = motion(length=MOTION_LENGTH_PX, angle_deg=30)
     images = _images(count, kernel)
-    yield f"{count} images of {SIDE}x{SIDE}, 8 bits, known kernel of {kernel.shape[0]}x{kernel.shape[1]} px"
+    yield f"{count} images of {SIDE_PX}x{SIDE_PX}, 8 bits, known kernel of {kernel.shape[0]}x{kernel.shape[1]} px"
     with tempfile.TemporaryDirectory() as name:
         source = Path(name) / "in"
         source.mkdir()
         for number, image in enumerate(images):
             write_image(source / f"{number:04}.png", image)
-        known_kernel(images[0], kernel)  # what a process does once
-        costs = []
-        for number in range(ROUNDS):
-            with _timed_solves() as solves:
+        known_kernel(images[0], kernel)  # warm up: a process initializes once
+        overheads: list[np.ndarray] = []
+        for number in range(N_REPEATS):
+            with _timed_deconvolutions() as restoring:
                 begun = _now()
                 batch(source, Path(name) / f"out{number}", kernel=kernel)
                 whole = _now() - begun
-            costs.append(whole / solves - 1)
+            overheads.append(whole / restoring - 1)
             yield (
-                f"  round {number + 1}: batch {whole[0]:.2f} processor s, solves in it {solves[0]:.2f} s; "
-                f"by the clock {whole[1]:.2f} s, {solves[1]:.2f} s"
+                f"  run {number + 1}: batch {whole[0]:.2f} processor s, its deconvolutions {restoring[0]:.2f} s; "
+                f"wall time {whole[1]:.2f} s and {restoring[1]:.2f} s"
             )
-    processor, clock = np.median(costs, axis=0)
-    yield f"beyond its solves a batch takes {processor:+.1%} processor seconds, {clock:+.1%} by the clock"
+    processor, wall = np.median(overheads, axis=0)
+    yield f"overhead of the batch: {processor:+.1%} processor time, {wall:+.1%} wall time"
+    metrics = {"added wall time, %": 100 * wall, "added processor time, %": 100 * processor}
+    runs = [{"run": i, "processor": values[0], "wall": values[1]} for i, values in enumerate(overheads)]
+    return [Row(f"batch of {count} images", "batch", metrics, "kernel", images=runs)]
 
 
 @contextmanager
-def _timed_solves() -> Iterator[np.ndarray]:
-    """Adds up what the solves of a batch in this process take: processor seconds, and those of the clock."""
-    spent, solve = np.zeros(2), files.iter_deblur
+def _timed_deconvolutions() -> Iterator[np.ndarray]:
+    """Sum up the time of the deconvolutions of a batch in this process: processor seconds and wall seconds."""
+    spent, restore = np.zeros(2), files.run
 
     def timed(*arguments: Any, **others: Any) -> Generator[Any, None, Any]:
         begun = _now()
-        result = yield from solve(*arguments, **others)
+        result = yield from restore(*arguments, **others)
         spent[:] += _now() - begun
         return result
 
-    files.iter_deblur = timed
+    files.run = timed
     try:
         yield spent
     finally:
-        files.iter_deblur = solve
+        files.run = restore
 
 
 def _now() -> np.ndarray:
-    """Processor seconds, and those of the clock."""
+    """Return processor seconds and wall seconds."""
     return np.array([time.process_time(), time.perf_counter()])
 
 
 def _images(count: int, kernel: np.ndarray) -> list[np.ndarray]:
-    sharp = resize(cat() / 255, (SIDE, SIDE), anti_aliasing=True)
+    sharp = resize(cat() / 255, (SIDE_PX, SIDE_PX), anti_aliasing=True)
     grey = sharp.mean(-1) if sharp.ndim == 3 else sharp
     shifted = (np.roll(grey, 5 * number, axis=1) for number in range(count))
     blurred = (simulate(each, kernel, noise=0.01, seed=number).blurred for number, each in enumerate(shifted))

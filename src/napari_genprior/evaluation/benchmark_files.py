@@ -1,4 +1,4 @@
-"""Reading test sets."""
+"""Read the files of test sets."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from ..core.errors import InputError
 
 
 def read_arrays(path: Path, *keys: str) -> list[np.ndarray]:
-    """Arrays of an npz file.
+    """Read the arrays ``keys`` of an npz file.
 
     Raises
     ------
     InputError
-        The file is missing or damaged, or has no such array.
+        The file is missing or damaged, or lacks one of the arrays.
     """
     try:
         with np.load(path, allow_pickle=False) as content:
             return [content[key] for key in keys]
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path} is not the set it should be ({error}); it needs {' and '.join(keys)}.") from error
+        raise InputError(
+            f"{path} is not the expected test set ({error}); it must hold the arrays {' and '.join(keys)}."
+        ) from error

@@ -1,7 +1,7 @@
-"""Twelve Kodak images under the eight kernels of Levin et al., with 1% noise of our own.
+"""Benchmark on twelve Kodak images under the eight kernels of Levin et al., with simulated 1% noise.
 
-The blurred images are cut to what the kernel saw whole, so that what lies beyond their border is unknown as it is in
-photographs, and rounded to 8 bits.
+The blurred images are cropped to the valid part of the convolution, so that the scene beyond their border is unknown
+as in photographs, and rounded to 8 bits.
 """
 
 from __future__ import annotations
@@ -16,44 +16,49 @@ from ..core.image_io import read_image
 from ..simulation import simulate
 from . import benchmark_gains as gains
 from .benchmark_files import read_arrays
+from .benchmark_report import Report
 
 IMAGES, KERNELS = 12, 8
 COUNT = IMAGES * KERNELS
 NOISE = 0.01
-GREY = (0.299, 0.587, 0.114)  # BT.601
-REACH = 15  # px; the true kernels are off centre by up to 5
+GREY_WEIGHTS = (0.299, 0.587, 0.114)  # BT.601
+MAX_SHIFT_PX = 15  # the true kernels are off centre by up to 5 px
 
 
 def cases(folder: Path, kernel_folder: Path, grey: bool = False) -> Iterator[gains.Case]:
-    """The blurred images, in an order in which the first few already hold many images and kernels.
+    """Simulate the blurred images, in an order in which the first few hold many images and kernels.
 
     Parameters
     ----------
     folder, kernel_folder : Path
-        Hold ``kodim01.png`` ... and ``gt/kernels_convolution.npz``.
+        Folders that hold ``kodim01.png`` ... and ``gt/kernels_convolution.npz``.
+    grey : bool
+        Convert the images to grey.
     """
     names = [f"kernel{number + 1}" for number in range(KERNELS)]
     kernels = read_arrays(kernel_folder / "gt" / "kernels_convolution.npz", *names)
     for i in range(COUNT):
-        # a period of 24 holds each image with two kernels; the next period goes on with the next two
+        # a period of 24 cases holds each image with two kernels; the next period has the next two kernels
         image, kernel = i % IMAGES, (i + i // 24) % KERNELS
         sharp = read_image(folder / f"kodim{image + 1:02}.png")
         if grey:
-            sharp = np.rint(sharp @ np.array(GREY)).astype(np.uint8)
+            sharp = np.rint(sharp @ np.array(GREY_WEIGHTS)).astype(np.uint8)
         simulated = simulate(sharp, kernels[kernel], noise=NOISE, seed=i, boundary="valid")
-        blurry = np.rint(simulated.blurred).astype(np.uint8)
+        blurred = np.rint(simulated.blurred).astype(np.uint8)
         name = f"kodim{image + 1:02}_{names[kernel]}"
-        yield gains.Case(name, (names[kernel],), blurry, simulated.sharp, kernels[kernel])
+        yield gains.Case(name, (names[kernel],), blurred, simulated.sharp, kernels[kernel])
 
 
 def lines(
     folder: Path,
     kernel_folder: Path,
     method: str = "classical",
-    given: bool = False,
+    size_given: bool = False,
     grey: bool = False,
     count: int = COUNT,
-    each: bool = False,
-) -> Iterator[str]:
-    """The table of the first ``count`` blurred images, line by line as it comes."""
-    return gains.lines(islice(cases(folder, kernel_folder, grey), count), method, given, REACH, each)
+    per_image: bool = False,
+) -> Report:
+    """Run the benchmark on the first ``count`` cases; see :func:`.benchmark_gains.lines`."""
+    name = f"Kodak, {'grey' if grey else 'colour'}, {count} cases"
+    selected = islice(cases(folder, kernel_folder, grey), count)
+    return gains.lines(name, selected, method, size_given, MAX_SHIFT_PX, per_image)

@@ -1,6 +1,6 @@
-"""Lai et al. 2016, uniform blur: large kernels on larger images, some with text or saturated lights.
+"""Benchmark on Lai et al. 2016, uniform blur: large kernels on larger images, some with text or saturation.
 
-Ten scenes under two kernels of 31 and 51 pixels; grey, registered, about 1% noise. ``saturated`` images were cut off
+Ten scenes under two kernels of 31 and 51 pixels; grey, registered, about 1% noise. ``saturated`` images were clipped
 after blurring, so that no kernel explains them.
 
 References
@@ -17,32 +17,34 @@ from pathlib import Path
 from ..core.image_io import read_image
 from . import benchmark_gains as gains
 from .benchmark_files import read_arrays
+from .benchmark_report import Report
 
 CLASSES = ("manmade", "natural", "people", "saturated", "text")
 KERNELS = ("kernel_01", "kernel_02")
 COUNT = 20
-REACH = 37  # px, half the largest kernel of the whole set (75): a result may be off by as much
+MAX_SHIFT_PX = 37  # half the largest kernel of the whole set (75 px): results may be shifted by as much
 
 
 def cases(folder: Path) -> Iterator[gains.Case]:
-    """The blurry images: first each scene once, its kernels taking turns, then under the other kernel.
+    """Read the blurred images: first each scene once, with alternating kernels, then under the other kernel.
 
     Parameters
     ----------
     folder : Path
-        Holds ``manmade_01_gt.png``, ``manmade_01_kernel_01.png`` ... and ``kernels_estimated.npz``.
+        Folder that holds ``manmade_01_gt.png``, ``manmade_01_kernel_01.png`` ... and ``kernels_estimated.npz``.
     """
     kernels = dict(zip(KERNELS, read_arrays(folder / "kernels_estimated.npz", *KERNELS), strict=True))
     for turn in range(2):
         for kind in CLASSES:
             for scene in range(2):
                 name, kernel = f"{kind}_0{scene + 1}", KERNELS[(scene + turn) % 2]
-                blurry, truth = (read_image(folder / f"{name}_{what}.png") for what in (kernel, "gt"))
-                yield gains.Case(f"{name}_{kernel}", (kind, kernel), blurry, truth, kernels[kernel])
+                blurred, truth = (read_image(folder / f"{name}_{what}.png") for what in (kernel, "gt"))
+                yield gains.Case(f"{name}_{kernel}", (kind, kernel), blurred, truth, kernels[kernel])
 
 
 def lines(
-    folder: Path, method: str = "classical", given: bool = False, count: int = COUNT, each: bool = False
-) -> Iterator[str]:
-    """The table of the first ``count`` images, line by line as it comes."""
-    return gains.lines(islice(cases(folder), count), method, given, REACH, each)
+    folder: Path, method: str = "classical", size_given: bool = False, count: int = COUNT, per_image: bool = False
+) -> Report:
+    """Run the benchmark on the first ``count`` images; see :func:`.benchmark_gains.lines`."""
+    name = "Lai 2016" if count == COUNT else f"Lai 2016, {count} images"
+    return gains.lines(name, islice(cases(folder), count), method, size_given, MAX_SHIFT_PX, per_image)

@@ -1,7 +1,7 @@
-"""Levin et al. 2009: 32 photographs of real camera shake, 4 scenes under 8 kernels, with their truth.
+"""Benchmark on Levin et al. 2009: 32 photographs of real camera shake, 4 scenes under 8 kernels, with the true images.
 
-Protocol as published with SelfDeblur: the result is clipped to [0, 1], aligned to the truth over shifts of up to
-5 pixels in steps of 0.25, 15 pixels of border are cut, then PSNR and SSIM.
+The evaluation is that of SelfDeblur (Ren 2020): the result is clipped to [0, 1] and aligned to the true image over
+shifts of up to 5 pixels in steps of 0.25, a border of 15 pixels is cropped, then PSNR and SSIM are computed.
 
 References
 ----------
@@ -11,8 +11,8 @@ A. Levin, Y. Weiss, F. Durand, W. T. Freeman, "Understanding and evaluating blin
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +22,17 @@ from ..core.image_io import read_image
 from ..core.result import DeblurResult
 from ..metrics import levin_score
 from ..pipeline.run import deblur, known_kernel
+from .benchmark_report import Report, Row
 
-USUAL_SIZES = (17, 15, 13, 27, 11, 19, 21, 21)  # px, kernels 1 to 8, as SelfDeblur is given them
+KERNEL_SIZES_PX = (17, 15, 13, 27, 11, 19, 21, 21)  # of kernels 1 to 8, as SelfDeblur gets them
 SCENES = range(1, 5)
-RUNS = ("blurry", "given", "auto", "true-kernel")
+PROTOCOLS = ("blurred", "size-given", "size-estimated", "true-kernel")
+SIDE_INFORMATION = {"size-given": "kernel size", "true-kernel": "kernel"}
 
 
 @dataclass(frozen=True)
 class Score:
-    """One image: decibels, structural similarity, and processor seconds (all threads added up)."""
+    """Scores of one image: PSNR in dB, SSIM, and processor seconds (sum over all threads)."""
 
     name: str
     psnr: float
@@ -39,52 +41,66 @@ class Score:
     kernel_shape: tuple[int, ...]
 
 
-def scores(folder: Path, run: str, method: str = "classical") -> Iterator[Score]:
-    """Deblur the 32 images one by one.
+def scores(folder: Path, protocol: str, method: str = "classical") -> Iterator[Score]:
+    """Deblur the 32 images one by one, and yield the scores of each.
 
     Parameters
     ----------
     folder : Path
-        Holds ``im1_kernel1_img.png`` ... and ``gt/``.
-    run : {"given", "auto", "true-kernel", "blurry"}
-        What the method is told: the usual kernel size, nothing, the true kernel; "blurry" scores the input.
+        Folder that holds ``im1_kernel1_img.png`` ... and ``gt/``.
+    protocol : {"blurred", "size-given", "size-estimated", "true-kernel"}
+        What the method gets beside the image: the kernel size as published, nothing, or the true kernel; "blurred"
+        scores the input.
     """
-    if run not in RUNS:
-        raise InputError(f"Unknown run {run!r}; there are: {', '.join(RUNS)}.")
+    if protocol not in PROTOCOLS:
+        raise InputError(f"Unknown protocol {protocol!r}; there are: {', '.join(PROTOCOLS)}.")
     if not (folder / "gt" / "im1.png").is_file():
-        raise InputError(f"{folder} does not hold the Levin set (gt/im1.png is missing).")
+        raise InputError(f"{folder} does not hold the Levin set: gt/im1.png is missing.")
     kernels = np.load(folder / "gt" / "kernels_convolution.npz")
     for scene in SCENES:
         truth = read_image(folder / "gt" / f"im{scene}.png") / 255
-        for number, size in enumerate(USUAL_SIZES, 1):
+        for number, size in enumerate(KERNEL_SIZES_PX, 1):
             name = f"im{scene}_kernel{number}"
             blurred = read_image(folder / f"{name}_img.png")
             clock = time.process_time()
             image, shape = blurred, (1, 1)
-            if run != "blurry":
-                result = _deblurred(blurred, run, method, size, kernels[f"kernel{number}"])
+            if protocol != "blurred":
+                result = _deblur(blurred, protocol, method, size, kernels[f"kernel{number}"])
                 image, shape = result.found, result.kernel.shape  # the method is measured, not the verdict
             seconds = time.process_time() - clock
             psnr, ssim, _ = levin_score(np.clip(image / 255, 0, 1), truth)
             yield Score(name, psnr, ssim, seconds, shape)
 
 
-def _deblurred(blurred: np.ndarray, run: str, method: str, size: int, kernel: np.ndarray) -> DeblurResult:
-    if run == "true-kernel":
+def _deblur(blurred: np.ndarray, protocol: str, method: str, size: int, kernel: np.ndarray) -> DeblurResult:
+    if protocol == "true-kernel":
         return known_kernel(blurred, kernel)
-    return deblur(blurred, method, kernel_size=size if run == "given" else "auto")
+    return deblur(blurred, method, kernel_size=size if protocol == "size-given" else "auto")
 
 
-def lines(folder: Path, runs: tuple[str, ...] = RUNS, method: str = "classical", each: bool = False) -> Iterator[str]:
-    """The table, line by line as it comes."""
-    yield f"{'run':12} {'PSNR':>6} {'SSIM':>6} {'seconds':>8} {'worst':>6}   ({method}, mean of 32)"
-    for run in runs:
-        found = []
-        for score in scores(folder, run, method):
-            found.append(score)
-            if each:
-                shape = "x".join(map(str, score.kernel_shape))
-                yield f"  {score.name:14} {score.psnr:6.2f} {score.ssim:6.4f} {score.seconds:8.2f}  kernel {shape}"
-        worst = min(found, key=lambda score: score.psnr)
-        psnr, ssim, seconds = (np.mean([getattr(s, key) for s in found]) for key in ("psnr", "ssim", "seconds"))
-        yield f"{run:12} {psnr:6.2f} {ssim:6.4f} {seconds:8.2f} {worst.psnr:6.2f}   {worst.name}"
+def lines(
+    folder: Path, protocols: tuple[str, ...] = PROTOCOLS, method: str = "classical", per_image: bool = False
+) -> Report:
+    """Run the benchmark: yield the table line by line, and return its rows, one per protocol."""
+    yield f"{'protocol':14} {'PSNR':>6} {'SSIM':>6} {'seconds':>8} {'worst':>6}   ({method}, mean of 32)"
+    rows = []
+    for protocol in protocols:
+        rows.append((yield from _run_protocol(folder, protocol, method, per_image)))
+    return rows
+
+
+def _run_protocol(folder: Path, protocol: str, method: str, per_image: bool) -> Generator[str, None, Row]:
+    images = []
+    for score in scores(folder, protocol, method):
+        images.append(score)
+        if per_image:
+            shape = "x".join(map(str, score.kernel_shape))
+            yield f"  {score.name:14} {score.psnr:6.2f} {score.ssim:6.4f} {score.seconds:8.2f}  kernel {shape}"
+    worst = min(images, key=lambda score: score.psnr)
+    psnr, ssim, seconds = (
+        float(np.mean([getattr(score, key) for score in images])) for key in ("psnr", "ssim", "seconds")
+    )
+    yield f"{protocol:14} {psnr:6.2f} {ssim:6.4f} {seconds:8.2f} {worst.psnr:6.2f}   {worst.name}"
+    used = {"blurred": "none", "true-kernel": "known-kernel"}.get(protocol, method)
+    metrics = {"PSNR, dB": psnr, "SSIM": ssim, "worst PSNR, dB": worst.psnr, "CPU s an image": seconds}
+    return Row("Levin 2009", used, metrics, SIDE_INFORMATION.get(protocol), images=[asdict(score) for score in images])

@@ -1,13 +1,12 @@
-"""How many planes a second the known-kernel step makes sharp, and what sharing kernels costs and gains.
+"""Measure the planes a second of known-kernel deconvolution, and the gain by regularizing kernels over time.
 
-Planes are made here: overlapping disks and rectangles with fine texture, moved from frame to frame, under straight
-motion, so that everybody can repeat the figures.
+Planes are simulated, so that everybody can repeat the measurement: overlapping disks and rectangles with fine
+texture, different in each frame, under straight motion.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -16,17 +15,18 @@ from scipy import ndimage
 from .. import blur
 from ..blur.support import center_subpixel
 from ..metrics import psnr
-from ..pipeline.planes import smooth_over_time
-from ..pipeline.stack import deblur_stack, iter_deblur_stack
+from ..pipeline.run import deblur, iter_deblur
+from ..pipeline.stack import smooth_over_time
 from ..simulation import simulate
+from .benchmark_report import Report, Row
 
-SIDE, LENGTH, NOISE = 512, 15.0, 0.01
-FRAMES, FRAME_SIDE, FRAME_LENGTH, FRAME_NOISE = 6, 192, 9.0, 0.02
-TURN_DEG = 6.0  # of the motion from frame to frame: it changes slowly
+SIDE_PX, LENGTH_PX, NOISE_STD = 512, 15.0, 0.01
+N_FRAMES, FRAME_SIDE_PX, FRAME_LENGTH_PX, FRAME_NOISE_STD = 6, 192, 9.0, 0.02
+TURN_DEG = 6.0  # rotation of the motion from frame to frame, where it changes slowly
 
 
 def scene(side: int, seed: int = 0) -> np.ndarray:
-    """A sharp plane, float32 in [0, 1]."""
+    """Draw a sharp plane ``[side, side]``, float32 in [0, 1]."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:side, :side]
     plane = np.full((side, side), 0.5)
@@ -41,41 +41,50 @@ def scene(side: int, seed: int = 0) -> np.ndarray:
     return np.clip(plane + 0.1 * texture, 0, 1).astype(np.float32)
 
 
-def lines(planes: int = 8) -> Iterator[str]:
-    """The figures, line by line as they come."""
-    kernel = blur.motion(length=LENGTH, angle_deg=30)
-    sharp = [scene(SIDE, seed) for seed in range(planes)]
-    stack = np.stack([simulate(each, kernel, NOISE, seed).blurred for seed, each in enumerate(sharp)])
-    run = iter_deblur_stack(stack, "TYX", kernel=kernel)
-    next(run)  # the first plane pays for what is set up once
+def lines(planes: int = 8) -> Report:
+    """Run the benchmark: yield the measurements line by line, and return its rows."""
+    kernel = blur.motion(length=LENGTH_PX, angle_deg=30)
+    sharp = [scene(SIDE_PX, seed) for seed in range(planes)]
+    stack = np.stack([simulate(each, kernel, NOISE_STD, seed).blurred for seed, each in enumerate(sharp)])
+    run = iter_deblur(stack, axes="TYX", kernel=kernel)
+    next(run)  # the first plane includes the initialization
     wall, used, done = time.perf_counter(), time.process_time(), 0
-    gained = []
+    gains = []
     for progress in run:
         done += 1
         assert progress.index is not None
         assert progress.image is not None
         truth = sharp[progress.index[0]]
         before = psnr(stack[progress.index[0]], truth, crop=16)
-        gained.append(psnr(progress.image, truth, crop=16) - before)
+        gains.append(psnr(progress.image, truth, crop=16) - before)
         if done == planes - 1:
             wall, used = time.perf_counter() - wall, time.process_time() - used
             break
     yield (
-        f"known kernel, {SIDE}x{SIDE}: {done / wall:.2f} planes a second ({used / done:.3f} processor s a plane, "
-        f"{torch.get_num_threads()} threads), {np.mean(gained):+.2f} dB"
+        f"known kernel, {SIDE_PX}x{SIDE_PX}: {done / wall:.2f} planes a second ({used / done:.3f} processor s a plane, "
+        f"{torch.get_num_threads()} threads), {np.mean(gains):+.2f} dB"
     )
-    yield from _frames()
+    metrics = {"planes a second": done / wall, "CPU s a plane": used / done, "gain, dB": float(np.mean(gains))}
+    name = f"simulated planes, {SIDE_PX}x{SIDE_PX}"
+    return [Row(name, "deblur", metrics, "kernel"), *(yield from _frames())]
 
 
-def _frames() -> Iterator[str]:
-    """A kernel per frame, with and without smoothing over time, where the motion turns slowly and where it jumps."""
+def _frames() -> Report:
+    """Estimate a kernel per frame, with and without regularization over time, for slow and for abrupt changes."""
+    rows = []
     for name, turn in (("turning slowly", TURN_DEG), ("jumping", 77.0)):
-        true = [blur.motion(length=FRAME_LENGTH, angle_deg=20 + turn * t) for t in range(FRAMES)]
-        sharp = [scene(FRAME_SIDE, 100 + t) for t in range(FRAMES)]
-        movie = np.stack([simulate(s, true[t], FRAME_NOISE, t).blurred for t, s in enumerate(sharp)])
-        found = deblur_stack(movie, "TYX", kernels="plane", kernel_size=13).kernels
-        for how, kernels in (("each by itself", found), ("smoothed", smooth_over_time(list(found)))):
-            result = deblur_stack(movie, "TYX", kernels="plane", kernel=np.stack([center_subpixel(k) for k in kernels]))
-            gain = np.mean([psnr(i, s, align=True, crop=16) for i, s in zip(result.image, sharp, strict=True)])
-            start = np.mean([psnr(m, s, align=True, crop=16) for m, s in zip(movie, sharp, strict=True)])
-            yield f"a kernel per frame, motion {name}, {how}: {gain - start:+.2f} dB"
+        true = [blur.motion(length=FRAME_LENGTH_PX, angle_deg=20 + turn * t) for t in range(N_FRAMES)]
+        sharp = [scene(FRAME_SIDE_PX, 100 + t) for t in range(N_FRAMES)]
+        movie = np.stack([simulate(s, true[t], FRAME_NOISE_STD, t).blurred for t, s in enumerate(sharp)])
+        estimated = deblur(movie, axes="TYX", kernel_per="plane", kernel_size=13).kernels
+        for how, kernels in (("independent", estimated), ("regularized over time", smooth_over_time(list(estimated)))):
+            result = deblur(
+                movie, axes="TYX", kernel_per="plane", kernel=np.stack([center_subpixel(k) for k in kernels])
+            )
+            after = np.mean([psnr(i, s, align=True, crop=16) for i, s in zip(result.image, sharp, strict=True)])
+            before = np.mean([psnr(m, s, align=True, crop=16) for m, s in zip(movie, sharp, strict=True)])
+            gain = float(after - before)
+            yield f"a kernel per frame, motion {name}, kernels {how}: {gain:+.2f} dB"
+            name_of_set = f"simulated movie, motion {name}"
+            rows.append(Row(name_of_set, f"kernels {how}", {"gain, dB": gain}, "kernel size", blurred=float(before)))
+    return rows

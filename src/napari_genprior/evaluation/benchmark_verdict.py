@@ -1,7 +1,7 @@
-"""How often the verdict is right, on results whose truth is known (:mod:`.verdict_cases`).
+"""Measure how often the verdict is right, on results whose true image is known (:mod:`.benchmark_verdict_cases`).
 
-A result's gain is its PSNR less that of the blurry input, both at their best shift, their border left out and clipped
-to [0, 1]. The rule was fitted on the results of one half of the images; what counts are the figures of the other.
+The gain of a result is its PSNR less that of the blurred input, both clipped to [0, 1], at their best shift and
+without the border. The classifier was fitted to the results of one half of the images; the other half tests it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,24 +17,25 @@ import numpy as np
 
 from ..core.errors import FileError
 from ..core.image_io import write_atomic
-from ..core.result import SPREAD, DeblurResult, Verdict, Word
+from ..core.result import RESTART_STD, DeblurResult, Verdict, VerdictLabel
 from ..metrics import align, psnr
-from ..pipeline.finalize import verdict_on
-from ..pipeline.plan import plan
+from ..pipeline.plan import make_plan
+from ..pipeline.recipe_run import assess_result
 from ..pipeline.run import deblur
+from .benchmark_report import Report, Row
 from .benchmark_verdict_cases import Case, cases
 
-WORSE, BETTER = -0.2, 1.0  # dB: below, a result must not be called improved; above, it should not be refused
-SIGMAS = 2
-HELD = 0.95  # of the pixels a band of so many standard deviations should hold
+WORSE, BETTER = -0.2, 1.0  # dB: a result below must not be called improved, one above should not be rejected
+N_SIGMAS = 2
+COVERAGE = 0.95  # fraction of the pixels whose error should lie within N_SIGMAS standard deviations
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What a case came to: PSNR before and after, dB, and the verdict.
+class AssessedCase:
+    """A deblurred case: PSNR before and after in dB, and the verdict.
 
-    ``errors`` [Y, X]: from result to truth, at the best shift and inside the border (of colours the root mean square);
-    ``spread`` [Y, X]: among restarts, at the same pixels; None where there is none.
+    ``errors`` [Y, X] holds the absolute error of the result at the best shift, without the border (the root mean square
+    over colours); ``spread`` [Y, X] the standard deviation over restarts at the same pixels, None where there is none.
     """
 
     case: Case
@@ -46,148 +47,167 @@ class Judged:
 
     @property
     def gain(self) -> float:
+        """PSNR after less PSNR before, dB."""
         return self.after - self.before
 
     @property
     def fitted(self) -> bool:
-        """Whether the rule was fitted on it."""
+        """Whether the classifier was fitted to this case."""
         return zlib.crc32(self.case.image.encode()) % 2 == 0
 
 
-def lines(folder: Path, keep: Path | None = None, count: int | None = None, each: bool = False) -> Iterator[str]:
-    """The tables, line by line.
+def lines(folder: Path, cache: Path | None = None, count: int | None = None, per_image: bool = False) -> Report:
+    """Run the benchmark: yield the tables line by line, and return their rows.
 
     Parameters
     ----------
     folder : Path
-        Holds bsd400, nuclei_dsb2018, faces64 and mnist.
-    keep : Path, optional
-        Results are put there, and those that are there are not computed again, only judged; at the end also
-        ``figures.csv``, a row for each result.
+        Folder that holds bsd400, nuclei_dsb2018, faces64 and mnist.
+    cache : Path, optional
+        Folder that keeps the results: those in it are not computed again, only assessed. At the end
+        ``features.csv`` is written there, a row per result.
     count : int, optional
-        The first so many cases. By default all.
-    each : bool
-        A line per case too.
+        Number of cases, from the first. By default all.
+    per_image : bool
+        Yield a line per case too.
     """
-    judged = []
-    for judgement in judge_all(folder, keep, count):
-        judged.append(judgement)
-        if each:
-            yield f"{judgement.gain:+7.2f} dB  {judgement.case.name}: {judgement.verdict.sentence}"
-    if keep:
-        _write(keep / "figures.csv", judged)
-    for title, part in (
-        ("images the rule was not fitted on", [j for j in judged if not j.fitted]),
-        ("images it was fitted on", [j for j in judged if j.fitted]),
+    assessed = []
+    for case in assess_all(folder, cache, count):
+        assessed.append(case)
+        if per_image:
+            yield f"{case.gain:+7.2f} dB  {case.case.name}: {case.verdict.sentence}"
+    if cache:
+        _write(cache / "features.csv", assessed)
+    rows = []
+    for name, part in (
+        ("unseen images", [a for a in assessed if not a.fitted]),
+        ("images of the fit", [a for a in assessed if a.fitted]),
     ):
         if part:
-            yield from ("", *table(title, part), *band_lines(part))
+            yield from ("", *table(name, part), *coverage_lines(part))
+            images = [
+                {"case": a.case.name, "method": a.case.method, "gain": a.gain, "label": str(a.verdict.label)}
+                for a in part
+            ]
+            rows.append(Row(f"verdict, {name}", "all", _rates(part), images=images))
+    return rows
 
 
-def judge_all(folder: Path, keep: Path | None, count: int | None) -> Iterator[Judged]:
-    """Deblur and judge the cases one by one."""
-    if keep:
+def assess_all(folder: Path, cache: Path | None, count: int | None) -> Iterator[AssessedCase]:
+    """Deblur and assess the cases one by one; see :func:`lines` for the parameters."""
+    if cache:
         try:
-            keep.mkdir(parents=True, exist_ok=True)
+            cache.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise FileError(f"The folder {keep} cannot be made: {error.strerror or error}.") from error
+            raise FileError(f"The folder {cache} cannot be created: {error.strerror or error}.") from error
     for number, make in enumerate(cases(folder)):
         if count is not None and number >= count:
             return
         case = make()
-        place = keep / (re.sub(r"[^\w.-]+", "_", case.name) + ".npz") if keep else None
-        result = _result(case, place)
-        request = plan(case.blurred, case.method, **case.arguments)
-        verdict = verdict_on(request, result.found, result.kernel, result.status, result.layers, result.candidates)
-        yield judged_case(case, result, verdict)
+        path = cache / (re.sub(r"[^\w.-]+", "_", case.name) + ".npz") if cache else None
+        result = _cached_result(case, path)
+        verdict = assess_result(make_plan(case.blurred, case.method, **case.arguments), result)
+        yield measured_case(case, result, verdict)
 
 
-def judged_case(case: Case, result: DeblurResult, verdict: Verdict) -> Judged:
-    """Measure a case's result against its truth."""
-    aligned, shift = align(np.clip(result.found, 0, 1), case.truth, case.reach, case.reach)
-    inside = (slice(case.reach, -case.reach),) * 2
+def measured_case(case: Case, result: DeblurResult, verdict: Verdict) -> AssessedCase:
+    """Compare the result of a case with its true image."""
+    aligned, shift = align(np.clip(result.found, 0, 1), case.truth, case.max_shift, case.max_shift)
+    inside = (slice(case.max_shift, -case.max_shift),) * 2
     errors = np.abs(aligned - case.truth)[inside]
     spread = None
-    if SPREAD in result.layers:
-        spread = np.roll(result.layers[SPREAD], [-round(s) for s in shift], (0, 1))[inside]
+    if RESTART_STD in result.extra_images:
+        spread = np.roll(result.extra_images[RESTART_STD], [-round(s) for s in shift], (0, 1))[inside]
     if errors.ndim == 3:
         errors = np.sqrt(np.mean(errors**2, -1))
-    return Judged(case, _score(case, case.blurred), _score(case, result.found), verdict, errors, spread)
+    return AssessedCase(case, _score(case, case.blurred), _score(case, result.found), verdict, errors, spread)
 
 
-def table(title: str, judged: list[Judged]) -> list[str]:
-    """Counts of each word by what the gain is, for each group of cases, and the two figures that count."""
-    found = [f"{title}: {len(judged)} results (worse: below {WORSE} dB; better: above {BETTER} dB)"]
-    found.append(f"{'':24} {'n':>4} | " + " | ".join(f"{word:>20}" for word in Word))
-    found.append(f"{'':24} {'':4} | " + " | ".join(f"{'worse':>6} {'same':>6} {'better':>6}" for _ in Word))
-    groups = list(dict.fromkeys(j.case.group for j in judged))
-    for name, part in [*((g, [j for j in judged if j.case.group == g]) for g in groups), ("all", judged)]:
+def table(title: str, assessed: list[AssessedCase]) -> list[str]:
+    """Count each label by the gain of the results, for each group of cases, and compute the two error rates."""
+    lines = [f"{title}: {len(assessed)} results (worse: below {WORSE} dB; better: above {BETTER} dB)"]
+    lines.append(f"{'':24} {'n':>4} | " + " | ".join(f"{label:>20}" for label in VerdictLabel))
+    lines.append(f"{'':24} {'':4} | " + " | ".join(f"{'worse':>6} {'same':>6} {'better':>6}" for _ in VerdictLabel))
+    groups = list(dict.fromkeys(a.case.group for a in assessed))
+    for name, part in [*((g, [a for a in assessed if a.case.group == g]) for g in groups), ("all", assessed)]:
         cells = []
-        for word in Word:
-            gains = np.array([j.gain for j in part if j.verdict.word is word])
+        for label in VerdictLabel:
+            gains = np.array([a.gain for a in part if a.verdict.label is label])
             worse, better = int((gains < WORSE).sum()), int((gains > BETTER).sum())
             cells.append(f"{worse:6} {len(gains) - worse - better:6} {better:6}")
-        found.append(f"{name:24} {len(part):4} | " + " | ".join(cells))
-    return [*found, _share(judged)]
-
-
-def _share(judged: list[Judged]) -> str:
-    worse = [j.verdict.word for j in judged if j.gain < WORSE]
-    better = [j.verdict.word for j in judged if j.gain > BETTER]
-    caught = sum(word is not Word.IMPROVED for word in worse)
-    kept = sum(word is Word.KEPT for word in better)
-    doubted = sum(word is Word.DOUBTFUL for word in better)
-    return (
-        f"worse results caught (not called improved): {_part(caught, len(worse))}; better results refused (input "
-        f"kept): {_part(kept, len(better))}, refused or called doubtful: {_part(kept + doubted, len(better))}"
+        lines.append(f"{name:24} {len(part):4} | " + " | ".join(cells))
+    (caught, worse), (rejected, better), (not_improved, _) = _counts(assessed)
+    lines.append(
+        f"worse results caught (not called improved): {_fraction(caught, worse)}; better results rejected (the input "
+        f"is returned): {_fraction(rejected, better)}, rejected or doubtful: {_fraction(not_improved, better)}"
     )
+    return lines
 
 
-def _part(count: int, total: int) -> str:
+def _counts(assessed: Sequence[AssessedCase]) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """Count worse results that are caught, better ones that are rejected, and better ones not called improved.
+
+    Each count is followed by the number of worse or better results.
+    """
+    worse = [a.verdict.label for a in assessed if a.gain < WORSE]
+    better = [a.verdict.label for a in assessed if a.gain > BETTER]
+    caught = sum(label is not VerdictLabel.IMPROVED for label in worse)
+    rejected = sum(label is VerdictLabel.REJECTED for label in better)
+    not_improved = sum(label is not VerdictLabel.IMPROVED for label in better)
+    return (caught, len(worse)), (rejected, len(better)), (not_improved, len(better))
+
+
+def _rates(assessed: Sequence[AssessedCase]) -> dict[str, float]:
+    names = ("worse results caught, %", "better results rejected, %", "better results not called improved, %")
+    return {name: 100 * count / max(1, total) for name, (count, total) in zip(names, _counts(assessed), strict=True)}
+
+
+def _fraction(count: int, total: int) -> str:
     return f"{count} of {total} ({count / max(1, total):.1%})"
 
 
-def band_lines(judged: Iterable[Judged]) -> list[str]:
-    """Does a band of two standard deviations hold 95% of the pixels: of the spread over restarts, of the uncertainty?
+def coverage_lines(assessed: Iterable[AssessedCase]) -> list[str]:
+    """Measure the coverage of two standard deviations: of the spread over restarts, and of the uncertainty.
 
-    Of results that are called improved. Where the spread is too small, the factor tells by how much.
+    Only results called improved count. The factor by which the standard deviation would have to grow is stated too.
     """
-    trusted = [j for j in judged if j.verdict.improved]
-    spreads = [j.errors / np.maximum(j.spread, 1e-6) for j in trusted if j.spread is not None]
-    known = [j.errors / j.verdict.figures["uncertainty"] for j in trusted if "uncertainty" in j.verdict.figures]
-    found = []
+    improved = [a for a in assessed if a.verdict.improved]
+    spreads = [a.errors / np.maximum(a.spread, 1e-6) for a in improved if a.spread is not None]
+    known = [a.errors / a.verdict.features["uncertainty"] for a in improved if "uncertainty" in a.verdict.features]
+    lines = []
     for name, parts in (("spread over restarts or an ensemble", spreads), ("uncertainty", known)):
         if not parts:
-            found.append(f"{name}: no result that has one was called improved")
+            lines.append(f"{name}: no result with this estimate was called improved")
             continue
         deviations = np.concatenate([part.ravel() for part in parts])
-        factor = float(np.quantile(deviations, HELD)) / SIGMAS
-        found.append(
-            f"{name}: {len(parts)} results called improved; a band of {SIGMAS} standard deviations holds "
-            f"{np.mean(deviations <= SIGMAS):.1%} of the pixels; {factor:.2f} times as wide it would hold {HELD:.0%}"
+        factor = float(np.quantile(deviations, COVERAGE)) / N_SIGMAS
+        lines.append(
+            f"{name}: {len(parts)} results called improved; {N_SIGMAS} standard deviations cover "
+            f"{np.mean(deviations <= N_SIGMAS):.1%} of the pixels; {factor:.2f} times as wide they would cover "
+            f"{COVERAGE:.0%}"
         )
-    return found
+    return lines
 
 
-def _result(case: Case, place: Path | None) -> DeblurResult:
-    if place and place.exists():
-        return DeblurResult.load(place)
+def _cached_result(case: Case, path: Path | None) -> DeblurResult:
+    if path and path.exists():
+        return DeblurResult.load(path)
     result = deblur(case.blurred, case.method, **case.arguments)
-    if place:
-        result.save(place)
+    if path:
+        result.save(path)
     return result
 
 
 def _score(case: Case, image: np.ndarray) -> float:
-    return psnr(np.clip(image, 0, 1), case.truth, align=True, peak=1, crop=case.reach, max_shift=case.reach)
+    return psnr(np.clip(image, 0, 1), case.truth, align=True, peak=1, crop=case.max_shift, max_shift=case.max_shift)
 
 
-def _write(path: Path, judged: list[Judged]) -> None:
-    names = sorted({name for j in judged for name in j.verdict.figures})
+def _write(path: Path, assessed: list[AssessedCase]) -> None:
+    names = sorted({name for a in assessed for name in a.verdict.features})
     with write_atomic(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(["case", "group", "image", "method", "fitted", "before", "after", "word", *names])
-        for j in judged:
-            told = [j.case.name, j.case.group, j.case.image, j.case.method, int(j.fitted)]
-            figures = [j.verdict.figures.get(name, "") for name in names]
-            rows.writerow([*told, f"{j.before:.4f}", f"{j.after:.4f}", j.verdict.word, *figures])
+        rows.writerow(["case", "group", "image", "method", "fitted", "before", "after", "label", *names])
+        for a in assessed:
+            description = [a.case.name, a.case.group, a.case.image, a.case.method, int(a.fitted)]
+            features = [a.verdict.features.get(name, "") for name in names]
+            rows.writerow([*description, f"{a.before:.4f}", f"{a.after:.4f}", a.verdict.label, *features])

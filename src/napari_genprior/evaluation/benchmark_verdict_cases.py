@@ -1,8 +1,9 @@
-"""Blurry images whose truth is known, for the verdict's calibration: from training images, and scikit-image's.
+"""Simulate blurred images whose true image is known, for the calibration of the verdict.
 
-Photographs, nuclei, faces and digits under simulated blurs and noise from 0.2% to 10%; among them all that a search
-cannot know: no blur at all, a blur that varies over the image or is larger than the size given, bright parts cut
-off, a wrong kernel, a generator of another class, a photograph as a camera saves it.
+The images are from training sets and from scikit-image: photographs, nuclei, faces and digits under simulated kernels
+and noise from 0.2% to 10%. Some cases violate the model of a method: an image without blur, a kernel that varies over
+the image or is larger than the given size, saturation, a wrong kernel, a generator of another class, a photograph as
+saved by a camera.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from ..training.data import read_images, split
 from .benchmark_files import read_arrays
 
 SEED = 20_261_121
-NOISE = (0.002, 0.1)  # fraction of the range, drawn log-uniformly
-SIDE = 96  # px, of what is seen of photographs and nuclei
+NOISE_STD = (0.002, 0.1)  # fraction of the range, drawn log-uniformly
+SIDE_PX = 96  # of blurred photographs and nuclei
 BLURS = ("motion", "shake", "defocus", "gaussian")
 GENERATORS = {"digits": "digits-28", "nuclei tile": "nuclei-64", "face": "faces-64"}
 
@@ -34,9 +35,9 @@ Draw = np.random.Generator
 
 @dataclass(frozen=True)
 class Case:
-    """A blurry image, float32 in [0, 1], its truth, and how it is to be deblurred.
+    """A blurred image, float32 in [0, 1], its true image, and the arguments with which it is deblurred.
 
-    ``group`` says what is special about it; cases of one ``image`` belong to one half of the calibration.
+    ``group`` names the property that is tested; all cases of one ``image`` belong to the same half of the calibration.
     """
 
     name: str
@@ -48,14 +49,14 @@ class Case:
     arguments: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def reach(self) -> int:
-        """Largest shift between result and truth, and border left out, px."""
+    def max_shift(self) -> int:
+        """Largest shift between result and true image, and width of the cropped border, px."""
         return min(8, max(4, min(self.truth.shape[:2]) // 14))
 
 
 @dataclass(frozen=True)
 class Kind:
-    """``count`` cases of a ``group``; ``subject`` and ``method`` take turns."""
+    """``count`` cases of a ``group``, with alternating subjects and methods."""
 
     count: int
     group: str
@@ -63,17 +64,17 @@ class Kind:
     methods: tuple[str, ...]
 
 
-SAVED = "as cameras save it"
-LARGE = ("astronaut", "brick", "camera", "chelsea", "coffee", "gravel", "rocket")  # of scikit-image
+CAMERA_FILE = "camera file"
+LARGE = ("astronaut", "brick", "camera", "chelsea", "coffee", "gravel", "rocket")  # names in skimage.data
 GAMMA = 2.2
-QUALITY = (75, 97)  # of JPEG
+JPEG_QUALITY = (75, 97)
 
 KINDS = (
     Kind(150, "blind", ("photograph", "nuclei", "photograph", "nuclei", "face"), ("classical",)),
     Kind(45, "not blurred", ("photograph", "nuclei", "face"), ("classical",)),
     Kind(24, "varying blur", ("photograph", "nuclei"), ("classical",)),
     Kind(24, "larger than the size", ("photograph", "nuclei"), ("classical",)),
-    Kind(24, "cut off", ("photograph", "nuclei"), ("classical",)),
+    Kind(24, "saturated", ("photograph", "nuclei"), ("classical",)),
     Kind(36, "kernel known", ("photograph", "nuclei", "face"), ("known-kernel",)),
     Kind(48, "wrong kernel", ("photograph", "nuclei", "face"), ("known-kernel",)),
     Kind(72, "generator", ("digits", "digits", "nuclei tile", "digits", "digits", "face"),
@@ -81,12 +82,12 @@ KINDS = (
     Kind(72, "other class", ("digits", "digits", "nuclei tile", "digits", "digits", "face"),
          ("relaxed", "generator", "evidence", "evidence")),
     Kind(16, "not blurred, generator", ("digits", "nuclei tile"), ("relaxed", "evidence", "generator", "relaxed")),
-    Kind(60, SAVED, ("large photograph", "photograph"), ("classical",)),
+    Kind(60, CAMERA_FILE, ("large photograph", "photograph"), ("classical",)),
 )  # fmt: skip
 
 
 class Sets:
-    """Images in [0, 1] by subject, read when asked for; of sets that models learnt from, what was held out."""
+    """Images by subject, read on first use; for the training sets of shipped priors, their held-out part."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -114,24 +115,24 @@ class Sets:
         return np.moveaxis(split(array, "image", "faces").held_out.numpy(), 1, -1)
 
     def draw(self, subject: str, side: int, rng: Draw) -> tuple[str, np.ndarray]:
-        """An image's name, and a part of it that shows something, float64 ``[side, side]`` or ``[64, 64, 3]``."""
+        """Draw a textured part of an image; return its name and float64 ``[side, side]`` or ``[64, 64, 3]``."""
         source = getattr(self, "nuclei" if subject == "nuclei tile" else subject.replace(" ", "_"))
         while True:
             number = int(rng.integers(len(source)))
             image = source[number] / 255
-            if subject == "face":  # as the prior's framing has them: eyes at row 33
+            if subject == "face":  # frame faces as in the training of the prior, with the eyes at row 33
                 image = np.concatenate([resize(image[:24], (33, 64)), image[24:55]])
             top, left = (int(rng.integers(n - min(side, n) + 1)) for n in image.shape[:2])
             part = image[top : top + side, left : left + side]
             if part.std() > 0.03:
                 break
-        if subject.startswith("nuclei"):  # many are dim: stretched, as those the prior learnt from
+        if subject.startswith("nuclei"):  # many are dim: scale them to the full range, as in the training of the prior
             part = (part - part.min()) / (part.max() - part.min())
         return f"{subject} {number}", part
 
 
 def cases(folder: Path) -> Iterator[Callable[[], Case]]:
-    """All cases, each made when it is called for, the kinds evenly mixed: any beginning of them is a fair sample."""
+    """Yield a function that makes each case, kinds evenly mixed: the first cases are a representative sample."""
     sets = Sets(folder)
     order = sorted(
         (index / kind.count, number, index) for number, kind in enumerate(KINDS) for index in range(kind.count)
@@ -144,45 +145,47 @@ def _make(sets: Sets, number: int, index: int) -> Case:
     kind, rng = KINDS[number], np.random.default_rng([SEED, number, index])
     subject = kind.subjects[index % len(kind.subjects)]
     method = kind.methods[index % len(kind.methods)]
-    noise = float(np.exp(rng.uniform(*np.log(NOISE))))
+    noise = float(np.exp(rng.uniform(*np.log(NOISE_STD))))
     seed = int(rng.integers(2**31))
     arguments: dict[str, Any] = {}
     if "generator" in kind.group or kind.group == "other class":
         linear = "-linear" if method == "evidence" else ""
         arguments["image_prior"] = GENERATORS[subject] + linear
         side = 28 if subject == "digits" else 64
-        shown = subject
+        drawn_subject = subject
         if kind.group == "other class":
-            shown = str(rng.choice([s for s in ("photograph", "nuclei", "digits", "face") if s != subject[: len(s)]]))
-        name, sharp = sets.draw(shown, side, rng)
+            drawn_subject = str(
+                rng.choice([s for s in ("photograph", "nuclei", "digits", "face") if s != subject[: len(s)]])
+            )
+        name, sharp = sets.draw(drawn_subject, side, rng)
         sharp = _like(sharp, side, subject == "face")
-        what, kernel = (
+        kernel_name, kernel = (
             ("none", np.ones((1, 1))) if "not" in kind.group else _kernel("shake", 24 if side == 28 else 28, rng)
         )
         blurred = simulate(sharp.astype(np.float32), kernel, noise, seed, boundary="circular").blurred
         truth = sharp
-    elif kind.group == SAVED:
+    elif kind.group == CAMERA_FILE:
         noise = min(noise, 0.01)
-        name, sharp = sets.draw(subject, 3 * SIDE, rng)
-        what, kernel = _kernel(str(rng.choice(BLURS)), min(sharp.shape[:2]) // 10, rng)
+        name, sharp = sets.draw(subject, 3 * SIDE_PX, rng)
+        kernel_name, kernel = _kernel(str(rng.choice(BLURS)), min(sharp.shape[:2]) // 10, rng)
         if index % 6 == 5:
-            what, kernel = "none", np.ones((1, 1))
-        blurred, truth = _as_saved(sharp, kernel, noise, seed)
+            kernel_name, kernel = "none", np.ones((1, 1))
+        blurred, truth = _camera_file(sharp, kernel, noise, seed)
     else:
-        wide = SIDE + 64 if subject != "face" else 64
-        name, sharp = sets.draw(subject, wide, rng)
+        side = SIDE_PX + 64 if subject != "face" else 64
+        name, sharp = sets.draw(subject, side, rng)
         longest = 40 if kind.group == "larger than the size" else 25 if subject != "face" else 15
-        what, kernel = _kernel(str(rng.choice(BLURS)), longest, rng, least=0.6 if longest == 40 else 0.15)
+        kernel_name, kernel = _kernel(str(rng.choice(BLURS)), longest, rng, least=0.6 if longest == 40 else 0.15)
         if kind.group == "not blurred":
-            what, kernel = "none", np.ones((1, 1))
-        if kind.group == "cut off":
-            what, sharp = f"{what}, cut off", sharp * rng.uniform(1.5, 3)
+            kernel_name, kernel = "none", np.ones((1, 1))
+        if kind.group == "saturated":
+            kernel_name, sharp = f"{kernel_name}, saturated", sharp * rng.uniform(1.5, 3)
         blurred = _blurred(sharp, kernel, noise, seed)
         if kind.group == "varying blur":
             _, other = _kernel(str(rng.choice(BLURS)), longest, rng)
-            side_by_side = np.linspace(0, 1, sharp.shape[1])
-            blurred = (1 - side_by_side) * blurred + side_by_side * _blurred(sharp, other, noise, seed)
-        edge = (sharp.shape[0] - SIDE) // 2 if subject != "face" else 0
+            weight = np.linspace(0, 1, sharp.shape[1])
+            blurred = (1 - weight) * blurred + weight * _blurred(sharp, other, noise, seed)
+        edge = (sharp.shape[0] - SIDE_PX) // 2 if subject != "face" else 0
         inside = slice(edge, sharp.shape[0] - edge)
         blurred, truth = (np.clip(image, 0, 1)[inside, inside] for image in (blurred, sharp))
         if kind.group == "larger than the size":
@@ -190,15 +193,15 @@ def _make(sets: Sets, number: int, index: int) -> Case:
         if kind.group == "kernel known":
             arguments["kernel"] = kernel
         if kind.group == "wrong kernel":
-            what, arguments["kernel"] = _wrong(what, kernel, longest, rng)
+            kernel_name, arguments["kernel"] = _wrong(kernel_name, kernel, longest, rng)
     return Case(
-        f"{number}-{index:03} {kind.group}, {name}, {what}, noise {noise:.3f}, {method}",
+        f"{number}-{index:03} {kind.group}, {name}, {kernel_name}, noise {noise:.3f}, {method}",
         kind.group, name, blurred.astype(np.float32), truth.astype(np.float32), method, arguments,
     )  # fmt: skip
 
 
 def _like(image: np.ndarray, side: int, colour: bool) -> np.ndarray:
-    """An image in the size and colours that a generator takes."""
+    """Convert an image to the size and colours that a generator takes."""
     if image.shape[0] != side:
         image = resize(image, (side, side, *image.shape[2:]), anti_aliasing=True)
     if colour and image.ndim == 2:
@@ -217,31 +220,34 @@ def _kernel(kind: str, longest: int, rng: Draw, least: float = 0.15) -> tuple[st
     return kind, blur.gaussian(max(0.6, extent / 7), rng.uniform(0.4, 1), rng.uniform(0, 180))
 
 
-def _wrong(what: str, kernel: np.ndarray, longest: int, rng: Draw) -> tuple[str, np.ndarray]:
-    """Another kernel than the image's: of any kind, or this one turned, stretched or shrunk."""
-    how = rng.choice(["other", "turned", "scaled"])
+def _wrong(kernel_name: str, kernel: np.ndarray, longest: int, rng: Draw) -> tuple[str, np.ndarray]:
+    """Return a wrong kernel and its name: one of any kind, or the given one rotated or scaled."""
+    how = rng.choice(["other", "rotated", "scaled"])
     if how == "other":
-        return f"{what} taken for another", _kernel(str(rng.choice(BLURS)), longest, rng)[1]
-    if how == "turned":
-        return f"{what} turned", np.rot90(kernel).copy()
+        return f"{kernel_name} replaced by another", _kernel(str(rng.choice(BLURS)), longest, rng)[1]
+    if how == "rotated":
+        return f"{kernel_name} rotated", np.rot90(kernel).copy()
     factor = rng.choice([0.6, 0.8, 1.25, 1.6])
     sides = tuple(max(1, round(side * factor)) | 1 for side in kernel.shape)
-    return f"{what} {factor:g} times as large", np.clip(resize(kernel.astype(float), sides), 0, None) + 1e-9
+    return f"{kernel_name} {factor:g} times as large", np.clip(resize(kernel.astype(float), sides), 0, None) + 1e-9
 
 
-def _as_saved(sharp: np.ndarray, kernel: np.ndarray, noise: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """An image blurred as light is, exposed, coded for screens, and compressed; and the sharp one in the same code."""
+def _camera_file(sharp: np.ndarray, kernel: np.ndarray, noise: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Simulate the JPEG of a camera: blur linear light, expose, encode with gamma, and compress.
+
+    Returns the decoded JPEG and the sharp image with the same gamma, in [0, 1].
+    """
     rng = np.random.default_rng(seed)
     light = sharp**GAMMA * rng.uniform(0.8, 1.3)
     blurred = simulate(light.astype(np.float32), kernel, 0.0, seed, boundary="valid", clip=False).blurred
     blurred = blurred + noise * np.sqrt(np.clip(blurred, 0, 1) + 0.05) * rng.standard_normal(blurred.shape)
-    top, left = ((whole - seen) // 2 for whole, seen in zip(light.shape[:2], blurred.shape[:2], strict=True))
-    seen = light[top : top + blurred.shape[0], left : left + blurred.shape[1]]
-    coded, truth = (np.clip(each, 0, 1) ** (1 / GAMMA) for each in (blurred, seen))
-    file = imagecodecs.jpeg8_encode(np.rint(255 * coded).astype(np.uint8), level=int(rng.integers(*QUALITY)))
+    top, left = ((whole - valid) // 2 for whole, valid in zip(light.shape[:2], blurred.shape[:2], strict=True))
+    valid_light = light[top : top + blurred.shape[0], left : left + blurred.shape[1]]
+    coded, truth = (np.clip(each, 0, 1) ** (1 / GAMMA) for each in (blurred, valid_light))
+    file = imagecodecs.jpeg8_encode(np.rint(255 * coded).astype(np.uint8), level=int(rng.integers(*JPEG_QUALITY)))
     return imagecodecs.jpeg8_decode(file) / 255, truth
 
 
 def _blurred(sharp: np.ndarray, kernel: np.ndarray, noise: float, seed: int) -> np.ndarray:
-    top = max(1.0, float(sharp.max()))  # noise is a fraction of what is seen
+    top = max(1.0, float(sharp.max()))  # `simulate` takes the noise as a fraction of the range of the sharp image
     return simulate(sharp.astype(np.float32), kernel, noise / top, seed, clip=False).blurred

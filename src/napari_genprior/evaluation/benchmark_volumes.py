@@ -1,15 +1,18 @@
-"""Volumes: a known kernel against Richardson-Lucy at equal seconds, and how much of its gain the blind search has.
+"""Benchmark on volumes: known-kernel deconvolution compared with Richardson-Lucy, and blind deconvolution.
 
-Known kernel: ``bars`` of DeconvolutionLab, reduced to a quarter (flowdec), whose truth is known. All get the same
-kernel of sum 1 and data scaled to 1; a result is scored at its best gain: the set has no common scale.
-Then cells of 64^3 voxels. Blind: synthetic cells, filaments and beads under simulated microscopes that no training has
-drawn, with photon noise and with light from beyond the stack, at three states of knowledge.
+Known kernel: ``bars`` of DeconvolutionLab, reduced to a quarter (flowdec), whose true volume is known, and simulated
+cells of 64^3 voxels. All methods get the same kernel of sum 1 and data scaled to 1. The PSNR is computed at the best
+intensity scale, because the set has no common one.
+
+Blind: simulated cells, filaments and beads under microscopes that no training has used, with photon noise and with
+light from outside the volume. The blind gain is measured as a share of the known-kernel gain, for three amounts of
+information about the microscope.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -22,48 +25,59 @@ from scipy.signal import fftconvolve
 from ..blur import microscope as optics
 from ..blur import random_microscope as objectives
 from ..core.errors import InputError
-from ..pipeline.volumes import deblur_volume
+from ..pipeline.run import deblur
+from .benchmark_report import Report, Row, column
 
 KINDS = ("cells", "filaments", "beads")
 SHAPE, CUBE = (24, 64, 64), (64, 64, 64)
 KERNEL = (17, 33, 33)
-PHOTONS = 300  # at value 1
-OURS, THEIRS = (5, 10, 20, 40), (5, 10, 20, 40, 80)  # steps
-CROP = 3  # voxels
+PHOTONS = 300  # at intensity 1
+OUR_STEPS, THEIR_STEPS = (5, 10, 20, 40), (5, 10, 20, 40, 80)
+CROP_VOXELS = 3
 MICROSCOPES = ("widefield", "confocal")
-KNOWLEDGE = {"nothing": (), "kind": ("microscope",), "optics": ("microscope", "na", "wavelength_nm", "immersion_index")}
-FIRST_SEED = 777  # the prior was trained on draws of seed 0
+INFORMATION = {
+    "nothing": (), "type": ("microscope",), "optics": ("microscope", "na", "wavelength_nm", "immersion_index"),
+}  # fmt: skip
+SIDE_INFORMATION = {"nothing": None, "type": "microscope type", "optics": "type and optics"}
+FIRST_SEED = 777  # the prior was trained on simulations of seed 0
 
 
-def known_lines(folder: Path) -> Iterator[str]:
-    """PSNR over seconds for several numbers of steps, on ``bars_*.tif`` in ``folder``."""
+def known_lines(folder: Path) -> Report:
+    """Compare methods with a known kernel on ``bars_*.tif`` in ``folder``: PSNR and seconds by number of steps."""
     import tifffile
 
     try:
         truth, data, kernel = (tifffile.imread(folder / f"bars_{what}.tif") for what in ("actual", "data", "kernel"))
     except OSError as error:
         raise InputError(f"{folder} does not hold the set flowdec: {error}.") from error
-    yield from _race("bars, known kernel", data / data.max(), kernel / kernel.sum(), truth)
+    return (yield from _compare("flowdec bars", data / data.max(), kernel / kernel.sum(), truth))
 
 
-def cube_lines() -> Iterator[str]:
-    """The same for a synthetic volume of 64^3 voxels, with light from beyond it."""
+def cube_lines() -> Report:
+    """Compare methods with a known kernel on a simulated volume of 64^3 voxels, with light from outside it."""
     case = synthetic(FIRST_SEED, "cells", "widefield", CUBE)
-    yield from _race("cells 64^3, known kernel", case.blurred, case.kernel, case.sharp)
+    return (yield from _compare("simulated cells 64^3", case.blurred, case.kernel, case.sharp))
 
 
-def _race(name: str, data: np.ndarray, kernel: np.ndarray, truth: np.ndarray) -> Iterator[str]:
-    yield f"{name:28} {'steps':>5} {'seconds':>8} {'PSNR':>6}"
-    yield f"{'blurred':28} {'':5} {'':8} {_at_best_gain(data, truth):6.2f}"
-    for method, solve, counts in _solvers():
-        if solve is None:
-            yield f"{method}: not installed (pip install RedLionfish), left out"
+def _compare(name: str, data: np.ndarray, kernel: np.ndarray, truth: np.ndarray) -> Report:
+    before = _psnr_best_scale(data, truth)
+    yield f"{f'{name}, known kernel':34} {'steps':>5} {'seconds':>8} {'PSNR':>6}"
+    yield f"{'blurred':34} {'':5} {'':8} {before:6.2f}"
+    rows = []
+    for method, deconvolve, counts in _solvers():
+        if deconvolve is None:
+            yield f"{method}: skipped, not installed (pip install RedLionfish)"
             continue
         for count in counts:
             clock = time.process_time()
-            found = solve(data, kernel, count)
+            restored = deconvolve(data, kernel, count)
             seconds = time.process_time() - clock
-            yield f"{method:28} {count:5} {seconds:8.2f} {_at_best_gain(found, truth):6.2f}"
+            psnr = _psnr_best_scale(restored, truth)
+            yield f"{method:34} {count:5} {seconds:8.2f} {psnr:6.2f}"
+            rows.append(
+                Row(name, f"{method}, {count} steps", {"PSNR, dB": psnr, "CPU s": seconds}, "PSF", blurred=before)
+            )
+    return rows
 
 
 Solver = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
@@ -73,15 +87,17 @@ def _solvers() -> Iterator[tuple[str, Solver | None, tuple[int, ...]]]:
     from skimage.restoration import richardson_lucy
 
     def ours(solver: str) -> Solver:
-        return lambda y, k, n: deblur_volume(y, k, device="cpu", settings={"solver": solver, "steps": n}).image
+        return lambda y, k, n: (
+            deblur(y, kernel=k, mode="3d", device="cpu", settings={"solver": solver, "steps": n}).image
+        )
 
-    yield "total variation (ours)", ours("tv"), OURS
-    yield "Richardson-Lucy (ours)", ours("richardson-lucy"), OURS
+    yield "total variation (ours)", ours("tv"), OUR_STEPS
+    yield "Richardson-Lucy (ours)", ours("richardson-lucy"), OUR_STEPS
     yield "Wiener (ours)", ours("wiener"), (1,)
     yield (
         "scikit-image",
         lambda y, k, n: richardson_lucy(y, k, num_iter=n, clip=False, filter_epsilon=1e-6),
-        THEIRS,
+        THEIR_STEPS,
     )
     try:
         from RedLionfishDeconv import doRLDeconvolutionFromNpArrays
@@ -91,89 +107,102 @@ def _solvers() -> Iterator[tuple[str, Solver | None, tuple[int, ...]]]:
     yield (
         "RedLionfish (processor)",
         lambda y, k, n: doRLDeconvolutionFromNpArrays(y, k, niter=n, method="cpu"),
-        THEIRS,
+        THEIR_STEPS,
     )
 
 
-def _at_best_gain(found: np.ndarray, truth: np.ndarray) -> float:
-    scaled = found * ((found * truth).sum() / (found * found).sum())
+def _psnr_best_scale(restored: np.ndarray, truth: np.ndarray) -> float:
+    scaled = restored * ((restored * truth).sum() / (restored * restored).sum())
     return float(10 * np.log10(truth.max() ** 2 / np.mean((scaled - truth) ** 2)))
 
 
-def blind_lines(count: int, first_seed: int = FIRST_SEED) -> Iterator[str]:
-    """What the blind search gains, as a share of the known kernel's gain, on ``count`` synthetic volumes.
+def blind_lines(count: int, first_seed: int = FIRST_SEED) -> Report:
+    """Measure the blind gain as a share of the known-kernel gain, on ``count`` simulated volumes.
 
-    The ratio of a voxel's sides is always known; of the microscope nothing, its kind, or its kind, aperture,
-    immersion, wavelength and the size of voxels.
+    The ratio of a voxel's sides is always given; of the microscope nothing, its type, or its type, aperture,
+    immersion, wavelength and the size of the voxels.
     """
-    heads = " ".join(f"{name:>8} {'share':>6} {'verdict':>11}" for name in KNOWLEDGE)
-    yield f"{'blind, synthetic':34} {'blurred':>7} {'known':>6} {heads} {'seconds':>8}"
-    shares: list[list[float]] = []
+    heads = " ".join(f"{name:>8} {'share':>6} {'verdict':>14}" for name in INFORMATION)
+    yield f"{'simulated volumes, blind':34} {'blurred':>7} {'known':>6} {heads} {'seconds':>8}"
+    volumes: list[dict[str, Any]] = []
     for number in range(count):
         case = synthetic(first_seed + number, KINDS[number % 3], MICROSCOPES[number // 3 % 2])
-        before, best = (
-            case.gain(case.blurred),
-            case.gain(deblur_volume(case.blurred, case.kernel, **case.arguments).image),
-        )
-        told, own = [], []
-        clock = time.process_time()
-        for names in KNOWLEDGE.values():
-            settings = {name: case.facts[name] for name in names}
-            result = deblur_volume(case.blurred, **case.arguments, settings=settings)
-            found = case.gain(result.found)
-            own.append((found - before) / (best - before))
-            told.append(f"{found:8.2f} {own[-1]:6.0%} {result.verdict.word:>11}")
-        shares.append(own)
-        seconds = (time.process_time() - clock) / len(KNOWLEDGE)
-        yield f"{case.name:34} {before:7.2f} {best:6.2f} {' '.join(told)} {seconds:8.1f}"
-    for name, each in zip(KNOWLEDGE, np.transpose(shares), strict=True):
-        yield f"known: {name}: mean share {np.mean(each):.0%}, median {np.median(each):.0%}, least {min(each):.0%}"
+        volumes.append((yield from _blind_case(case)))
+    rows = []
+    for name, side_information in SIDE_INFORMATION.items():
+        shares = column(volumes, f"share, {name}")
+        mean, median, least = float(shares.mean()), float(np.median(shares)), float(shares.min())
+        yield f"given: {name}: mean share {mean:.0%}, median {median:.0%}, least {least:.0%}"
+        values = {"mean share": mean, "median share": median, "least share": least}
+        metrics = {f"{key} of known-PSF gain, %": 100 * value for key, value in values.items()}
+        rows.append(Row("simulated volumes, blind", "deblur", metrics, side_information, images=volumes))
+    return rows
+
+
+def _blind_case(case: Case) -> Generator[str, None, dict[str, Any]]:
+    known = deblur(case.blurred, kernel=case.kernel, mode="3d", **case.arguments).image
+    before, best = case.psnr(case.blurred), case.psnr(known)
+    cells, values = [], {"volume": case.name, "blurred": before, "known": best}
+    clock = time.process_time()
+    for information, names in INFORMATION.items():
+        settings = {name: case.optics[name] for name in names}
+        result = deblur(case.blurred, mode="3d", **case.arguments, settings=settings)
+        psnr = case.psnr(result.found)
+        share = (psnr - before) / (best - before)
+        values |= {f"PSNR, {information}": psnr, f"share, {information}": share}
+        cells.append(f"{psnr:8.2f} {share:6.0%} {result.verdict.label:>14}")
+    seconds = (time.process_time() - clock) / len(INFORMATION)
+    yield f"{case.name:34} {before:7.2f} {best:6.2f} {' '.join(cells)} {seconds:8.1f}"
+    return values | {"seconds": seconds}
 
 
 @dataclass(frozen=True)
 class Case:
-    """A synthetic volume: what is true, what is seen, and what may be known."""
+    """A simulated volume, sharp and blurred, its kernel, and the settings that describe its microscope."""
 
     name: str
     sharp: np.ndarray
     blurred: np.ndarray
     kernel: np.ndarray
-    facts: dict[str, Any]  # settings that tell of the microscope
+    optics: dict[str, Any]  # settings that describe the microscope
     arguments: dict[str, Any]
 
-    def gain(self, volume: np.ndarray) -> float:
-        """PSNR, dB."""
+    def psnr(self, volume: np.ndarray) -> float:
+        """Compute the PSNR in dB, at the best shift of up to a voxel, without the border."""
         return _aligned_psnr(volume, self.sharp)
 
 
 def synthetic(seed: int, kind: str, microscope_kind: str, shape: tuple[int, int, int] = SHAPE) -> Case:
-    """A case of ``kind`` under a random microscope in focus."""
+    """Simulate a volume of ``kind`` (see :data:`KINDS`) under a random microscope in focus."""
     rng = np.random.default_rng(seed)
     while (microscope := objectives.random_microscope(rng, KERNEL[1])).kind != microscope_kind:
         pass
     step = objectives.random_step_nm(rng, microscope)
     kernel = optics.microscope_psf_3d(shape=KERNEL, step_z_nm=step, **{**vars(microscope), "defocus_um": 0.0})
-    across = microscope.pixel_size_nm / 1000
-    sharp, blurred = blurred_case(kind, kernel, step / 1000 / across, rng, shape)
-    facts = {name: getattr(microscope, name) for name in ("na", "wavelength_nm", "immersion_index")}
-    arguments = {"voxel_um": (step / 1000, across, across), "device": "cpu"}
+    pixel_um = microscope.pixel_size_nm / 1000
+    sharp, blurred = blurred_case(kind, kernel, step / 1000 / pixel_um, rng, shape)
+    known = {name: getattr(microscope, name) for name in ("na", "wavelength_nm", "immersion_index")}
+    arguments = {"voxel_size_um": (step / 1000, pixel_um, pixel_um), "device": "cpu"}
     name = f"{kind}, {microscope.kind}, NA {microscope.na:.2f}"
-    return Case(name, sharp, blurred, kernel, {"microscope": microscope.kind, **facts}, arguments)
+    return Case(name, sharp, blurred, kernel, {"microscope": microscope.kind, **known}, arguments)
 
 
 def blurred_case(
     kind: str, kernel: np.ndarray, step: float, rng: np.random.Generator, shape: tuple[int, int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A sharp volume and it blurred, with photon noise, float32 of ``shape``; light comes from beyond it too."""
-    wide = tuple(n + k - 1 for n, k in zip(shape, kernel.shape, strict=True))
-    sharp = sharp_volume(kind, wide, step, rng) + 0.02
+    """Simulate a sharp volume and its blurred image with photon noise, float32 of ``shape``.
+
+    Light from outside the volume contributes to the image. ``step`` is the height of a voxel over its width.
+    """
+    padded = tuple(n + k - 1 for n, k in zip(shape, kernel.shape, strict=True))
+    sharp = sharp_volume(kind, padded, step, rng) + 0.02
     inner = tuple(slice(k // 2, k // 2 + n) for n, k in zip(shape, kernel.shape, strict=True))
     blurred = rng.poisson(np.clip(fftconvolve(sharp, kernel, "valid"), 0, None) * PHOTONS) / PHOTONS
     return sharp[inner].astype(np.float32), blurred.astype(np.float32)
 
 
 def sharp_volume(kind: str, shape: tuple[int, ...], step: float, rng: np.random.Generator) -> np.ndarray:
-    """Something to look at through a microscope, float32 of ``shape``, values about [0, 1].
+    """Draw a sharp volume of microscopic structures, float32 of ``shape``, values about [0, 1].
 
     Parameters
     ----------
@@ -187,9 +216,9 @@ def sharp_volume(kind: str, shape: tuple[int, ...], step: float, rng: np.random.
     if kind == "cells":
         for _ in range(max(3, int(size / 16_000))):
             centre, radii = rng.uniform(0, 1, 3) * shape, rng.uniform(6, 13, 3)
-            turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
-            away = np.stack([(z - centre[0]) * step, y - centre[1], x - centre[2]], -1) @ turn
-            radius = np.sqrt(((away / radii) ** 2).sum(-1))
+            rotation = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+            offset = np.stack([(z - centre[0]) * step, y - centre[1], x - centre[2]], -1) @ rotation
+            radius = np.sqrt(((offset / radii) ** 2).sum(-1))
             body = np.clip((1 - radius) * radii.mean() + 0.5, 0, 1)
             wall = 0.35 + 0.65 * (np.abs(radius - 0.92) < 0.1)
             volume = np.maximum(volume, rng.uniform(0.4, 1) * body * wall)
@@ -197,28 +226,28 @@ def sharp_volume(kind: str, shape: tuple[int, ...], step: float, rng: np.random.
         volume *= np.clip(1 + 0.25 * texture / texture.std(), 0.1, None)
     elif kind == "filaments":
         for _ in range(max(4, int(size / 9000))):
-            place, way = rng.uniform(0, 1, 3) * shape * [step, 1, 1], rng.normal(size=3)
-            bright = rng.uniform(0.4, 1)
+            position, direction = rng.uniform(0, 1, 3) * shape * [step, 1, 1], rng.normal(size=3)
+            intensity = rng.uniform(0.4, 1)
             for _ in range(int(rng.uniform(40, 140))):
-                way = way / np.linalg.norm(way) + 0.12 * rng.normal(size=3)
-                place = place + 0.4 * way / np.linalg.norm(way)
-                low = np.floor(place / [step, 1, 1]).astype(int)
+                direction = direction / np.linalg.norm(direction) + 0.12 * rng.normal(size=3)
+                position = position + 0.4 * direction / np.linalg.norm(direction)
+                low = np.floor(position / [step, 1, 1]).astype(int)
                 for corner in product((0, 1), repeat=3):
                     voxel = low + corner
                     if (voxel >= 0).all() and (voxel < shape).all():
-                        volume[tuple(voxel)] += bright * np.prod(1 - np.abs(place / [step, 1, 1] - voxel))
+                        volume[tuple(voxel)] += intensity * np.prod(1 - np.abs(position / [step, 1, 1] - voxel))
         volume = ndimage.gaussian_filter(np.clip(volume, 0, 2), (0.4 / step, 0.6, 0.6))
     else:
         for _ in range(max(6, int(size / 6000))):
             centre, radius = rng.uniform(0, 1, 3) * shape, rng.uniform(1, 3.5)
-            away = np.sqrt(((z - centre[0]) * step) ** 2 + (y - centre[1]) ** 2 + (x - centre[2]) ** 2)
-            volume += rng.uniform(0.3, 1) * np.clip(radius - away + 0.5, 0, 1)
+            offset = np.sqrt(((z - centre[0]) * step) ** 2 + (y - centre[1]) ** 2 + (x - centre[2]) ** 2)
+            volume += rng.uniform(0.3, 1) * np.clip(radius - offset + 0.5, 0, 1)
     return (volume / np.quantile(volume[volume > 0.02 * volume.max()], 0.98)).astype(np.float32)
 
 
 def _aligned_psnr(volume: np.ndarray, truth: np.ndarray) -> float:
-    """At the best whole shift of a voxel, the border left out."""
-    inner = (slice(CROP, -CROP),) * 3
+    """Compute the PSNR in dB at the best shift by at most one voxel, without the border."""
+    inner = (slice(CROP_VOXELS, -CROP_VOXELS),) * 3
     errors = [
         np.mean((np.roll(volume, shift, (0, 1, 2))[inner] - truth[inner]) ** 2)
         for shift in product((-1, 0, 1), repeat=3)
@@ -226,10 +255,20 @@ def _aligned_psnr(volume: np.ndarray, truth: np.ndarray) -> float:
     return float(10 * np.log10(truth.max() ** 2 / min(errors)))
 
 
-def lines(folder: Path | None, count: int) -> Iterator[str]:
-    """All tables: that of bars where the folder of the set is given, the blind one of ``count`` volumes."""
+def lines(folder: Path | None, count: int) -> Report:
+    """Run the benchmark: yield the tables line by line, and return their rows.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Folder that holds ``bars_*.tif`` of flowdec; without it this set is skipped.
+    count : int
+        Number of simulated volumes with unknown kernel; 0 skips this part.
+    """
+    rows: list[Row] = []
     if folder is not None:
-        yield from known_lines(folder)
-    yield from cube_lines()
+        rows += yield from known_lines(folder)
+    rows += yield from cube_lines()
     if count:
-        yield from blind_lines(count)
+        rows += yield from blind_lines(count)
+    return rows

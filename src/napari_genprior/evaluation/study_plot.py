@@ -1,4 +1,4 @@
-"""A study as an image: curves with the spread over images, or points; drawn by Pillow, which is there anyway."""
+"""Plot a study as PNG: curves with the standard deviation over images, or points. Drawn with Pillow, a dependency."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DOT = 4  # px
 
 @dataclass(frozen=True)
 class Series:
-    """Points with the spread of each; ``joined`` by a line or not."""
+    """Points with an error bar ``spread`` each, ``joined`` by a line or not."""
 
     name: str
     x: Sequence[float]
@@ -30,7 +30,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes. ``diagonal`` draws where both are equal."""
+    """One pair of axes; ``diagonal`` draws the line of equal x and y."""
 
     x_label: str
     y_label: str
@@ -39,7 +39,7 @@ class Panel:
 
 
 def write_plot(path: Path, title: str, panels: list[Panel]) -> None:
-    """Draw the panels side by side and write them as PNG. Points that are not finite are left out."""
+    """Draw the panels side by side and write them as PNG; points that are not finite are omitted."""
     image = Image.new("RGB", (WIDTH * len(panels), HEIGHT), "white")
     draw = ImageDraw.Draw(image)
     draw.text((LEFT, 8), title, DARK, ImageFont.load_default(15))
@@ -96,18 +96,18 @@ def _finite(series: Series) -> np.ndarray:
 
 
 def _limits(panel: Panel) -> tuple[np.ndarray, np.ndarray]:
-    """Least and greatest x and y, with some air."""
+    """Compute the limits of both axes, ``[2]`` each, with a margin around the points."""
     points = np.concatenate([_finite(series) for series in panel.series] or [np.empty((0, 3))])
     if not len(points):
         return np.zeros(2), np.ones(2)
     x, y, spread = points.T
     low, high = np.array([x.min(), (y - spread).min()]), np.array([x.max(), (y + spread).max()])
-    air = np.maximum(0.06 * (high - low), 1e-3 * np.maximum(1.0, abs(high)))
-    return low - air, high + air
+    margin = np.maximum(0.06 * (high - low), 1e-3 * np.maximum(1.0, abs(high)))
+    return low - margin, high + margin
 
 
 def _ticks(low: float, high: float) -> np.ndarray:
-    """Five to ten round numbers between."""
+    """Choose five to ten round numbers between ``low`` and ``high``."""
     rough = (high - low) / 8
     power = 10 ** np.floor(np.log10(rough))
     step = power * next(factor for factor in (1, 2, 5, 10) if factor * power >= rough)

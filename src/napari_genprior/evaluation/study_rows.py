@@ -1,4 +1,4 @@
-"""The rows of a study in a CSV that grows as they come, its settings in a JSON file beside it."""
+"""Store the rows of a study in a CSV file, line by line as they are measured, and its settings in a JSON file."""
 
 from __future__ import annotations
 
@@ -17,28 +17,30 @@ from ..core.image_io import write_atomic, write_json
 
 @dataclass(frozen=True)
 class Row:
-    """One result.
+    """One result of a study.
 
     Attributes
     ----------
     image : int
-        Its number, from 0.
+        Number of the image, from 0.
     value : str
-        Of what the study varies.
+        Value of the x axis.
     truth : {"given", "range"}
-        What was blurred, and is compared with: the image, or the closest one of the generator's range.
+        The true image, which was blurred: the given image, or the closest one in the generator's range.
     seed : int
-        Of the search.
+        Seed of the search.
     psnr, ssim, mse : float
-        Not aligned; ``mse`` for images in [0, 1].
+        Without alignment; ``mse`` for images in [0, 1].
     psnr_aligned : float
-        At the best shift: where it is far above ``psnr``, the search ended at a shifted image.
+        PSNR at the best shift: where it is far above ``psnr``, the search ended at a shifted image.
     kernel_error : float
         ``|k - k'| / |k|`` at the best shift.
     residual : float
-        Root mean square of what image and kernel leave unexplained, as a fraction of the range.
+        Root mean square of ``y - k * x``, as a fraction of the range.
     range_psnr : float
-        Of the range image against the given one; NaN where it was not asked for.
+        PSNR of the range image with respect to the given image; NaN where range images are not used.
+    seconds : float
+        Wall time.
     """
 
     image: int
@@ -56,13 +58,13 @@ class Row:
     seconds: float
 
     @property
-    def what(self) -> str:
-        """For a person."""
+    def description(self) -> str:
+        """Human-readable description of the row."""
         return f"{self.value}, {'range image, ' if self.truth == 'range' else ''}{self.method}"
 
     @property
     def key(self) -> tuple[int, str, str, str]:
-        """What no two rows have in common."""
+        """Image, value, truth and method, which identify the row."""
         return self.image, self.value, self.truth, self.method
 
 
@@ -70,14 +72,14 @@ COLUMNS = tuple(field.name for field in fields(Row))
 
 
 def resume(path: Path, settings: dict[str, Any]) -> list[Row]:
-    """The rows that are in ``path``, which is made ready for more; a half-written last line is taken off.
+    """Read the rows in ``path``, or start the file; an incomplete last line is removed.
 
     Raises
     ------
     InputError
-        The rows are of other settings, or not rows of a study.
+        The file holds rows of other settings, or is not a file of a study.
     FileError
-        Nothing can be read or written there.
+        The file cannot be read or written.
     """
     beside = path.with_suffix(".json")
     if not path.exists():
@@ -95,34 +97,34 @@ def resume(path: Path, settings: dict[str, Any]) -> list[Row]:
         raise FileError(f"Cannot read and write {path}: {error.strerror or error}.") from error
     lines = list(csv.reader(content[:whole].decode("utf-8", "replace").splitlines()))
     if not lines or tuple(lines[0]) != COLUMNS:
-        raise InputError(f"{path} does not begin as a study's rows do; move it away, or give another -o.")
+        raise InputError(f"{path} does not start with the header of a study; move it away, or give another -o.")
     return [_row(path, number, cells) for number, cells in enumerate(lines[1:], 2)]
 
 
 def append(path: Path, row: Row) -> None:
-    """Write a row at the end, at once and whole."""
+    """Append a row in one write."""
     cells = [f"{cell:.6g}" if isinstance(cell, float) else cell for cell in asdict(row).values()]
     try:
         with path.open("a", encoding="utf-8", newline="") as file:
             file.write(csv_line(cells))
     except OSError as error:
-        raise FileError(f"Cannot write {path}: {error.strerror or error}. The rows before are there.") from error
+        raise FileError(f"Cannot write {path}: {error.strerror or error}. The rows before are kept.") from error
 
 
 def _check_settings(beside: Path, settings: dict[str, Any]) -> None:
     try:
-        there = json.loads(beside.read_text(encoding="utf-8"))
+        stored = json.loads(beside.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(
-            f"The rows have no readable settings beside them ({beside}: {error}); move them away, or give another -o."
+            f"The settings of the rows cannot be read ({beside}: {error}); move the rows away, or give another -o."
         ) from error
     wanted = json.loads(json.dumps(settings))
-    if there != wanted:
-        old = there if isinstance(there, dict) else {}
+    if stored != wanted:
+        old = stored if isinstance(stored, dict) else {}
         name = next((n for n in {**wanted, **old} if old.get(n) != wanted.get(n)), "all")
         raise InputError(
-            f"{beside.with_suffix('.csv')} holds rows of other settings ({name}: {old.get(name)} there, "
-            f"{wanted.get(name)} asked for); give another -o, or the settings of {beside.name}."
+            f"{beside.with_suffix('.csv')} holds rows of other settings ({name}: {old.get(name)} in the file, "
+            f"{wanted.get(name)} requested); give another -o, or the settings of {beside.name}."
         )
 
 
@@ -132,12 +134,12 @@ def _row(path: Path, number: int, cells: list[str]) -> Row:
         return Row(*whole, *words)  # type: ignore[arg-type]
     except (ValueError, IndexError, TypeError) as error:
         raise InputError(
-            f"{path}, line {number}, is not a row of a study ({error}); delete the line, and this command fills it."
+            f"{path}, line {number}, is not a row of a study ({error}); delete the line and repeat the command."
         ) from error
 
 
 def csv_line(cells: Iterable[Any]) -> str:
-    """A line of a CSV, its end included."""
+    """Format a line of a CSV file, with its line break."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(cells)
     return text.getvalue()

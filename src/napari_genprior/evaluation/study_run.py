@@ -1,4 +1,4 @@
-"""Run a study: what is asked for is checked, rows that are there are skipped, the others come one by one."""
+"""Run a study: check the request, skip the rows that exist, and measure the others one by one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from ..core.version import __version__
 from ..methods.registry import METHODS
 from ..metrics import kernel_error, psnr, ssim
 from ..operators.convolution import convolve
-from ..pipeline.plan import find_method, plan
+from ..pipeline.plan import make_plan
+from ..pipeline.request import find_method
 from ..pipeline.run import deblur
 from ..simulation import simulate
 from ..zoo.store import Generator, load_prior
@@ -27,13 +28,13 @@ from .study_report import means, sentence, write_plots, write_summary
 from .study_rows import Row, append, resume
 from .study_table import Study
 
-DECAY = 6  # the published numbers of steps are six times the decay (Asim 2018, section 4; Asim 2020, table II)
+STEPS_PER_DECAY = 6  # published numbers of steps are six decay times (Asim 2018, section 4; Asim 2020, table II)
 BOUNDS = {"restarts": (1, 1000), "noise": (0, 1), "length": (1, 201), "sigma": (0.1, 50)}
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a study; see ``genprior study NAME --help``."""
+    """The options of a study; see ``genprior study NAME --help``."""
 
     folder: Path
     values: tuple[float, ...]
@@ -54,13 +55,16 @@ class Request:
 
 
 def lines(study: Study, request: Request) -> Iterator[str]:
-    """Run it, and say what comes. Rows, settings, summary and plot go into ``request.folder``, by the study's name."""
+    """Run a study and yield lines of progress and results.
+
+    Rows, settings, summary and plot are written to ``request.folder``, named after the study.
+    """
     run = Run(study, request)
     path = request.folder / f"{study.name}.csv"
     try:
         request.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError(f"Cannot make the folder {request.folder}: {error.strerror or error}.") from error
+        raise FileError(f"The folder {request.folder} cannot be created: {error.strerror or error}.") from error
     rows = resume(path, run.identity)
     keys = list(dict.fromkeys(product(range(request.count), run.values, request.truths, request.methods)))
     known = {row.key for row in rows}
@@ -68,46 +72,46 @@ def lines(study: Study, request: Request) -> Iterator[str]:
     about = run.images.about
     yield (
         f"{study.name}: {request.count} images {about}, values {', '.join(run.values)}; {len(keys)} rows, "
-        f"{len(keys) - len(missing)} of them are there"
+        f"{len(keys) - len(missing)} of them exist"
     )
-    yield "PSNR and SSIM are not aligned, as in the papers; aligned PSNR and kernel error are at the best shift"
+    yield "PSNR and SSIM are without alignment, as published; aligned PSNR and kernel error are at the best shift"
     for key in missing:
         row = run.measure(*key)
         append(path, row)
         rows.append(row)
-        yield f"  image {row.image}, {row.what}: {row.psnr:.2f} dB, {row.ssim:.3f}, {row.seconds:.2f} s"
-    found = means(rows, run.position)
-    write_summary(path.with_name(f"{study.name}-summary.csv"), found)
-    write_plots(path.with_suffix(".png"), f"{study.name}, images {about}", study, rows, found, run.position)
+        yield f"  image {row.image}, {row.description}: {row.psnr:.2f} dB, {row.ssim:.3f}, {row.seconds:.2f} s"
+    averages = means(rows, run.position)
+    write_summary(path.with_name(f"{study.name}-summary.csv"), averages)
+    write_plots(path.with_suffix(".png"), f"{study.name}, images {about}", study, rows, averages, run.position)
     yield f"means over images {about}:"
-    for mean in found:
+    for mean in averages:
         yield f"  {sentence(mean)}"
     yield f"wrote {path}, and beside it {study.name}.json, {study.name}-summary.csv, {study.name}.png"
 
 
 class Run:
-    """A checked study: its images, priors and values."""
+    """A study whose request was checked: its images, priors and values."""
 
     def __init__(self, study: Study, request: Request) -> None:
         self.study, self.request = study, request
         _check(study, request)
         self.priors = {prior.card.name: prior for prior in map(load_prior, request.image_priors)}
         self.kernel_prior = load_prior(request.kernel_prior)
-        self.named = dict(zip(self.priors, request.image_priors, strict=False))  # a name may be a card's path
+        self.requested_names = dict(zip(self.priors, request.image_priors, strict=False))  # may be paths of cards
         if len(self.priors) < len(request.image_priors):
-            raise InputError("Each --image-prior may be given once.")
+            raise InputError("An --image-prior is given twice; each may be given once.")
         card = self.kernel_prior.card
         if card.kind != "kernel" or len(set(card.size)) != 1 or len(card.size) != 2:
-            raise InputError(f"{card.name} is no prior of square kernels, which --kernel-prior must be.")
+            raise InputError(f"--kernel-prior must be a prior of square kernels; {card.name} is not.")
         self.images = self._images()
         self.values = self._values()
         for method, value in product(request.methods, self.values):
-            plan(self.images.images[0], method, **self._arguments(method, value))
+            make_plan(self.images.images[0], method, **self._arguments(method, value))
         self.closest = cache(self._closest)
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What all rows of a file have in common; images, values, truths and methods may be added to."""
+        """Settings that all rows of a file share; further images, values, truths and methods may be added."""
         r = self.request
         return {
             "study": self.study.name,
@@ -124,39 +128,39 @@ class Run:
         }
 
     def position(self, value: str) -> float:
-        """Of a value on the axis."""
+        """Return the position of a value on the x axis."""
         return self.priors[value].card.latent if self.study.varies == "prior" else float(value)
 
     def measure(self, number: int, value: str, truth: str, method: str) -> Row:
-        """Blur an image, deblur it, and compare."""
+        """Blur an image, deblur it, and compare the result with the true image."""
         seeds = Seeds.of(self.request.seed, number)
-        given, near = self.images.images[number], None
+        given, projected = self.images.images[number], None
         if "range" in self.request.truths:
-            near = self.closest(self._prior(value).card.name, number)
-        sharp = near if truth == "range" and near is not None else given
+            projected = self.closest(self._prior(value).card.name, number)
+        sharp = projected if truth == "range" and projected is not None else given
         varies = self.study.varies
         kernel = draw_kernel(
             varies, 0 if varies == "prior" else float(value), self.request.blur, self.kernel_prior.card.size[0],
             seeds.kernel,
         )  # fmt: skip
         noise = float(value) if varies == "noise" else self.request.noise
-        made = simulate(sharp, kernel, noise=noise, seed=seeds.noise, boundary="circular")
-        blurred = as_type(made.blurred, sharp.dtype)
+        simulated = simulate(sharp, kernel, noise=noise, seed=seeds.noise, boundary="circular")
+        blurred = as_type(simulated.blurred, sharp.dtype)
         result = deblur(blurred, method, seed=seeds.search, **self._arguments(method, value))
-        found = result.found  # the method is measured, not the verdict
+        estimate = result.found  # the method is measured, not the verdict
         return Row(
             image=number,
             value=value,
             truth=truth,
             method=method,
             seed=seeds.search,
-            psnr=psnr(found, sharp),
-            psnr_aligned=psnr(found, sharp, align=True),
-            ssim=ssim(found, sharp),
-            mse=float(np.mean(((found - sharp) / MAXIMUM) ** 2)),
+            psnr=psnr(estimate, sharp),
+            psnr_aligned=psnr(estimate, sharp, align=True),
+            ssim=ssim(estimate, sharp),
+            mse=float(np.mean(((estimate - sharp) / MAXIMUM) ** 2)),
             kernel_error=kernel_error(result.kernel, kernel),
-            residual=_residual(blurred, found, result.kernel),
-            range_psnr=float("nan") if near is None else psnr(near.astype(np.float64), given),
+            residual=_residual(blurred, estimate, result.kernel),
+            range_psnr=float("nan") if projected is None else psnr(projected.astype(np.float64), given),
             seconds=result.provenance.seconds,
         )
 
@@ -179,27 +183,27 @@ class Run:
         return range_image(self.priors[name], self.images.images[number], seed)
 
     def _arguments(self, method: str, value: str) -> dict[str, Any]:
-        """Of :func:`deblur`; what a method has no setting for is left out, but for what varies."""
+        """Return the arguments of :func:`deblur`: the varied one, and those that the method has."""
         r, fields = self.request, METHODS[method].settings.model_fields
         settings: dict[str, Any] = {"schedule": r.schedule}
         if r.schedule == "paper" and r.steps is not None:
-            settings["decay_steps"] = r.steps / DECAY
-        usual = {"kernel_prior": r.kernel_prior, "steps": r.steps, "restarts": r.restarts}
+            settings["decay_steps"] = r.steps / STEPS_PER_DECAY
+        optional = {"kernel_prior": r.kernel_prior, "steps": r.steps, "restarts": r.restarts}
         varied = {"restarts": int(value)} if self.study.varies == "restarts" else {}
         return {
-            "image_prior": self.named[self._prior(value).card.name],
+            "image_prior": self.requested_names[self._prior(value).card.name],
             "settings": {name: setting for name, setting in settings.items() if name in fields},
-            **{name: argument for name, argument in usual.items() if name in fields},
+            **{name: argument for name, argument in optional.items() if name in fields},
             **varied,
         }
 
 
 def _check(study: Study, r: Request) -> None:
-    """What can be refused before a prior is loaded."""
-    able = [name for name, method in METHODS.items() if "image_prior" in method.settings.model_fields]
+    """Check the options that need no prior."""
+    allowed = [name for name, method in METHODS.items() if "image_prior" in method.settings.model_fields]
     for name in r.methods:
-        if find_method(name).name not in able:
-            raise InputError(f"The studies are of methods with an image prior ({', '.join(able)}); got {name!r}.")
+        if find_method(name).name not in allowed:
+            raise InputError(f"Studies need methods with an image prior ({', '.join(allowed)}); got {name!r}.")
     if len(r.image_priors) != 1 and study.varies != "prior":
         raise InputError(f"Study {study.name} takes one --image-prior; got {len(r.image_priors)}.")
     if r.data is not None and r.sample_from:
@@ -209,12 +213,12 @@ def _check(study: Study, r: Request) -> None:
         for value in r.values:
             if not low <= value <= high or (study.varies == "restarts" and value != int(value)):
                 whole = "whole numbers " if study.varies == "restarts" else ""
-                raise InputError(f"--value {value:g}: {study.name} takes {whole}from {low} to {high}.")
+                raise InputError(f"--x {value:g}: {study.name} takes {whole}from {low} to {high}.")
 
 
 def _residual(blurred: np.ndarray, image: np.ndarray, kernel: np.ndarray) -> float:
-    """Root mean square of ``y - k * x``, circular, as a fraction of the range."""
+    """Compute the root mean square of ``y - k * x`` (periodic boundary), as a fraction of the range."""
     planes = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0)
-    again = convolve(torch.from_numpy(np.ascontiguousarray(planes))[None], torch.from_numpy(kernel)[None, None])[0]
-    seen = again.numpy()[0] if image.ndim == 2 else np.moveaxis(again.numpy(), 0, -1)
-    return float(np.sqrt(np.mean((blurred - seen) ** 2)) / MAXIMUM)
+    model = convolve(torch.from_numpy(np.ascontiguousarray(planes))[None], torch.from_numpy(kernel)[None, None])[0]
+    predicted = model.numpy()[0] if image.ndim == 2 else np.moveaxis(model.numpy(), 0, -1)
+    return float(np.sqrt(np.mean((blurred - predicted) ** 2)) / MAXIMUM)

@@ -1,6 +1,6 @@
-"""Named recipes, one per algorithm: which prior, which misfit, which search. None has a loop of its own.
+"""Named recipes, one per algorithm: the priors, the objective and the optimizer that it combines.
 
-A recipe takes a :class:`Problem`, yields :class:`Snapshot` on the way, and returns a :class:`Solution`.
+A recipe takes a :class:`Problem`, yields :class:`Snapshot` during the run, and returns a :class:`Solution`.
 """
 
 from .base import Problem, Recipe, Snapshot, Solution

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from ..estimation.psf_candidates import MicroscopeConstraints
 from ..settings import Settings
 from ..zoo.store import Generator as Pretrained
 from .checkpoint import Checkpoint
@@ -20,18 +21,22 @@ class Problem:
     ----------
     blurred : Tensor [1, C, Y, X]
         Working units (usable range about [0, 1]), on the device to use.
-    beside : Tensor [P, C, Y, X] or None
-        More images that the same kernel blurred, each in its own working units; recipes may take them into account.
+    companions : Tensor [P, C, Y, X] or None
+        More images blurred by the same kernel, each in its own working units; recipes may use them.
     kernel : Tensor [1, 1, kh, kw] or None
         Given kernel, >= 0, sum 1.
     kernel_size : (int, int) or None
         Height and width of the kernel's support in pixels (odd); None: to be found.
     time_limit_s : float or None
-        Seconds after which a recipe whose method says ``keeps_budget`` must come to its end; others are stopped.
+        Seconds after which a recipe whose method says ``keeps_time_limit`` must come to its end; others are stopped.
     image_prior, kernel_prior : Generator or None
         Pretrained ones, for the methods whose settings name them, on the device to use.
     checkpoint : Checkpoint or None
-        Where recipes that take long keep how far they are.
+        Where long recipes store their progress.
+    voxel_weights : (float, float, float)
+        Weights of differences along z, y, x: the shortest side of a voxel over each side. Volumes only.
+    psf_constraints : MicroscopeConstraints or None
+        What is known of the microscope, for a blind search in a volume.
     """
 
     blurred: Tensor
@@ -42,8 +47,10 @@ class Problem:
     time_limit_s: float | None = None
     image_prior: Pretrained | None = None
     kernel_prior: Pretrained | None = None
-    beside: Tensor | None = None
+    companions: Tensor | None = None
     checkpoint: Checkpoint | None = None
+    voxel_weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    psf_constraints: MicroscopeConstraints | None = None
 
 
 @dataclass(frozen=True)
@@ -65,19 +72,19 @@ class Solution:
     Parameters
     ----------
     candidates : sequence of (Tensor [1, 1, kh, kw], float)
-        Kernels to choose among, the taken one too, each with what speaks against it (loss, log posterior negated);
-        only differences mean anything.
-    extras : dict of str to Tensor [1, C, Y, X]
-        More images worth a look, by the name their layer gets ("generator image"); under
-        :data:`result.SPREAD` the standard deviation over the restarts.
+        Kernels that were compared, the selected one too, each with its cost (loss, negative log posterior): lower is
+        better, only differences mean anything.
+    extra_images : dict of str to Tensor [1, C, Y, X]
+        More images to show, by the name their layer gets ("generator estimate"); under
+        :data:`result.RESTART_STD` the standard deviation over the restarts.
     """
 
     image: Tensor
     kernel: Tensor
-    chosen: int = 0
+    selected: int = 0
     diverged: bool = False
     candidates: Sequence[tuple[Tensor, float]] = ()
-    extras: dict[str, Tensor] = field(default_factory=dict)
+    extra_images: dict[str, Tensor] = field(default_factory=dict)
 
 
 Recipe = Generator[Snapshot, None, Solution]

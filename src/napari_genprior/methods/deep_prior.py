@@ -1,4 +1,4 @@
-"""What the recipes with untrained networks share: the search at one scale, starts that are fitted, several runs."""
+"""Optimization of image and kernel at one scale, as the recipes with untrained networks share it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,9 +14,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ..blur.support import center, remove_specks, resize
-from ..core.iteration import map_states
-from ..core.result import SPREAD, Status, StatusCode
-from ..estimation.multi_start import find_size
+from ..core.result import Status, StatusCode
 from ..operators.bilinear import Convolution
 from ..operators.data_fidelity import squared_error
 from ..operators.noise import KERNEL_NOISE, noise_std
@@ -25,23 +23,34 @@ from ..priors.base import Prior, trainable
 from ..priors.objective import Objective, Term
 from ..priors.untrained import CODE
 from ..settings import UntrainedSettings
-from .base import Problem, Recipe, Snapshot, Solution
+from .base import Problem, Snapshot, Solution
 from .checkpoint import Checkpoint
+from .ensemble import Outcome
 from .final_deconvolution import final_image
 
-CLIP, LEAST_MASS = 0.05, 0.1  # of a kernel's maximum and mass: what less is noise to a final solve
+CLIP, MIN_COMPONENT_MASS = 0.05, 0.1  # fractions of a kernel's maximum and mass, below which it is noise
 FIT_CHECKED_EVERY = 10  # steps
-SEARCH_SHARE = 0.9  # of a time budget; the rest is for the final solve
 
 Search = Generator[Snapshot, None, None]
-Outcome = tuple[Solution, float]  # what a run finds, and its last loss
 
 
 @dataclass(frozen=True)
-class Part:
-    """What a search is of a run: ``before`` of the ``total`` steps were made by others, and time ends for all at once.
+class RunSlice:
+    """The part of a run that one search is.
 
-    ``shape`` is that of the images shown, ``end`` a time of the monotonic clock.
+    Attributes
+    ----------
+    name : str
+        Stage name.
+    before, total : int
+        Steps of earlier searches, and of the whole run.
+    report_every : int
+        Steps between snapshots.
+    shape : (int, int)
+        Sides of the images in snapshots.
+    end : float
+        Time limit of the run on the monotonic clock, in seconds.
+    checkpoint : Checkpoint or None
     """
 
     name: str
@@ -53,24 +62,25 @@ class Part:
     checkpoint: Checkpoint | None = None
 
     @property
-    def late(self) -> bool:
+    def out_of_time(self) -> bool:
+        """Tell whether the time limit is reached."""
         return time.monotonic() > self.end
 
 
 class DeepSearch:
-    """Image and kernel, each from a prior, searched for at one scale.
+    """Optimization of image and kernel, each from a prior, at one scale.
 
     Parameters
     ----------
     blurred : Tensor [1, C, Y, X]
     image : callable
-        Makes the image's prior, given the size of all of the scene that the data sees.
+        Builds the prior of the scene, which is larger than the data, from its size in pixels.
     kernel : Prior
     support : (kh, kw)
         Size of the kernel.
     terms : mapping of str to Term
     random : torch.Generator
-    part : Part
+    run_slice : RunSlice
     """
 
     def __init__(
@@ -81,25 +91,26 @@ class DeepSearch:
         support: tuple[int, int],
         terms: Mapping[str, Term],
         random: torch.Generator,
-        part: Part,
+        run_slice: RunSlice,
     ) -> None:
         channels, height, width = blurred.shape[1:]
         self.size = (height + support[0] - 1, width + support[1] - 1)
         self.operator = Convolution(support, (channels, *self.size), boundary="valid")
         self.objective = Objective(self.operator, blurred, image(self.size), kernel, terms, random)
-        self.part = part
+        self.slice = run_slice
         self.loss = math.inf
         self.diverged = False
 
     def scene(self) -> Tensor:
-        """All of the scene, as it stands."""
+        """Return the present estimate of the whole scene."""
         return self.objective.estimate().image
 
     def kernel(self) -> Tensor:
+        """Return the present estimate of the kernel."""
         return self.objective.estimate().kernel
 
     def fit_image(self, target: Tensor, rate: float, steps: int, tolerance: float = 0.0) -> Search:
-        """Fit the image's network, its input fixed, to all of the scene, or to what lies under the data."""
+        """Fit the image's network, its input fixed, to an image of the whole scene, or of its part under the data."""
         whole = target.shape[-2:] == self.size
         prior, block = self.objective.image, self.objective.image_block
         weights = [tensor for name, tensor in block.items() if name != CODE]
@@ -125,8 +136,8 @@ class DeepSearch:
         steps: int,
         tolerance: float,
     ) -> Search:
-        """Adam on the squared error, until its root is within ``tolerance``."""
-        search = self._minimised(
+        """Minimize the squared error by Adam, until its root is within ``tolerance``."""
+        search = self._minimize(
             lambda step: {"total": squared_error(decode(), target)},
             torch.optim.Adam(free, lr=rate),
             steps=steps,
@@ -134,9 +145,9 @@ class DeepSearch:
         )
         with closing(search):
             for state in search:
-                if state.losses["total"][0] <= tolerance**2 or self.part.late:
+                if state.losses["total"][0] <= tolerance**2 or self.slice.out_of_time:
                     return
-                yield self._snapshot(0, f"{self.part.name}, start")
+                yield self._snapshot(0, f"{self.slice.name}, initialization")
 
     def run(
         self,
@@ -145,20 +156,20 @@ class DeepSearch:
         milestones: Sequence[float] = (),
         decay: float = 1.0,
     ) -> Search:
-        """Minimise by Adam, until time is over.
+        """Minimize the objective by Adam, until the time limit.
 
         Parameters
         ----------
         rates : sequence of (tensors, float)
-            What is searched for, and its learning rate.
+            Variables and their learning rate.
         milestones : sequence of float
             After these fractions of the steps all rates are multiplied by ``decay``.
         """
-        search = self._minimised(
+        search = self._minimize(
             self.objective,
             torch.optim.Adam([{"params": tensors, "lr": rate} for tensors, rate in rates if tensors]),
             steps=steps,
-            report_every=self.part.report_every,
+            report_every=self.slice.report_every,
             milestones={round(fraction * steps) for fraction in milestones},
             decay=decay,
         )
@@ -171,11 +182,11 @@ class DeepSearch:
                     return
                 self.loss = float(state.losses["total"][0])
                 losses = {name: torch.from_numpy(value) for name, value in state.losses.items()}
-                yield self._snapshot(state.step, self.part.name, losses)
-                if self.part.late:
+                yield self._snapshot(state.step, self.slice.name, losses)
+                if self.slice.out_of_time:
                     return
 
-    def _minimised(
+    def _minimize(
         self,
         objective: Callable[[int], dict[str, Tensor]],
         optimiser: torch.optim.Optimizer,
@@ -183,83 +194,46 @@ class DeepSearch:
         steps: int,
         **options: Any,
     ) -> Generator[LoopState, None, Status]:
-        """The one loop, from the checkpoint on."""
-        kept, whole = self.part.checkpoint, self.objective
-        if kept is None:
+        """Run the optimization loop, resumed from the checkpoint if there is one."""
+        checkpoint, whole = self.slice.checkpoint, self.objective
+        if checkpoint is None:
             return (yield from minimise(objective, optimiser, steps=steps, **options))
-        first = kept.enter(whole, optimiser)
+        first = checkpoint.enter(whole, optimiser)
         if first is None:
-            return Status(StatusCode.DONE, "It was over before.")
+            return Status(StatusCode.DONE, "Completed before the checkpoint.")
 
         def save(step: int) -> None:
-            kept.save(step, whole, optimiser, last=step == steps)
+            checkpoint.save(step, whole, optimiser, last=step == steps)
 
         return (yield from minimise(objective, optimiser, steps=steps, first=first, before=save, **options))
 
     def _snapshot(self, step: int, name: str, losses: dict[str, Tensor] | None = None) -> Snapshot:
-        now = self.objective.estimate()
-        image = resampled(self.operator.under_data(now.image), self.part.shape)
-        return Snapshot(self.part.before + step, self.part.total, name, image, now.kernel, losses or {})
+        estimate = self.objective.estimate()
+        image = resampled(self.operator.under_data(estimate.image), self.slice.shape)
+        return Snapshot(self.slice.before + step, self.slice.total, name, image, estimate.kernel, losses or {})
 
-    def outcome(self, problem: Problem, final_solve: bool) -> Outcome:
-        """The result: the network's image, or with a final solve for the kernel found that one, and both."""
+    def outcome(self, problem: Problem, final_deconvolution: bool) -> Outcome:
+        """Return the solution and the last loss.
+
+        The image is the network's. With a final deconvolution it is the one deconvolved with the estimated kernel, and
+        the network's is among the extra images.
+        """
         s, shape = problem.settings, problem.blurred.shape[-2:]
         assert isinstance(s, UntrainedSettings)
-        kernel, found = self.kernel(), self.operator.under_data(self.scene())
-        if found.shape[-2:] != shape:  # time was over at a coarser scale
-            kernel = resize(kernel, shape[0] / found.shape[-2])
-        image, extras = resampled(found, (shape[0], shape[1])), {}
-        if final_solve and problem.kernel is None and not self.diverged:
-            extras["network image"] = image
-            kernel = center(remove_specks(kernel, CLIP, LEAST_MASS))
+        kernel, estimate = self.kernel(), self.operator.under_data(self.scene())
+        if estimate.shape[-2:] != shape:  # the time limit was reached at a coarser scale
+            kernel = resize(kernel, shape[0] / estimate.shape[-2])
+        image, extra_images = resampled(estimate, (shape[0], shape[1])), {}
+        if final_deconvolution and problem.kernel is None and not self.diverged:
+            extra_images["network image"] = image
+            kernel = center(remove_specks(kernel, CLIP, MIN_COMPONENT_MASS))
             noise = max(float(noise_std(problem.blurred).mean()), KERNEL_NOISE)
             image = final_image(problem.blurred, kernel, noise, s)
-        return Solution(image, kernel, diverged=self.diverged, extras=extras), self.loss
-
-
-def ensemble(problem: Problem, once: Callable[[Problem, float], Generator[Snapshot, None, Outcome]]) -> Recipe:
-    """Runs with successive seeds; the one with the least loss is the result, with the spread of all images.
-
-    ``once`` is given the time at which to end. But for the first, runs that time cuts off are left out.
-    """
-    assert isinstance(problem.settings, UntrainedSettings)
-    runs = problem.settings.ensemble
-    end = math.inf if problem.time_limit_s is None else time.monotonic() + SEARCH_SHARE * problem.time_limit_s
-    found: list[Outcome] = []
-    for number in range(runs):
-
-        def counted(snapshot: Snapshot, number: int = number) -> Snapshot:
-            if runs == 1:
-                return snapshot
-            step, total = number * snapshot.total + snapshot.step, runs * snapshot.total
-            return replace(snapshot, step=step, total=total, stage=f"run {number + 1} of {runs}, {snapshot.stage}")
-
-        kept = None if problem.checkpoint is None else problem.checkpoint.part(number)
-        outcome = yield from map_states(
-            once(replace(problem, seed=problem.seed + number, checkpoint=kept), end), counted
-        )
-        if not found or time.monotonic() <= end:
-            found.append(outcome)
-        if time.monotonic() > end:
-            break
-    best = min(range(len(found)), key=lambda i: (found[i][0].diverged, found[i][1]))
-    solution = found[best][0]
-    if len(found) == 1:
-        return solution
-    spread = torch.cat([one.image for one, _ in found]).std(0, keepdim=True)
-    return replace(solution, chosen=best, extras=solution.extras | {SPREAD: spread})
-
-
-def with_size(problem: Problem) -> Problem:
-    """The problem with the size of its kernel: as given, or as a classical search finds it."""
-    if problem.kernel is not None:
-        return replace(problem, kernel_size=(problem.kernel.shape[-2], problem.kernel.shape[-1]))
-    found = problem.kernel_size or find_size(problem.blurred, float(noise_std(problem.blurred).mean()))
-    return replace(problem, kernel_size=found)
+        return Solution(image, kernel, diverged=self.diverged, extra_images=extra_images), self.loss
 
 
 def resampled(image: Tensor, shape: tuple[int, int]) -> Tensor:
-    """An image in another size."""
+    """Resample an image ``[R, C, Y, X]`` to other sides in pixels."""
     if image.shape[-2:] == shape:
         return image
     return interpolate(image, size=shape, mode="bilinear", antialias=True)

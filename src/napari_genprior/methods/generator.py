@@ -1,6 +1,6 @@
-"""Recipes with pretrained generators: naive projection, and algorithms 1 and 2 of Asim 2020, 001 and 003.
+"""Recipes with pretrained generators: naive projection, and algorithms 1 and 2 of Asim 2020.
 
-With ``schedule="paper"`` they are searched as published; :mod:`.fast` minimises the same objectives.
+With ``schedule="paper"`` they are optimized as published; :mod:`.second_order` minimizes the same objectives faster.
 
 References
 ----------
@@ -19,7 +19,7 @@ from torch import Tensor
 from ..core.arrays import cpu_generator
 from ..core.errors import InputError
 from ..core.iteration import map_states
-from ..core.result import SPREAD, StatusCode
+from ..core.result import GENERATOR_ESTIMATE, RESTART_STD, StatusCode
 from ..operators.bilinear import Convolution
 from ..operators.data_fidelity import squared_error, summed_squared_error
 from ..optim.block_coordinate import alternate
@@ -34,37 +34,44 @@ from ..zoo.projection import closest_latents
 from .base import Problem, Recipe, Snapshot, Solution
 from .second_order import fast_generator, fast_relaxed
 
-POINT = (3, 3)  # px; the kernel of a result that has none is a single point in the middle of so many
+POINT_KERNEL_PX = (3, 3)  # sides of the kernel of a naive projection, which is a single point
 
 
 def project(problem: Problem) -> Recipe:
-    """Naive projection (Asim 2020, eq. 4): ``G(argmin_z |y - G(z)|^2)``, the blurred image's closest relative.
+    """Project the blurred image onto the generator's range (Asim 2020, eq. 4): ``G(argmin_z |y - G(z)|^2)``.
 
-    Blur plays no part: the kernel of the result is a single point.
+    There is no blur model: the kernel of the result is a single point.
+
+    Raises
+    ------
+    InputError
+        A kernel was given.
     """
     s, blurred, prior = problem.settings, problem.blurred, problem.image_prior
     assert isinstance(s, ProjectSettings)
     assert prior is not None
     if problem.kernel is not None:
-        raise InputError("Naive projection knows of no kernel; use method 'generator' with the kernel you have.")
-    point = start_kernel("delta", problem.kernel_size or POINT, blurred.device)
-    yield Snapshot(0, 1, "image", blurred, point)
+        raise InputError(
+            "Method 'project' does not use a kernel; use method 'generator' with the kernel, or give none."
+        )
+    point = start_kernel("delta", problem.kernel_size or POINT_KERNEL_PX, blurred.device)
+    yield Snapshot(0, 1, "Projection", blurred, point)
     latents = closest_latents(prior.net, blurred, restarts=s.restarts, seed=problem.seed)
     with torch.no_grad():
         return Solution(prior.decode(latents), point)
 
 
 def generator(problem: Problem) -> Recipe:
-    """Algorithm 1: image and kernel strictly in the range of generators (Asim 2020, eq. 6 to 9).
+    """Run algorithm 1: image and kernel strictly in the range of generators (Asim 2020, eq. 6 to 9).
 
     ``min over z_i, z_k of |y - G_I(z_i) * G_K(z_k)|^2 + gamma |z_i|^2 + lambda |z_k|^2``, sums over pixels and
-    channels, circular convolution. The published schedule takes normalised gradient steps in turn
+    channels, periodic boundary. The published schedule alternates normalized gradient steps
     (:func:`~..optim.block_coordinate.alternate`), the kernel's first as in Asim 2018 and in the authors' code.
 
     Notes
     -----
-    For colour images the authors' code sums over the frequencies of an unnormalised Fourier transform: its misfit
-    is X Y times this one, which makes its ridges as much weaker. Here they are what eq. 6 and 7 say.
+    For colour images the authors' code sums over the frequencies of an unnormalized Fourier transform: its misfit
+    is X Y times this one, so that its ridges are weaker by that factor. Here the ridges are those of eq. 6 and 7.
     """
     s, blurred = problem.settings, problem.blurred
     assert isinstance(s, GeneratorSettings)
@@ -76,13 +83,13 @@ def generator(problem: Problem) -> Recipe:
         "image ridge": Term(lambda e: 2 * e.image_penalty, s.image_latent_weight),
         "kernel ridge": Term(lambda e: 2 * e.kernel_penalty, s.kernel_latent_weight),
     }
-    start = (
+    latents = (
         closest_latents(problem.image_prior.net, blurred, seed=problem.seed)
         if s.image_initialization == "projection"
         else None
     )
     objective = Objective(
-        _convolution(problem), blurred, GeneratorPrior(problem.image_prior, start), _kernel(problem), terms,
+        _convolution(problem), blurred, GeneratorPrior(problem.image_prior, latents), _kernel(problem), terms,
         cpu_generator(problem.seed), s.restarts,
     )  # fmt: skip
     search = alternate(
@@ -96,13 +103,13 @@ def generator(problem: Problem) -> Recipe:
 
 
 def relaxed(problem: Problem) -> Recipe:
-    """Algorithm 2: a free image held near the generator's range (Asim 2020, eq. 10 and table III).
+    """Run algorithm 2: a free image near the generator's range (Asim 2020, eq. 10 and table III).
 
     ``min over i, z_i, z_k of |y - i * k|^2 + tau |i - G_I(z_i)|^2 / (C Y X) + zeta |y - G_I(z_i) * k|^2
     + rho |i|_tv`` with ``k = G_K(z_k)``: misfits and (anisotropic) total variation are sums over pixels and channels,
-    the range_weight is their mean, as in the authors' code. The weights of the two misfits are eq. 10's, 1 for the free
-    image and zeta = 0.5 for the generator's; the code has them the other way round. The image whose free part
-    leaves the least residual, cut to [0, 1], wins.
+    the distance of the images is their mean, as in the authors' code. The weights of the two misfits are those of
+    eq. 10, 1 for the free image and zeta = 0.5 for the generator's; the code has them the other way round. The result
+    is the restart whose free image, clipped to [0, 1], has the least residual.
     """
     s, blurred = problem.settings, problem.blurred
     assert isinstance(s, RelaxedSettings)
@@ -139,12 +146,12 @@ def relaxed(problem: Problem) -> Recipe:
     search = minimise(objective, optimiser, steps=s.steps)
     status = yield from map_states(search, lambda state: _snapshot(state, free_part(), "misfit"))
     best = _least_misfit(free_part(), status.code == StatusCode.DIVERGED)
-    in_range = objective.estimate().image[best.chosen, None, channels:]
-    return replace(best, extras=best.extras | {"generator image": in_range})
+    in_range = objective.estimate().image[best.selected, None, channels:]
+    return replace(best, extra_images=best.extra_images | {GENERATOR_ESTIMATE: in_range})
 
 
 def _convolution(problem: Problem, images: int = 1) -> Convolution:
-    """Circular, as in the papers; for as many images as lie side by side along the channels."""
+    """Build the periodic convolution of the articles for ``images`` images, concatenated along the channels."""
     channels, height, width = problem.blurred.shape[1:]
     if problem.kernel is not None:
         kh, kw = problem.kernel.shape[-2:]
@@ -155,6 +162,7 @@ def _convolution(problem: Problem, images: int = 1) -> Convolution:
 
 
 def _kernel(problem: Problem) -> Prior:
+    """Return the prior of the kernel: its generator, or the known kernel."""
     if problem.kernel is not None:
         return Known(problem.kernel)
     assert problem.kernel_prior is not None
@@ -162,18 +170,20 @@ def _kernel(problem: Problem) -> Prior:
 
 
 def _snapshot(state: LoopState, now: Estimate, misfit: str) -> Snapshot:
+    """Return a snapshot of the restart whose loss of this name is the lowest."""
     losses = {name: torch.from_numpy(value) for name, value in state.losses.items()}
     best = int(losses[misfit].argmin())
-    return Snapshot(state.step, state.total, "image and kernel", *_of(now, best), losses)
+    return Snapshot(state.step, state.total, "Image and kernel", *_restart(now, best), losses)
 
 
 def _least_misfit(final: Estimate, diverged: bool) -> Solution:
+    """Return the solution of the restart of least squared error."""
     misfits = summed_squared_error(final.model, final.data)
     best = int(misfits.nan_to_num(nan=math.inf).argmin())
-    extras = {SPREAD: final.image.std(0, keepdim=True)} if len(final.image) > 1 else {}
-    return Solution(*_of(final, best), chosen=best, diverged=diverged, extras=extras)
+    extra_images = {RESTART_STD: final.image.std(0, keepdim=True)} if len(final.image) > 1 else {}
+    return Solution(*_restart(final, best), selected=best, diverged=diverged, extra_images=extra_images)
 
 
-def _of(estimate: Estimate, row: int) -> tuple[Tensor, Tensor]:
-    """Image and kernel of one restart; a known kernel is everyone's."""
+def _restart(estimate: Estimate, row: int) -> tuple[Tensor, Tensor]:
+    """Return image and kernel of one restart; a known kernel is shared by all."""
     return estimate.image[row : row + 1], estimate.kernel[min(row, len(estimate.kernel) - 1)][None]

@@ -1,4 +1,4 @@
-"""The classical recipe with a kernel prior: the kernel in a generator's range, no prior of the image's class."""
+"""Recipe of the classical method with a kernel prior: the kernel in a generator's range, and no learned image prior."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from ..core.arrays import cpu_generator
 from ..core.iteration import map_states
 from ..deconvolution.total_variation import deconvolve, strength_for
-from ..estimation.kernel_prior import ROUNDS, WINDOW, Found, search_latents
+from ..estimation.kernel_prior import ROUNDS, WINDOW, LatentSearchState, search_latents
 from ..operators.boundary import is_periodic
 from ..operators.detail import most_textured
 from ..operators.noise import KERNEL_NOISE, noise_std
@@ -19,30 +19,30 @@ from ..settings import ClassicalSettings
 from .base import Problem, Recipe, Snapshot, Solution
 from .final_deconvolution import final_image
 
-PREVIEW_STEPS = 15  # of the known-kernel solve behind a preview
+PREVIEW_STEPS = 15  # of the deconvolution of a preview
 
 
 def kernel_in_range(problem: Problem) -> Recipe:
-    """Kernel in the range of ``problem.kernel_prior`` (:mod:`..estimation.kernel_prior`), then the image for it."""
+    """Estimate a kernel in the range of ``problem.kernel_prior`` (:func:`kernels_from_prior`), then deconvolve."""
     assert isinstance(problem.settings, ClassicalSettings)
     kernels = yield from kernels_from_prior(problem)
-    kernel = kernels[int(ringing(problem.blurred, kernels).argmin()), None]
+    kernel = kernels[int(ringing_score(problem.blurred, kernels).argmin()), None]
     noise = max(float(noise_std(problem.blurred).mean()), KERNEL_NOISE)
-    circular = is_periodic(problem.blurred, noise)
-    return Solution(final_image(problem.blurred, kernel, noise, problem.settings, circular), kernel)
+    periodic = is_periodic(problem.blurred, noise)
+    return Solution(final_image(problem.blurred, kernel, noise, problem.settings, periodic), kernel)
 
 
 def kernels_from_prior(problem: Problem) -> Generator[Snapshot, None, Tensor]:
-    """The kernels ``[R, 1, kh, kw]`` that :func:`~..estimation.kernel_prior.search_latents` ends with."""
+    """Estimate kernels ``[R, 1, kh, kw]`` by :func:`~..estimation.kernel_prior.search_latents`, best first."""
     prior, blurred = problem.kernel_prior, problem.blurred
     assert prior is not None
     strength = strength_for(max(float(noise_std(blurred).mean()), KERNEL_NOISE))
 
-    def snapshot(found: Found) -> Snapshot:
-        kernel, image = found.kernels[:1], None
-        if found.step % ROUNDS == 0:  # a preview of a large image takes longer than a round
+    def snapshot(state: LatentSearchState) -> Snapshot:
+        kernel, image = state.kernels[:1], None
+        if state.step % ROUNDS == 0:  # a preview of a large image takes longer than a round
             image = deconvolve(blurred, kernel, strength, PREVIEW_STEPS)
-        return Snapshot(found.step, found.total, "kernel", image, kernel, {"misfit": found.values})
+        return Snapshot(state.step, state.total, "Kernel estimation", image, kernel, {"misfit": state.values})
 
     centred = bool(prior.card.centred)
     search = search_latents(blurred, prior.decode, prior.card.latent, cpu_generator(problem.seed), centred)
@@ -50,15 +50,23 @@ def kernels_from_prior(problem: Problem) -> Generator[Snapshot, None, Tensor]:
 
 
 @torch.no_grad()
-def ringing(blurred: Tensor, kernels: Tensor, circular: bool = False) -> Tensor:
-    """What tells kernels apart without the truth, ``[R]``, less is better; ``circular``: it is known to be.
+def ringing_score(blurred: Tensor, kernels: Tensor, periodic: bool = False) -> Tensor:
+    """Score kernels without ground truth, ``[R]`` (lower is better).
 
-    :func:`~..quality.kernel_criteria.normalized_sparsity` of the images they lead to, all by the same plain solve: wrong
-    kernels leave ringing, or blur. On shoes and photographs it is the better pick than the residual.
+    The score is the :func:`~..quality.kernel_criteria.normalized_sparsity` of the images that the kernels lead to, all
+    by the same deconvolution: wrong kernels leave ringing, or blur. On shoes and photographs it selects better
+    kernels than the residual does.
+
+    Parameters
+    ----------
+    blurred : Tensor [1, C, Y, X]
+    kernels : Tensor [R, 1, kh, kw]
+    periodic : bool
+        The boundary is known to be periodic; otherwise this is detected.
     """
     part = most_textured(blurred, WINDOW)
     noise = float(noise_std(part).mean())
-    circular = circular or is_periodic(part, noise)
+    periodic = periodic or is_periodic(part, noise)
     strength = strength_for(max(noise, KERNEL_NOISE))
-    images = [deconvolve(part, kernel[None], strength, circular=circular).clamp(0, 1) for kernel in kernels]
+    images = [deconvolve(part, kernel[None], strength, periodic=periodic).clamp(0, 1) for kernel in kernels]
     return normalized_sparsity(torch.cat(images))

@@ -1,4 +1,4 @@
-"""Two generators as one function of one point: what second-order searches need of a problem."""
+"""Treat two generators as one function of one vector of latents, as second-order searches need it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from .base import Problem
 
 
 class Pair:
-    """Image and kernel of points ``[n, d]``: the image's latents, then the kernel's.
+    """The image and kernel generators of a problem, as functions of points ``[n, d]``.
 
-    A known kernel has no latents, and all points share it.
+    A point is the latents of the image, then those of the kernel. A known kernel has no latents; all points share it.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -23,7 +23,7 @@ class Pair:
         self.kernel_latents = self.kernel_prior.card.latent if self.kernel_prior else 0
 
     def decode(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Images ``[n, C, Y, X]`` and kernels ``[n, 1, kh, kw]``."""
+        """Decode points to images ``[n, C, Y, X]`` and kernels ``[n, 1, kh, kw]``."""
         image, kernel = self._split(points)
         if self.kernel_prior is None:
             assert self.known is not None
@@ -31,12 +31,12 @@ class Pair:
         return self.image_prior.decode(image), self.kernel_prior.decode(kernel)
 
     def model(self, points: Tensor) -> Tensor:
-        """The blurred images that points explain, ``[n, C, Y, X]``."""
+        """Compute the blurred images that points model, ``[n, C, Y, X]``; the boundary is periodic."""
         image, kernel = self.decode(points)
         return convolve(image, kernel)
 
     def squared_norms(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Of the image's and the kernel's latents, each ``[n]``."""
+        """Compute the squared norms of the latents of image and kernel, each ``[n]``."""
         image, kernel = self._split(points)
         return image.square().sum(1), kernel.square().sum(1)
 

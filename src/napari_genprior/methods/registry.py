@@ -1,4 +1,4 @@
-"""The methods users choose by name: which recipe, with which settings."""
+"""Register the methods that users choose by name: which recipe, with which settings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..settings import (
     SelfDeblurSettings,
     Settings,
 )
-from . import Problem, Recipe
+from . import Problem, Recipe, volumes
 from .classical import classical, known_kernel
 from .evidence import evidence
 from .generator import generator, project, relaxed
@@ -29,7 +29,7 @@ from .untrained import untrained
 
 @dataclass(frozen=True)
 class Method:
-    """An entry of :data:`METHODS`."""
+    """An entry of :data:`METHODS`: a recipe, its settings, and what the pipeline must know of it."""
 
     name: str
     recipe: Callable[[Problem], Recipe]
@@ -39,8 +39,9 @@ class Method:
     prefers_linear: bool = False  # a linear image prior serves better than one that is not
     untrained: bool = False  # priors are untrained networks: minutes, not seconds
     finds_kernel: bool = True
-    covers: bool = False  # patches of the image prior's size cover images that are larger
-    keeps_budget: bool = False  # the recipe itself ends in time, with its best; others are stopped at a snapshot
+    uses_patches: bool = False  # patches of the image prior's size cover images that are larger
+    keeps_time_limit: bool = False  # the recipe itself ends in time, with its best; others are stopped at a snapshot
+    recipe_3d: Callable[[Problem], Recipe] | None = None  # of volumes; None: planes only
 
 
 METHODS: dict[str, Method] = {
@@ -50,79 +51,81 @@ METHODS: dict[str, Method] = {
             "auto",
             classical,
             ClassicalSettings,
-            "The best general method so far: at present the classical one.",
-            keeps_budget=True,
+            "Choose the best general method: at present classical; in volumes, microscope PSFs by cross-validation.",
+            keeps_time_limit=True,
+            recipe_3d=volumes.blind,
         ),
         Method(
             "classical",
             classical,
             ClassicalSettings,
-            "Kernel from coarse to fine with an L0 gradient prior, from many starts: seconds.",
-            keeps_budget=True,
+            "Estimate the kernel from coarse to fine with an L0 gradient prior, from several starts: seconds.",
+            keeps_time_limit=True,
         ),
         Method(
             "known-kernel",
             known_kernel,
             KnownKernelSettings,
-            "Total variation with a kernel you give.",
+            "Deconvolve with a kernel you give, by total variation.",
             needs_kernel=True,
+            recipe_3d=volumes.known_kernel,
         ),
         Method(
             "selfdeblur",
             selfdeblur,
             SelfDeblurSettings,
-            "Untrained networks for image and kernel (Ren et al., CVPR 2020): minutes to hours.",
+            "Fit untrained networks for image and kernel (Ren et al., CVPR 2020): minutes to hours.",
             untrained=True,
-            keeps_budget=True,
+            keeps_time_limit=True,
         ),
         Method(
             "selfdeblur-multiscale",
             multiscale,
             MultiscaleSettings,
-            "SelfDeblur from coarse to fine (Kotera et al., ICIP 2021): steadier; minutes to hours.",
+            "Run SelfDeblur from coarse to fine (Kotera et al., ICIP 2021): more stable; minutes to hours.",
             untrained=True,
-            keeps_budget=True,
+            keeps_time_limit=True,
         ),
         Method(
             "untrained",
             untrained,
             DecoderSettings,
-            "Untrained image network, pretrained kernels (algorithm 3 of Asim et al.): minutes to hours.",
+            "Fit an untrained image network with pretrained kernels (algorithm 3 of Asim 2020): minutes to hours.",
             untrained=True,
-            keeps_budget=True,
+            keeps_time_limit=True,
         ),
         Method(
             "evidence",
             evidence,
             EvidenceSettings,
-            "Kernel by its evidence under an image prior, best a linear one; then a guided solve: seconds.",
+            "Estimate the kernel by its evidence under an image prior, best a linear one: small images, seconds.",
             prefers_linear=True,
         ),
         Method(
             "generator",
             generator,
             GeneratorSettings,
-            "Image and kernel from pretrained generators (algorithm 1 of Asim et al.): small images, seconds.",
+            "Search the ranges of pretrained generators (algorithm 1 of Asim 2020): small images, seconds.",
         ),
         Method(
             "relaxed",
             relaxed,
             RelaxedSettings,
-            "A free image near a pretrained generator's (algorithm 2 of Asim et al.): small images, seconds.",
+            "Find an image near a generator's range (algorithm 2 of Asim 2020): small images, seconds.",
         ),
         Method(
             "patches",
             patches,
             PatchSettings,
-            "Overlapping patches from a pretrained generator, one kernel for all: images larger than the prior's.",
+            "Cover a larger image by patches from a pretrained generator; one kernel for all.",
             prefers_linear=True,
-            covers=True,
+            uses_patches=True,
         ),
         Method(
             "project",
             project,
             ProjectSettings,
-            "The generator's image that is closest to the blurred one: to compare with.",
+            "Project onto the generator's range (naive projection): the closest image, to compare with.",
             finds_kernel=False,
         ),
     )

@@ -1,8 +1,8 @@
-"""SelfDeblur, at one scale and from coarse to fine: image and kernel from untrained networks.
+"""Recipes of SelfDeblur, at one scale and coarse to fine: image and kernel from untrained networks.
 
 References
 ----------
-Ren, Zhang, Wang, Hu and Zuo, Neural blind deconvolution using deep priors, CVPR 2020 (SelfDeblur).
+"Ren 2020": Ren, Zhang, Wang, Hu and Zuo, Neural blind deconvolution using deep priors, CVPR 2020 (SelfDeblur).
 "Kotera 2021": Kotera, Sroubek and Smidl, Improving neural blind deconvolution, ICIP 2021.
 """
 
@@ -29,33 +29,38 @@ from ..settings import SelfDeblurSettings
 from ..settings import untrained as constants
 from ..settings.untrained import MULTISCALE, SELFDEBLUR, DeepSchedule
 from .base import Problem, Recipe, Snapshot
-from .deep_prior import DeepSearch, Outcome, Part, ensemble, resampled, with_size
+from .deep_prior import DeepSearch, RunSlice, resampled
+from .ensemble import Outcome, ensemble, with_size
 
-KERNEL_CODE = 200  # length of the input of the kernel's network (Ren et al.)
+KERNEL_CODE = 200  # length of the input of the kernel's network (Ren 2020)
 
 
 def selfdeblur(problem: Problem) -> Recipe:
-    """SelfDeblur (Ren et al.), with ``schedule="paper"`` as published but for the non-local blocks.
+    """Run SelfDeblur (Ren 2020); with ``schedule="paper"`` as published, without the non-local blocks.
 
     ``min over theta_x, theta_k of misfit(G_k(theta_k) * G_x(theta_x), y)``: squared error first, then 1 - SSIM.
-    ``problem.settings`` is a :class:`SelfDeblurSettings`; without ``problem.kernel_size`` a classical search sets it.
+
+    Parameters
+    ----------
+    problem : Problem
+        ``settings`` is a :class:`SelfDeblurSettings`; a ``kernel_size`` of None is estimated by a classical search.
     """
     c = _schedule(problem, SELFDEBLUR)
     return (yield from ensemble(with_size(problem), lambda one, end: _coarse_to_fine(one, c, end)))
 
 
 def multiscale(problem: Problem) -> Recipe:
-    """SelfDeblur from coarse to fine (Kotera 2021, section 3): half size first, then larger by sqrt 2 twice.
+    """Run SelfDeblur coarse to fine (Kotera 2021, section 3): at half size, then twice larger by a factor of sqrt 2.
 
-    Each scale starts at the enlarged estimates of the one before, to which new networks are fitted (eq. 8); the
-    first at a wide Gaussian kernel and a random image. Eq. 9 is minimised: ``|k|^2`` is added to the squared error
-    at first, total variation to 1 - SSIM later.
+    Each scale is initialized by the enlarged estimates of the previous one, to which new networks are fitted (eq. 8),
+    the first by a wide Gaussian kernel and a random image. Eq. 9 is minimized: ``|k|^2`` is added to the squared error
+    in the first phase, total variation to 1 - SSIM in the second.
 
     Notes
     -----
-    The paper leaves open whether norms are sums or means. Here misfit and total variation are means over pixels, as
-    in the code it builds on, and so is ``|k|^2``, over the kernel's: its sum, with the weight of eq. 9, outweighs
-    the misfit by far and holds the kernel at a flat one. A known kernel leaves nothing to the coarser scales.
+    The article does not state whether norms are sums or means. Here misfit and total variation are means over pixels,
+    as in the code it builds on, and so is ``|k|^2``, over the kernel's pixels: its sum, with the weight of eq. 9,
+    outweighs the misfit by far and keeps the kernel flat. The coarser scales are omitted if the kernel is known.
     """
     c = _schedule(problem, MULTISCALE)
     if problem.kernel is not None:
@@ -64,6 +69,7 @@ def multiscale(problem: Problem) -> Recipe:
 
 
 def _schedule(problem: Problem, schedules: dict[str, DeepSchedule]) -> DeepSchedule:
+    """Apply the settings of a problem to its schedule."""
     s = problem.settings
     assert isinstance(s, SelfDeblurSettings)
     c = schedules[s.schedule]
@@ -73,6 +79,7 @@ def _schedule(problem: Problem, schedules: dict[str, DeepSchedule]) -> DeepSched
 
 
 def _coarse_to_fine(problem: Problem, c: DeepSchedule, end: float) -> Generator[Snapshot, None, Outcome]:
+    """Run all scales of a schedule once, until a time on the monotonic clock."""
     s, random = problem.settings, cpu_generator(problem.seed)
     assert isinstance(s, SelfDeblurSettings)
     assert problem.kernel_size is not None
@@ -87,15 +94,15 @@ def _coarse_to_fine(problem: Problem, c: DeepSchedule, end: float) -> Generator[
             start = start_kernel("gaussian", support, blurred.device)
         else:
             start = pad_or_crop(resize(search.kernel(), constants.SCALE_STEP), support)
-        name = f"scale {scale} of {scales}" if scales > 1 else "image and kernel"
-        part = Part(name, before, sum(plan), s.report_every, sides, end, problem.checkpoint)
-        smaller, terms = search, _terms(c, steps, last=scale == scales)
+        name = f"Scale {scale}/{scales}" if scales > 1 else "Image and kernel"
+        run_slice = RunSlice(name, before, sum(plan), s.report_every, sides, end, problem.checkpoint)
+        coarser, terms = search, _terms(c, steps, last=scale == scales)
         kernel = _kernel_prior(problem, c, support, start)
-        search = DeepSearch(blurred, _Image(blurred, c.channels), kernel, support, terms, random, part)
+        search = DeepSearch(blurred, _Image(blurred, c.channels), kernel, support, terms, random, run_slice)
         if scales > 1 and c.kernel_net == "mlp":
             yield from search.fit_kernel(start, constants.KERNEL_FIT_RATE, constants.FIT_STEPS, constants.FIT_TOLERANCE)
-        if smaller is not None:
-            scene = enlarged(smaller.scene(), search.size, constants.SCALE_STEP)
+        if coarser is not None:
+            scene = enlarged(coarser.scene(), search.size, constants.SCALE_STEP)
             yield from search.fit_image(scene, constants.IMAGE_RATE, constants.FIT_STEPS, constants.FIT_TOLERANCE)
         objective = search.objective
         rates = (
@@ -103,15 +110,15 @@ def _coarse_to_fine(problem: Problem, c: DeepSchedule, end: float) -> Generator[
             (trainable(objective.kernel_block), c.kernel_rate),
         )
         yield from search.run(rates, steps, constants.MILESTONES if scale == scales else (), constants.DECAY)
-        if part.late:
+        if run_slice.out_of_time:
             break
         before += steps
     assert search is not None
-    return search.outcome(problem, c.final_solve)
+    return search.outcome(problem, c.final_deconvolution)
 
 
 class _Image:
-    """Makes the untrained prior of an image of any size, with as many channels as ``blurred``."""
+    """Builder of the untrained prior of an image of any size, with as many channels as ``blurred``."""
 
     def __init__(self, blurred: Tensor, channels: int) -> None:
         self.outputs, self.device, self.channels = blurred.shape[1], blurred.device, channels
@@ -128,6 +135,7 @@ class _Image:
 
 
 def _kernel_prior(problem: Problem, c: DeepSchedule, support: tuple[int, int], start: Tensor) -> Prior:
+    """Return the prior of the kernel; ``start`` is its initial value."""
     if problem.kernel is not None:
         return Known(problem.kernel)
     if c.kernel_net == "mlp":
@@ -136,7 +144,7 @@ def _kernel_prior(problem: Problem, c: DeepSchedule, support: tuple[int, int], s
 
 
 def _terms(c: DeepSchedule, steps: int, last: bool) -> dict[str, Term]:
-    """Eq. 9 of Kotera 2021 (Ren et al.: without its penalties)."""
+    """Return the terms of eq. 9 of Kotera 2021, or without its penalties those of Ren 2020."""
     ssim_from = c.ssim_from if last else c.coarse_ssim_from
     switch = round(ssim_from * steps) if ssim_from < 1 else steps + 1
     terms = {
@@ -152,14 +160,21 @@ def _terms(c: DeepSchedule, steps: int, last: bool) -> dict[str, Term]:
 
 
 def _support(side: int, factor: float) -> int:
-    """The odd number next to a kernel's side at a coarser scale, not too small to tell blur from none."""
+    """Return the nearest odd side of a kernel at a coarser scale, large enough to distinguish blur from none."""
     return min(odd(side), max(constants.SMALLEST_SUPPORT, 2 * round((side * factor - 1) / 2) + 1))
 
 
 def enlarged(image: Tensor, size: tuple[int, int], factor: float) -> Tensor:
-    """An image stretched about its middle by exactly ``factor``, cut to ``size``; beyond its border the nearest pixel.
+    """Stretch an image about its middle by exactly ``factor``, cropped to ``size``; its border pixels are repeated.
 
-    The middle of the scene is that of the data at each scale, while supports, and with them scenes, are rounded.
+    The middle of the scene is that of the data at each scale, while the sides of supports and scenes are rounded.
+
+    Parameters
+    ----------
+    image : Tensor [R, C, Y, X]
+    size : (int, int)
+        Sides of the result in pixels.
+    factor : float
     """
     (height, width), (old_height, old_width) = size, image.shape[-2:]
     stretch = torch.zeros(len(image), 2, 3, device=image.device, dtype=image.dtype)

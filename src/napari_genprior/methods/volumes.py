@@ -1,77 +1,60 @@
-"""Recipes for volumes: the volume for a given kernel, and blind, with a generator of microscopes' blur.
+"""Restore volumes for a given kernel, or blind, with simulated microscopes as candidates for it.
 
-Blind, the kernel is that of the simulated microscope which best foretells voxels left out of the solve.
+Blind, the kernel is that of the microscope which best predicts voxels held out of the deconvolution.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator as Yields
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..deconvolution.volumes import (
-    LUCY_SHARE,
-    TAIL,
-    Solve,
-    VolumeState,
-    Weights,
-    misfit_of,
-    richardson_lucy,
-    tv_admm,
-    wiener,
+from ..deconvolution.richardson_lucy import TV_FRACTION, richardson_lucy
+from ..deconvolution.state import Deconvolution, DeconvolutionState
+from ..deconvolution.total_variation import tv_weighted
+from ..deconvolution.wiener import wiener
+from ..estimation.cross_validation import (
+    REGION,
+    HoldOutSplit,
+    PaddedVolume,
+    held_out_error,
+    hold_out,
+    padded_volume,
 )
-from ..estimation.cross_validation import REGION, Scene, held_out_error, most_textured, scene_of, trial_of
-from ..estimation.psf_candidates import Candidate, Known, sample_candidates, sides_of_kernels
-from ..operators.volumes import apply_transfer, margin_for, transfer_function
+from ..estimation.psf_candidates import MicroscopeConstraints, PsfCandidate, kernel_shape, sample_candidates
+from ..operators.boundary import kernel_reach
+from ..operators.convolution import apply_transfer
+from ..operators.data_fidelity import normalized_misfit
+from ..operators.detail import most_textured
+from ..operators.finite_differences import Weights
+from ..operators.observation import KERNEL_TAIL
 from ..settings import VolumeSettings
 from .base import Problem, Recipe, Snapshot, Solution
 
-SPREADS = (0.25, 0.15, 0.1)  # of microscopes near the best ones so far, turn by turn
-VARIANTS = 8  # a turn
+SPREADS = (0.25, 0.15, 0.1)  # of microscopes near the best ones so far, round by round
+VARIANTS = 8  # a round
 FINALISTS = 3
-HANDICAP = 0.005  # of confocal microscopes: in strong noise they foretell widefield volumes no worse, and undo little
+CONFOCAL_COST = 0.005  # added: in strong noise they predict widefield volumes no worse, and undo little
 
 
-def known_kernel(problem: Problem, weights: Weights) -> Recipe:
-    """The volume for a given kernel, by the solver that the settings name."""
-    s, kernel = problem.settings, problem.kernel
+def known_kernel(problem: Problem) -> Recipe:
+    """Restore a volume for a given kernel, by the solver that the settings name."""
+    s, kernel, weights = problem.settings, problem.kernel, problem.voxel_weights
     assert isinstance(s, VolumeSettings)
     assert kernel is not None
-    margin, suits = margin_for(kernel, TAIL), 1.0
+    margin, regularization = kernel_reach(kernel, KERNEL_TAIL), 1.0
     if s.solver == "tv":
-        yield Snapshot(0, s.steps, "how much smoothing suits", problem.blurred, kernel)
-        part = most_textured(problem.blurred, REGION)
-        _, suits = held_out_error(trial_of(scene_of(part, weights, margin), part, problem.seed), kernel)
-    volume = yield from _final(scene_of(problem.blurred, weights, margin), kernel, s, suits)
+        yield Snapshot(0, s.steps, "regularization", problem.blurred, kernel)
+        _, regularization = held_out_error(_split(problem.blurred, weights, margin, problem.seed), kernel)
+    volume = yield from _restore(padded_volume(problem.blurred, weights, margin), kernel, s, regularization)
     return Solution(volume, kernel)
 
 
-def _final(
-    scene: Scene, kernel: Tensor, s: VolumeSettings, suits: float, done: int = 0
-) -> Yields[Snapshot, None, Tensor]:
-    """Yields snapshots with the misfit so far, the last with that of what is returned, ``[1, 1, Z, Y, X]``."""
-    strength = s.regularization * suits * scene.strength
-    canvas, transfer = scene.canvas, transfer_function(kernel, scene.canvas.sides)
-    arguments = (canvas, transfer, scene.noise, scene.weights)
-    solve: Solve | list[VolumeState]
-    if s.solver == "wiener":
-        volume = wiener(*arguments).clamp(min=0)
-        solve = [VolumeState(1, volume, misfit_of(canvas, apply_transfer(volume, transfer), scene.noise))]
-    elif s.solver == "richardson-lucy":
-        solve = richardson_lucy(*arguments, strength=LUCY_SHARE * strength, steps=s.steps)
-    else:
-        solve = tv_admm(*arguments, strength=strength, steps=s.steps)
-    for state in solve:
-        volume = canvas.cut(state.canvas)
-        losses = {"misfit": torch.tensor([state.misfit])}
-        yield Snapshot(done + state.step, done + s.steps, "volume", volume, kernel, losses)
-    return volume
-
-
-def blind(problem: Problem, weights: Weights, known: Known) -> Recipe:
-    """Kernel by what it foretells, then the volume for it.
+def blind(problem: Problem) -> Recipe:
+    """Estimate the kernel of a volume by cross-validation, then restore the volume for it.
 
     Notes
     -----
@@ -79,31 +62,69 @@ def blind(problem: Problem, weights: Weights, known: Known) -> Recipe:
     generator gives the kernel's size, and kernels where microscopes cannot be simulated. In the end "no blur", a point,
     is a candidate too.
     """
-    s, prior = problem.settings, problem.kernel_prior
+    s, prior, weights = problem.settings, problem.kernel_prior, problem.voxel_weights
     assert isinstance(s, VolumeSettings)
     assert prior is not None
-    depth, height, width = sides_of_kernels(prior)
-    part = most_textured(problem.blurred, REGION)
-    trial = trial_of(scene_of(part, weights, (depth - 1, height - 1, width - 1)), part, problem.seed)
-    rng = np.random.default_rng(problem.seed)
-    total = s.n_candidates + len(SPREADS) * VARIANTS
-    point = torch.zeros((1, 1, depth, height, width), device=part.device)
-    point[..., depth // 2, height // 2, width // 2] = 1
-    no_blur = Candidate(*held_out_error(trial, point), point, None)
-    found: list[Candidate] = []
-    for tried in range(total):
-        best = found[0].kernel if found else None
-        yield Snapshot(tried, total + s.steps, f"kernel, microscope {tried + 1}", problem.blurred, best)
-        turn = (tried - s.n_candidates) // VARIANTS
-        near = found[(tried - s.n_candidates) % len(found)] if turn >= 0 else None
-        optic, kernel = sample_candidates(rng, prior, known, near, SPREADS[max(turn, 0)])
-        wrong, regularization = held_out_error(trial, kernel)
+    shape = kernel_shape(prior)
+    split = _split(problem.blurred, weights, [side - 1 for side in shape], problem.seed)
+    point = torch.zeros((1, 1, *shape), device=problem.blurred.device)
+    point[..., shape[0] // 2, shape[1] // 2, shape[2] // 2] = 1
+    no_blur = PsfCandidate(*held_out_error(split, point), point, None)
+    candidates = yield from _search(problem, s, split)
+    candidates = sorted([*candidates, no_blur], key=lambda each: each.cost)
+    best = candidates[0]
+    whole = padded_volume(problem.blurred, weights, kernel_reach(best.kernel, KERNEL_TAIL))
+    volume = yield from _restore(whole, best.kernel, s, best.regularization, _candidate_count(s))
+    return Solution(volume, best.kernel, candidates=[(each.kernel, each.cost) for each in candidates])
+
+
+def _split(blurred: Tensor, weights: Weights, margin: Sequence[int], seed: int) -> HoldOutSplit:
+    """Hold out voxels of the most textured part of a volume."""
+    part = most_textured(blurred, REGION)
+    return hold_out(padded_volume(part, weights, margin), part, seed)
+
+
+def _candidate_count(s: VolumeSettings) -> int:
+    return s.n_candidates + len(SPREADS) * VARIANTS
+
+
+def _search(problem: Problem, s: VolumeSettings, split: HoldOutSplit) -> Yields[Snapshot, None, list[PsfCandidate]]:
+    """Try microscopes, first any and then near the best so far; returns the best ones, lowest cost first."""
+    assert problem.kernel_prior is not None
+    known = problem.psf_constraints or MicroscopeConstraints({})
+    rng, total = np.random.default_rng(problem.seed), _candidate_count(s)
+    best: list[PsfCandidate] = []
+    for index in range(total):
+        kernel = best[0].kernel if best else None
+        yield Snapshot(index, total + s.steps, f"kernel candidate {index + 1}/{total}", problem.blurred, kernel)
+        turn = (index - s.n_candidates) // VARIANTS
+        near = best[(index - s.n_candidates) % len(best)] if turn >= 0 else None
+        optic, kernel = sample_candidates(rng, problem.kernel_prior, known, near, SPREADS[max(turn, 0)])
+        cost, regularization = held_out_error(split, kernel)
         if optic is not None and optic.microscope.kind == "confocal":
-            wrong += HANDICAP
-        candidate = Candidate(wrong, regularization, kernel, optic)
-        found = sorted([*found, candidate], key=lambda each: each.against)[:FINALISTS]
-    found = sorted([*found, no_blur], key=lambda each: each.against)
-    kernel = found[0].kernel
-    whole = scene_of(problem.blurred, weights, margin_for(kernel, TAIL))
-    volume = yield from _final(whole, kernel, s, found[0].regularization, total)
-    return Solution(volume, kernel, candidates=[(each.kernel, each.against) for each in found])
+            cost += CONFOCAL_COST
+        best = sorted([*best, PsfCandidate(cost, regularization, kernel, optic)], key=lambda each: each.cost)
+        best = best[:FINALISTS]
+    return best
+
+
+def _restore(
+    padded: PaddedVolume, kernel: Tensor, s: VolumeSettings, regularization: float, done: int = 0
+) -> Yields[Snapshot, None, Tensor]:
+    """Restore the whole volume ``[1, 1, Z, Y, X]``, yielding each iterate with its misfit."""
+    observation, noise, weights = padded.observation, padded.noise, padded.weights
+    strength, transfer = s.regularization * regularization * padded.strength, padded.transfer(kernel)
+    states: Deconvolution | list[DeconvolutionState]
+    if s.solver == "wiener":
+        image = wiener(observation, transfer, noise, weights).clamp(min=0)
+        states = [DeconvolutionState(1, image, apply_transfer(image, transfer))]
+    elif s.solver == "richardson-lucy":
+        strength *= TV_FRACTION
+        states = richardson_lucy(observation, transfer, noise, weights, strength=strength, steps=s.steps)
+    else:
+        states = tv_weighted(observation, transfer, noise, weights, strength=strength, steps=s.steps)
+    for state in states:
+        volume = observation.crop(state.image)
+        misfit = torch.tensor([normalized_misfit(observation, state.model, noise)])
+        yield Snapshot(done + state.step, done + s.steps, "deconvolution", volume, kernel, {"misfit": misfit})
+    return volume

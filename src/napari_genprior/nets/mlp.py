@@ -11,13 +11,18 @@ from torch import Tensor, nn
 
 
 class KernelMLP(nn.Module):
-    """Code ``[R, inputs]`` to kernel ``[R, 1, kh, kw]``, > 0, sum 1: linear, ReLU6, linear, softmax.
+    """A network of two dense layers that maps a code ``[R, inputs]`` to kernels ``[R, 1, kh, kw]``, > 0, sum 1.
 
     Parameters
     ----------
     kernel_shape : (kh, kw)
+        Rows and columns of the kernel.
     inputs, hidden : int
         Lengths of the code and of the hidden layer (SelfDeblur: 200 and 1000).
+
+    Notes
+    -----
+    Linear, ReLU6, linear, softmax over the pixels.
     """
 
     def __init__(self, kernel_shape: tuple[int, int], inputs: int = 200, hidden: int = 1000) -> None:
@@ -28,4 +33,5 @@ class KernelMLP(nn.Module):
         )
 
     def forward(self, code: Tensor) -> Tensor:
+        """Map a code ``[R, inputs]`` to kernels ``[R, 1, kh, kw]``."""
         return self.layers(code).softmax(dim=-1).view(-1, 1, *self.kernel_shape)

@@ -1,11 +1,11 @@
 """The generator of a progressively grown GAN: 128x128 images from a latent of 512.
 
-The architecture only: no training of it is offered here (weeks of GPU), weights come in by ``genprior models import``.
+The package has the architecture only (training takes weeks on a GPU); ``genprior models import`` imports weights.
 
 References
 ----------
 Karras, Aila, Laine and Lehtinen, Progressive growing of GANs for improved quality, stability, and variation, ICLR 2018.
-Used for 128x128 faces by Asim, Shamshad and Ahmed (Asim 2020, section on larger images).
+Asim 2020 uses it for 128x128 faces (section on larger images).
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from torch.nn.functional import interpolate, leaky_relu
 
 
 class PGGAN(nn.Module):
-    """Latents ``[R, latent]`` to images ``[R, channels, size, size]`` in [0, 1].
+    """A generator that decodes latents ``[R, latent]`` to images ``[R, channels, size, size]`` in [0, 1].
 
     Parameters
     ----------
     latent : int
-        512 as published, standard normal; normalised to a length of sqrt(latent) on the way in.
+        Length of the latent vector, 512 as published, standard normal; it is normalised to the norm sqrt(latent).
     channels, size : int
-        ``size`` is a power of two from 8 on.
+        Channels of the image, and its side in pixels: a power of two, at least 8.
     base, largest : int
         Channels at a side of s pixels: 2 base / s, at most ``largest`` (published: 8192 and 512).
 
     Notes
     -----
-    Each resolution doubles the last by repetition (nearest) and has two 3x3 convolutions, each followed by a leaky
-    ReLU and a division by the channels' RMS (pixel norm). Each resolution has its own 1x1 convolution to colours;
-    while it was grown, the newest was mixed with the one before by ``alpha``.
+    Each resolution doubles the one before by repetition (nearest) and has two 3x3 convolutions, each followed by a
+    leaky ReLU and a division by the channels' RMS (pixel norm). Each resolution has its own 1x1 convolution to colours;
+    during progressive growing, the newest was blended with the one before by ``alpha``.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class PGGAN(nn.Module):
         self.colours = nn.ModuleList(EqualConv(width, channels, 1, gain=1.0) for width in widths)
 
     def forward(self, z: Tensor, stage: int | None = None, alpha: float = 1.0) -> Tensor:
-        """Decode at the full size, or at that of an earlier ``stage`` (0: 4x4) with its newest layers at ``alpha``."""
+        """Decode at the full size, or that of an earlier ``stage`` (0: 4x4), its last layers blended by ``alpha``."""
         stage = len(self.blocks) - 1 if stage is None else stage
         features = pixel_norm(leaky_relu(self.start(pixel_norm(z)[:, :, None, None]), 0.2))
         before = features
@@ -72,23 +72,24 @@ class PGGAN(nn.Module):
 
 
 class EqualConv(nn.Module):
-    """Convolution whose weights are stored standard normal and scaled as they are used ("equalised learning rate").
+    """A convolution whose weights are stored standard normal and scaled when they are used (equalised learning rate).
 
-    The scale is ``gain / sqrt(inputs size^2)``. A size of 4 stands for the first layer: a 1x1 map becomes a 4x4 one.
+    The scale is ``gain / sqrt(inputs size^2)``. The size 4 is that of the first layer, which maps 1x1 to 4x4.
     """
 
     def __init__(self, inputs: int, outputs: int, size: int, gain: float = math.sqrt(2)) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs, size, size))
         self.bias = nn.Parameter(torch.zeros(outputs))
-        # published for the first layer: a dense one, so a fan-in of `inputs`, and a gain of sqrt(2) / 4
+        # the published first layer is dense (fan-in `inputs`) with a gain of sqrt(2) / 4, which is the same scale
         self.scale = gain / math.sqrt(inputs * size**2)
         self.padding = 3 if size == 4 else size // 2
 
     def forward(self, x: Tensor) -> Tensor:
+        """Convolve maps ``[R, inputs, Y, X]``, zero-padded."""
         return nn.functional.conv2d(x, self.weight * self.scale, self.bias, padding=self.padding)
 
 
 def pixel_norm(x: Tensor) -> Tensor:
-    """Divide by the root mean square over channels."""
+    """Divide each pixel by its root mean square over channels."""
     return x * (x.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()

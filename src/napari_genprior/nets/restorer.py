@@ -1,4 +1,4 @@
-"""A small network that improves an image by what fits of it to blurred data show."""
+"""The network of unrolled deconvolution, which improves an image from regularized fits to the blurred data."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad, pixel_shuffle, pixel_unshuffle, relu
 
-FITS = 3  # of different trust in the data; one shows details and noise, another what is certain
-FIRST_SPREAD, LAST_RIDGE = 0.25, 0.5  # where the learnt ridges begin: see Restorer.ridges
-SMALLEST_MISFIT = 1e-4  # over the contrast
-DETAIL = 4.0  # what a fit changes is small beside the image: in training it counts as much
+FITS = 3  # fits with different ridge weights: a weak one shows details and noise, a strong one what is certain
+FIRST_SPREAD, LAST_RIDGE = 0.25, 0.5  # initial values of the learned ridge weights, see Restorer.ridges
+SMALLEST_MISFIT = 1e-4  # fraction of the contrast
+CHANGE_SCALE = 4.0  # changes by the fits are small compared with the image; scaled, both are inputs of the same order
 MAX_BLOCKS = 64
-BLOCK = 4  # px, the coarsest of its pixels
+BLOCK_PX = 4  # side of a pixel of the coarsest map
 
 
 class Restorer(nn.Module):
-    """One network for all rounds of a known-kernel solve (:mod:`..deconvolution.unrolled`), for grey images.
+    """A network for all rounds of unrolled deconvolution (:mod:`..deconvolution.unrolled`) of grey images.
 
     Parameters
     ----------
@@ -26,11 +26,12 @@ class Restorer(nn.Module):
     blocks : int
         Residual blocks at a quarter of the size.
     rounds : int
-        Of the solve it was trained in.
+        Number of rounds of the deconvolution it was trained for.
 
     Notes
     -----
-    There are no biases: brighter images with as much more noise come out as much brighter, exactly [1]_.
+    There are no biases, so that the network is homogeneous: scaled images with equally scaled noise give equally scaled
+    results [1]_.
 
     References
     ----------
@@ -58,37 +59,42 @@ class Restorer(nn.Module):
 
     @property
     def reach(self) -> int:
-        """Pixels, a multiple of :data:`BLOCK`, beyond which nothing has influence on a pixel."""
-        return 2 * 4 + BLOCK * (2 * len(self.blocks) + 2)
+        """Radius of the receptive field in pixels, a multiple of :data:`BLOCK_PX`."""
+        return 2 * 4 + BLOCK_PX * (2 * len(self.blocks) + 2)
 
     def ridges(self, index: int, misfit: Tensor) -> Tensor:
-        """Trust in the image over that in the data, for each fit of round ``index``: ``[..., FITS]``.
+        """Compute the ridge weights of the fits of round ``index``, ``[..., FITS]``.
 
-        ``exp(level + slope log(misfit))``, learnt. At first ``(misfit / FIRST_SPREAD)^2`` for the first fit, as if
-        the image erred by FIRST_SPREAD of the contrast, and LAST_RIDGE for the last.
+        The weight of the image relative to the data is ``exp(level + slope log(misfit))``, with learned level and
+        slope. Before training it is ``(misfit / FIRST_SPREAD)^2`` for the first fit, as if the image had an error of
+        FIRST_SPREAD of the contrast, and LAST_RIDGE for the last.
 
         Parameters
         ----------
         misfit : Tensor, any shape
-            Root mean square misfit over the image's contrast.
+            Root mean square misfit as a fraction of the image's contrast.
         """
         return (self.level[index] + self.slope[index] * misfit.clamp(min=SMALLEST_MISFIT).log()[..., None]).exp()
 
     def forward(self, image: Tensor, changes: Tensor, levels: Tensor) -> Tensor:
-        """A better image.
+        """Improve an image from regularized fits to the data.
 
         Parameters
         ----------
         image : Tensor [N, 1, Y, X]
-            Mean about zero.
+            Current image, mean about zero.
         changes : Tensor [N, FITS, Y, X]
-            What each fit adds to it.
+            Change of the image by each fit.
         levels : Tensor [N, 2 + FITS]
             Standard deviations of noise, misfit and expected change by each fit, in the image's units.
+
+        Returns
+        -------
+        Tensor [N, 1, Y, X]
         """
         height, width = image.shape[-2:]
-        seen = pad(torch.cat([image, DETAIL * changes], 1), (0, -width % BLOCK, 0, -height % BLOCK))
-        halves = pixel_unshuffle(seen, 2)
+        inputs = torch.cat([image, CHANGE_SCALE * changes], 1)
+        halves = pixel_unshuffle(pad(inputs, (0, -width % BLOCK_PX, 0, -height % BLOCK_PX)), 2)
         maps = levels[:, :, None, None].expand(-1, -1, *halves.shape[-2:])
         fine = self.head(torch.cat([halves, maps], 1).contiguous(memory_format=torch.channels_last))
         coarse = relu(self.down(fine))
@@ -99,4 +105,5 @@ class Restorer(nn.Module):
 
 
 def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
+    """Make a 3x3 convolution without bias."""
     return nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)

@@ -13,32 +13,32 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-SMALLEST_MAP = 4  # px; below this the coarsest level has too few values to be normalised by
+SMALLEST_MAP_PX = 4  # a smaller coarsest map has too few values for instance normalisation
 
 
 def fitting_depth(shape: tuple[int, int], depth: int) -> int:
-    """The largest depth, at most ``depth`` and at least 1, whose coarsest map still has a few pixels a side."""
-    while depth > 1 and min(shape) / 2**depth <= SMALLEST_MAP - 1:  # a level halves and rounds up
+    """Compute the largest depth, from 1 to ``depth``, whose coarsest map still has about 4 pixels a side."""
+    while depth > 1 and min(shape) / 2**depth <= SMALLEST_MAP_PX - 1:  # each level halves and rounds up
         depth -= 1
     return depth
 
 
 class SkipNetwork(nn.Module):
-    """Code ``[R, inputs, Y, X]`` to image ``[R, outputs, Y, X]`` in (0, 1), for any size, even or odd.
+    """A network that maps a code ``[R, inputs, Y, X]`` to images ``[R, outputs, Y, X]`` in (0, 1), for any size.
 
     Parameters
     ----------
     outputs, inputs : int
         Channels of the image and of the code.
     channels, skip_channels : int
-        Channels of every level, and of the connection that leads around it (at least 1).
+        Channels of every level, and of its skip connection (at least 1).
     depth : int
         Number of halvings; see :func:`fitting_depth` for small images.
 
     Notes
     -----
-    Normalisation uses the statistics of the one image at hand; there are no buffers, so the network is a
-    pure function of weights and code.
+    Normalisation uses the statistics of the one image. There are no buffers, so that the network is a pure function of
+    weights and code.
     """
 
     def __init__(
@@ -62,19 +62,20 @@ class SkipNetwork(nn.Module):
         self.out = nn.Conv2d(channels, outputs, kernel_size=1)
 
     def forward(self, code: Tensor) -> Tensor:
+        """Map a code ``[R, inputs, Y, X]`` to images ``[R, outputs, Y, X]``."""
         features, skipped = code, []
         for down, around in zip(self.down, self.around, strict=True):
             skipped.append(around(features))
             features = down(features)
         for up, skip in zip(reversed(self.up), reversed(skipped), strict=True):
-            # to the size of the skip, not by 2: a side of 5 was halved to 3
+            # to the size of the skip connection instead of by 2, because a side of 5 was halved to 3
             features = interpolate(features, size=skip.shape[-2:], mode="bilinear", align_corners=False)
             features = up(torch.cat([skip, features], dim=1))
         return torch.sigmoid(self.out(features))
 
 
 def _layer(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Sequential:
-    """Convolution (mirrored border), normalisation, leaky ReLU."""
+    """Make a convolution (reflecting boundary), normalisation and leaky ReLU."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, padding_mode="reflect"),
         nn.InstanceNorm2d(outputs, affine=True),

@@ -1,6 +1,6 @@
-"""Variational autoencoders: the three of the papers, and a residual one for any size and any length of the latent.
+"""Variational autoencoders: those of Asim 2018 and Asim 2020, and a residual one for any size and latent length.
 
-All share one face (:class:`VAE`): ``forward(z)`` decodes latents ``[R, latent]``, ``encode(x)`` gives the mean and
+All share one interface (:class:`VAE`): ``forward(z)`` decodes latents ``[R, latent]``, ``encode(x)`` gives the mean and
 the log variance of the latent's posterior. Images lie in [0, 1]; kernels are >= 0 and of sum 1.
 
 References
@@ -20,23 +20,23 @@ from torch import Tensor, nn
 from ..core.arrays import normalize_kernels
 from ..core.errors import ModelError
 
-KERNEL_SCALE = 20.0  # brings the values of a 28x28 kernel (sum 1) to order 1, where networks learn well
-LOGVAR_RANGE = (-12.0, 8.0)  # exp() of it is finite and the gradient sane, whatever the encoder says
+KERNEL_SCALE = 20.0  # scales the values of a 28x28 kernel (sum 1) to order 1, where networks train well
+LOGVAR_RANGE = (-12.0, 8.0)  # keeps its exponential and gradients finite, whatever the encoder predicts
 
 
 class VAE(nn.Module):
-    """What the autoencoders of this module have in common.
+    """The common interface of the autoencoders of this module.
 
     Parameters
     ----------
     latent : int
         Length of the latent vector, standard normal.
     decoder : Module
-        Latents ``[R, latent]`` to ``[R, C, Y, X]``.
+        Maps latents ``[R, latent]`` to ``[R, C, Y, X]``.
     encoder : Module or None
-        ``[R, C, Y, X]`` to mean and log variance, ``[R, 2 latent]``. None: the model is for decoding only.
+        Maps ``[R, C, Y, X]`` to mean and log variance, ``[R, 2 latent]``. None: the model can decode only.
     kernel : bool
-        The model is one of blur kernels: inside, they are :data:`KERNEL_SCALE` times larger.
+        The model generates blur kernels; encoder and decoder work on kernels scaled by :data:`KERNEL_SCALE`.
     """
 
     def __init__(self, latent: int, decoder: nn.Module, encoder: nn.Module | None, kernel: bool = False) -> None:
@@ -48,25 +48,32 @@ class VAE(nn.Module):
         self.encoder = encoder
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log variance of the latents of images ``[R, C, Y, X]``, each ``[R, latent]``."""
+        """Compute mean and log variance ``[R, latent]`` of the latents of images ``[R, C, Y, X]``.
+
+        Raises
+        ------
+        ModelError
+            The model has no encoder.
+        """
         if self.encoder is None:
             raise ModelError("This model was stored without its encoder; start its latents at random instead.")
         mean, logvar = self.encoder(x * self.scale).chunk(2, dim=1)
         return mean, logvar.clamp(*LOGVAR_RANGE)
 
     def raw(self, z: Tensor) -> Tensor:
-        """What the decoder says, before kernels are made to sum to 1: the training's target."""
+        """Decode without normalizing kernels to sum 1: what the training compares with the data."""
         return self.decoder(z) / self.scale
 
     def forward(self, z: Tensor) -> Tensor:
+        """Decode latents ``[R, latent]`` to images or kernels ``[R, C, Y, X]``."""
         return normalize_kernels(self.raw(z)) if self.kernel else self.raw(z)
 
 
 class BlurVAE(VAE):
-    """Blur kernels ``[R, 1, 28, 28]`` from a latent of 50 (table IV of [2]_; section 4.1 of [3]_).
+    """The autoencoder of blur kernels ``[R, 1, 28, 28]``, latent length 50 (table IV of [2]_; section 4.1 of [3]_).
 
-    Every convolution is 2x2, stride 1, without padding: 28, 27, pool 13, 12, pool 6 on the way in;
-    6, up 12, 13, up 26, 27, 28 on the way out. The output is a ReLU as in [2]_ ([3]_ has a sigmoid).
+    Every convolution is 2x2, stride 1, without padding: sides 28, 27, pool 13, 12, pool 6 in the encoder; 6, up 12, 13,
+    up 26, 27, 28 in the decoder. The output is a ReLU as in [2]_ ([3]_ has a sigmoid).
     """
 
     def __init__(self, latent: int = 50, encoder: bool = True) -> None:
@@ -85,10 +92,10 @@ class BlurVAE(VAE):
 
 
 class DigitVAE(VAE):
-    """Grey digits ``[R, 1, 28, 28]`` in [0, 1] from a latent of 100 (section 4.3 of [3]_).
+    """The autoencoder of grey digits ``[R, 1, 28, 28]`` in [0, 1], latent length 100 (section 4.3 of [3]_).
 
-    [3]_ does not say how the borders are treated. Without any padding all its numbers fit: 28, 26, pool 13, 11,
-    pool 5 on the way in, and 5x5x20 = 500 is its dense layer; 5, up 10, 12, up 24, 26, 28 on the way out.
+    [3]_ does not state the padding. Without padding all its numbers are consistent: sides 28, 26, pool 13, 11, pool 5
+    in the encoder, and 5x5x20 = 500 is its dense layer; 5, up 10, 12, up 24, 26, 28 in the decoder.
     """
 
     def __init__(self, latent: int = 100, encoder: bool = True) -> None:
@@ -107,9 +114,9 @@ class DigitVAE(VAE):
 
 
 class HouseNumberVAE(VAE):
-    """Colour digits ``[R, 3, 32, 32]`` in [0, 1] from a latent of 100 (table IV of [2]_, SVHN).
+    """The autoencoder of colour digits ``[R, 3, 32, 32]`` in [0, 1], latent length 100 (table IV of [2]_, SVHN).
 
-    Convolutions are 2x2, stride 2: 32, 16, 8, 4 and 4x4x512 = 8192 both ways.
+    Convolutions are 2x2, stride 2: sides 32, 16, 8, 4 and 4x4x512 = 8192 in encoder and decoder.
     """
 
     def __init__(self, latent: int = 100, encoder: bool = True) -> None:
@@ -133,23 +140,25 @@ class HouseNumberVAE(VAE):
 
 
 class ConvVAE(VAE):
-    """Images or kernels ``[R, channels, size, size]`` of any size from a latent of any length.
+    """A residual autoencoder of images or kernels ``[R, channels, size, size]`` of any size and latent length.
 
     Parameters
     ----------
     latent, channels, size : int
-        ``size`` is the side in pixels, at least 8.
+        Length of the latent vector, channels of the image, and its side in pixels, at least 8.
     width : int
-        Channels at half the size; doubled with each further halving, eight times that at most.
+        Channels at half the size, doubled with each further halving, at most eightfold.
     kernel : bool
         Decode to blur kernels: the output is a softmax over the pixels instead of a sigmoid.
     encoder : bool
+        Build the encoder too.
 
     Notes
     -----
-    Residual blocks without normalisation, whose second convolution starts at zero: they train as fast and cost
-    less on a CPU. Nothing is computed at full size: pixels are folded into channels (2x2) going in and out. The
-    coarsest map has 4 to 7 pixels a side; where ``size`` does not halve evenly, a larger image is decoded and cut.
+    Residual blocks without normalisation, whose second convolution is initialised with zeros: they train as fast and
+    are faster on a CPU. Nothing is computed at full size: pixels are folded into channels (2x2) at input and output.
+    The coarsest map has 4 to 7 pixels a side; where ``size`` cannot be halved evenly, a larger image is decoded and
+    cropped.
     """
 
     def __init__(
@@ -176,7 +185,7 @@ class ConvVAE(VAE):
                 outward[f"up{level}"] = nn.ConvTranspose2d(widths[level], widths[level - 1], 2, 2)
         outward["out"] = nn.Conv2d(width, 4 * channels, 3, padding=1)
         outward["shuffle"] = nn.PixelShuffle(2)
-        outward["cut"] = Cut(size)
+        outward["cut"] = Crop(size)
         outward["range"] = PixelSoftmax() if kernel else nn.Sigmoid()
 
         inward: OrderedDict[str, nn.Module] = OrderedDict(
@@ -195,7 +204,7 @@ class ConvVAE(VAE):
 
 
 class ResidualBlock(nn.Module):
-    """``x + B(silu(A(silu(x))))`` with A 3x3 and B 1x1, B starting at zero."""
+    """The residual block ``x + B(silu(A(silu(x))))`` with A 3x3 and B 1x1, B initialised with zeros."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -204,30 +213,34 @@ class ResidualBlock(nn.Module):
         nn.init.zeros_(self.mix.weight)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Compute the block's output ``[R, C, Y, X]``."""
         act = nn.functional.silu
         return x + self.mix(act(self.wide(act(x))))
 
 
 class OutputReLU(nn.Module):
-    """ReLU; leaky while it is trained. Kernels are zero nearly everywhere: a plain one is soon zero for good."""
+    """A ReLU that is leaky in training: kernels are mostly zero, where an ordinary ReLU would have no gradient."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Apply the activation."""
         return nn.functional.leaky_relu(x, 0.1 if self.training else 0.0)
 
 
-class Cut(nn.Module):
-    """The upper left ``size`` x ``size`` pixels."""
+class Crop(nn.Module):
+    """Crop to the upper left ``size`` x ``size`` pixels."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
         self.size = size
 
     def forward(self, x: Tensor) -> Tensor:
+        """Crop images ``[R, C, Y, X]``."""
         return x[..., : self.size, : self.size]
 
 
 class PixelSoftmax(nn.Module):
-    """Softmax over all pixels, times :data:`KERNEL_SCALE`: > 0, and never all zero as a ReLU can be."""
+    """Softmax over all pixels, times :data:`KERNEL_SCALE`: > 0, never zero everywhere as a ReLU can be."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normalize maps ``[R, C, Y, X]`` to the sum KERNEL_SCALE."""
         return KERNEL_SCALE * x.flatten(1).softmax(dim=1).view_as(x)

@@ -1,6 +1,6 @@
-"""Bilinear forward operators ``y = A(k, x)``: linear in the kernel ``k`` and linear in the image ``x``.
+"""Define bilinear forward operators ``y = A(k, x)``: linear in the kernel ``k`` and linear in the image ``x``.
 
-A solver sees nothing but :class:`Bilinear`. To use another forward model, write a subclass with ``__call__``:
+A solver uses nothing but :class:`Bilinear`. To use another forward model, write a subclass with ``__call__``:
 
 >>> class Gain(Bilinear):
 ...     '''y = k x with one gain per image.'''
@@ -22,7 +22,14 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from .convolution import BOUNDARIES, Boundary, apply_transfer, convolve, transfer_function
+from .convolution import (
+    BOUNDARIES,
+    Boundary,
+    convolve,
+    convolve_adjoint_image,
+    convolve_adjoint_kernel,
+    crop_margins,
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ class Bilinear(ABC):
     ----------
     kernel_shape, image_shape : tuple of int
         Shapes of ``k`` and ``x`` without the leading axis R (restarts). The adjoints need them,
-        for ``y`` alone does not always tell them.
+        for ``y`` alone does not always determine them.
     """
 
     def __init__(self, kernel_shape: tuple[int, ...], image_shape: tuple[int, ...]) -> None:
@@ -52,40 +59,40 @@ class Bilinear(ABC):
 
     @abstractmethod
     def __call__(self, kernel: Tensor, image: Tensor) -> Tensor:
-        """``A(k, x)``; ``kernel`` is ``[R, *kernel_shape]``, ``image`` ``[R, *image_shape]`` (either R may be 1)."""
+        """Compute ``A(k, x)`` of ``[R, *kernel_shape]`` and ``[R, *image_shape]``; either R may be 1."""
 
     def adjoint_image(self, kernel: Tensor, data: Tensor) -> Tensor:
-        """``A(k, .)' y``: ``[R, *image_shape]`` with the R of ``data``."""
+        """Apply the adjoint in the image: ``A(k, .)' y``, ``[R, *image_shape]`` with the R of ``data``."""
         return _transposed(partial(self, kernel), data.new_zeros(len(data), *self.image_shape), data)
 
     def adjoint_kernel(self, image: Tensor, data: Tensor) -> Tensor:
-        """``A(., x)' y``: ``[R, *kernel_shape]`` with the R of ``data``."""
+        """Apply the adjoint in the kernel: ``A(., x)' y``, ``[R, *kernel_shape]`` with the R of ``data``."""
         return _transposed(lambda kernel: self(kernel, image), data.new_zeros(len(data), *self.kernel_shape), data)
 
     def fix_kernel(self, kernel: Tensor) -> Linear:
-        """The linear operator ``x -> A(k, x)``."""
+        """Fix the kernel: the linear operator ``x -> A(k, x)``."""
         return Linear(partial(self, kernel), partial(self.adjoint_image, kernel))
 
     def fix_image(self, image: Tensor) -> Linear:
-        """The linear operator ``k -> A(k, x)``."""
+        """Fix the image: the linear operator ``k -> A(k, x)``."""
         return Linear(lambda kernel: self(kernel, image), partial(self.adjoint_kernel, image))
 
 
 class Convolution(Bilinear):
-    """Convolution ``y = k * x`` (:func:`.convolve.convolve`).
+    """Convolution ``y = k * x`` of images or volumes (:func:`~.convolution.convolve`).
 
     Parameters
     ----------
-    kernel_shape : (kh, kw)
-        Its centre is pixel ``(kh // 2, kw // 2)``.
-    image_shape : (C, Y, X)
+    kernel_shape : (kh, kw) or (kz, kh, kw)
+        Its centre is pixel ``(..., kh // 2, kw // 2)``.
+    image_shape : (C, Y, X) or (C, Z, Y, X)
         The kernel is shared by the C channels. With ``boundary="valid"`` this is the larger image
-        under the data: ``[Y - kh + 1, X - kw + 1]`` is the size of ``y``.
+        under the data: ``[..., Y - kh + 1, X - kw + 1]`` is the size of ``y``.
     boundary : {"circular", "valid", "reflect"}
     """
 
     def __init__(
-        self, kernel_shape: tuple[int, int], image_shape: tuple[int, int, int], boundary: Boundary = "circular"
+        self, kernel_shape: tuple[int, ...], image_shape: tuple[int, ...], boundary: Boundary = "circular"
     ) -> None:
         if boundary not in BOUNDARIES:
             raise ValueError(f"boundary {boundary!r} is unknown; allowed are {', '.join(BOUNDARIES)}")
@@ -96,27 +103,14 @@ class Convolution(Bilinear):
         return convolve(image, kernel, self.boundary)
 
     def adjoint_image(self, kernel: Tensor, data: Tensor) -> Tensor:
-        if self.boundary != "circular":
-            return super().adjoint_image(kernel, data)
-        transfer = transfer_function(kernel, (self.image_shape[-2], self.image_shape[-1]))
-        return apply_transfer(data, transfer.conj())
+        return convolve_adjoint_image(data, kernel, self.image_shape[1:], self.boundary)
 
     def adjoint_kernel(self, image: Tensor, data: Tensor) -> Tensor:
-        if self.boundary != "circular":
-            return super().adjoint_kernel(image, data)
-        product = (torch.fft.rfft2(data) * torch.fft.rfft2(image).conj()).sum(dim=1, keepdim=True)
-        correlation = torch.fft.irfft2(product, s=self.image_shape[-2:])
-        kh, kw = self.kernel_shape[-2:]  # undo what transfer_function does: pad, then move the centre to the origin
-        return torch.roll(correlation, (kh // 2, kw // 2), dims=(-2, -1))[..., :kh, :kw]
+        return convolve_adjoint_kernel(data, image, self.kernel_shape[1:], self.boundary)
 
     def under_data(self, image: Tensor) -> Tensor:
-        """The part of ``x`` that lies under ``y``, pixel on pixel for a centred kernel (all of it unless "valid")."""
-        if self.boundary != "valid":
-            return image
-        kh, kw = self.kernel_shape[-2:]
-        height, width = image.shape[-2:]
-        top, left = kh - 1 - kh // 2, kw - 1 - kw // 2
-        return image[..., top : height - kh // 2, left : width - kw // 2]
+        """Crop ``x`` to what lies under ``y``, pixel on pixel for a centred kernel (all of it unless "valid")."""
+        return crop_margins(image, self.kernel_shape[1:]) if self.boundary == "valid" else image
 
 
 class Pointwise(Bilinear):
@@ -127,6 +121,6 @@ class Pointwise(Bilinear):
 
 
 def _transposed(linear: Callable[[Tensor], Tensor], point: Tensor, data: Tensor) -> Tensor:
-    """``A' y``: the vector-Jacobian product of a linear map, which is the same at every ``point``."""
+    """Apply the adjoint ``A' y`` as the vector-Jacobian product of a linear map, the same at every ``point``."""
     pull_back = torch.func.vjp(linear, point)[1]
     return pull_back(data)[0]

@@ -1,4 +1,4 @@
-"""Misfits between a modelled and a measured image, one value per restart."""
+"""Measure the misfit between modelled and measured images."""
 
 from __future__ import annotations
 
@@ -8,22 +8,25 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
+from .noise import NoiseModel
+from .observation import Observation
+
 SSIM_WINDOW = 11  # px
 SSIM_SIGMA_PX = 1.5
 
 
 def squared_error(model: Tensor, data: Tensor) -> Tensor:
-    """Mean squared error over channels and pixels: ``[R]``. Shapes ``[R, C, Y, X]``; either R may be 1."""
+    """Average the squared error over channels and pixels of ``[R, C, (Z,) Y, X]``: ``[R]``; either R may be 1."""
     return (model - data).square().flatten(1).mean(1)
 
 
 def summed_squared_error(model: Tensor, data: Tensor) -> Tensor:
-    """Squared error summed over channels and pixels: ``[R]``; ``/ (2 sigma^2)`` makes it a negative log-likelihood."""
+    """Sum the squared error over channels and pixels, ``[R]``; ``/ (2 sigma^2)`` makes it a negative log-likelihood."""
     return (model - data).square().flatten(1).sum(1)
 
 
 def censored_error(model: Tensor, data: Tensor, std: float) -> Tensor:
-    """Squared error that knows of data cut to [0, 1] after Gaussian noise was added: ``[R]``, summed.
+    """Sum the squared error of data clipped to [0, 1] after Gaussian noise was added, ``[R]``.
 
     ``2 std^2`` times the negative log-likelihood (up to a constant): the squared error where ``0 < data < 1``; at 0
     and 1 that of the noise reaching so far or further, ``-log Phi(-model / std)`` and ``-log Phi((model - 1) / std)``.
@@ -40,7 +43,7 @@ def censored_error(model: Tensor, data: Tensor, std: float) -> Tensor:
 
 @torch.no_grad()
 def censored_std(model: Tensor, data: Tensor) -> float:
-    """The noise's most likely standard deviation in :func:`censored_error` for one model, in [0.01, 1]."""
+    """Estimate the standard deviation of the noise in :func:`censored_error` for one model, in [0.01, 1]."""
     inside = float(((data > 0) & (data < 1)).sum())
     candidates = torch.logspace(-2, 0, 60).tolist()
     costs = [
@@ -49,13 +52,25 @@ def censored_std(model: Tensor, data: Tensor) -> float:
     return candidates[costs.index(min(costs))]
 
 
+@torch.no_grad()
+def normalized_misfit(observation: Observation, model: Tensor, noise: NoiseModel) -> float:
+    """Compute the mean squared error over the noise variance where there are data: about 1 where only noise is left.
+
+    ``model`` is the blurred canvas ``k * x``.
+    """
+    data, model, valid = (observation.crop(x) for x in (observation.canvas, model, observation.valid))
+    variance = noise.variance(model).clamp(min=1e-3 * noise.mean_variance(data))
+    weighted = (model - data).square() / variance
+    return float((valid * weighted).sum() / valid.expand_as(weighted).sum())
+
+
 def dissimilarity(model: Tensor, data: Tensor, data_range: float = 1.0) -> Tensor:
-    """``1 - SSIM``, differentiable: ``[R]``, 0 for equal images, at most 2."""
+    """Compute ``1 - SSIM``, differentiable: ``[R]``, 0 for equal images, at most 2."""
     return 1 - structural_similarity(model, data, data_range)
 
 
 def structural_similarity(first: Tensor, second: Tensor, data_range: float = 1.0) -> Tensor:
-    """Structural similarity (SSIM), averaged over channels and pixels.
+    """Compute the structural similarity (SSIM), averaged over channels and pixels.
 
     Parameters
     ----------
@@ -93,7 +108,7 @@ def structural_similarity(first: Tensor, second: Tensor, data_range: float = 1.0
 
 
 def _local_mean(images: Tensor) -> Tensor:
-    """Gaussian-weighted means ``[..., Y - w + 1, X - w + 1]`` of the windows that lie inside ``[..., Y, X]``."""
+    """Average the windows inside ``[..., Y, X]`` with Gaussian weights: ``[..., Y - w + 1, X - w + 1]``."""
     *leading, height, width = images.shape
     side = min(height, width)
     window = min(SSIM_WINDOW, side - 1 + side % 2)

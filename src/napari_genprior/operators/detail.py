@@ -1,40 +1,60 @@
-"""Find where an image has most detail: there its kernel is estimated."""
+"""Find where an image or a volume has most detail: there its kernel is estimated."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import avg_pool2d, avg_pool3d
 
-from ..core.arrays import Intensity, to_tensor
+from ..core.arrays import to_tensor
 from ..core.errors import InputError
-from .finite_differences import gradients
+from ..core.intensity import Intensity
+from .finite_differences import differences, gradients
 from .noise import noise_std
+from .spatial import crop_at, spatial_shape
 
-STRIDE = 16  # px, between the places for it
+STRIDE = 16  # px, between the places that an image's part may have; of a volume a quarter of the part
 
 REGION = 480  # px, side of the part that larger images are searched in: six sides of a large kernel
 
 
-def most_textured(image: Tensor, side: int) -> Tensor:
-    """The part of an image ``[1, C, Y, X]`` with the steepest slopes, at most ``side`` pixels high and wide."""
-    rows, columns = most_textured_place(image, side)
-    return image[..., rows, columns]
+def most_textured(image: Tensor, sides: int | Sequence[int]) -> Tensor:
+    """Crop ``[1, C, (Z,) Y, X]`` to the part with the steepest slopes, of at most ``sides`` pixels along each axis."""
+    return crop_at(image, most_textured_place(image, sides))
 
 
-def most_textured_place(image: Tensor, side: int) -> tuple[slice, slice]:
-    """Rows and columns of :func:`most_textured`."""
-    height, width = min(side, image.shape[-2]), min(side, image.shape[-1])
-    # noise adds as much to every part
+def most_textured_place(image: Tensor, sides: int | Sequence[int]) -> tuple[slice, ...]:
+    """Find the part that :func:`most_textured` crops to: a slice for each spatial axis."""
+    shape = spatial_shape(image)
+    limits = [sides] * len(shape) if isinstance(sides, int) else sides
+    window = [min(n, limit) for n, limit in zip(shape, limits, strict=True)]
+    if len(shape) == 2:
+        strides, means = [STRIDE] * 2, _slopes_of_image(image, window)
+    else:
+        strides = [max(1, side // 4) for side in window]
+        means = _slopes_of_volume(image, window, strides)
+    place = np.unravel_index(int(means.argmax()), spatial_shape(means))
+    corner = [int(p) * stride for p, stride in zip(place, strides, strict=True)]
+    return tuple(slice(first, first + side) for first, side in zip(corner, window, strict=True))
+
+
+def _slopes_of_image(image: Tensor, window: Sequence[int]) -> Tensor:
+    """Average the absolute slopes in each window: noise adds as much to every part."""
     edges = gradients(image.mean(1, keepdim=True))[..., :-1, :-1].abs().sum(1, keepdim=True)
-    slopes = avg_pool2d(edges, (height - 1, width - 1), STRIDE)
-    row, column = divmod(int(slopes.argmax()), slopes.shape[-1])
-    return slice(row * STRIDE, row * STRIDE + height), slice(column * STRIDE, column * STRIDE + width)
+    return avg_pool2d(edges, (window[0] - 1, window[1] - 1), STRIDE)
+
+
+def _slopes_of_volume(volume: Tensor, window: Sequence[int], strides: Sequence[int]) -> Tensor:
+    """Average the squared slopes of the smoothed volume in each window: the noise of volumes is strong."""
+    smooth = avg_pool3d(volume.mean(1, keepdim=True), 3, 1, padding=1)
+    return avg_pool3d(differences(smooth).square().sum(0), tuple(window), tuple(strides))
 
 
 def detail(piece: np.ndarray) -> float:
-    """How much a piece tells of its kernel: mean square slope, the noise taken off; negative for a blank one.
+    """Compute the noise-corrected mean square slope of a piece; negative for a constant one.
 
     Raises
     ------
@@ -56,7 +76,7 @@ def detail(piece: np.ndarray) -> float:
 
 
 def most_textured_part(plane: np.ndarray) -> np.ndarray:
-    """The part of a large plane ``[Y, X]`` or ``[Y, X, 3 or 4]`` in which its kernel is searched."""
+    """Crop a large plane ``[Y, X]`` or ``[Y, X, 3 or 4]`` to the part in which its kernel is searched."""
     if max(plane.shape[:2]) <= REGION:
         return plane
     return plane[most_textured_place(to_tensor(plane, Intensity.of(plane), torch.device("cpu")), REGION)]

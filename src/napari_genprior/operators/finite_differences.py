@@ -1,27 +1,128 @@
-"""Circular forward differences of images ``[R, C, Y, X]``, their adjoint, and their spectrum."""
+"""Circular finite differences of images and volumes ``[R, C, (Z,) Y, X]``, their adjoints and their spectrum.
+
+D is the number of spatial dimensions. ``weights`` multiply the differences along each axis: one over the sides of a
+voxel, so that slopes are per length; by default 1. Functions with ``out`` or scratch space work in place: solvers call
+them hundreds of times, and to allocate anew takes longer than the sums.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
 
 import torch
 from torch import Tensor
 
+from .spatial import spatial_axes
 
-def differences(x: Tensor) -> Tensor:
-    """Along y and x, ``[2, R, C, Y, X]``."""
-    return torch.stack([x.roll(-1, -2) - x, x.roll(-1, -1) - x])
-
-
-def differences_adjoint(g: Tensor) -> Tensor:
-    return g[0].roll(1, -2) - g[0] + g[1].roll(1, -1) - g[1]
+Weights = Sequence[float]
 
 
-def slope_power(shape: tuple[int, int], device: torch.device) -> Tensor:
-    """``|D|^2`` per frequency of the half spectrum; its square is that of the second differences."""
-    fy = torch.fft.fftfreq(shape[0], device=device)[:, None]
-    fx = torch.fft.rfftfreq(shape[1], device=device)
-    return 4 * torch.sin(torch.pi * fy).square() + 4 * torch.sin(torch.pi * fx).square()
+def forward_difference(x: Tensor, axis: int, out: Tensor, weight: float = 1.0) -> Tensor:
+    """Write ``weight (x[i + 1] - x[i])``, circular, into ``out``."""
+    n = x.shape[axis] - 1
+    torch.sub(x.narrow(axis, 1, n), x.narrow(axis, 0, n), out=out.narrow(axis, 0, n))
+    torch.sub(x.narrow(axis, 0, 1), x.narrow(axis, n, 1), out=out.narrow(axis, n, 1))
+    return out if weight == 1 else out.mul_(weight)
+
+
+def backward_difference(x: Tensor, axis: int, out: Tensor, weight: float = 1.0) -> Tensor:
+    """Write ``weight (x[i] - x[i - 1])``, circular, into ``out``: minus the adjoint of :func:`forward_difference`."""
+    n = x.shape[axis] - 1
+    torch.sub(x.narrow(axis, 1, n), x.narrow(axis, 0, n), out=out.narrow(axis, 1, n))
+    torch.sub(x.narrow(axis, 0, 1), x.narrow(axis, n, 1), out=out.narrow(axis, 0, 1))
+    return out if weight == 1 else out.mul_(weight)
+
+
+def differences(x: Tensor, weights: Weights | None = None) -> Tensor:
+    """Compute the forward differences along each axis, ``[D, R, C, (Z,) Y, X]``; differentiable."""
+    axes = spatial_axes(x)
+    return torch.stack([_scaled(x.roll(-1, axis) - x, w) for axis, w in zip(axes, _each(weights, axes), strict=True)])
+
+
+def differences_adjoint(g: Tensor, weights: Weights | None = None) -> Tensor:
+    """Apply the adjoint of :func:`differences`, ``[R, C, (Z,) Y, X]``; differentiable."""
+    axes = spatial_axes(g[0])
+    parts = [_scaled(part.roll(1, axis) - part, w) for part, axis, w in zip(g, axes, _each(weights, axes), strict=True)]
+    return sum(parts[1:], start=parts[0])
 
 
 def gradients(image: Tensor) -> Tensor:
-    """Periodic forward differences along Y, then along X: [R, 2 C, Y, X] from [R, C, Y, X]."""
-    return torch.cat([image.roll(-1, -2) - image, image.roll(-1, -1) - image], dim=1)
+    """Compute the forward differences as channels: ``[R, D C, (Z,) Y, X]`` from ``[R, C, (Z,) Y, X]``."""
+    return torch.cat([image.roll(-1, axis) - image for axis in spatial_axes(image)], dim=1)
+
+
+def gradients_adjoint(g: Tensor) -> Tensor:
+    """Apply the adjoint of :func:`gradients`: minus the divergence."""
+    axes = spatial_axes(g)
+    parts = [part.roll(1, axis) - part for part, axis in zip(g.chunk(len(axes), dim=1), axes, strict=True)]
+    return sum(parts[1:], start=parts[0])
+
+
+def slope_power(shape: Sequence[int], device: torch.device, weights: Weights | None = None) -> Tensor:
+    """Compute ``|D|^2`` per frequency of the half spectrum; its square is that of the second differences."""
+    last = len(shape) - 1
+    total = torch.zeros((), device=device)
+    for axis, (side, weight) in enumerate(zip(shape, _each(weights, shape), strict=True)):
+        frequencies = (torch.fft.rfftfreq if axis == last else torch.fft.fftfreq)(side, device=device)
+        total = total + 4 * (weight * torch.sin(torch.pi * frequencies)).square().view(-1, *(1,) * (last - axis))
+    return total
+
+
+def second_order_count(dimensions: int) -> int:
+    """Count the distinct second differences: 3 of images, 6 of volumes."""
+    return dimensions * (dimensions + 1) // 2
+
+
+def add_differences(
+    x: Tensor, first: Tensor, second: Tensor | None, scratch: Tensor, weights: Weights | None = None
+) -> None:
+    """Add the differences of ``x`` to ``first``, and those of second order to ``second``, in place.
+
+    Parameters
+    ----------
+    x : Tensor [R, C, (Z,) Y, X]
+    first : Tensor [D, R, C, (Z,) Y, X]
+    second : Tensor [D (D + 1) / 2, R, C, (Z,) Y, X] or None
+        Those along one axis twice, then the mixed ones of each pair of axes, times the root of 2: they count twice.
+    scratch : Tensor [D + 1, R, C, (Z,) Y, X]
+        Overwritten; without ``second`` 1 is enough.
+    """
+    axes = spatial_axes(x)
+    w, spare = _each(weights, axes), scratch[-1]
+    for i, axis in enumerate(axes):
+        slope = forward_difference(x, axis, spare if second is None else scratch[i], w[i])
+        first[i].add_(slope)
+        if second is not None:
+            second[i].add_(backward_difference(slope, axis, spare, w[i]))
+    if second is not None:
+        for n, (i, j) in enumerate(combinations(range(len(axes)), 2), start=len(axes)):
+            second[n].add_(forward_difference(scratch[j], axes[i], spare, w[i]), alpha=2**0.5)
+
+
+def add_differences_adjoint(
+    first: Tensor, second: Tensor | None, scratch: Tensor, weights: Weights | None = None
+) -> Tensor:
+    """Apply the adjoint of :func:`add_differences`; the result is in ``scratch[0]``, and ``first`` is overwritten.
+
+    ``scratch`` is ``[2, R, C, (Z,) Y, X]`` or more.
+    """
+    axes = spatial_axes(first[0])
+    w, total, spare = _each(weights, axes), scratch[0], scratch[1]
+    if second is not None:
+        for i, axis in enumerate(axes):
+            first[i].sub_(forward_difference(second[i], axis, spare, w[i]))
+        for n, (i, j) in enumerate(combinations(range(len(axes)), 2), start=len(axes)):
+            first[j].sub_(backward_difference(second[n], axes[i], spare, w[i]), alpha=2**0.5)
+    backward_difference(first[0], axes[0], total, w[0])
+    for i, axis in enumerate(axes[1:], start=1):
+        total.add_(backward_difference(first[i], axis, spare, w[i]))
+    return total.neg_()
+
+
+def _each(weights: Weights | None, axes: Sequence[int]) -> Weights:
+    return (1.0,) * len(axes) if weights is None else weights
+
+
+def _scaled(x: Tensor, weight: float) -> Tensor:
+    return x if weight == 1 else x * weight

@@ -1,18 +1,52 @@
-"""Estimate the noise of blurred images, and say which noise level a deconvolution assumes."""
+"""Estimate the noise of blurred images and volumes, and say which noise level a deconvolution assumes."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from torch import Tensor
 
 from .convolution import convolve, valid_part
+from .spatial import spatial_axes
 
-LEAST_NOISE = 0.002  # of a given kernel and rounding
+LEAST_NOISE = 0.002  # standard deviation, fraction of the range: errors of a given kernel, and rounding
+KERNEL_NOISE = 0.01  # an estimated kernel errs like at least this much noise
+MIN_NOISE_STD = 1e-4  # data of a volume are never trusted further
+FIT_ROUNDS = 5  # of reweighted least squares
 
-KERNEL_NOISE = 0.01  # an estimated kernel errs like at least this much noise, fraction of the range
+
+@dataclass(frozen=True)
+class NoiseModel:
+    """Variance of the data, ``gain * mean + read_variance``: gain 0 is Gaussian noise, read variance 0 Poisson."""
+
+    gain: float
+    read_variance: float
+
+    def variance(self, mean: Tensor) -> Tensor:
+        """Compute the variance at each pixel, from its mean."""
+        return self.gain * mean.clamp(min=0) + self.read_variance
+
+    def mean_variance(self, image: Tensor) -> float:
+        """Compute the mean variance over an image."""
+        mean = float(self.variance(image).mean()) if self.gain else self.read_variance
+        return max(mean, MIN_NOISE_STD**2)
+
+
+def effective_noise(noise: float, kernel_given: bool) -> float:
+    """Return the noise level that a deconvolution assumes: the measured one, or what the kernel errs like.
+
+    Parameters
+    ----------
+    noise : float
+        Measured standard deviation, fraction of the range.
+    kernel_given : bool
+        The user vouches for the kernel; otherwise it is an estimate.
+    """
+    return max(noise, LEAST_NOISE if kernel_given else KERNEL_NOISE)
 
 
 def noise_std(image: Tensor) -> Tensor:
-    """Standard deviation ``[R, C]`` of the white noise of images ``[R, C, Y, X]``.
+    """Estimate the standard deviation ``[R, C]`` of the white noise of images ``[R, C, Y, X]``.
 
     Median of the absolute diagonal second difference over 0.6745: edges are few, and a blurred image has hardly
     any detail that passes this filter.
@@ -21,6 +55,40 @@ def noise_std(image: Tensor) -> Tensor:
     return (corner / 2).abs().flatten(-2).median(-1).values / 0.6745
 
 
+def estimate_noise_model(volume: Tensor) -> NoiseModel:
+    """Estimate the noise of a blurred volume ``[1, 1, Z, Y, X]`` as a function of the mean.
+
+    The mixed difference along all axes keeps white noise and drops what is smooth along any of them, as everything is
+    that a microscope has blurred. Its square is fitted, by least squares that know their own spread, to a line over
+    the local mean, both coefficients >= 0.
+    """
+    corner, mean = volume, volume
+    for axis in spatial_axes(volume):
+        if volume.shape[axis] > 1:
+            last = volume.shape[axis] - 1
+            corner = (corner.narrow(axis, 1, last) - corner.narrow(axis, 0, last)) / 2**0.5
+            mean = (mean.narrow(axis, 1, last) + mean.narrow(axis, 0, last)) / 2
+    square, mean = corner.square().flatten().double(), mean.flatten().clamp(min=0).double()
+    gain, read = 0.0, float(square.mean())
+    for _ in range(FIT_ROUNDS):
+        spread = (gain * mean + read).clamp(min=MIN_NOISE_STD**2)  # of a squared normal: sqrt 2 times its mean
+        gain, read = _fit_line(mean, square, 1 / spread.square())
+    return NoiseModel(gain, max(read, MIN_NOISE_STD**2))
+
+
 def residual_std(blurred: Tensor, image: Tensor, kernel: Tensor) -> float:
-    """Root mean square of ``k * x - y`` where no unknown border takes part; one image and one kernel."""
+    """Compute the root mean square of ``k * x - y`` where no unknown border takes part; one image and one kernel."""
     return float((convolve(image, kernel, "valid") - valid_part(blurred, kernel)).square().mean().sqrt())
+
+
+def _fit_line(x: Tensor, y: Tensor, weights: Tensor) -> tuple[float, float]:
+    """Fit a line by weighted least squares, slope and offset >= 0."""
+    total = weights.sum()
+    mx, my = (weights * x).sum() / total, (weights * y).sum() / total
+    slope = float((weights * (x - mx) * (y - my)).sum() / (weights * (x - mx).square()).sum().clamp(min=1e-30))
+    offset = float(my) - slope * float(mx)
+    if slope < 0:
+        return 0.0, float(my)
+    if offset < 0:
+        return float((weights * x * y).sum() / (weights * x.square()).sum()), 0.0
+    return slope, offset

@@ -1,80 +1,144 @@
-"""What the pixels of a blurred image tell: their value, that it is at least (at most) so large, or nothing."""
+"""Treat unobserved and saturated pixels as missing data and as bounds, on a periodic canvas larger than the image.
+
+What lies beyond the border is in the data, and part of the light of the border's own pixels has left it. So the unknown
+image is larger than the data: a canvas, with a mask of the pixels where there are data.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate, max_pool2d, pad
+from torch.nn.functional import interpolate, max_pool2d
 
 from .boundary import fast_side, smooth_wrap
+from .convolution import apply_transfer
+from .spatial import Shape, crop_far, pad_far, spatial_axes, spatial_shape
 
-END = 1 / 512  # this near to 0 or 1 a value may have been cut off
-UNTOLD = 0.1  # share of untold pixels in a coarser one from which that is untold too ...
-AROUND = 3  # px, and all so near to it
-BLOCK = 4  # px, sides of a canvas are multiples of it
+SATURATION_MARGIN = 1 / 512  # this near to 0 or 1 a value may have been clipped
+SATURABLE = (SATURATION_MARGIN, 1 - SATURATION_MARGIN)
+MASKED_FRACTION = 0.1  # of masked pixels in a coarser one from which that is masked too ...
+DILATION_PX = 3  # ... with all that are so near to it
+BLOCK = 4  # px, sides of a smooth canvas are multiples of it
+KERNEL_TAIL = 0.002  # of a kernel's sum, along an axis, whose reach beyond a volume is not modelled
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A blurred image on a periodic canvas.
+class Observation:
+    """A blurred image or volume on a periodic canvas, in the first corner of it.
 
     Attributes
     ----------
-    canvas : Tensor [R, C, Y, X]
-        The image, at the top left where it comes from :func:`pad_periodic`, and a smooth continuation.
-    inside : bool Tensor [R, 1, Y, X]
-        Where the image is.
+    canvas : Tensor [R, C, (Z,) Y, X]
+        The data, and some continuation of them where there are none.
+    valid : bool Tensor [R or 1, 1, (Z,) Y, X]
+        Where there are data.
+    data_shape : tuple of int or None
+        Sides of the region that the data come from; None: the whole canvas.
+    unsaturated : (float, float)
+        Values within are measured; those below (above) only say that the true value is at most (at least) so large.
     """
 
     canvas: Tensor
-    inside: Tensor
+    valid: Tensor
+    data_shape: Shape | None = None
+    unsaturated: tuple[float, float] = SATURABLE
 
-    def completed(self, model: Tensor) -> Tensor:
-        """Data for all of the canvas: ``model`` where the image tells nothing against it.
+    @property
+    def shape(self) -> Shape:
+        """Sides of the canvas."""
+        return spatial_shape(self.canvas)
 
-        Beyond the image that is everywhere; at a pixel at the end of the range, where the model lies beyond the
-        end. To fit the completed data again and again minimises the misfit of what is told.
-        """
-        beyond = ((self.canvas > 1 - END) & (model > self.canvas)) | ((self.canvas < END) & (model < self.canvas))
-        return torch.where(self.inside & ~beyond, self.canvas, model)
+    def crop(self, x: Tensor) -> Tensor:
+        """Crop a canvas to the data region."""
+        return x if self.data_shape is None else crop_far(x, self.data_shape)
+
+    def embed(self, data: Tensor) -> Tensor:
+        """Place data on a canvas of zeros: the adjoint of :meth:`crop`."""
+        return pad_far(data, self.shape)
+
+    def blur(self, x: Tensor, transfer: Tensor) -> Tensor:
+        """Apply the forward operator, from canvas to data region: ``A x = crop(k * x)``."""
+        return self.crop(apply_transfer(x, transfer))
+
+    def blur_adjoint(self, data: Tensor, transfer: Tensor) -> Tensor:
+        """Apply the adjoint ``A' y``, from data region to canvas."""
+        return apply_transfer(self.embed(data), transfer.conj())
 
     def bounds(self) -> tuple[Tensor, Tensor]:
-        """Least and largest value that agree with what is told, infinite where nothing is.
+        """Return the least and the largest value that agree with the data: both are the data where they are measured.
 
-        A model brought within them is what :meth:`completed` makes of it.
+        Where there are none they are infinite; at a saturated pixel one of them is.
         """
-        low = torch.where(self.inside & (self.canvas >= END), self.canvas, -torch.inf)
-        high = torch.where(self.inside & (self.canvas <= 1 - END), self.canvas, torch.inf)
+        lowest, highest = self.unsaturated
+        low = torch.where(self.valid & (self.canvas >= lowest), self.canvas, -inf)
+        high = torch.where(self.valid & (self.canvas <= highest), self.canvas, inf)
         return low, high
 
+    def impute(self, model: Tensor) -> Tensor:
+        """Fill the canvas with ``model`` where no data contradict it.
 
-def pad_periodic(blurred: Tensor, kernel_shape: tuple[int, int], circular: bool = False) -> Seen:
-    """Room beyond the border ``[R, C, Y, X]`` for all that a kernel of this shape brings into the image.
+        Beyond the data that is everywhere; at a saturated pixel, where the model lies beyond the end of the range. To
+        fit the imputed data again and again minimizes the misfit of the observed ones.
+        """
+        lowest, highest = self.unsaturated
+        beyond = ((self.canvas > highest) & (model > self.canvas)) | ((self.canvas < lowest) & (model < self.canvas))
+        return torch.where(self.valid & ~beyond, self.canvas, model)
 
-    An image that goes on at its other side (``circular``) needs none, if its sides are a canvas's.
+    def extend_nearest(self) -> Tensor:
+        """Continue the data beyond their region by the nearest pixel, counted around: ``[R, C, (Z,) Y, X]``."""
+        x = self.canvas
+        for axis, n, side in zip(spatial_axes(x), self.data_shape or self.shape, self.shape, strict=True):
+            place = torch.arange(side, device=x.device)
+            nearest = torch.where(place < n, place, torch.where(place < (n + side) / 2, n - 1, 0))
+            x = x.index_select(axis, nearest)
+        return x
+
+
+def pad_periodic(blurred: Tensor, kernel_shape: Sequence[int], periodic: bool = False) -> Observation:
+    """Observe an image ``[R, C, (Z,) Y, X]`` with a smooth continuation, as wide as a kernel reaches.
+
+    Values at the ends of [0, 1] count as saturated. A periodic image needs no margin, if its sides are a canvas's.
     """
-    height, width = blurred.shape[-2:]
-    if circular and height % BLOCK == width % BLOCK == 0 and height >= kernel_shape[0] and width >= kernel_shape[1]:
-        return Seen(blurred, torch.ones((1, 1, height, width), dtype=torch.bool, device=blurred.device))
-    canvas = smooth_wrap(blurred, (_margin(height, kernel_shape[0] + 1), _margin(width, kernel_shape[1] + 1)))
-    inside = torch.ones((1, 1, height, width), dtype=torch.bool, device=blurred.device)
-    return Seen(canvas, pad(inside, (0, canvas.shape[-1] - width, 0, canvas.shape[-2] - height)))
+    shape = spatial_shape(blurred)
+    fits = all(n % BLOCK == 0 and n >= k for n, k in zip(shape, kernel_shape, strict=True))
+    if periodic and fits:
+        canvas = blurred
+    else:
+        margin = [_block_margin(n, k + 1) for n, k in zip(shape, kernel_shape, strict=True)]
+        canvas = smooth_wrap(blurred, margin)
+    return Observation(canvas, _corner_mask(shape, canvas), shape)
+
+
+def pad_zero(blurred: Tensor, margin: Sequence[int]) -> Observation:
+    """Observe an image ``[R, C, (Z,) Y, X]`` on a canvas of zeros with at least ``margin`` pixels beyond it.
+
+    No value counts as saturated.
+    """
+    shape = spatial_shape(blurred)
+    canvas = pad_far(blurred, [fast_side(n + m) for n, m in zip(shape, margin, strict=True)])
+    return Observation(canvas, _corner_mask(shape, canvas), shape, (-inf, inf))
 
 
 def saturation_mask(image: Tensor) -> Tensor:
-    """Where light was cut off at the upper end of the range in any channel, bool ``[R, 1, Y, X]``."""
-    return (image > 1 - END).any(dim=1, keepdim=True)
+    """Mark pixels at the upper end of the range in any channel, bool ``[R, 1, Y, X]``."""
+    return (image > SATURABLE[1]).any(dim=1, keepdim=True)
 
 
-def eroded_valid_mask(untold: Tensor, shape: tuple[int, int]) -> Tensor:
-    """1 at pixels far from all that is untold (bool ``[1, 1, Y, X]``), else 0, at a coarser size ``[1, 1, Y', X']``."""
-    coarse = interpolate(untold.float(), size=shape, mode="bilinear", antialias=True) > UNTOLD
-    return 1 - max_pool2d(coarse.float(), 2 * AROUND + 1, 1, AROUND)
+def eroded_valid_mask(masked: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Return 1 far from all ``masked`` pixels (bool ``[1, 1, Y, X]``), else 0, at a coarser size ``[1, 1, Y', X']``."""
+    coarse = interpolate(masked.float(), size=shape, mode="bilinear", antialias=True) > MASKED_FRACTION
+    return 1 - max_pool2d(coarse.float(), 2 * DILATION_PX + 1, 1, DILATION_PX)
 
 
-def _margin(side: int, least: int) -> int:
+def _corner_mask(shape: Shape, canvas: Tensor) -> Tensor:
+    return pad_far(torch.ones((1, 1, *shape), dtype=torch.bool, device=canvas.device), spatial_shape(canvas))
+
+
+def _block_margin(side: int, least: int) -> int:
     total = fast_side(side + least)
     while total % BLOCK:
         total = fast_side(total + 1)

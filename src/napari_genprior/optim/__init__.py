@@ -1,1 +1,1 @@
-"""Minimize: one gradient loop, batched L-BFGS, block coordinate descent; nothing here knows images."""
+"""Optimization: a gradient loop, batched L-BFGS, block coordinate descent. Nothing here knows of images."""

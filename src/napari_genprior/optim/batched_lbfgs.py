@@ -1,7 +1,7 @@
 """Limited-memory BFGS for many small independent problems at once, each with its own step lengths.
 
-``torch.optim.LBFGS`` takes a batch for one problem: one step length and one history for all, which couples restarts
-that have nothing to do with each other. Here every row of a matrix is a problem of its own.
+``torch.optim.LBFGS`` takes a batch for one problem: one step length and one history for all, which couples
+independent restarts. Here every row of a matrix is a problem of its own.
 
 References
 ----------
@@ -18,16 +18,16 @@ from torch import Tensor
 
 Objective = Callable[[Tensor, Tensor], Tensor]
 """``objective(x, rows)``: values ``[n]`` of the points ``x [n, d]`` of problems ``rows [n]`` (indices into R).
-Differentiable; NaN or infinity means: not here."""
+Differentiable; NaN or infinity marks a point that must not be accepted."""
 
-DECREASE = 1e-4  # least decrease, as a part of what the slope promises (Wolfe's first condition)
-TRIALS = 20  # of a line search
-FURTHER = 3.0  # times the last trial, while no upper end of the step is known
+DECREASE = 1e-4  # least decrease as a fraction of that predicted by the slope (Wolfe's first condition)
+LINE_SEARCH_TRIALS = 20
+EXPANSION = 3.0  # factor of the trial step while no upper bound is known
 
 
 @dataclass(frozen=True)
 class LbfgsState:
-    """Where the search stands: best points ``x [R, d]``, their values ``[R]``, and who is still moving ``[R]``."""
+    """The state after ``step`` updates: best points ``x [R, d]``, their values ``[R]``, and the active rows ``[R]``."""
 
     step: int
     x: Tensor
@@ -44,65 +44,53 @@ def lbfgs(
     tolerance: float = 1e-6,
     curvature: float = 0.9,
 ) -> Generator[LbfgsState, None, LbfgsState]:
-    """Minimise R independent functions of d variables; drain it by :func:`drain`.
+    """Minimise R independent functions of d variables.
 
     Parameters
     ----------
     objective : callable
-        See :data:`Objective`. Rows that have come to rest are no longer asked for.
+        See :data:`Objective`. It is evaluated at active rows only.
     start : Tensor [R, d]
     steps : int
         Largest number of updates of a row; one costs 1 to 2 evaluations, rarely more.
     memory : int
-        Pairs of steps and gradient changes that are kept.
+        Number of pairs of steps and gradient changes.
     tolerance : float
-        A row rests when its gradient's norm is below this times ``max(1, |x|)``, when its value falls by less than
-        this (relative) in each of three updates running, or when no lower value is found.
+        A row has converged when its gradient's norm is below this times ``max(1, |x|)``, when its value decreases by
+        less than this (relative) in three consecutive updates, or when the line search finds no lower value.
     curvature : float
-        Part of the slope that may be left after a step (Wolfe's second condition), in (1e-4, 1). 0.9 spares
-        evaluations; 0.01 searches almost exactly, which ends a quadratic in d steps.
+        Fraction of the slope that may remain after a step (Wolfe's second condition), in (1e-4, 1): 0.9 saves
+        evaluations, 0.01 is an almost exact line search.
 
     Yields
     ------
     LbfgsState
-        After each update.
-
-    Returns
-    -------
-    LbfgsState
-        Rows whose very first value is not finite stay at their start.
+        The state after each update; the last one is returned. Rows without a finite first value stay at their start.
     """
     x = start.detach().clone()
-    count = len(x)
-    everyone = torch.arange(count, device=x.device)
+    everyone = torch.arange(len(x), device=x.device)
     values, gradients = _evaluate(objective, x, everyone)
     history = _History(memory, x)
     active = torch.isfinite(values) & (gradients.norm(dim=1) > tolerance)
-    slow = torch.zeros(count, dtype=torch.long, device=x.device)
-    fresh = torch.ones(count, dtype=torch.bool, device=x.device)  # no history: the next direction is the gradient's
+    slow = torch.zeros_like(everyone)  # consecutive updates with hardly any decrease
+    fresh = torch.ones_like(active)  # rows without history, whose next direction is that of the gradient
     step = 0
     for step in range(1, steps + 1):
         rows = everyone[active]
         if not len(rows):
             break
         x_now, value, gradient = x[rows], values[rows], gradients[rows]
-        direction = -history.times(gradient, rows)
-        slope = (direction * gradient).sum(1)
-        uphill = ~(slope < 0)
-        direction[uphill], slope[uphill] = -gradient[uphill], -gradient[uphill].square().sum(1)
-        fresh[rows[uphill]] = True
-        # with no history the scale is unknown: the first trial is of length 1, or shorter where the slope is small
-        first = torch.where(fresh[rows], (1 / gradient.norm(dim=1)).clamp(max=1.0), torch.ones_like(value))
+        direction, slope, first = _descent_direction(history, gradient, rows, fresh)
         reached = _line_search(objective, x_now, value, direction, slope, first, rows, curvature)
         moved = reached.values < value
         history.add(reached.x - x_now, reached.gradients - gradient, rows, moved)
-        lost = ~moved & ~fresh[rows]  # a bad history: forget it and try the gradient once
+        lost = ~moved & ~fresh[rows]  # the history may be bad: discard it and try the gradient once
         history.forget(rows[lost])
         fresh[rows] = lost
         small = value - reached.values <= tolerance * value.abs().clamp(min=1e-30)
         slow[rows] = torch.where(small & moved, slow[rows] + 1, torch.zeros_like(rows))
-        kept = rows[moved]
-        x[kept], values[kept], gradients[kept] = reached.x[moved], reached.values[moved], reached.gradients[moved]
+        at = rows[moved]
+        x[at], values[at], gradients[at] = reached.x[moved], reached.values[moved], reached.gradients[moved]
         flat = gradients[rows].norm(dim=1) <= tolerance * x[rows].norm(dim=1).clamp(min=1.0)
         active[rows] = (moved | lost) & ~flat & (slow[rows] < 3)
         yield LbfgsState(step, x.clone(), values.clone(), active.clone())
@@ -110,6 +98,7 @@ def lbfgs(
 
 
 def _evaluate(objective: Objective, x: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Evaluate values and gradients; where either is not finite the value is infinite and the gradient 0."""
     with torch.enable_grad():
         point = x.detach().requires_grad_()
         values = objective(point, rows)
@@ -119,17 +108,32 @@ def _evaluate(objective: Objective, x: Tensor, rows: Tensor) -> tuple[Tensor, Te
     return values, gradients.masked_fill(bad[:, None], 0.0)
 
 
+def _descent_direction(
+    history: _History, gradient: Tensor, rows: Tensor, fresh: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute directions ``[n, d]``, their slopes ``[n]`` and first trial steps ``[n]``; mark rows without history."""
+    direction = -history.times(gradient, rows)
+    slope = (direction * gradient).sum(1)
+    uphill = ~(slope < 0)
+    direction[uphill], slope[uphill] = -gradient[uphill], -gradient[uphill].square().sum(1)
+    fresh[rows[uphill]] = True
+    # without history the scale is unknown: the first trial has length 1, or less where the gradient is small
+    first = torch.where(fresh[rows], (1 / gradient.norm(dim=1)).clamp(max=1.0), torch.ones_like(slope))
+    return direction, slope, first
+
+
 class _History:
-    """Pairs (s, y) of each row, and the product of the inverse Hessian that they imply with a vector."""
+    """Pairs (s, y) of steps and gradient changes of each row, which approximate the inverse Hessian."""
 
     def __init__(self, memory: int, x: Tensor) -> None:
         self.memory = memory
         self.steps, self.changes = (x.new_zeros(memory, *x.shape) for _ in range(2))
-        self.weights = x.new_zeros(memory, len(x))  # 1 / (s y); 0 where there is no pair
+        self.weights = x.new_zeros(memory, len(x))  # 1 / (s' y); 0 where there is no pair
         self.scale = x.new_ones(len(x))
         self.next = 0
 
     def add(self, s: Tensor, y: Tensor, rows: Tensor, valid: Tensor) -> None:
+        """Store a pair of each of these rows where it is valid."""
         product, power = (s * y).sum(1), y.square().sum(1)
         # a pair without positive curvature would make the matrix indefinite
         valid = valid & (product > 1e-8 * power.sqrt() * s.norm(dim=1)) & (power > 0)
@@ -141,10 +145,12 @@ class _History:
         self.next += 1
 
     def forget(self, rows: Tensor) -> None:
+        """Discard all pairs of these rows."""
         self.weights[:, rows] = 0.0
         self.scale[rows] = 1.0
 
     def times(self, gradient: Tensor, rows: Tensor) -> Tensor:
+        """Multiply the inverse Hessian with gradients ``[n, d]`` (two-loop recursion)."""
         newest_first = [i % self.memory for i in range(self.next - 1, max(self.next - self.memory, 0) - 1, -1)]
         steps, changes, weights = self.steps, self.changes, self.weights
         if len(rows) < steps.shape[1]:
@@ -162,6 +168,8 @@ class _History:
 
 @dataclass
 class _Reached:
+    """Points reached by a line search ``[n, d]``, their values ``[n]`` and gradients ``[n, d]``."""
+
     x: Tensor
     values: Tensor
     gradients: Tensor
@@ -177,9 +185,9 @@ def _line_search(
     rows: Tensor,
     curvature: float,
 ) -> _Reached:
-    """A step per row that meets the strong Wolfe conditions, or the lowest point found; all tensors ``[n, ...]``.
+    """Find a step of each row that meets the strong Wolfe conditions, else the lowest point; tensors ``[n, ...]``.
 
-    ``low`` is the best step so far that decreases enough, ``high`` one beyond the minimum (infinite: none is known).
+    ``low`` is the best step with sufficient decrease so far, ``high`` one beyond the minimum (infinite: not known yet).
     """
     low, low_value, low_slope = torch.zeros_like(value), value.clone(), slope.clone()
     high, high_value = torch.full_like(value, float("inf")), torch.full_like(value, float("inf"))
@@ -187,24 +195,24 @@ def _line_search(
     best = _Reached(x.clone(), value.clone(), torch.zeros_like(x))
     trial = first.clone()
     open_ = torch.arange(len(x), device=x.device)
-    for _ in range(TRIALS):
+    for _ in range(LINE_SEARCH_TRIALS):
         t = trial[open_]
         point = x[open_] + t[:, None] * direction[open_]
-        found, gradient = _evaluate(objective, point, rows[open_])
+        values, gradient = _evaluate(objective, point, rows[open_])
         along = (gradient * direction[open_]).sum(1)
-        better = found < best.values[open_]
-        kept = open_[better]
-        best.x[kept], best.values[kept], best.gradients[kept] = point[better], found[better], gradient[better]
-        enough = (found <= value[open_] + DECREASE * t * slope[open_]) & (found <= low_value[open_])
+        better = values < best.values[open_]
+        at = open_[better]
+        best.x[at], best.values[at], best.gradients[at] = point[better], values[better], gradient[better]
+        enough = (values <= value[open_] + DECREASE * t * slope[open_]) & (values <= low_value[open_])
         done = enough & (along.abs() <= -curvature * slope[open_])
         beyond = ~enough | (along >= 0)
         at = open_[beyond]
-        high[at], high_value[at], high_slope[at] = t[beyond], found[beyond], along[beyond]
+        high[at], high_value[at], high_slope[at] = t[beyond], values[beyond], along[beyond]
         at = open_[~beyond]
-        low[at], low_value[at], low_slope[at] = t[~beyond], found[~beyond], along[~beyond]
-        # the accepted point itself, not a lower one on the way that breaks the second condition
+        low[at], low_value[at], low_slope[at] = t[~beyond], values[~beyond], along[~beyond]
+        # the accepted point itself, not a lower one before it that violates the second condition
         at = open_[done]
-        best.x[at], best.values[at], best.gradients[at] = point[done], found[done], gradient[done]
+        best.x[at], best.values[at], best.gradients[at] = point[done], values[done], gradient[done]
         narrow = (high - low)[open_] <= 1e-7 * t
         open_ = open_[~done & ~narrow]
         if not len(open_):
@@ -219,7 +227,7 @@ def _line_search(
 def _next_trial(
     low: Tensor, f_low: Tensor, g_low: Tensor, high: Tensor, f_high: Tensor, g_high: Tensor, last: Tensor
 ) -> Tensor:
-    """Minimum of the cubic through both ends, kept off them by a tenth; without an upper end, further out."""
+    """Minimise the cubic through both bounds, a tenth of the interval inside; without an upper bound, expand."""
     bounded = torch.isfinite(high)
     width = torch.where(bounded, high - low, torch.ones_like(low))
     rise = torch.where(torch.isfinite(f_high) & bounded, f_high - f_low, torch.full_like(low, float("nan")))
@@ -227,6 +235,6 @@ def _next_trial(
     root = (a.square() - g_low * g_high).clamp(min=0).sqrt()
     cubic = low + width * (1 - (g_high + root - a) / (g_high - g_low + 2 * root))
     inside = torch.minimum(torch.maximum(cubic, low + 0.1 * width), low + 0.9 * width)
-    # the value at the upper end is not finite, or the cubic has no minimum
+    # the value at the upper bound is not finite, or the cubic has no minimum
     inside = torch.where(torch.isfinite(cubic), inside, low + 0.3 * width)
-    return torch.where(bounded, inside, last * FURTHER)
+    return torch.where(bounded, inside, last * EXPANSION)

@@ -1,6 +1,7 @@
-"""Many starts, of which few remain: batched L-BFGS in rounds, after each of which the worse ones drop out.
+"""Successive halving of restarts: batched L-BFGS in rounds, after each of which the worse restarts are dropped.
 
-Searches that end low are low early: on digits this finds what ten whole searches find in a third of their time.
+Restarts that end with a low value have a low value early: on digits this reaches the optimum of ten complete
+optimizations in a third of their time.
 """
 
 from __future__ import annotations
@@ -12,43 +13,44 @@ from torch import Tensor
 
 from .batched_lbfgs import LbfgsState, Objective, lbfgs
 
-FIRST, SECOND = 10, 20  # updates before the first and the second choice
-MEMORY = 30  # generators have long valleys; 15 pairs of steps take half as many steps more
-TOLERANCE = 1e-4  # relative fall of the objective per update, three times running, at which a search rests
+ROUND_STEPS = (10, 20)  # updates before the first and the second selection
+LBFGS_MEMORY = 30  # generators have long valleys: with 15 pairs half as many updates more are needed
+TOLERANCE = 1e-4  # relative decrease of the objective in three consecutive updates that counts as converged
 
 
 def halving(
     objective: Objective, starts: Tensor, *, steps: int, between: Callable[[Tensor], None] | None = None
 ) -> Generator[LbfgsState, None, LbfgsState]:
-    """Minimise one function from many starts: all for a while, then the best third, then the best tenth to the end.
+    """Minimise one function from many starts: all for some updates, then the best third, then the best tenth.
 
-    One start alone is searched from in one go: there is nothing to choose, and each round forgets the curvature.
+    A single start is optimized in one round, because each round discards the curvature.
 
     Parameters
     ----------
     objective : callable
-        See :data:`~.lbfgs.Objective`; every row is the same problem.
+        See :data:`~.batched_lbfgs.Objective`; every row is the same problem.
     starts : Tensor [R, d]
     steps : int
-        Largest number of updates of a point, all rounds together.
+        Largest number of updates of a point, over all rounds.
     between : callable, optional
-        Told the best point ``[1, d]`` after each round but the last; it may change what ``objective`` means.
+        Called with the best point ``[1, d]`` after each round but the last; it may modify the objective.
 
     Yields
     ------
     LbfgsState
-        After each update, the best point first.
+        The state after each update, the best point first.
 
     Returns
     -------
     LbfgsState
-        Of the finalists, the best first.
+        The last state of the remaining points, the best first.
     """
     points, done, count = starts, 0, len(starts)
-    rounds = [(count, FIRST), (-(-count // 3), SECOND), (-(-count // 10), steps)]
+    rounds = [(count, ROUND_STEPS[0]), (-(-count // 3), ROUND_STEPS[1]), (-(-count // 10), steps)]
     if count == 1 and between is None:
         rounds = [(1, steps)]
-    memory = MEMORY if count > 1 else MEMORY // 2  # a start worth going from alone lies near the end of the valley
+    # a single start comes from an earlier optimization and is close to the optimum
+    memory = LBFGS_MEMORY if count > 1 else LBFGS_MEMORY // 2
     for number, (keep, length) in enumerate(rounds):
         last = number == len(rounds) - 1
         left = min(length, steps - done)
@@ -67,5 +69,6 @@ def halving(
 
 
 def _sorted(state: LbfgsState) -> LbfgsState:
+    """Sort the rows of a state by value."""
     order = state.values.argsort()
     return replace(state, x=state.x[order], values=state.values[order], active=state.active[order])

@@ -1,11 +1,6 @@
 """Any bilinear inverse problem ``y = A(k, x) + n`` with two generators as priors (Asim 2018): both unknowns at once.
 
->>> from napari_genprior.operators.bilinear import Pointwise
->>> operator = Pointwise((1, 28, 28), (1, 28, 28))  # y = k x, pixel by pixel
->>> found = gp.solve_bilinear(operator, data, image_prior=gp.load_prior("digits-28"), kernel_prior=shading)
->>> found.image, found.kernel
-
-How to write an operator of your own: docs/bilinear.md.
+How to write an operator of your own: docs/guide/other-problems.md.
 """
 
 from __future__ import annotations
@@ -21,6 +16,7 @@ from torch import Tensor, nn
 from ..core.arrays import cpu_generator
 from ..core.errors import InputError
 from ..core.iteration import map_states, run_to_end
+from ..core.run_records import warn_renamed
 from ..operators.bilinear import Bilinear
 from ..optim.batched_lbfgs import LbfgsState, lbfgs
 from ..zoo.projection import device_of
@@ -46,7 +42,7 @@ class BilinearSolution:
         What the priors make them of.
     residuals : float array [restarts]
         ``|A(k, x) - y| / |y|`` of each restart; infinite where it is not defined.
-    chosen : int
+    selected : int
         The restart of the least residual, whose estimate this is.
     steps : int
         Updates made.
@@ -57,8 +53,14 @@ class BilinearSolution:
     image_latent: np.ndarray
     kernel_latent: np.ndarray
     residuals: np.ndarray
-    chosen: int
+    selected: int
     steps: int
+
+    @property
+    def chosen(self) -> int:
+        """Deprecated name of :attr:`selected`."""
+        warn_renamed("solution.chosen", "solution.selected")
+        return self.selected
 
 
 def solve_bilinear(
@@ -106,6 +108,18 @@ def solve_bilinear(
     -----
     Minimised is ``|A(B(h), G(z)) - y|^2 + ridge (|z|^2 + |h|^2)`` (Asim 2018, eq. 7, where the two ridges are gamma
     and lambda), over both latents in one vector: L-BFGS in place of the paper's alternating gradient descent.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import napari_genprior as gp
+    >>> from napari_genprior.operators.bilinear import Convolution
+    >>> operator = Convolution(kernel_shape=(28, 28), image_shape=(1, 28, 28), boundary="circular")
+    >>> priors = gp.load_prior("digits-28-linear"), gp.load_prior("motion-28-linear")
+    >>> image, kernel = (prior.decode(torch.zeros(1, prior.card.latent)) for prior in priors)
+    >>> solution = gp.solve_bilinear(operator, operator(kernel, image)[0], *priors, restarts=2, steps=10)
+    >>> solution.image.shape, solution.kernel.shape
+    ((1, 28, 28), (1, 28, 28))
     """
     return run_to_end(
         iter_solve_bilinear(
@@ -153,15 +167,15 @@ def iter_solve_bilinear(
     def best_of(state: LbfgsState) -> BilinearSolution:
         image, kernel = decode(state.x)
         residuals = misfit(image, kernel).sqrt().nan_to_num(nan=float("inf"))
-        chosen = int(residuals.argmin())
-        z, h = state.x[chosen].split([image_latent, kernel_latent])
+        selected = int(residuals.argmin())
+        z, h = state.x[selected].split([image_latent, kernel_latent])
         return BilinearSolution(
-            image=_numpy(image[chosen]),
-            kernel=_numpy(kernel[chosen]),
+            image=_numpy(image[selected]),
+            kernel=_numpy(kernel[selected]),
             image_latent=_numpy(z),
             kernel_latent=_numpy(h),
             residuals=_numpy(residuals),
-            chosen=chosen,
+            selected=selected,
             steps=state.step,
         )
 

@@ -1,4 +1,4 @@
-"""Solving many planes on a device: as many at once as its memory holds, fewer where it does not, on the CPU at last."""
+"""Deconvolve many planes on a device: as many at once as its memory holds, fewer where it runs out, the CPU at last."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ..core.errors import DeviceError
 
 logger = logging.getLogger(__name__)
 
-# Of a known-kernel solve, per pixel and channel: its two dozen float32 planes, and what the FFT wants
+# Of a deconvolution, per pixel and channel: its two dozen float32 planes, and what the FFT needs
 BYTES_PER_PIXEL = 160
 SHARE = 0.7  # of the free memory
 MOST = 64  # planes at once; more gain nothing
 
 
-class Solves:
-    """Runs solves on a device and remembers what fits there.
+class AdaptiveBatcher:
+    """Run deconvolutions on a device in batches, and remember how many fit there.
 
     Parameters
     ----------
@@ -29,9 +29,9 @@ class Solves:
     Attributes
     ----------
     device : torch.device
-        Where the next solve runs.
+        Where the next batch runs.
     notes : list of str
-        A sentence for each time that memory ran out, for a person.
+        A human-readable sentence for each time that memory ran out.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -39,8 +39,8 @@ class Solves:
         self.notes: list[str] = []
         self._most = MOST if device.type != "cpu" else 1
 
-    def at_once(self, shape: tuple[int, ...]) -> int:
-        """How many planes ``[C, Y, X]`` to solve at once; 1 on the CPU, whose threads one plane keeps busy."""
+    def batch_size(self, shape: tuple[int, ...]) -> int:
+        """Return how many planes ``[C, Y, X]`` to process at once; 1 on the CPU, whose threads one plane keeps busy."""
         free = _free_bytes(self.device)
         if free is None:
             return self._most
@@ -48,22 +48,22 @@ class Solves:
         return max(1, min(self._most, int(SHARE * free / each)))
 
     def __call__(self, solve: Callable[[Tensor, slice], Tensor], planes: Tensor) -> Tensor:
-        """Solve ``planes`` [N, C, Y, X], from the CPU to the CPU.
+        """Deconvolve ``planes`` [N, C, Y, X], from the CPU to the CPU.
 
         Parameters
         ----------
         solve : callable
-            Takes some of the planes, on the device to use, and which of them these are.
+            Takes some of the planes, on the device to use, and a slice that says which they are.
 
         Raises
         ------
         DeviceError
-            The CPU's memory does not hold a single plane.
+            Out of memory on the CPU with a single plane.
         """
         done: list[Tensor] = []
         first = 0
         while first < len(planes):
-            count = min(self.at_once(planes.shape[1:]), len(planes) - first)
+            count = min(self.batch_size(planes.shape[1:]), len(planes) - first)
             which = slice(first, first + count)
             try:
                 done.append(solve(planes[which].to(self.device), which).cpu())
@@ -82,15 +82,14 @@ class Solves:
         size = "x".join(map(str, shape[-2:]))
         if self.device.type == "cpu":
             raise DeviceError(
-                f"The memory does not hold a solve of {size} px ({reason}); choose smaller tiles, such as tile=512."
+                f"Out of memory in the deconvolution of {size} px ({reason}); "
+                "choose smaller tiles, such as tile_size=512."
             )
         if count > 1:
             self._most = count // 2
-            note = (
-                f"The memory of {self.device} ran out with {count} parts of {size} px at once; {self._most} are tried."
-            )
+            note = f"Out of memory on {self.device} with {count} parts of {size} px at once; {self._most} are tried."
         else:
-            note = f"The memory of {self.device} does not hold a part of {size} px; the CPU went on."
+            note = f"Out of memory on {self.device} with a part of {size} px; the CPU took over."
             self.device, self._most = torch.device("cpu"), 1
         reason.__traceback__ = None
         if torch.cuda.is_available():
@@ -100,7 +99,7 @@ class Solves:
 
 
 def _free_bytes(device: torch.device) -> int | None:
-    """Memory that is free on a device; None where that cannot be told, or is not to be filled."""
+    """Return the free memory of a device in bytes; None where it is not known, or is not to be filled."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     if device.type == "mps":

@@ -1,125 +1,144 @@
-"""From what a recipe found to what a user gets: own units, verdict, provenance."""
+"""Put together what users get: the result of a run that ended, or was stopped."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
-from datetime import datetime
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
-import torch
 
-from ..core.arrays import to_image, to_tensor
+from ..core.image_io import as_type
 from ..core.provenance import array_hash, provenance_of
 from ..core.result import (
-    GENERATED,
-    REJECTED,
-    SPREAD,
+    REJECTED_ESTIMATE,
     DeblurResult,
     History,
+    Index,
     Progress,
+    Provenance,
     Status,
     StatusCode,
     Verdict,
-    Word,
 )
-from ..methods import Snapshot
-from ..quality.verdict import RunContext, judge, range_error
-from .plan import Plan, network_hashes
+from ..core.tiled_io import write_image_file
+from .pieces import Outcome
+from .plan import Plan, output_path
+from .prior_choice import network_hashes
+from .recipe_run import state_of, stopped_piece
+from .stack import gather
 
 logger = logging.getLogger(__name__)
 
 
-def to_progress(snapshot: Snapshot, plan: Plan) -> Progress:
-    image = None if snapshot.image is None else to_image(snapshot.image, plan.intensity, plan.image)
-    kernel = None if snapshot.kernel is None else normalize_kernel(snapshot.kernel[0, 0].detach().cpu().numpy())
-    losses = {name: np.asarray(torch.as_tensor(value).detach().cpu()) for name, value in snapshot.losses.items()}
-    return Progress(snapshot.step, snapshot.total, snapshot.stage, image, kernel, losses)
+class Clock:
+    """When a run started and how long it took."""
+
+    def __init__(self, started: datetime, seconds: float | None = None) -> None:
+        self.started, self.seconds, self._begun = started, seconds or 0.0, time.perf_counter()
+
+    def stop(self) -> None:
+        self.seconds = time.perf_counter() - self._begun
 
 
-def to_extra_image(name: str, extra: torch.Tensor, plan: Plan, image: torch.Tensor) -> np.ndarray:
-    if name != SPREAD:
-        return to_image(extra, plan.intensity, plan.image)
-    # a standard deviation has the scale of the input, but not its offset; one value for all channels
-    spread = extra[0].detach().cpu().numpy() * plan.intensity.slope(image[0].detach().cpu().numpy())
-    return np.sqrt(np.square(spread).mean(0)).astype(np.float32)
+def build_result(plan: Plan, outcome: Outcome, clock: Clock) -> DeblurResult:
+    """Put together what users get; a rejected estimate is replaced by the input, and kept beside it."""
+    restored, image = outcome.restored, outcome.image
+    extra = {} if restored is None else restored.extra_images
+    if restored is not None and outcome.verdict.rejected:
+        extra, image = extra | {REJECTED_ESTIMATE: image}, plan.image.astype(np.float32)
+    logger.info("%s: %s (%.1f s)", plan.sentence, outcome.verdict.reason, clock.seconds)
+    complete = restored is not None or outcome.status.code is not StatusCode.STOPPED
+    if plan.out is not None and complete and image is not None and image is not plan.out:
+        image = _put_out(plan, image)
+    return DeblurResult(
+        image=image,
+        kernels=outcome.kernels,
+        verdict=outcome.verdict,
+        history=History.of([] if restored is None else restored.snapshots),
+        status=outcome.status,
+        provenance=_provenance(plan, outcome, clock),
+        selected=0 if restored is None else restored.selected,
+        extra_images=extra,
+        candidates=() if restored is None else restored.candidates,
+        verdicts=outcome.verdicts or {},
+        layout=plan.layout,
+        constant_pieces=outcome.constant_pieces,
+        path=output_path(plan),
+    )
 
 
-def normalize_kernel(kernel: np.ndarray) -> np.ndarray:
-    kernel = np.clip(kernel.astype(np.float64), 0, None)
-    return (kernel / kernel.sum()).astype(np.float32)
+def _put_out(plan: Plan, image: np.ndarray) -> Any:
+    """Hand an image that was restored in memory to where the caller wants it, and return what holds it."""
+    path = output_path(plan)
+    if path is not None:
+        write_image_file(path, as_type(image, np.dtype(plan.data.dtype)), plan.source, plan.layout.axes)
+        return image
+    plan.out[...] = image
+    return plan.out
 
 
-def result_of(
-    plan: Plan,
-    image: np.ndarray,
-    kernel: np.ndarray,
-    snapshots: list[Progress],
-    status: Status,
-    started: datetime,
-    seconds: float,
-    chosen: int = 0,
-    layers: dict[str, np.ndarray] | None = None,
-    candidates: tuple[tuple[np.ndarray, float], ...] = (),
-) -> DeblurResult:
-    kernel, layers = normalize_kernel(kernel), layers or {}
-    verdict = verdict_on(plan, image, kernel, status, layers, candidates)
-    if verdict.word is Word.KEPT:
-        layers, image = layers | {REJECTED: image}, plan.image.astype(np.float32)
-    provenance = provenance_of(
+def _provenance(plan: Plan, outcome: Outcome, clock: Clock) -> Provenance:
+    """Record all arguments that the result depends on."""
+    arguments = {
+        "axes": plan.layout.axes,
+        "kernel_per": plan.kernel_per,
+        "mode": plan.mode,
+        "tiles": None if plan.tiles is None else list(plan.tiles),
+        "voxel_size_um": None if plan.voxel_size_um is None else list(plan.voxel_size_um),
+        "kernel_size": "auto" if plan.kernel_size is None else list(plan.kernel_size),
+        "kernel_sha256": None if plan.kernels is None else array_hash(plan.kernels),
+        "time_limit_s": plan.time_limit_s,
+        "tile_size": (plan.tile_size or "auto") if plan.tiled else None,
+        **{f"{field}_sha256": prior.card.sha256 for field, prior in plan.priors.items()},
+        "networks": network_hashes(plan.method, plan.settings, plan.priors, plan.kernels is not None),
+        **(outcome.arguments or {}),
+    }
+    return provenance_of(
         plan.method.name,
         plan.settings.model_dump(mode="json"),
-        {
-            "kernel_size": "auto" if plan.kernel_size is None else list(plan.kernel_size),
-            "kernel_sha256": None if plan.kernel is None else array_hash(plan.kernel),
-            "time_limit_s": plan.time_limit_s,
-            **{f"{field}_sha256": prior.card.sha256 for field, prior in plan.priors.items()},
-            "networks": network_hashes(plan),
-        },
+        arguments,
         seed=plan.seed,
-        device=plan.device,
-        input_sha256=array_hash(plan.image),
-        input_shape=plan.image.shape,
-        started=started,
-        seconds=seconds,
+        device=outcome.device or plan.device,
+        input_sha256=outcome.input_sha256,
+        input_shape=plan.layout.shape,
+        started=clock.started,
+        seconds=clock.seconds,
     )
-    logger.info("%s: %s (%.1f s)", plan.sentence, verdict.reason, seconds)
-    return DeblurResult(image, kernel, verdict, History.of(snapshots), status, provenance, chosen, layers, candidates)
 
 
-def verdict_on(
+def partial_result(
     plan: Plan,
-    image: np.ndarray,
-    kernel: np.ndarray,
-    status: Status,
-    layers: dict[str, np.ndarray],
-    candidates: tuple[tuple[np.ndarray, float], ...],
-) -> Verdict:
-    """Judge what a plan's run found; parameters as in :class:`.result.DeblurResult`."""
-    generated, prior = layers.get(GENERATED), plan.priors.get("image_prior")
-    if generated is None and prior is not None and not plan.method.covers:
-        generated = image  # strictly in the generator's range
-    clues = RunContext(
-        candidates=[
-            torch.from_numpy(kernel)[None, None] for kernel, _ in sorted(candidates, key=lambda candidate: candidate[1])
-        ],
-        generated=None if generated is None else _in_working_units(plan, generated),
-        spread=None if SPREAD not in layers else float(np.median(layers[SPREAD])) / plan.intensity.scale,
-    )
-    if prior is not None:
-        clues = replace(clues, range_error=range_error(prior.card))
-    given = plan.kernel is not None or not plan.method.finds_kernel
-    return judge(
-        _in_working_units(plan, plan.image),
-        _in_working_units(plan, image),
-        torch.from_numpy(kernel)[None, None],
-        status,
-        given,
-        clues,
-        # who gave a kernel, or stopped the run, wants to see what came of it
-        may_keep=not given and status.code is not StatusCode.STOPPED,
-    )
+    last: Progress,
+    seconds: float,
+    image: Any = None,
+    kernels: Mapping[Index, np.ndarray] | None = None,
+) -> DeblurResult | None:
+    """Return the result of a run that was stopped at snapshot ``last``; None where there is nothing to return yet.
 
-
-def _in_working_units(plan: Plan, image: np.ndarray) -> torch.Tensor:
-    return to_tensor(image, plan.intensity, torch.device("cpu"))
+    Parameters
+    ----------
+    image : array, optional
+        Of a stack: what was restored so far, the rest as it was.
+    kernels : mapping, optional
+        Of a stack: the kernels used so far, by group.
+    """
+    clock = Clock(started=datetime.now(UTC), seconds=seconds)
+    if plan.single:
+        if last.image is None or last.kernel is None:
+            return None
+        status = Status(StatusCode.STOPPED, f"Stopped; {state_of(last)}")
+        restored = stopped_piece(plan, plan.image, last, status)
+        outcome = Outcome(
+            restored.image, restored.kernel, restored.verdict, array_hash(plan.image), status, restored=restored
+        )
+        return build_result(plan, outcome, clock)
+    if not kernels or image is None:
+        return None
+    status = Status(StatusCode.STOPPED, f"Stopped after {last.stage}; the remaining pieces are the input's.")
+    verdict = Verdict(False, "The run was stopped before its end.")
+    filled = {group: kernels.get(group, next(iter(kernels.values()))) for group in np.ndindex(plan.layout.groups)}
+    outcome = Outcome(image, gather(filled, plan.layout.groups), verdict, "", status)
+    return build_result(plan, outcome, clock)

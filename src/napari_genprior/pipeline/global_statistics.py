@@ -1,4 +1,4 @@
-"""One look at all of a large image before it is cut up: its range, its noise, its part with the most detail."""
+"""Measure a large image before it is tiled: its range, its noise, its most textured part."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..core.arrays import Intensity
 from ..core.errors import InputError
+from ..core.intensity import Intensity
 from ..operators.detail import REGION, detail, most_textured_place
 
 STRIP_BYTES = 1.5e8  # read at once
@@ -22,8 +22,8 @@ SAMPLES = 4e6  # of noise; small images give all they have
 
 
 @dataclass
-class Survey:
-    """What is known of an image after :meth:`look`.
+class GlobalStatistics:
+    """Range, noise and most textured part of a large image, updated plane by plane.
 
     Parameters
     ----------
@@ -65,8 +65,8 @@ class Survey:
         """As :func:`..provenance.array_hash` of the whole."""
         return self._digest.hexdigest()
 
-    def look(self, plane: Any) -> Iterator[float]:
-        """Look at a plane ``[Y, X]`` or ``[Y, X, 3 or 4]``; yields the fraction that is done.
+    def update(self, plane: Any) -> Iterator[float]:
+        """Take in a plane ``[Y, X]`` or ``[Y, X, 3 or 4]``; yields the fraction that is done.
 
         Raises
         ------

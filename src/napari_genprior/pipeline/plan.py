@@ -1,37 +1,31 @@
-"""A request, checked and put together before anything is computed: arguments -> :class:`Plan`."""
+"""Put a request and its image together, checked, before anything is computed: :func:`make_plan` -> :class:`Plan`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 
-from ..core.arrays import Intensity, check_fit, check_image, check_kernel, resolve_device
-from ..core.errors import InputError, short_repr
-from ..methods.registry import METHODS, Method
-from ..settings import Settings
-from ..zoo.card import Card
-from ..zoo.initializers import start_card
-from ..zoo.restorers import restorer_card
-from ..zoo.store import Generator, list_priors, load_prior
+from ..core.axes import COLOURS, Layout, make_layout
+from ..core.checks import check_fit, check_image, check_kernel, check_volume, check_volume_kernel
+from ..core.errors import GenPriorError, InputError
+from ..core.image_io import check_writable
+from ..core.intensity import Intensity
+from ..core.lazy_io import Lazy
+from ..core.tiled_io import check_destination
+from ..core.units import voxel_size_um
+from ..estimation.psf_candidates import MicroscopeConstraints, parse_constraints
+from ..operators.detail import REGION
+from ..settings import Settings, VolumeSettings
+from ..zoo.store import Generator
+from .prior_choice import load_priors
+from .request import Request, is_path, parse_request
 
-KernelSize = int | tuple[int, int] | Literal["auto"] | None
-
-
-@dataclass(frozen=True)
-class Request:
-    """What of a plan does not depend on the image, checked."""
-
-    method: Method
-    settings: Settings
-    kernel: np.ndarray | None
-    kernel_size: tuple[int, int] | None
-    seed: int
-    device: torch.device
-    time_limit_s: float | None
+LARGE_PX = 4096  # longest side of what is restored in one piece where nothing else is requested
+MIN_VARYING_TILE_PX = 48  # of tiles with a kernel each
 
 
 @dataclass(frozen=True)
@@ -40,195 +34,259 @@ class Plan(Request):
 
     Parameters
     ----------
+    data : array-like
+        The image, stack or volume; may be lazy (dask, zarr, a mapped file).
+    layout : Layout
+        What its axes mean.
+    kernels : float32 array or None
+        The kernels where they are given, ``[groups..., (kz,) kh, kw]``, or ``[rows, columns, kh, kw]`` with tiles.
     priors : dict
-        "image_prior", "kernel_prior": what the method's settings name.
-    beside : sequence of array
-        More images, of the same shape, that the same kernel blurred: they help to find it (stacks).
+        "image_prior", "kernel_prior": the pretrained priors that the settings name.
+    voxel_weights : (float, float, float)
+        Weights of differences along z, y, x of a volume: shortest side of a voxel over each side.
+    psf_constraints : MicroscopeConstraints or None
+        What is known of the microscope, for an unknown kernel of a volume.
+    out : path, array-like or None
+        Where the image is to be written; a path is for large images and stacks.
+    source : Lazy
+        Where the data come from: pixel sizes and units of a file.
     """
 
-    image: np.ndarray
-    intensity: Intensity
+    data: Any
+    layout: Layout
+    kernels: np.ndarray | None
     priors: dict[str, Generator]
-    beside: Sequence[np.ndarray] = ()
+    voxel_weights: tuple[float, float, float]
+    psf_constraints: MicroscopeConstraints | None
+    out: Any
+    source: Lazy
+
+    @property
+    def single(self) -> bool:
+        """Whether there is one piece, restored at once: an image or a volume."""
+        return _is_single(self.layout) and not self.in_tiles
+
+    @property
+    def in_tiles(self) -> bool:
+        """Whether planes are restored tile by tile: large images, and blur that varies over the image."""
+        return self.tiled or self.tiles is not None
+
+    @property
+    def is_volume(self) -> bool:
+        """Whether a piece is a volume."""
+        return self.mode == "3d"
+
+    @property
+    def image(self) -> np.ndarray:
+        """The data of a single image or volume."""
+        return np.asarray(self.data)
+
+    def intensity(self, piece: np.ndarray) -> Intensity:
+        """Return how the values of a piece map to working units."""
+        return intensity_scale(piece, self.settings, "S" in self.layout.axes)
 
     @property
     def sentence(self) -> str:
-        """What will happen, for a person."""
-        height, width = self.image.shape[:2]
-        if self.kernel is not None:
-            kernel = f"given kernel of {self.kernel.shape[0]}x{self.kernel.shape[1]} px"
+        """What will happen, human-readable."""
+        if self.tiles is not None:
+            rows, columns = self.tiles
+            height, width = (n // count for n, count in zip(self.layout.sides("YX"), self.tiles, strict=True))
+            return f"{rows}x{columns} tiles of {height}x{width} px, a kernel each; {self._how}"
+        if self.single:
+            size = "x".join(map(str, self.layout.sides(self.layout.space)))
+            return f"{size} {'voxels' if self.is_volume else 'px'}, {self._how}"
+        return f"{self.layout.sentence}{', in tiles' if self.tiled else ''}; {self._how}"
+
+    @property
+    def _how(self) -> str:
+        several = "" if self.kernels is None else "x".join(map(str, self.kernels.shape[-len(self.layout.space) :]))
+        if several:
+            kernel = f"given kernel of {several} px"
         elif self.kernel_size is not None:
             kernel = f"unknown kernel of {self.kernel_size[0]}x{self.kernel_size[1]} px"
-        elif "kernel_prior" in self.priors:
+        elif "kernel_prior" in self.priors and not self.is_volume:
             kernel = f"kernel as in {self.priors['kernel_prior'].card.name}"
         else:
-            kernel = "unknown kernel, its size found"
-        budget = "" if self.time_limit_s is None else f", at most {self.time_limit_s:g} s"
-        return f"{height}x{width} px, {kernel}, {self.method.name} on {self.device}{budget}"
+            kernel = "unknown kernel" if self.is_volume else "unknown kernel, size estimated"
+        limit = "" if self.time_limit_s is None else f", at most {self.time_limit_s:g} s"
+        return f"{kernel}, {self.method.name} on {self.device}{limit}"
 
 
-def plan(image: Any, method: str = "auto", **arguments: Any) -> Plan:
-    """Check all arguments of :func:`.deblurring.deblur` and put them together; raises what that raises."""
-    array = check_image(image)
+def make_plan(image: Any, method: str = "auto", *, out: Any = None, **arguments: Any) -> Plan:
+    """Check all arguments of :func:`.run.deblur` and put them together; raises what that raises.
+
+    Parameters
+    ----------
+    image : array-like or Lazy
+        Of a file, what :func:`~napari_genprior.core.lazy_io.open_lazy` gives.
+    **arguments
+        Of :func:`~.request.parse_request`, which spells them out.
+    """
+    source = image if isinstance(image, Lazy) else Lazy(image)
     request = parse_request(method, **arguments)
-    for shape in (request.kernel.shape if request.kernel is not None else None, request.kernel_size):
-        if shape is not None:
-            check_fit(shape, array.shape)
+    data = source.data if _is_array(source.data) else _as_array(source.data)
+    layout = _layout(data, request, source)
+    large = is_path(out) and request.mode == "2d" and max(layout.sides("YX")) > LARGE_PX
+    tiled = request.tiles is None and (request.tiled or large)
+    if tiled or request.tiles is not None:
+        _check_tiled(request, layout, tiled)
+    elif _is_single(layout):
+        whole = _read_whole(data)
+        data = check_volume(whole) if request.mode == "3d" else check_image(whole)
+    if is_path(out):
+        check_output(Path(out), layout, np.dtype(data.dtype))
+    kernels = None if request.kernel is None else _check_kernels(request.kernel, layout, request.tiles)
+    sides = request.voxel_size_um or (voxel_size_um(source.pixel_size, source.units) if request.mode == "3d" else None)
+    shape = _estimation_shape(request, layout, tiled)
+    _check_fits(request, kernels, layout, shape)
     return Plan(
-        image=array,
-        intensity=intensity_scale(array, request.settings),
-        priors=_load_priors(request.settings, array, request.method),
-        **vars(request),
+        **{**vars(request), "tiled": tiled, "voxel_size_um": sides},
+        data=data,
+        layout=layout,
+        kernels=kernels,
+        priors=load_priors(request, shape, needed=kernels is None),
+        voxel_weights=_voxel_weights(sides),
+        psf_constraints=_constraints(request, sides) if kernels is None else None,
+        out=out,
+        source=source,
     )
 
 
-def intensity_scale(image: np.ndarray, settings: Settings) -> Intensity:
-    """What the values of an image ``[Y, X]`` or ``[Y, X, 3 or 4]`` are to a method with these settings."""
+def intensity_scale(piece: np.ndarray, settings: Settings, colour: bool) -> Intensity:
+    """Return how the values of a piece ``[(Z,) Y, X]`` or ``[Y, X, 3 or 4]`` map to working units."""
     return Intensity.of(
-        image[..., :3] if image.ndim == 3 else image,
+        piece[..., :3] if colour else piece,
         absolute="image_prior" in type(settings).model_fields,
         coded=is_coded(settings),
     )
 
 
 def is_coded(settings: Settings) -> bool:
-    """Whether values are taken for the code of light, which is solved for."""
+    """Return whether values are the sRGB code of light, which is decoded before deconvolution."""
     return getattr(settings, "transfer_function", "none") == "srgb"
 
 
-def parse_request(
-    method: str = "auto",
-    *,
-    kernel: Any = None,
-    kernel_size: KernelSize = "auto",
-    image_prior: str | None = None,
-    kernel_prior: str | None = None,
-    restarts: int | None = None,
-    steps: int | None = None,
-    seed: int = 0,
-    device: str = "auto",
-    time_limit_s: float | None = None,
-    settings: Settings | Mapping[str, Any] | None = None,
-) -> Request:
-    """What of :func:`plan` can be checked without an image; raises what that raises."""
-    chosen = find_method("known-kernel" if method == "auto" and kernel is not None else method)
-    given = None if kernel is None else check_kernel(kernel)
-    if chosen.needs_kernel and given is None:
-        raise InputError(
-            f"Method {chosen.name!r} needs a kernel; pass kernel= (or choose a blind method, such as 'auto')."
-        )
-    size = check_kernel_size(kernel_size)
-    if settings is not None and not isinstance(settings, Settings | Mapping):
-        raise InputError(f"settings must be names and values (a mapping); got {short_repr(settings)}.")
-    values = settings.model_dump() if isinstance(settings, Settings) else dict(settings or {})
-    extras = {"image_prior": image_prior, "kernel_prior": kernel_prior, "restarts": restarts, "steps": steps}
-    for name, value in extras.items():
-        if value is None:
-            continue
-        if name not in chosen.settings.model_fields:
-            takes = ", ".join(n for n in extras if n in chosen.settings.model_fields) or "none of these"
-            raise InputError(f"Method {chosen.name!r} takes no {name}; of {', '.join(extras)} it takes: {takes}.")
-        values[name] = value
-    if isinstance(settings, Settings) and not isinstance(settings, chosen.settings):
-        raise InputError(f"Method {chosen.name!r} takes {chosen.settings.__name__}, not {type(settings).__name__}.")
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
-        raise InputError(f"seed must be an integer from 0 to 2^63 - 1; got {short_repr(seed)}.")
-    if time_limit_s is not None and not (isinstance(time_limit_s, int | float) and 0 < time_limit_s < float("inf")):
-        raise InputError(
-            f"time_limit_s must be a number of seconds > 0, or None for no limit; got {short_repr(time_limit_s)}."
-        )
-    checked = chosen.settings.checked(values)
-    prior = getattr(checked, "kernel_prior", None)
-    if size is not None and prior:
-        raise InputError(
-            f"The kernel prior {prior} has kernels of one size; got kernel_size={kernel_size}. "
-            "Leave it 'auto', or choose a kernel prior of another size."
-        )
-    return Request(
-        method=chosen,
-        settings=checked,
-        kernel=given,
-        kernel_size=size,
-        seed=int(seed),
-        device=resolve_device(device),
-        time_limit_s=time_limit_s,
-    )
+def _is_array(data: Any) -> bool:
+    return hasattr(data, "shape") and hasattr(data, "dtype")
 
 
-def _load_priors(settings: Settings, image: np.ndarray, method: Method) -> dict[str, Generator]:
-    """The pretrained priors that settings name, checked against each other and the image."""
-    found = {}
-    for field, kind in (("image_prior", "image"), ("kernel_prior", "kernel")):
-        name = getattr(settings, field, None)
-        if name is None:
-            continue
-        fitting = ", ".join(card.name for card in fitting_priors(kind, image.shape, method))
-        allowed = fitting or "none is installed; `genprior train` makes one"
-        if not name:
-            raise InputError(f"This method needs {field}=; for this image there are: {allowed}.")
-        prior = load_prior(name)
-        if prior.card.kind != kind or not _fits(prior.card, image.shape, method):
-            size = "x".join(map(str, image.shape))
+def _as_array(data: Any) -> np.ndarray:
+    try:
+        return np.asarray(data)
+    except Exception as error:  # any foreign array type may fail in its own way
+        raise InputError(f"The image cannot be read as an array ({error}).") from error
+
+
+def _read_whole(data: Any) -> np.ndarray:
+    try:
+        return np.asarray(data[...])
+    except GenPriorError:
+        raise
+    except Exception as error:  # a damaged file fails in the way of its codec
+        raise InputError(f"The image cannot be read as an array ({error}).") from error
+
+
+def _is_single(layout: Layout) -> bool:
+    """Return whether the whole array is one piece, its axes in the order of pieces."""
+    return layout.axes in (layout.space, layout.space + "S")
+
+
+def _layout(data: Any, request: Request, source: Lazy) -> Layout:
+    """Decide what the axes mean: as the caller says, as the file says, or as the shape allows."""
+    shape = tuple(data.shape)
+    names = request.axes if request.axes is not None else source.axes
+    if names is None:
+        if request.mode == "3d" and len(shape) <= 3:
+            check_volume(data)
+            names = "ZYX"
+        elif request.mode == "2d" and (len(shape) < 3 or (len(shape) == 3 and shape[-1] in COLOURS)):
+            check_image(data) if len(shape) < 2 else None
+            names = "YXS"[: len(shape)]
+            return Layout(names, tuple(int(n) for n in shape), request.kernel_per)
+    if np.dtype(data.dtype).kind not in "uif":
+        raise InputError(f"The image has data type {data.dtype}; integers or floats are needed.")
+    return make_layout(shape, names, request.kernel_per, request.mode)
+
+
+def check_output(path: Path, layout: Layout, dtype: np.dtype) -> None:
+    """Raise where the result cannot be written: before a long run, not after."""
+    if _is_single(layout) and layout.mode == "2d" and path.suffix.lower() != ".zarr":
+        check_writable(path, dtype)
+        return
+    check_destination(path)
+    if not layout.axes.endswith(("YX", "YXS")):
+        raise InputError(f"The image has the axes {layout.axes}; its last ones must be YX, or YXS (colour).")
+
+
+def _check_tiled(request: Request, layout: Layout, large: bool) -> None:
+    """Refuse what cannot be restored in tiles."""
+    if request.mode == "3d":
+        raise InputError("Volumes are not restored in tiles; leave out tiles= and tile_size=.")
+    if large and is_coded(request.settings):
+        raise InputError("Large images are restored in the values they have; leave out transfer_function='srgb'.")
+    if not layout.axes.endswith(("YX", "YXS")):
+        raise InputError(f"The image has the axes {layout.axes}; its last ones must be YX, or YXS (colour).")
+    if large and layout.own:
+        raise InputError("In tiles, one kernel serves all planes; leave kernel_per at 'stack'.")
+    if request.tiles is not None:
+        if layout.pieces:
+            raise InputError(f"tiles= is for one image; this one has the axes {layout.axes}.")
+        sides = [length // count for length, count in zip(layout.sides("YX"), request.tiles, strict=True)]
+        if min(sides) < MIN_VARYING_TILE_PX:
             raise InputError(
-                f"{name} is a prior of {prior.card.kind}s of {prior.card.shape} px; the image is {size}. "
-                f"As {field} there are: {allowed}."
+                f"{request.tiles[0]}x{request.tiles[1]} tiles of this image are {sides[0]}x{sides[1]} px; each must be "
+                f"{MIN_VARYING_TILE_PX}x{MIN_VARYING_TILE_PX} or more. Choose fewer tiles."
             )
-        found[field] = prior
-    return found
 
 
-def network_hashes(plan: Plan) -> dict[str, str]:
-    """Names and weights' hashes of the networks beside the priors that a run of this plan asks, if it asks any.
-
-    Those are the start network of its pair of priors (above some noise it is not asked) and the restorer. Installing
-    or removing one changes the result.
-    """
-    cards = []
-    if (
-        plan.kernel is None
-        and len(plan.priors) == 2
-        and not plan.method.covers
-        and getattr(plan.settings, "schedule", "fast") == "fast"
-    ):
-        image, kernel = plan.priors["image_prior"].card, plan.priors["kernel_prior"].card
-        linear = plan.method.prefers_linear and image.arch == "linear"
-        cards.append(start_card(image, kernel, "kernel-proposal" if linear else "proposal"))
-    if getattr(plan.settings, "deconvolution", "tv") == "network":
-        cards.append(restorer_card())
-    return {card.name: card.sha256 for card in cards if card is not None}
-
-
-def fitting_priors(kind: str, shape: Sequence[int], method: Method) -> list[Card]:
-    """The installed priors of a kind ("image", "kernel") for an image of this shape, the method's favourites first."""
-    fitting = [card for card in list_priors() if card.kind == kind and _fits(card, shape, method)]
-    return sorted(fitting, key=lambda card: method.prefers_linear and card.kind == "image" and card.arch != "linear")
+def _check_kernels(kernel: np.ndarray, layout: Layout, tiles: tuple[int, int] | None) -> np.ndarray:
+    """Return given kernels as float32 ``[groups..., (kz,) kh, kw]``, each >= 0 and of sum 1."""
+    sides = len(layout.space)
+    if tiles is not None:
+        if kernel.ndim != 4:
+            raise InputError(f"The kernels have shape {kernel.shape}; with tiles they need [rows, columns, kh, kw].")
+        groups: tuple[int, ...] = tiles
+    else:
+        groups = layout.groups
+        if kernel.ndim == sides or not layout.pieces:
+            kernel = kernel if kernel.ndim != sides else np.broadcast_to(kernel, (*groups, *kernel.shape))
+        if kernel.shape[: kernel.ndim - sides] != groups or kernel.ndim < sides:
+            if not layout.pieces:  # one image: the sentence of check_kernel says it
+                return check_volume_kernel(kernel) if sides == 3 else check_kernel(kernel)
+            wanted = " or ".join(f"{[*lead, *'zyx'[-sides:]]}" for lead in dict.fromkeys([(), groups]))
+            raise InputError(f"The kernels have shape {kernel.shape}; for these axes they need {wanted}.")
+    check = check_volume_kernel if sides == 3 else check_kernel
+    return np.stack([check(each) for each in kernel.reshape(-1, *kernel.shape[-sides:])]).reshape(kernel.shape)
 
 
-def _fits(card: Card, shape: Sequence[int], method: Method) -> bool:
-    within = len(card.size) == 2 and all(side <= n for side, n in zip(card.size, shape, strict=False))
-    if card.kind == "kernel":  # a plane, and not larger than the image
-        return within
-    if card.channels != (3 if len(shape) == 3 else 1):
-        return False
-    if method.covers:
-        return within
-    return card.size == tuple(shape[:2])
+def _check_fits(request: Request, kernels: np.ndarray | None, layout: Layout, shape: Sequence[int]) -> None:
+    if request.mode == "3d":
+        return
+    whole = layout.sides("YX")
+    for sides, room in ((None if kernels is None else kernels.shape[-2:], whole), (request.kernel_size, shape)):
+        if sides is not None:
+            check_fit(sides, tuple(room))
 
 
-def find_method(name: str) -> Method:
-    """Look a method up by name; InputError names those there are."""
-    if not isinstance(name, str) or name not in METHODS:
-        raise InputError(f"Unknown method {short_repr(name)}; there are: {', '.join(METHODS)}.")
-    return METHODS[name]
+def _estimation_shape(request: Request, layout: Layout, tiled: bool) -> tuple[int, ...]:
+    """Return the shape of the part in which an unknown kernel is estimated."""
+    shape = layout.piece_shape
+    if request.mode == "3d" or request.kernel is not None or (not layout.pieces and not tiled):
+        return shape
+    return (min(shape[0], REGION), min(shape[1], REGION), *shape[2:])
 
 
-def check_kernel_size(size: KernelSize) -> tuple[int, int] | None:
-    """Height and width in pixels, each raised to the next odd number; None for "auto"."""
-    if size is None or size == "auto":
-        return None
-    sides = size if isinstance(size, tuple | list) else (size, size)
-    if len(sides) != 2 or not all(isinstance(s, int | np.integer) and not isinstance(s, bool) for s in sides):
-        raise InputError(f"kernel_size must be 'auto', an integer, or (height, width); got {short_repr(size)}.")
-    if min(sides) < 1:
-        raise InputError(f"kernel_size must be at least 1 pixel; got {short_repr(size)}.")
-    return int(sides[0]) | 1, int(sides[1]) | 1
+def _voxel_weights(sides: tuple[float, float, float] | None) -> tuple[float, float, float]:
+    if sides is None:
+        return 1.0, 1.0, 1.0
+    z, y, x = (min(sides) / side for side in sides)
+    return z, y, x
+
+
+def _constraints(request: Request, sides: tuple[float, float, float] | None) -> MicroscopeConstraints | None:
+    return parse_constraints(request.settings, sides) if isinstance(request.settings, VolumeSettings) else None
+
+
+def output_path(plan: Plan) -> Path | None:
+    """Return the file that the image is to be written to; None where it is an array."""
+    return Path(plan.out) if is_path(plan.out) else None

@@ -1,6 +1,6 @@
-"""What a run is asked for, to keep and to repeat: as a JSON file, as a script, as a command.
+"""Store and repeat what a run was asked for: as a JSON file, as a script, as a command.
 
-A request is the keyword arguments of :func:`.planning.plan` that are plain values; a kernel is a file beside it.
+A request is the keyword arguments of :func:`.run.deblur` that are plain values; a kernel is a file beside it.
 """
 
 from __future__ import annotations
@@ -14,22 +14,27 @@ from typing import Any
 from ..core.errors import FileError, InputError, short_repr
 from ..core.image_io import write_json
 from ..methods.registry import METHODS
+from ..settings import VolumeSettings
 
 FIELDS = (
-    "method", "kernel_size", "image_prior", "kernel_prior", "restarts", "steps", "seed", "device", "time_limit_s",
-    "settings",
+    "method", "axes", "kernel_size", "kernel_per", "mode", "tiles", "tile_size", "voxel_size_um", "image_prior",
+    "kernel_prior", "restarts", "steps", "seed", "device", "time_limit_s", "settings",
 )  # fmt: skip
-DEFAULTS = {"method": "auto", "kernel_size": "auto", "seed": 0, "device": "auto", "time_limit_s": None}
-OPTIONS = {"time_limit_s": "budget"}  # whose option on the command line has another name
+DEFAULTS: dict[str, Any] = {
+    "method": "auto", "axes": None, "kernel_size": "auto", "kernel_per": "stack", "mode": "auto", "tiles": None,
+    "tile_size": None, "voxel_size_um": None, "seed": 0, "device": "auto", "time_limit_s": None,
+}  # fmt: skip
+OPTIONS = {"time_limit_s": "time-limit", "voxel_size_um": "voxel-size"}  # whose option has another name
+RENAMED = {"budget_s": "time_limit_s"}  # in files of earlier versions
 
 
 def save(path: Path, arguments: Mapping[str, Any]) -> None:
-    """Write a request; what is no plain value (the kernel) is left out. Raises FileError."""
+    """Write a request to a JSON file; the kernel is left out. Raises FileError."""
     write_json(path, {name: value for name, value in arguments.items() if name in FIELDS})
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read a request, or a method's own settings alone (an object without "method"): then only "settings" comes back.
+    """Read a request, or a method's own settings alone (an object without "method"; then only "settings" is returned).
 
     Raises
     ------
@@ -48,6 +53,7 @@ def load(path: Path) -> dict[str, Any]:
         raise InputError(f"The settings {path} must be a JSON object of names and values.")
     if "method" not in read:
         return {"settings": read}
+    read = {RENAMED.get(name, name): value for name, value in read.items()}
     unknown = [name for name in read if name not in FIELDS]
     if unknown:
         known = ", ".join(FIELDS)
@@ -55,73 +61,46 @@ def load(path: Path) -> dict[str, Any]:
     return read
 
 
-def short(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """A request without what is at its default anyway."""
+def drop_defaults(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a request without what has its default value."""
     request = {name: arguments[name] for name in FIELDS if name in arguments}
-    fields = METHODS[request.get("method", DEFAULTS["method"])].settings.model_fields
+    model = VolumeSettings if request.get("mode") == "3d" else METHODS[request.get("method", "auto")].settings
+    fields = model.model_fields
     settings = {n: v for n, v in request.pop("settings", {}).items() if v != fields[n].get_default()}
     request = {name: value for name, value in request.items() if name not in DEFAULTS or value != DEFAULTS[name]}
     return request | ({"settings": settings} if settings else {})
 
 
-def as_script(
-    arguments: Mapping[str, Any], source: str, kernel: str | None, wider: Mapping[str, Any] | None = None
-) -> str:
-    """Python that does a run again.
+def as_script(arguments: Mapping[str, Any], source: str, kernel: str | None) -> str:
+    """Return Python code that repeats a run.
 
     Parameters
     ----------
+    arguments : mapping
+        Of :func:`.run.deblur`.
     source, kernel : str
         Files.
-    wider : mapping, optional
-        Of a run over a stack: axes, kernels, depth, voxel_um; of one whose blur changes over the image: tiles.
     """
-    wider = wider or {}
-    stack = "kernels" in wider
-    read, write, deblur = "read_image", "write_image", "deblur_varying" if "tiles" in wider else "deblur"
-    lines = [
-        "import napari_genprior as gp",
-        "from napari_genprior.core.image_io import as_type, read_image, write_image",
-        "",
-    ]
-    if stack:
-        read, write, deblur = "tifffile.imread", "tifffile.imwrite", "deblur_stack"
-        lines = [
-            "import tifffile",
-            "",
-            "import napari_genprior as gp",
-            "from napari_genprior.core.image_io import as_type",
-            "",
-        ]
-    given = [f"{name}={value!r}" for name, value in {**short(arguments), **wider}.items()]
-    lines.append(f"image = {read}({source!r})")
+    given = [f"{name}={value!r}" for name, value in drop_defaults(arguments).items()]
     if kernel:
-        lines.append(f"kernel = {read}({kernel!r})")
-        given.append("kernel=kernel")
-    lines.append(f"result = gp.{deblur}({', '.join(['image', *given])})")
-    lines.append(f"print(result.{'sentence' if stack else 'verdict.sentence'})")
-    told = ""
-    if axes := wider.get("axes"):
-        told = f", photometric={'rgb' if axes[-1] == 'S' else 'minisblack'!r}, metadata={ {'axes': axes} }"
-    lines.append(f"{write}({_output(source)!r}, as_type(result.image, image.dtype){told})")
-    return "\n".join(lines) + "\n"
+        given.append(f"kernel={kernel!r}")
+    arguments_text = ", ".join([repr(source), *given, f"out={_output(source)!r}"])
+    return f"import napari_genprior as gp\n\nresult = gp.deblur({arguments_text})\nprint(result.sentence)\n"
 
 
-def as_command(
-    arguments: Mapping[str, Any], source: str, kernel: str | None, wider: Mapping[str, Any] | None = None
-) -> str:
-    """The command that does a run again; parameters as of :func:`as_script`."""
+def as_command(arguments: Mapping[str, Any], source: str, kernel: str | None) -> str:
+    """Return the command that repeats a run; parameters are those of :func:`as_script`."""
     words = ["genprior", "deblur", source, "-o", _output(source)]
-    request = {**short(arguments), **(wider or {})}
-    request.pop("voxel_um", None)  # the file says it
+    request = drop_defaults(arguments)
     settings = request.pop("settings", {})
     for name, value in request.items():
-        size = isinstance(value, tuple | list)
-        words += [f"--{OPTIONS.get(name, name.replace('_', '-'))}", "x".join(map(str, value)) if size else str(value)]
+        separator = "," if name == "voxel_size_um" else "x"
+        text = separator.join(f"{n:g}" for n in value) if isinstance(value, tuple | list) else str(value)
+        words += [f"--{OPTIONS.get(name, name.replace('_', '-'))}", text]
     if kernel:
         words += ["--kernel", kernel]
     for name, value in settings.items():
-        words += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+        words += ["--setting", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
     return shlex.join(words)
 
 

@@ -1,4 +1,4 @@
-"""A large run that was killed goes on where it was: what it had lies beside the output, with a note on what that is."""
+"""Resume a large run that was killed: its partial output lies beside the destination, with a file that describes it."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from ..core.result import Verdict
 
 
 @dataclass
-class Note:
-    """How far a run is.
+class ResumeState:
+    """The progress of a run, stored beside its output.
 
     Parameters
     ----------
     part : Path
-        Where the output is made.
+        Where the output is written until it is complete.
     identity : dict
-        All that the output depends on, plain enough for JSON: a run goes on only with what is its own.
+        All that the output depends on, plain enough for JSON: only the same run resumes.
     kernel : float32 array [kh, kw] or None
-        None: still to be found.
+        None: not estimated yet.
     planes, rows : int
-        So many planes are whole, and so many rows of the next.
+        Number of complete planes, and of rows of the next one.
     """
 
     part: Path
@@ -44,18 +44,18 @@ class Note:
     def path(self) -> Path:
         return self.part.with_name(f"{self.part.name}.json")
 
-    def keep(self, kernel: np.ndarray, verdict: Verdict, planes: int, rows: int) -> None:
-        """Write down how far the run is; what is written of the output must be safe by then."""
+    def save(self, kernel: np.ndarray, verdict: Verdict, planes: int, rows: int) -> None:
+        """Store the progress; what is written of the output must be safe by then."""
         self.kernel, self.verdict, self.planes, self.rows = kernel, verdict, planes, rows
         found = {"kernel": kernel.tolist(), "verdict": asdict(verdict), "planes": planes, "rows": rows}
         write_json(self.path, {"identity": self.identity, **found})
 
 
 @contextmanager
-def resume_or_start(destination: Path, identity: dict[str, Any]) -> Iterator[Note]:
-    """What a killed run of the same identity has left of ``destination``, or an empty note.
+def resume_or_start(destination: Path, identity: dict[str, Any]) -> Iterator[ResumeState]:
+    """Open what a killed run of the same identity has left of ``destination``, or an empty state.
 
-    At the end, good or bad, nothing is left beside the destination: only a run that could not end leaves its part.
+    At the end, good or bad, nothing is left beside the destination: only a killed run leaves its part.
 
     Raises
     ------
@@ -72,27 +72,27 @@ def resume_or_start(destination: Path, identity: dict[str, Any]) -> Iterator[Not
         raise FileError(f"Another run is writing {destination}; wait for its end, or give another name.") from error
     except OSError as error:
         raise FileError(f"Cannot write {destination}: {error.strerror or error}.") from error
-    note = Note(part, json.loads(json.dumps(identity)))
+    state = ResumeState(part, json.loads(json.dumps(identity)))
     try:
-        _read(note)
-        if not (note.planes or note.rows) or not part.exists():
-            note.planes = note.rows = 0
+        _read(state)
+        if not (state.planes or state.rows) or not part.exists():
+            state.planes = state.rows = 0
             _remove(part)
-        yield note
+        yield state
     finally:
         _remove(part)
-        _remove(note.path)
+        _remove(state.path)
         _remove(Path(lock.lock_file))
         lock.release()
 
 
-def _read(note: Note) -> None:
+def _read(state: ResumeState) -> None:
     try:
-        found = json.loads(note.path.read_text(encoding="utf-8"))
-        if found["identity"] == note.identity:
-            note.kernel, note.verdict = np.asarray(found["kernel"], np.float32), Verdict(**found["verdict"])
-            note.planes, note.rows = int(found["planes"]), int(found["rows"])
-    except (OSError, ValueError, KeyError, TypeError):  # none, or damaged: begun anew
+        found = json.loads(state.path.read_text(encoding="utf-8"))
+        if found["identity"] == state.identity:
+            state.kernel, state.verdict = np.asarray(found["kernel"], np.float32), Verdict(**found["verdict"])
+            state.planes, state.rows = int(found["planes"]), int(found["rows"])
+    except (OSError, ValueError, KeyError, TypeError):  # none, or damaged: start anew
         return
 
 

@@ -1,236 +1,126 @@
-"""Blur that changes over the image: a kernel for each of a grid of tiles, a solve that goes from one to the next."""
+"""Blur that varies over the image: a kernel for each of a grid of tiles, restoration in windows between them.
+
+The model is ``y = sum_i k_i * (w_i x)``, windows ``w_i`` that sum to 1 [1]_, here with windows so small that in each of
+them one kernel, interpolated linearly between the four around, serves for all.
+
+.. [1] M. Hirsch, S. Sra, B. Schoelkopf, S. Harmeling, "Efficient filter flow for space-variant multiframe blind
+   deconvolution", CVPR 2010.
+"""
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Generator as Yields
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 
-from ..core.arrays import check_fit, check_kernel, to_tensor
-from ..core.errors import InputError
-from ..core.iteration import map_states, run_to_end
-from ..core.provenance import array_hash, provenance_of
-from ..core.result import Progress, Provenance, Status, StatusCode, Verdict
-from ..operators.detail import detail
-from ..operators.noise import KERNEL_NOISE, LEAST_NOISE, noise_std
-from ..settings import KnownKernelSettings
-from . import plan as planning
-from .device_memory import Solves
-from .kernel_field import found_by_place, in_tiles, kernel_map
-from .run import known_kernel
-from .tiled_deconvolution import Step, cut, restored_by_tiles, side_for
+from ..blur.support import center_subpixel, pad_to
+from ..core.arrays import to_tensor
+from ..core.checks import check_image
+from ..core.iteration import run_to_end
+from ..core.provenance import array_hash
+from ..core.result import Index, Progress, Status, StatusCode, Verdict
+from ..operators.detail import detail, most_textured_part
+from ..operators.noise import effective_noise, noise_std
+from .device_memory import AdaptiveBatcher
+from .kernel_field import choose_kernels, smooth_kernels, split_tiles
+from .pieces import Outcome, Pieces, at_fraction
+from .plan import Plan
+from .recipe_run import Restored, known_kernel_plan, known_kernel_settings, run_recipe
+from .tiled_deconvolution import TileSolver, restore_in_tiles, tile_grid, tile_side
 
-logger = logging.getLogger(__name__)
-
-MOST_TILES = 12  # along an axis
-LEAST_TILE = 48  # px
-TOTAL = 1000  # of the progress bar
-SEARCHES = 0.7  # of it, for the kernels; the rest is for the image
+WHOLE: Index = ()  # the group of the kernel of the whole image, which says how large those of the tiles are
+SHARES = (0.14, 0.56)  # of the progress bar: the kernel of the whole image, those of the tiles; the rest restores
+ROOM = 1.4  # size of the tiles' kernels over that of the whole image
 
 
-@dataclass(frozen=True)
-class VaryingResult:
-    """An image restored with kernels that change over it.
+class VaryingPieces(Pieces):
+    """The tiles of an image whose blur varies over it."""
 
-    Parameters
-    ----------
-    image : float32 array
-        Shape and intensity scale of the input.
-    kernels : float32 array [ty, tx, kh, kw]
-        >= 0, sum 1 each; ``[i, j]`` is the one in the middle of tile ``[i, j]`` of the image.
-    verdict : Verdict
-        On the tile with the most detail.
-    """
-
-    image: np.ndarray
-    kernels: np.ndarray
-    verdict: Verdict
-    status: Status
-    provenance: Provenance
-
-    def report(self) -> dict[str, Any]:
-        """Everything but the arrays, ready for JSON."""
-        return {
-            "status": asdict(self.status),
-            "verdict": asdict(self.verdict),
-            "kernels_shape": list(self.kernels.shape),
-            "provenance": asdict(self.provenance),
-        }
+    def __init__(self, plan: Plan) -> None:
+        assert plan.tiles is not None
+        array = check_image(np.asarray(plan.data))
+        super().__init__(replace(plan, data=array))
+        self.array, self.scale = array, plan.intensity(array)
+        self.tiles = split_tiles(array, plan.tiles)
+        self.details = {place: detail(tile) for place, tile in self.tiles.items()}
+        blurred = to_tensor(array, self.scale, torch.device("cpu"))
+        self.noise = effective_noise(float(noise_std(blurred).mean()), kernel_given=plan.kernels is not None)
+        self.common: np.ndarray | None = None
+        self.sides: tuple[int, int] = (1, 1)
+        self.own: dict[Index, np.ndarray] = {}
+        self.batcher = AdaptiveBatcher(plan.device)
+        self.kernels = plan.kernels
+        self.strips: list[np.ndarray] = []
+        self.verdict: Verdict | None = None
 
     @property
-    def map(self) -> np.ndarray:
-        """The kernels drawn at their places: float32 [Y, X], each with its brightest pixel at 1."""
-        return kernel_map(self.kernels, (self.image.shape[0], self.image.shape[1]))
+    def batches(self) -> Sequence[Sequence[Index]]:
+        textured = [place for place in self.tiles if self.details[place] > 0]
+        return [[WHOLE]] if self.plan.kernels is not None else [[WHOLE], textured]
 
+    def parts(self, group: Index) -> Yields[Progress, None, list[np.ndarray]]:
+        return [most_textured_part(self.array) if group == WHOLE else self.tiles[group]]
+        yield
 
-def deblur_varying(image: Any, tiles: tuple[int, int] = (3, 3), **arguments: Any) -> VaryingResult:
-    """Make an image sharp whose blur changes over it: a shake that turns the camera, a lens out of focus at its edge.
+    def plan_of(self, group: Index) -> Plan:
+        if group == WHOLE or "kernel_prior" in self.plan.priors:  # a kernel prior has a size of its own
+            return self.plan
+        return replace(self.plan, kernel_size=self.sides)
 
-    A kernel is found for each of a grid of tiles, at the size that the busiest part of the image needs; each is
-    compared with its neighbours', centred, and smoothed with them. The image is solved in windows with the kernels
-    in between, blended.
+    def take(self, group: Index, estimate: Restored) -> None:
+        kernel = center_subpixel(estimate.kernel)
+        if group != WHOLE:
+            assert self.common is not None
+            self.own[group] = pad_to(kernel, self.common.shape)
+            return
+        if self.plan.kernel_size is not None:
+            self.sides = self.plan.kernel_size
+        else:  # the blur of other tiles may be wider, and turned
+            room = min(min(tile.shape[:2]) for tile in self.tiles.values()) // 2
+            side = min(round(ROOM * max(estimate.kernel.shape)), room - 1) | 1
+            self.sides = (side, side)
+        self.common = pad_to(kernel, [max(n, k) for n, k in zip(self.sides, kernel.shape, strict=True)])
 
-    Parameters
-    ----------
-    image : array [Y, X] or [Y, X, 3 or 4]
-    tiles : (int, int)
-        Rows and columns of tiles.
-    kernel : array, optional
-        The kernels where they are known: ``[ty, tx, kh, kw]``, at the middles of the tiles.
-    **arguments
-        Of :func:`~napari_genprior.deblur`; ``time_limit_s`` goes for each search.
+    def while_estimating(self, group: Index, progress: Progress) -> Progress:
+        if group == WHOLE:
+            stage = f"Kernel of the whole image: {progress.stage}"
+            return at_fraction(SHARES[0] * progress.fraction, stage, progress.kernel)
+        number = list(self.tiles).index(group)
+        fraction = SHARES[0] + SHARES[1] * (number + progress.fraction) / len(self.tiles)
+        return at_fraction(fraction, f"Kernel {number + 1}/{len(self.tiles)}", progress.kernel, group=group)
 
-    Returns
-    -------
-    VaryingResult
+    def restore(self, batch: Sequence[Index]) -> Yields[Progress, None, None]:
+        if self.plan.kernels is None:
+            if list(batch) == [WHOLE] and len(self.batches) > 1:
+                return  # those of the tiles come next
+            assert self.common is not None
+            chosen = choose_kernels(self.tiles, self.own, self.common, self.scale, self.noise)
+            self.kernels = smooth_kernels(chosen, self.details)
+        assert self.kernels is not None
+        sides = (self.kernels.shape[-2], self.kernels.shape[-1])
+        rows, columns = tile_grid((self.array.shape[0], self.array.shape[1]), self.kernels, tile_side(sides))
+        step = TileSolver(self.kernels, self.noise, self.scale, known_kernel_settings(self.plan.settings))
+        begun = 0.0 if self.plan.kernels is not None else sum(SHARES)
+        total = len(rows) * len(columns)
+        for number, ready in enumerate(restore_in_tiles(self.array, rows, columns, step, self.batcher), 1):
+            if ready is not None:
+                self.strips.append(ready)
+            yield at_fraction(begun + (1 - begun) * number / total, f"Tile {number}/{total}")
+        best = max(self.tiles, key=lambda place: self.details[place])
+        known = run_recipe(known_kernel_plan(self.plan), [self.tiles[best]], self.kernels[best])
+        self.verdict = run_to_end(known).verdict
 
-    Raises
-    ------
-    InputError
-        As ``deblur``; tiles too many or too small.
-
-    Notes
-    -----
-    The model is ``y = sum_i k_i * (w_i x)``, windows ``w_i`` that sum to 1 [1]_, here with windows so small that in
-    each of them one kernel, linear between the four around, goes for all.
-
-    References
-    ----------
-    .. [1] M. Hirsch, S. Sra, B. Schoelkopf, S. Harmeling, "Efficient filter flow for space-variant multiframe blind
-       deconvolution", CVPR 2010.
-    """
-    return run_to_end(iter_deblur_varying(image, tiles, **arguments))
-
-
-def iter_deblur_varying(
-    image: Any, tiles: tuple[int, int] = (3, 3), *, kernel: Any = None, **arguments: Any
-) -> Yields[Progress, None, VaryingResult]:
-    """As :func:`deblur_varying`, yielding how far it is; the generator's return value is the result.
-
-    Arguments are checked at the call. Closing the generator stops the run.
-
-    Yields
-    ------
-    Progress
-    """
-    return run_varying(plan_varying(image, tiles, kernel=kernel, **arguments))
-
-
-@dataclass(frozen=True)
-class VaryingPlan:
-    """A checked request for an image whose blur changes over it.
-
-    Parameters
-    ----------
-    whole : Plan
-        The request as if one kernel went for all of the image; ``arguments`` are those it was made of.
-    given : float32 array [ty, tx, kh, kw] or None
-        The kernels where they are known.
-    """
-
-    whole: planning.Plan
-    tiles: tuple[int, int]
-    given: np.ndarray | None
-    arguments: dict[str, Any]
-
-    @property
-    def sentence(self) -> str:
-        """What will happen, for a person."""
-        (rows, columns), (height, width) = self.tiles, self.whole.image.shape[:2]
-        size = f"{height // rows}x{width // columns} px"
-        return f"{rows}x{columns} tiles of {size}, a kernel each; {self.whole.sentence.partition(', ')[2]}"
-
-
-def plan_varying(image: Any, tiles: tuple[int, int] = (3, 3), *, kernel: Any = None, **arguments: Any) -> VaryingPlan:
-    """Check all arguments of :func:`deblur_varying` and put them together; raises what that raises."""
-    given = None
-    if kernel is not None:
-        array = np.asarray(kernel)
-        if array.ndim != 4:
-            raise InputError(f"The kernels have shape {array.shape}; here they need [ty, tx, kh, kw].")
-        given = np.stack([check_kernel(each) for each in array.reshape(-1, *array.shape[-2:])]).reshape(array.shape)
-        tiles = (array.shape[0], array.shape[1])
-        check_fit(array.shape[-2:], np.shape(image))
-        arguments = {"method": "auto", "kernel": given[0, 0], **arguments}
-    whole = planning.plan(image, **arguments)
-    if "image_prior" in whole.priors:
-        raise InputError(
-            f"{whole.method.name!r} needs an image of the size of its image prior, and tiles are smaller; "
-            "choose a method without one, such as 'auto'."
+    def outcome(self) -> Outcome:
+        assert self.kernels is not None
+        assert self.verdict is not None
+        return Outcome(
+            image=np.concatenate(self.strips),
+            kernels=self.kernels,
+            verdict=self.verdict,
+            input_sha256=array_hash(self.array),
+            status=Status(StatusCode.DONE, " ".join(["Completed.", *self.batcher.notes])),
+            device=str(self.batcher.device),
         )
-    _check_tiles(tiles, whole.image.shape)
-    return VaryingPlan(whole, (int(tiles[0]), int(tiles[1])), given, arguments)
-
-
-def _check_tiles(tiles: tuple[int, int], shape: tuple[int, ...]) -> None:
-    whole = isinstance(tiles, tuple | list) and len(tiles) == 2 and all(isinstance(n, int | np.integer) for n in tiles)
-    if not whole or not all(1 <= n <= MOST_TILES for n in tiles):
-        raise InputError(f"tiles must be rows and columns, each from 1 to {MOST_TILES}; got {tiles!r}.")
-    sides = [length // count for length, count in zip(shape, tiles, strict=False)]
-    if min(sides) < LEAST_TILE:
-        raise InputError(
-            f"{tiles[0]}x{tiles[1]} tiles of an image of {shape[0]}x{shape[1]} px are {sides[0]}x{sides[1]} px; they "
-            f"must be {LEAST_TILE}x{LEAST_TILE} or more. Take fewer."
-        )
-
-
-def run_varying(plan: VaryingPlan) -> Yields[Progress, None, VaryingResult]:
-    """Run a plan: yields how far it is, returns the result."""
-    started, clock = datetime.now(UTC), time.perf_counter()
-    whole, image, kernels = plan.whole, plan.whole.image, plan.given
-    settings = whole.settings if isinstance(whole.settings, KnownKernelSettings) else KnownKernelSettings.checked({})
-    blurred = to_tensor(image, whole.intensity, torch.device("cpu"))
-    noise = max(float(noise_std(blurred).mean()), KERNEL_NOISE if kernels is None else LEAST_NOISE)
-    parts, done = in_tiles(image, plan.tiles), 0.0
-    if kernels is None:
-
-        def of_search(progress: Progress) -> Progress:
-            return replace(_progress(SEARCHES * progress.fraction, progress.stage), kernel=progress.kernel)
-
-        kernels = yield from map_states(found_by_place(whole, parts, noise, plan.arguments), of_search)
-        done = SEARCHES
-    rows, columns = cut((image.shape[0], image.shape[1]), kernels, side_for((kernels.shape[-2], kernels.shape[-1])))
-    solves, strips = Solves(whole.device), []
-    step = Step(kernels, noise, whole.intensity, settings)
-    total = len(rows) * len(columns)
-    for number, ready in enumerate(restored_by_tiles(image, rows, columns, step, solves), 1):
-        if ready is not None:
-            strips.append(ready)
-        yield _progress(done + (1 - done) * number / total, f"window {number} of {total}")
-    best = max(parts, key=lambda place: detail(parts[place]))
-    verdict = known_kernel(parts[best], kernels[best]).verdict
-    status = Status(StatusCode.DONE, " ".join(["The run went through to its end.", *solves.notes]))
-    seconds = time.perf_counter() - clock
-    logger.info("%s: %s (%.1f s)", plan.sentence, verdict.reason, seconds)
-    provenance = _provenance(plan, str(solves.device), started, seconds)
-    return VaryingResult(np.concatenate(strips), kernels, verdict, status, provenance)
-
-
-def _progress(fraction: float, stage: str) -> Progress:
-    return Progress(round(TOTAL * fraction), TOTAL, stage)
-
-
-def _provenance(plan: VaryingPlan, device: str, started: datetime, seconds: float) -> Provenance:
-    whole = plan.whole
-    return provenance_of(
-        whole.method.name,
-        whole.settings.model_dump(mode="json"),
-        {
-            "tiles": list(plan.tiles),
-            "kernel_size": "auto" if whole.kernel_size is None else list(whole.kernel_size),
-            "kernel_sha256": None if plan.given is None else array_hash(plan.given),
-            "time_limit_s": whole.time_limit_s,
-        },
-        seed=whole.seed,
-        device=device,
-        input_sha256=array_hash(whole.image),
-        input_shape=whole.image.shape,
-        started=started,
-        seconds=seconds,
-    )

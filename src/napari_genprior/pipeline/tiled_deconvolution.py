@@ -1,4 +1,4 @@
-"""The known-kernel step for a plane that is solved in tiles: with one kernel, or one that changes over the plane."""
+"""Deconvolve a plane in tiles: with one kernel, or one that varies over the plane."""
 
 from __future__ import annotations
 
@@ -10,49 +10,50 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.arrays import Intensity, to_image, to_tensor
+from ..core.arrays import to_image, to_tensor
+from ..core.intensity import Intensity
 from ..methods.final_deconvolution import final_image
 from ..settings import KnownKernelSettings
-from .device_memory import BYTES_PER_PIXEL, Solves
-from .tiling import Mosaic, Span, overlap_for, spans
+from .device_memory import BYTES_PER_PIXEL, AdaptiveBatcher
+from .tiling import Mosaic, Span, cover, overlap_for
 
-TILE_BYTES = 1.2e9  # that a solve may take where the side of the tiles is to be chosen
+TILE_BYTES = 1.2e9  # that a deconvolution may take where the side of the tiles is chosen automatically
 SIDES = (256, 4096)  # px, least and most that a tile adds to its overlaps
 LEAST_WINDOW = 64  # px, that a tile adds to its overlaps where the kernel changes
 RAMP = 32  # px over which one tile gives way to the next where they share a kernel
 
 
 @dataclass(frozen=True)
-class Step:
-    """A known-kernel step: one for all of an image, or else seams show.
+class TileSolver:
+    """Deconvolution with one set of parameters for all tiles of an image, or else seams show.
 
     Parameters
     ----------
     kernels : float32 array [ty, tx, kh, kw]
-        At places spread evenly over the image (:func:`kernel_at`); >= 0, sum 1 each.
+        At places spread evenly over the image (:func:`interpolate_kernel`); >= 0, sum 1 each.
     noise : float
         Standard deviation, of the range.
     intensity : Intensity
         Of the whole image.
-    leave : bool
-        The tiles stay as they are: the verdict keeps the input.
+    unchanged : bool
+        The tiles stay as they are: the verdict rejects the estimate.
     """
 
     kernels: np.ndarray
     noise: float
     intensity: Intensity
     settings: KnownKernelSettings
-    leave: bool = False
+    unchanged: bool = False
 
 
-def side_for(kernel_shape: tuple[int, int], channels: int = 1) -> int:
-    """What a tile may add to its overlaps, in pixels, to be solved in :data:`TILE_BYTES`."""
+def tile_side(kernel_shape: tuple[int, int], channels: int = 1) -> int:
+    """Return what a tile may add to its overlaps, in pixels, to be deconvolved in :data:`TILE_BYTES`."""
     whole = (TILE_BYTES / (BYTES_PER_PIXEL * channels)) ** 0.5
     return int(np.clip(whole - 2 * overlap_for(kernel_shape) - RAMP, *SIDES))
 
 
-def cut(shape: tuple[int, int], kernels: np.ndarray, side: int) -> tuple[list[Span], list[Span]]:
-    """Rows and columns of tiles for a plane.
+def tile_grid(shape: tuple[int, int], kernels: np.ndarray, side: int) -> tuple[list[Span], list[Span]]:
+    """Return rows and columns of tiles for a plane.
 
     Where the kernel changes, no tile is larger than half the way from one kernel to the next, and each gives way to
     the next over half of it.
@@ -61,14 +62,15 @@ def cut(shape: tuple[int, int], kernels: np.ndarray, side: int) -> tuple[list[Sp
     found = []
     for length, count in zip(shape, kernels.shape[:2], strict=True):
         own = side if count == 1 else min(side, max(LEAST_WINDOW, length // (2 * count)))
-        found.append(spans(length, own, overlap, RAMP if count == 1 else own // 2))
+        found.append(cover(length, own, overlap, RAMP if count == 1 else own // 2))
     return found[0], found[1]
 
 
-def kernel_at(kernels: np.ndarray, y: float, x: float) -> np.ndarray:
-    """The kernel at a place of the image, ``y`` and ``x`` from 0 to 1: linear between those of the four tiles around.
+def interpolate_kernel(kernels: np.ndarray, y: float, x: float) -> np.ndarray:
+    """Interpolate the kernel at a place of the image between those of the four tiles around.
 
-    Kernel ``[i, j]`` is the one at the middle of tile ``[i, j]`` of a grid; beyond the outermost middles it stays.
+    The place is ``y`` and ``x`` from 0 to 1. Kernel ``[i, j]`` is the one at the middle of tile ``[i, j]`` of a grid;
+    beyond the outermost middles it stays.
     """
     for place in (y, x):
         count = len(kernels)
@@ -79,15 +81,15 @@ def kernel_at(kernels: np.ndarray, y: float, x: float) -> np.ndarray:
     return kernels.astype(np.float32)
 
 
-def restored_by_tiles(
-    plane: Any, rows: list[Span], columns: list[Span], step: Step, solves: Solves
+def restore_in_tiles(
+    plane: Any, rows: list[Span], columns: list[Span], step: TileSolver, batcher: AdaptiveBatcher
 ) -> Iterator[np.ndarray | None]:
     """Restore a plane ``[Y, X]`` or ``[Y, X, 3 or 4]`` tile by tile; it may be lazy.
 
     Yields
     ------
     float32 array [n, X] or [n, X, 3 or 4], or None
-        After each tile, the next rows of the image, its own intensities, where the tile completed any.
+        After each tile, the next rows of the image in its own intensities, where the tile completed any.
     """
     mosaic = Mosaic(rows, columns)
     height, width = rows[-1].read.stop, columns[-1].read.stop
@@ -96,22 +98,22 @@ def restored_by_tiles(
     while first < len(places):
         top, left = places[first]
         colours = 1 if len(plane.shape) == 2 else 3
-        count = solves.at_once((colours, top.read.stop - top.read.start, left.read.stop - left.read.start))
+        count = batcher.batch_size((colours, top.read.stop - top.read.start, left.read.stop - left.read.start))
         some = places[first : first + count]
         first += len(some)
         tiles = [np.asarray(plane[row.read, column.read]) for row, column in some]
-        if step.leave:
+        if step.unchanged:
             yield from (mosaic.add(tile.astype(np.float32)) for tile in tiles)
             continue
         kernels = torch.from_numpy(
-            np.stack([kernel_at(step.kernels, _middle(r, height), _middle(c, width)) for r, c in some])
+            np.stack([interpolate_kernel(step.kernels, _middle(r, height), _middle(c, width)) for r, c in some])
         )[:, None]
 
-        def solve(blurred: Tensor, which: slice, kernels: Tensor = kernels) -> Tensor:
+        def deconvolve_batch(blurred: Tensor, which: slice, kernels: Tensor = kernels) -> Tensor:
             return final_image(blurred, kernels[which].to(blurred.device), step.noise, step.settings)
 
         planes = torch.cat([to_tensor(tile, step.intensity, torch.device("cpu")) for tile in tiles])
-        for tile, image in zip(tiles, solves(solve, planes), strict=True):
+        for tile, image in zip(tiles, batcher(deconvolve_batch, planes), strict=True):
             yield mosaic.add(to_image(image[None], step.intensity, tile))
 
 

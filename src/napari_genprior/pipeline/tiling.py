@@ -1,4 +1,4 @@
-"""Overlapping tiles of a large image, and the mosaic of what they became. Imports no torch."""
+"""Cover a large image by overlapping tiles, and blend the restored tiles. Imports no torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from math import ceil
 
 import numpy as np
 
-REACH = 8  # sides of the kernel from which a solve still takes notice of what is beyond a tile, by 1e-3 of the range
+REACH = 8  # kernel sides over which a deconvolution still depends on what is beyond a tile, by 1e-3 of the range
 LEAST_OVERLAP = 16  # px
 LEVELS = 256  # weights are multiples of 1 / LEVELS: products and sums of them are exact
 
@@ -41,7 +41,7 @@ def overlap_for(kernel_shape: tuple[int, int]) -> int:
     return LEAST_OVERLAP + REACH * max(kernel_shape)
 
 
-def spans(length: int, side: int, overlap: int, ramp: int) -> list[Span]:
+def cover(length: int, side: int, overlap: int, ramp: int) -> list[Span]:
     """Cover an axis by tiles of equal length, evenly spread.
 
     Parameters
@@ -81,7 +81,7 @@ def spans(length: int, side: int, overlap: int, ramp: int) -> list[Span]:
     return found
 
 
-def row_to_go_on_from(rows: list[Span], stored: int) -> int:
+def first_unfinished_row(rows: list[Span], stored: int) -> int:
     """The last row of tiles that suffices, with those after it, for all rows of the image from ``stored`` on."""
     return max(index for index in range(len(rows)) if index == 0 or rows[index - 1].kept.stop <= stored)
 

@@ -1,4 +1,4 @@
-"""The range of a pretrained generator as a prior: what it cannot decode is not believed."""
+"""Priors that constrain an image or kernel to the range of a pretrained generator, or to its vicinity."""
 
 from __future__ import annotations
 
@@ -12,31 +12,36 @@ from .pixels import FreeImage
 
 
 class GeneratorPrior(Prior):
-    """An image or kernel ``G(z)``, z standard normal (Asim 2020, 001 and 003).
+    """An image or kernel ``G(z)``, z standard normal (Asim 2018, Asim 2020).
 
     Parameters
     ----------
     generator : Generator
         From :func:`~napari_genprior.load_prior`.
-    starts : Tensor [R, latent], optional
-        Where searches begin, in turn; by default they are drawn.
+    latents : Tensor [N, latent], optional
+        Initial latents of the restarts, used cyclically; drawn at random by default.
 
     Notes
     -----
     The block is ``{"z": [R, latent]}``. The penalty is the latent's negative log-density, ``|z|^2 / 2`` per restart;
-    the papers' ridge ``gamma |z|^2`` is 2 gamma times that.
+    the ridge ``gamma |z|^2`` of both articles is 2 gamma times that.
+
+    References
+    ----------
+    "Asim 2020": Asim, Shamshad and Ahmed, Blind image deconvolution using deep generative priors, IEEE TCI 2020.
+    "Asim 2018": Asim, Shamshad and Ahmed, Solving bilinear inverse problems using deep generative priors, 2018.
     """
 
-    def __init__(self, generator: Generator, starts: Tensor | None = None) -> None:
+    def __init__(self, generator: Generator, latents: Tensor | None = None) -> None:
         self.generator = generator
-        self.starts = starts
+        self.latents = latents
 
     def init(self, n: int, generator: torch.Generator) -> Block:
         device = device_of(self.generator.net)
-        if self.starts is None:
+        if self.latents is None:
             z = torch.randn(n, self.generator.card.latent, generator=generator)
         else:
-            z = self.starts.detach()[torch.arange(n) % len(self.starts)].clone()
+            z = self.latents.detach()[torch.arange(n) % len(self.latents)].clone()
         return {"z": z.to(device).requires_grad_()}
 
     def decode(self, block: Block) -> Tensor:
@@ -47,15 +52,15 @@ class GeneratorPrior(Prior):
 
 
 class SlackPrior(Prior):
-    """A free image beside one of a generator's range (algorithm 2 of Asim 2020).
+    """A free image near an image in the range of a generator (algorithm 2 of Asim 2020).
 
-    It decodes to both at once, ``[R, 2 C, Y, X]``, the free image's channels first: an operator that treats all
-    channels alike then blurs both, and terms tie them together.
+    It decodes to both, ``[R, 2 C, Y, X]``, the channels of the free image first: an operator that treats all channels
+    alike then blurs both, and the terms of the objective couple them.
 
     Parameters
     ----------
     generator : Generator
-    free : FreePicture
+    free : FreeImage
     """
 
     def __init__(self, generator: Generator, free: FreeImage) -> None:

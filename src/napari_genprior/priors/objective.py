@@ -1,4 +1,4 @@
-"""What is minimised: named terms on an image, a kernel and the blurred image they explain."""
+"""Objectives: weighted sums of named terms on an image, a kernel and the blurred image that they model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Schedule = Callable[[int], float]
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a term may look at: the unknowns, the modelled data ``A(k, x)``, the data, and the priors' own cost."""
+    """Arguments of a term: the unknowns, the modelled data ``A(k, x)``, the data, and the penalties of the priors."""
 
     image: Tensor  # [R, C, Y, X]
     kernel: Tensor  # [R, 1, kh, kw]
@@ -28,40 +28,46 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Term:
-    """One term: a function of the estimate with one value per restart, and its weight (may depend on the step)."""
+    """A term of an objective: a function of the estimate, with one value per restart, and a weight or its schedule."""
 
     value: Callable[[Estimate], Tensor]
     weight: float | Schedule = 1.0
 
     def weight_at(self, step: int) -> float:
+        """Return the weight at a step."""
         return self.weight(step) if callable(self.weight) else self.weight
 
 
 def during(first: int, stop: int | None = None, weight: float = 1.0) -> Schedule:
-    """A weight that holds in steps ``first <= step < stop`` (None: to the end) and is 0 elsewhere."""
+    """Schedule a weight that applies in steps ``first <= step < stop`` (None: to the end) and is 0 elsewhere."""
     return lambda step: weight if step >= first and (stop is None or step < stop) else 0.0
 
 
 class Objective:
-    """The weighted sum of terms over the blocks of two priors; a closure for the loop.
+    """The weighted sum of terms over the blocks of two priors; called by the optimization loop.
 
     Parameters
     ----------
     operator : Bilinear
         Forward operator ``A(k, x)``.
     data : Tensor [1, C, ...]
-        What ``A(k, x)`` must explain.
+        The blurred image that ``A(k, x)`` is fitted to.
     image, kernel : Prior
     terms : mapping of str to Term
-        At every step at least one must have a weight other than 0.
+        At every step at least one must have a non-zero weight.
     generator : torch.Generator
-        Source of the starts and of the priors' jitter.
+        Source of the initial states and of the noise that priors add.
     restarts : int
 
     Attributes
     ----------
     image_block, kernel_block : Block
-        What the optimiser changes.
+        The states that the optimizer changes.
+
+    Raises
+    ------
+    ValueError
+        A term is named "total".
     """
 
     def __init__(
@@ -75,7 +81,7 @@ class Objective:
         restarts: int = 1,
     ) -> None:
         if "total" in terms:
-            raise ValueError("the name 'total' is kept for the weighted sum of the terms")
+            raise ValueError("the name 'total' is reserved for the weighted sum of the terms; rename the term")
         self.operator = operator
         self.data = data
         self.image = image
@@ -86,7 +92,13 @@ class Objective:
         self.kernel_block = kernel.init(restarts, generator)
 
     def __call__(self, step: int) -> dict[str, Tensor]:
-        """The terms in use at a step, unweighted, and ``"total"``, their weighted sum: each ``[R]``."""
+        """Evaluate the terms in use at a step, unweighted, and ``"total"``, their weighted sum: each ``[R]``.
+
+        Raises
+        ------
+        ValueError
+            No term has a weight at this step.
+        """
         estimate = self._estimate(
             self.image.perturbed(self.image_block, self.generator),
             self.kernel.perturbed(self.kernel_block, self.generator),
@@ -94,13 +106,13 @@ class Objective:
         weights = {name: term.weight_at(step) for name, term in self.terms.items()}
         losses = {name: self.terms[name].value(estimate) for name, weight in weights.items() if weight}
         if not losses:
-            raise ValueError(f"no term has a weight at step {step}")
+            raise ValueError(f"no term has a non-zero weight at step {step}; give one a weight there")
         parts = torch.broadcast_tensors(*(weights[name] * value for name, value in losses.items()))
         return losses | {"total": torch.stack(parts).sum(0)}
 
     @torch.no_grad()
     def estimate(self) -> Estimate:
-        """The estimate as it stands: detached copies, without the priors' jitter."""
+        """Return the present estimate: detached copies, without the noise that priors add."""
         image, kernel = self.image.decode(self.image_block), self.kernel.decode(self.kernel_block)
         return self._estimate(image.clone(), kernel.clone())
 

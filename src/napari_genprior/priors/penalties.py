@@ -7,18 +7,18 @@ from torch.nn.functional import pad
 
 
 def total_variation(image: Tensor, isotropic: bool = True, epsilon: float = 1e-6) -> Tensor:
-    """Total variation of ``[R, C, Y, X]``, averaged over channels and pixels: ``[R]``.
+    """Compute the total variation of ``[R, C, Y, X]``, averaged over channels and pixels: ``[R]``.
 
     Parameters
     ----------
     isotropic : bool
-        ``sqrt(dx^2 + dy^2)`` per pixel, which treats all directions alike, or else ``|dx| + |dy|``.
+        Use ``sqrt(dx^2 + dy^2)`` per pixel, which treats all directions alike, else ``|dx| + |dy|``.
     epsilon : float
-        Differences this small are rounded off (``sqrt(d^2 + epsilon^2) - epsilon``), so that the gradient exists at 0.
+        Differences below this are smoothed (``sqrt(d^2 + epsilon^2) - epsilon``), so that the gradient exists at 0.
 
     Notes
     -----
-    Forward differences; across the last row and column they are 0.
+    Forward differences, which are 0 at the last row and column.
     """
     down = pad(image.diff(dim=-2), (0, 0, 0, 1))
     right = pad(image.diff(dim=-1), (0, 1))
@@ -30,9 +30,9 @@ def total_variation(image: Tensor, isotropic: bool = True, epsilon: float = 1e-6
 
 
 def kernel_energy(kernel: Tensor) -> Tensor:
-    """``|k|^2`` summed over the kernel ``[R, 1, kh, kw]``: ``[R]``.
+    """Compute ``|k|^2``, summed over the kernel ``[R, 1, kh, kw]``: ``[R]``.
 
-    In [1 / (kh kw), 1] for a kernel with sum 1; largest for a single point, so that it speaks against the
-    solution without blur (Kotera et al., ICIP 2021, eq. 9).
+    In [1 / (kh kw), 1] for a kernel with sum 1; largest for a single point, so that it penalizes the solution
+    without blur (Kotera et al., ICIP 2021, eq. 9).
     """
     return kernel.square().flatten(1).sum(1)

@@ -1,4 +1,4 @@
-"""Priors without a network: a free image, a free kernel on the simplex, and a value that is known."""
+"""Priors without a network: a free image, a free kernel on the simplex, and a known value."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .base import Block, Prior
 
 
 class FreeImage(Prior):
-    """Every pixel is free; what is believed of the image must come from a penalty.
+    """An image whose pixels are all free; regularization must come from a penalty.
 
     Parameters
     ----------
     start : Tensor [1, C, Y, X]
-        Where the search starts; also sets device and data type.
+        Initial image; also sets device and data type.
     spread : float
-        Standard deviation of the Gaussian noise by which the starts of restarts differ.
+        Standard deviation of the Gaussian noise added to the initial image of each restart.
     """
 
     def __init__(self, start: Tensor, spread: float = 0.0) -> None:
@@ -26,7 +26,7 @@ class FreeImage(Prior):
         self.spread = spread
 
     def init(self, n: int, generator: torch.Generator) -> Block:
-        return {"image": _starts(self.start, self.spread, n, generator)}
+        return {"image": _restarts(self.start, self.spread, n, generator)}
 
     def decode(self, block: Block) -> Tensor:
         return block["image"]
@@ -38,11 +38,11 @@ class SoftmaxKernel(Prior):
     Parameters
     ----------
     start : Tensor [1, 1, kh, kw]
-        Kernel at which the search starts, >= 0 (:func:`start_kernel` makes some); also sets device and data type.
+        Initial kernel, >= 0 (see :func:`start_kernel`); also sets device and data type.
     spread : float
-        Standard deviation of the Gaussian noise on the logits by which the starts of restarts differ.
+        Standard deviation of the Gaussian noise added to the logits of each restart.
     floor : float
-        Pixels below this fraction of the start's maximum are raised to it: the gradient of a softmax
+        Pixels below this fraction of the initial kernel's maximum are raised to it: the gradient of a softmax
         vanishes where the kernel does.
     """
 
@@ -51,7 +51,7 @@ class SoftmaxKernel(Prior):
         self.spread = spread
 
     def init(self, n: int, generator: torch.Generator) -> Block:
-        return {"logits": _starts(self.logits, self.spread, n, generator)}
+        return {"logits": _restarts(self.logits, self.spread, n, generator)}
 
     def decode(self, block: Block) -> Tensor:
         logits = block["logits"]
@@ -59,7 +59,7 @@ class SoftmaxKernel(Prior):
 
 
 class Known(Prior):
-    """A value that is given ``[1, ...]``: nothing is left open and its block is empty."""
+    """A known value ``[1, ...]``; its block is empty."""
 
     def __init__(self, value: Tensor) -> None:
         self.value = value.detach()
@@ -77,11 +77,11 @@ class Known(Prior):
 def start_kernel(
     kind: Literal["gaussian", "delta", "flat"], shape: tuple[int, int], device: torch.device | str = "cpu"
 ) -> Tensor:
-    """A kernel ``[1, 1, kh, kw]`` to start from: a Gaussian whose sigma is half the kernel's side, a point, or flat.
+    """Make an initial kernel ``[1, 1, kh, kw]``: a Gaussian with a sigma of half the kernel's side, a point, or flat.
 
     References
     ----------
-    The wide Gaussian: Kotera, Sroubek and Smidl, Improving neural blind deconvolution, ICIP 2021, section 3.
+    For the wide Gaussian: Kotera, Sroubek and Smidl, Improving neural blind deconvolution, ICIP 2021, section 3.
     """
     kernel = torch.ones(shape)
     if kind == "delta":
@@ -93,8 +93,9 @@ def start_kernel(
     return (kernel / kernel.sum())[None, None].to(device)
 
 
-def _starts(start: Tensor, spread: float, n: int, generator: torch.Generator) -> Tensor:
-    starts = start.repeat(n, *[1] * (start.ndim - 1))
+def _restarts(start: Tensor, spread: float, n: int, generator: torch.Generator) -> Tensor:
+    """Repeat an initial value for ``n`` restarts, with Gaussian noise of standard deviation ``spread`` added."""
+    values = start.repeat(n, *[1] * (start.ndim - 1))
     if spread:
-        starts = starts + spread * torch.randn(starts.shape, generator=generator).to(starts)
-    return starts.requires_grad_()
+        values = values + spread * torch.randn(values.shape, generator=generator).to(values)
+    return values.requires_grad_()

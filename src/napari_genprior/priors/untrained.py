@@ -1,4 +1,4 @@
-"""An untrained network as a prior: what is searched for are its weights, and its input where that is wished."""
+"""An untrained network as a prior: its weights are optimized and, optionally, its input."""
 
 from __future__ import annotations
 
@@ -20,15 +20,20 @@ class UntrainedNetwork(Prior):
     Parameters
     ----------
     build : callable
-        Makes the network (convolutions, linear layers and normalisations, no buffers).
+        Builds the network (convolutions, linear layers and normalizations, no buffers).
         It is called once, on torch's "meta" device: only the shapes are used.
     code_shape : tuple of int
         Shape of the network's input without the leading R; its values are uniform in ``[0, code_scale]``.
     jitter : float
-        Standard deviation of the Gaussian noise that :meth:`perturbed` adds to the input, anew in every step.
+        Standard deviation of the Gaussian noise that :meth:`perturbed` adds to the input, drawn anew in every step.
     latent : bool
-        The input is standard normal instead, and searched for with the weights (algorithm 3 of Asim 2020).
+        The input is standard normal instead, and optimized with the weights (algorithm 3 of Asim 2020).
     device : torch.device
+
+    Raises
+    ------
+    ValueError
+        The network has buffers.
 
     Notes
     -----
@@ -59,14 +64,14 @@ class UntrainedNetwork(Prior):
         self.device = torch.device(device)
 
     def init(self, n: int, generator: torch.Generator) -> Block:
-        starts = []
+        states = []
         for _ in range(n):  # restart by restart, so that the first does not depend on n
             if self.latent:
                 code = torch.randn(self.code_shape, generator=generator)
             else:
                 code = self.code_scale * torch.rand(self.code_shape, generator=generator)
-            starts.append(initial_weights(self.network, generator) | {CODE: code})
-        block = {name: torch.stack([start[name] for start in starts]).to(self.device) for name in starts[0]}
+            states.append(initial_weights(self.network, generator) | {CODE: code})
+        block = {name: torch.stack([state[name] for state in states]).to(self.device) for name in states[0]}
         return {name: tensor.requires_grad_(self.latent or name != CODE) for name, tensor in block.items()}
 
     def decode(self, block: Block) -> Tensor:
@@ -88,10 +93,15 @@ class UntrainedNetwork(Prior):
 
 
 def initial_weights(network: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
-    """Draw start weights for a network from a given generator (CPU), by torch's own rule.
+    """Draw the initial weights of a network from a given generator (CPU), by torch's own rule.
 
-    Convolutions and linear layers: weights and biases uniform in ``+-1/sqrt(fan-in)``. Normalisations: 1 and 0.
-    Only shapes are read, so the network may live on the "meta" device.
+    Convolutions and linear layers: weights and biases uniform in ``+-1/sqrt(fan-in)``. Normalizations: 1 and 0.
+    Only shapes are read, so the network may be on the "meta" device.
+
+    Raises
+    ------
+    TypeError
+        A layer with weights is of another kind.
     """
     weights: dict[str, Tensor] = {}
     for path, module in network.named_modules():
@@ -102,5 +112,5 @@ def initial_weights(network: nn.Module, generator: torch.Generator) -> dict[str,
         elif isinstance(module, nn.InstanceNorm2d | nn.GroupNorm | nn.LayerNorm):
             weights |= {name: torch.full(p.shape, float(name.endswith("weight"))) for name, p in own.items()}
         elif own:
-            raise TypeError(f"no rule to initialise the weights of {type(module).__name__}")
+            raise TypeError(f"no rule to initialize the weights of {type(module).__name__}")
     return weights

@@ -1,8 +1,8 @@
-"""From figures to a word: a few plain limits, and one small logistic regression.
+"""Classify results by their features: a few fixed limits, and one small logistic regression.
 
-Its weights were fitted to the results of ``genprior bench verdict`` for one half of the images, and are measured on
-the other: benchmarks/RESULTS.md. Each clue speaks for or against a result by its weight times the distance of its
-figure from what is usual among good results; the one that speaks against it most is the reason given.
+Its weights were fitted to the results of ``genprior bench verdict`` for one half of the images, and are evaluated on
+the other: docs/evaluation/verdict.md. Each feature contributes its weight times the difference of its value from the
+typical value of good results; the feature with the most negative contribution is the reason given.
 """
 
 from __future__ import annotations
@@ -11,129 +11,140 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..core.result import Word
+from ..core.result import VerdictLabel
 
-TRUSTED = 0.84  # chance from which a result is called improved, ...
-TRUSTED_GIVEN = 0.66  # ... where the user vouches for the kernel, ...
-REFUSED = 0.14  # ... and below which the input is kept
-POINT_PEAK = 0.9  # a kernel with this share of its mass in one pixel undoes next to nothing
-BORDER_MASS = 0.05  # more than this in the outermost ring: the support was too small
-UNEXPLAINED = 3.0  # residual over noise; a fair fit stays near 1, whitened borders and textures near 2
-RESIDUAL_FLOOR = 0.01  # fraction of the range; below it a misfit is invisible even where there is no noise
-STRANGE = 2.0  # what a generator's image leaves, over what it usually does
+ACCEPT_PROBABILITY = 0.84  # from here on a result is called improved, ...
+ACCEPT_PROBABILITY_KERNEL_GIVEN = 0.66  # ... or from here on if the user gave the kernel, ...
+REJECT_PROBABILITY = 0.14  # ... and below this it is rejected: the input is returned
+MAX_PEAK_MASS = 0.9  # a kernel with a larger share of its mass in one pixel removes next to no blur
+MAX_BORDER_MASS = 0.05  # with a larger share of the mass in the outermost ring the support was too small
+MAX_RESIDUAL_NOISE_RATIO = 3.0  # a good fit is near 1; whitened borders and textures near 2
+VISIBLE_RESIDUAL = 0.01  # fraction of the range; a smaller residual is invisible even without noise
+OUT_OF_CLASS = 2.0  # residual of the generator's image over the usual one, from which the image is of another class
 
-# Figures are weighed by their logarithm, of the figure and so much; or where they may be negative by asinh ...
-FLOORS = {
+# Features are used by the logarithm of their value plus an offset, or those of either sign by asinh ...
+LOG_OFFSETS = {
     "noise_gain": 0.05,
     "disagreement": 0.003,
     "overshoot": 0.01,
     "ghosts": 0.005,
 }
-BENT = ("likelihood_gain", "shape_gain")
-BEND = 5.0  # ... from about here on
-ABSENT = {"disagreement": 0.15}  # where there are no candidates
+SIGNED = ("likelihood_gain", "shape_gain")
+ASINH_SCALE = 5.0  # ... of the value over this
+DEFAULTS = {"disagreement": 0.15}  # value where there are no other candidates
 
 
 @dataclass(frozen=True)
-class Clue:
-    """How a figure counts.
+class Feature:
+    """A feature of the logistic regression.
 
     Attributes
     ----------
+    name : str
+        See :func:`.features.features_of`.
     weight : float
-        For each unit of what :meth:`seen` gives.
-    usual : float
-        Its median among results better than their input by more than 1 dB.
-    least, most : float
-        2% and 98% of all results; beyond, a figure counts no more.
+        Weight of a unit of :meth:`transformed`.
+    typical : float
+        Median among results that are better than their input by more than 1 dB.
+    low, high : float
+        2nd and 98th percentile of all results, to which values are clipped.
     """
 
-    figure: str
+    name: str
     weight: float
-    usual: float
-    least: float
-    most: float
+    typical: float
+    low: float
+    high: float
 
-    def seen(self, figures: Mapping[str, float]) -> float:
-        """The figure as it is weighed."""
-        value = figures.get(self.figure, ABSENT.get(self.figure, 0.0))
-        if self.figure in FLOORS:
-            value = math.log(max(value, 0.0) + FLOORS[self.figure])
-        elif self.figure in BENT:
-            value = math.asinh(value / BEND)
-        return min(max(value, self.least), self.most)
+    def transformed(self, features: Mapping[str, float]) -> float:
+        """Return the transformed and clipped value of this feature."""
+        value = features.get(self.name, DEFAULTS.get(self.name, 0.0))
+        if self.name in LOG_OFFSETS:
+            value = math.log(max(value, 0.0) + LOG_OFFSETS[self.name])
+        elif self.name in SIGNED:
+            value = math.asinh(value / ASINH_SCALE)
+        return min(max(value, self.low), self.high)
 
 
-CLUES = (
-    Clue("likelihood_gain", 0.384, 3.462, -4.645, 5.452),
-    Clue("shape_gain", 0.143, 1.921, -4.760, 4.984),
-    Clue("ghosts", -0.935, -4.481, -4.879, -3.299),
-    Clue("noise_gain", -0.335, -1.543, -2.891, 1.285),
-    Clue("disagreement", -0.658, -1.877, -3.308, 1.515),
-    Clue("residual_correlation", -2.833, 0.073, 0.014, 0.773),
-    Clue("overshoot", -0.300, -2.192, -4.603, 1.688),
-    Clue("kernel_scattered_mass", -3.071, 0.010, 0.000, 0.727),
+FEATURES = (
+    Feature("likelihood_gain", 0.384, 3.462, -4.645, 5.452),
+    Feature("shape_gain", 0.143, 1.921, -4.760, 4.984),
+    Feature("ghosts", -0.935, -4.481, -4.879, -3.299),
+    Feature("noise_gain", -0.335, -1.543, -2.891, 1.285),
+    Feature("disagreement", -0.658, -1.877, -3.308, 1.515),
+    Feature("residual_correlation", -2.833, 0.073, 0.014, 0.773),
+    Feature("overshoot", -0.300, -2.192, -4.603, 1.688),
+    Feature("kernel_scattered_mass", -3.071, 0.010, 0.000, 0.727),
 )
-INTERCEPT = 1.672  # of a result all of whose figures are usual
+INTERCEPT = 1.672  # log odds of a result with typical features
 
-PRAISE = (
-    "The kernel ({kernel_width_px:.1f} px wide) explains the image to {residual:.4f} of the range (noise "
-    "{noise:.4f}); gradients are {sharpness_gain:.2f} times as strong."
-)
-REASONS = {
-    "likelihood_gain": "The image's spectrum hardly speaks for this blur against none ({likelihood_gain:.1f} nats "
-    "for a thousand pixels): it may be sharp already, or blurred otherwise.",
-    "shape_gain": "A plain round blur explains the image's spectrum about as well as this kernel, or better "
-    "({shape_gain:.1f} nats for a thousand pixels).",
-    "ghosts": "What the kernel leaves unexplained holds ghosts of the result's edges (correlated by {ghosts:.3f}).",
-    "noise_gain": "The result holds {noise_gain:.1f} times as much fine grain as the input: sharpened noise.",
-    "disagreement": "The candidate kernels lead to other images, {disagreement:.0%} of the contrast apart.",
+MESSAGES = {
+    "improved": "The kernel ({kernel_width_px:.1f} px wide) explains the image up to a residual of {residual:.4f} of "
+    "the range (noise {noise:.4f}); gradients are {sharpness_gain:.2f} times as strong.",
+    "point": "The estimated kernel is nearly a single point: the image is sharp, or its blur could not be estimated.",
+    "likelihood_gain": "The power spectrum gives little evidence of this blur ({likelihood_gain:.1f} nats per thousand "
+    "pixels compared with no blur): the image may already be sharp, or blurred in another way.",
+    "shape_gain": "A round Gaussian blur explains the power spectrum about as well as this kernel, or better "
+    "({shape_gain:.1f} nats per thousand pixels).",
+    "ghosts": "The residual contains ghosts of the result's edges (correlation {ghosts:.3f}), so the kernel does not "
+    "fit.",
+    "noise_gain": "The result has {noise_gain:.1f} times as much high-frequency noise as the input: it is sharpened "
+    "noise.",
+    "disagreement": "The candidate kernels lead to different images: the difference is {disagreement:.0%} of the "
+    "contrast.",
     "unexplained": "The kernel does not explain the image: residual {residual:.4f} of the range, noise {noise:.4f}.",
-    "residual_correlation": "What the kernel leaves unexplained is no noise: neighbouring pixels are correlated "
-    "({residual_correlation:.2f}).",
-    "overshoot": "The result rings: it leaves what its surroundings hold by {overshoot:.1%} of the contrast.",
-    "kernel_scattered_mass": "The kernel is in pieces ({kernel_scattered_mass:.0%} of its mass beside the largest).",
-    "kernel_border_mass": "The kernel runs into its border ({kernel_border_mass:.0%} of its mass there): try a larger "
-    "kernel size.",
-    "generator_residual": "The image is unlike those the generator knows: it leaves {generator_residual:.1f} times "
-    "what it leaves of its own class.",
+    "residual_correlation": "The residual is spatially correlated ({residual_correlation:.2f}), so the kernel does not "
+    "fit.",
+    "overshoot": "The result rings: it exceeds the local range of the input by {overshoot:.1%} of the contrast.",
+    "kernel_scattered_mass": "The kernel is fragmented: {kernel_scattered_mass:.0%} of its mass is outside its largest "
+    "component.",
+    "kernel_border_mass": "The kernel reaches the border of its support ({kernel_border_mass:.0%} of its mass is "
+    "there): use a larger kernel size.",
+    "generator_residual": "The image is not of the generator's class: the residual of the generator's image is "
+    "{generator_residual:.1f} times the usual one.",
 }
 
 
-def counted(figures: Mapping[str, float], kernel_given: bool) -> dict[str, float]:
-    """The figures that count: the shape of a kernel that the user vouches for is not questioned."""
-    return {name: value for name, value in figures.items() if not (kernel_given and name.startswith("kernel_"))}
+def applicable(features: Mapping[str, float], kernel_given: bool) -> dict[str, float]:
+    """Select the features that apply: those of the kernel's shape are ignored if the user gave the kernel."""
+    return {name: value for name, value in features.items() if not (kernel_given and name.startswith("kernel_"))}
 
 
-def classify(figures: Mapping[str, float], kernel_given: bool) -> tuple[Word, str, float]:
-    """Word, reason, and the chance that the result is nearer to the truth than the input.
+def classify(features: Mapping[str, float], kernel_given: bool) -> tuple[VerdictLabel, str, float]:
+    """Classify a result by its features.
 
     Parameters
     ----------
-    figures : mapping
-        See :mod:`.figures`.
+    features : mapping of str to float
+        See :func:`.features.features_of`.
     kernel_given : bool
-        The user vouches for the kernel: its shape is not questioned.
+        The user gave the kernel: its shape is not assessed.
+
+    Returns
+    -------
+    VerdictLabel, str, float
+        The label, a sentence with the reason, and the probability that the result is closer to the truth than the
+        input.
     """
-    if not kernel_given and figures["kernel_peak"] > POINT_PEAK:
-        return Word.KEPT, "The kernel found is nearly a single point: the image is sharp or its blur not found.", 0.0
-    asked = counted(figures, kernel_given)
-    says = {clue.figure: clue.weight * (clue.seen(asked) - clue.usual) for clue in CLUES}
-    chance = 1 / (1 + math.exp(-INTERCEPT - sum(says.values())))
-    broken = _broken_limit(figures, kernel_given)
-    if chance >= (TRUSTED_GIVEN if kernel_given else TRUSTED) and not broken:
-        return Word.IMPROVED, PRAISE.format(**figures), chance
-    against = broken or min((name for name in says if name in asked), key=lambda name: says[name])
-    reason = f"{REASONS[against].format(**figures)} Chance of an improvement: {chance:.0%}."
-    return (Word.KEPT if chance < REFUSED else Word.DOUBTFUL), reason, chance
+    if not kernel_given and features["kernel_peak"] > MAX_PEAK_MASS:
+        return VerdictLabel.REJECTED, MESSAGES["point"], 0.0
+    used = applicable(features, kernel_given)
+    contributions = {each.name: each.weight * (each.transformed(used) - each.typical) for each in FEATURES}
+    probability = 1 / (1 + math.exp(-INTERCEPT - sum(contributions.values())))
+    exceeded = _exceeded_limit(features, kernel_given)
+    if probability >= (ACCEPT_PROBABILITY_KERNEL_GIVEN if kernel_given else ACCEPT_PROBABILITY) and not exceeded:
+        return VerdictLabel.IMPROVED, MESSAGES["improved"].format(**features), probability
+    worst = exceeded or min((name for name in contributions if name in used), key=lambda name: contributions[name])
+    reason = f"{MESSAGES[worst].format(**features)} Chance of an improvement: {probability:.0%}."
+    return (VerdictLabel.REJECTED if probability < REJECT_PROBABILITY else VerdictLabel.DOUBTFUL), reason, probability
 
 
-def _broken_limit(figures: Mapping[str, float], kernel_given: bool) -> str | None:
-    """The figure that forbids to trust a result, whatever the others say."""
-    if figures["residual"] > max(UNEXPLAINED * figures["noise"], RESIDUAL_FLOOR):
+def _exceeded_limit(features: Mapping[str, float], kernel_given: bool) -> str | None:
+    """Return the feature whose limit is exceeded: such a result is never called improved."""
+    if features["residual"] > max(MAX_RESIDUAL_NOISE_RATIO * features["noise"], VISIBLE_RESIDUAL):
         return "unexplained"
-    if not kernel_given and figures["kernel_border_mass"] > BORDER_MASS:
+    if not kernel_given and features["kernel_border_mass"] > MAX_BORDER_MASS:
         return "kernel_border_mass"
-    if figures.get("generator_residual", 0) > STRANGE:
+    if features.get("generator_residual", 0) > OUT_OF_CLASS:
         return "generator_residual"
     return None

@@ -1,7 +1,7 @@
-"""Figures that tell a good result from a bad one without the truth. Working units, and tensors as everywhere inside.
+"""Features that separate good results from bad ones without the ground truth. Tensors in working units.
 
-Of a large image only the busiest part is looked at. The calm image that a result is compared with is the input with
-its noise taken off, by the same kind of solve for a kernel that does nothing.
+Only the most textured part of a large image is used. Results are compared with the denoised input: a deconvolution
+with a kernel that is a single point.
 """
 
 from __future__ import annotations
@@ -19,163 +19,186 @@ from ..metrics import align
 from ..operators.convolution import convolve, valid_part
 from ..operators.detail import most_textured_place
 from ..operators.noise import KERNEL_NOISE, noise_std
+from ..operators.spatial import crop_at
 from .kernel_criteria import REACH, normalized_sparsity, residual_edge_correlation
-from .kernel_features import kernel_figures, kernel_similarity
-from .spectral_likelihood import likelihood_figures
+from .kernel_features import kernel_features, kernel_similarity
+from .spectral_likelihood import likelihood_features
 
-PART = 256  # px, sides of the part of a large image that is looked at ...
-ROOM = 3  # ... and at least so many times those of the kernel
+PART_PX = 256  # sides of the part of a large image that is used ...
+PART_KERNELS = 3  # ... and at least so many times those of the kernel
 LEAST_NOISE = 0.002  # of rounding
-CANDIDATES = 3  # the best ones, that a result is compared with, ...
-CANDIDATES_PART = 128  # px, ... in a smaller part: most of the time is spent on them
-DIFFERENT = 1e-6  # candidates whose values are nearer than this are the kernel itself
-SHIFT, CROP = 4, 6  # px; between images of candidates, and the border where they know little
+MAX_CANDIDATES = 3  # best other candidates that the result is compared with, ...
+CANDIDATES_PART_PX = 128  # ... in a smaller part, since they take most of the time
+SAME_KERNEL = 1e-6  # candidates whose values differ by less are the selected kernel itself
+MAX_SHIFT_PX, CROP_PX = 4, 6  # between the images of candidates, and the border that is excluded
 SMALLEST = 1e-5
-LAGS = 2  # px, at which residuals are held against themselves
+LAGS_PX = 2  # of the autocorrelation of residuals
 
 
-def figures_of(
-    blurred: Tensor, image: Tensor, kernel: Tensor, candidates: Sequence[Tensor] = (), circular: bool = False
+def features_of(
+    blurred: Tensor, image: Tensor, kernel: Tensor, candidates: Sequence[Tensor] = (), periodic: bool = False
 ) -> dict[str, float]:
-    """Everything that is told by images and kernels.
+    """Compute the features of a result from its images and kernels.
 
     Parameters
     ----------
     blurred, image : Tensor [1, C, Y, X]
+        The input and the result, working units.
     kernel : Tensor [1, 1, kh, kw]
     candidates : sequence of Tensor [1, 1, kh, kw]
-        Other kernels that were to choose among, the best first; the taken one may be among them.
-    circular : bool
-        The method takes the image's border for circular: kernels may be as large as the image.
+        Kernels that the selected one was chosen from, best first; it may be among them.
+    periodic : bool
+        The method assumes a periodic boundary: kernels may be as large as the image.
 
     Returns
     -------
     dict of str to float
-        ``residual``, ``noise``: standard deviations, fraction of the range; ``unexplained``: one over the other.
-        ``residual_correlation``: of the residual with itself moved by up to 2 px, 0 for white noise. ``residual_edge_correlation``: of its
-        gradients with those of the result moved by up to 32 px, root mean square.
-        ``sharpness_gain``: root mean square gradient, result over input, the input's noise taken off.
-        ``sparsity_gain``: l1/l2 of the gradients, calm input over result: above 1 where edges became fewer and steeper.
-        ``noise_gain``: fine grain in the result over that of the calm input.
-        ``overshoot``: how far the result leaves what its surroundings hold, over the input's contrast.
-        ``change``: difference of result and calm input, over the contrast.
-        What :func:`.spectrum.likelihood_figures` says of the input's spectrum.
-        ``agreement``: of the next best candidates with the kernel, 0 to 1; ``disagreement``: of their images with the
-        result, over the contrast; both only where there are candidates.
-        And what :func:`.kernel.kernel_figures` says of the kernel.
+        ``residual``, ``noise``: standard deviations, fraction of the range; ``unexplained``: their ratio.
+        ``residual_correlation``: root mean square autocorrelation of the residual at lags of up to 2 px, 0 for white
+        noise. ``ghosts``: correlation of the residual's gradients with those of the result, root mean square over
+        shifts of up to 32 px.
+        ``sharpness_gain``: root mean square gradient of the result over that of the input, noise removed.
+        ``sparsity_gain``: l1/l2 of the gradients, denoised input over result; above 1 for fewer and steeper edges.
+        ``noise_gain``: noise level of the result over that of the denoised input.
+        ``overshoot``: root mean square excess of the result over the local range of the input, over the contrast.
+        ``change``: root mean square difference of result and denoised input, over the contrast.
+        Those of :func:`.spectral_likelihood.likelihood_features` and of :func:`.kernel_features.kernel_features`.
+        Only with other candidates: ``agreement``, the mean similarity of the best ones with the kernel, 0 to 1, and
+        ``disagreement``, the root mean square difference of their images from the result, over the contrast.
     """
-    place = most_textured_place(blurred, max(PART, ROOM * max(kernel.shape[-2:])))
-    blurred, image = blurred[(..., *place)], image[(..., *place)]
+    place = most_textured_place(blurred, max(PART_PX, PART_KERNELS * max(kernel.shape[-2:])))
+    blurred, image = crop_at(blurred, place), crop_at(image, place)
     noise = float(noise_std(blurred).mean())
     contrast = max(float(blurred.std()), SMALLEST)
-    if circular:
-        residual, seen = convolve(image, kernel) - blurred, image
-    else:
-        residual, seen = convolve(image, kernel, "valid") - valid_part(blurred, kernel), valid_part(image, kernel)
     no_blur = torch.ones(1, 1, 1, 1, device=blurred.device)
-    calm = deconvolve(blurred, no_blur, strength_for(max(noise, LEAST_NOISE)))
-    # white noise adds 2 sigma^2 to each mean square difference: it must not pass for sharpness
-    slopes = _slopes(blurred)
-    before = max(slopes - 4 * noise**2, 0.02 * slopes, SMALLEST**2)
-    figures = {
-        "residual": float(residual.square().mean().sqrt()),
-        "noise": noise,
-        "unexplained": float(residual.square().mean().sqrt()) / max(noise, LEAST_NOISE),
-        "residual_correlation": _correlation(residual),
-        "ghosts": _ghosts(residual, seen),
-        "sharpness_gain": math.sqrt(_slopes(image) / before),
-        "sparsity_gain": float(normalized_sparsity(calm)[0] / normalized_sparsity(image)[0].clamp(min=SMALLEST)),
-        "noise_gain": _white(image) / _white(calm),
-        "overshoot": _overshoot(image, calm, kernel) / contrast,
-        "change": float((image - calm).square().mean().sqrt()) / contrast,
-        **likelihood_figures(blurred, kernel, max(noise, LEAST_NOISE), circular),
-        **kernel_figures(kernel),
-    }
-    others = [k for k in candidates if k.shape != kernel.shape or float((k - kernel).abs().max()) > DIFFERENT][
-        :CANDIDATES
-    ]
-    if others:
-        figures["agreement"] = float(np.mean([kernel_similarity(kernel, other) for other in others]))
-        figures["disagreement"] = _disagreement(blurred, image, others, noise) / contrast
-    return figures
+    denoised = deconvolve(blurred, no_blur, strength_for(max(noise, LEAST_NOISE)))
+    features = _residual_features(blurred, image, kernel, noise, periodic)
+    features |= _change_features(blurred, image, denoised, noise)
+    features["overshoot"] = _overshoot(image, denoised, kernel) / contrast
+    features["change"] = float((image - denoised).square().mean().sqrt()) / contrast
+    features |= likelihood_features(blurred, kernel, max(noise, LEAST_NOISE), periodic)
+    features |= kernel_features(kernel)
+    others = [k for k in candidates if k.shape != kernel.shape or float((k - kernel).abs().max()) > SAME_KERNEL]
+    if others := others[:MAX_CANDIDATES]:
+        features["agreement"] = float(np.mean([kernel_similarity(kernel, other) for other in others]))
+        features["disagreement"] = _disagreement(blurred, image, others, noise) / contrast
+    return features
 
 
-def generator_figures(
+def generator_features(
     blurred: Tensor, image: Tensor, kernel: Tensor, generated: Tensor, noise: float, range_error: float
 ) -> dict[str, float]:
-    """Is this an image of the class that a generator knows?
+    """Compute the features that show whether an image is of the class of a generator.
 
     Parameters
     ----------
+    blurred, image : Tensor [1, C, Y, X]
+        The input and the result, working units.
+    kernel : Tensor [1, 1, kh, kw]
     generated : Tensor [1, C, Y, X]
-        The generator's image; border circular, as its methods have it.
+        The generator's image; the boundary is periodic, as its methods assume.
+    noise : float
+        Standard deviation.
     range_error : float
-        Root mean square of what the generator leaves of images it was not trained on.
+        Root mean square residual of the generator on images that it was not trained on.
 
     Returns
     -------
     dict of str to float
-        ``generator_residual``: what the generator's image leaves of the input, over what noise and its usual error
-        would. ``generator_distance``: from the result to the generator's image, over its usual error.
+        ``generator_residual``: residual of the generator's image over that expected from noise and the usual error.
+        ``generator_distance``: root mean square difference of result and generator's image, over the usual error.
     """
-    left = float((convolve(generated, kernel) - blurred).square().mean().sqrt())
-    # blur takes most of the error away: a third of it is left on held-out images
+    residual = float((convolve(generated, kernel) - blurred).square().mean().sqrt())
+    # blur removes most of the error: a third of it remains on held-out images
     usual = math.hypot(max(noise, LEAST_NOISE), range_error / 3)
     distance = float((generated - image).square().mean().sqrt())
-    return {"generator_residual": left / usual, "generator_distance": distance / range_error}
+    return {"generator_residual": residual / usual, "generator_distance": distance / range_error}
 
 
-def _slopes(image: Tensor) -> float:
+def _residual_features(
+    blurred: Tensor, image: Tensor, kernel: Tensor, noise: float, periodic: bool
+) -> dict[str, float]:
+    """Compute the features of the residual ``k * x - y``, at the border only if that is periodic."""
+    if periodic:
+        residual, inside = convolve(image, kernel) - blurred, image
+    else:
+        residual, inside = convolve(image, kernel, "valid") - valid_part(blurred, kernel), valid_part(image, kernel)
+    size = float(residual.square().mean().sqrt())
+    return {
+        "residual": size,
+        "noise": noise,
+        "unexplained": size / max(noise, LEAST_NOISE),
+        "residual_correlation": _autocorrelation(residual),
+        "ghosts": _ghosts(residual, inside),
+    }
+
+
+def _change_features(blurred: Tensor, image: Tensor, denoised: Tensor, noise: float) -> dict[str, float]:
+    """Compute the features that compare gradients and noise of result and input."""
+    # white noise adds 2 sigma^2 to each mean square difference, which must not count as sharpness
+    power = _gradient_power(blurred)
+    before = max(power - 4 * noise**2, 0.02 * power, SMALLEST**2)
+    return {
+        "sharpness_gain": math.sqrt(_gradient_power(image) / before),
+        "sparsity_gain": float(normalized_sparsity(denoised)[0] / normalized_sparsity(image)[0].clamp(min=SMALLEST)),
+        "noise_gain": _noise_level(image) / _noise_level(denoised),
+    }
+
+
+def _gradient_power(image: Tensor) -> float:
+    """Compute the mean square gradient."""
     return float(image.diff(dim=-1).square().mean() + image.diff(dim=-2).square().mean())
 
 
-def _white(image: Tensor) -> float:
+def _noise_level(image: Tensor) -> float:
+    """Estimate the standard deviation of white noise, bounded from below."""
     return max(float(noise_std(image).mean()), 1e-4)
 
 
-def _correlation(residual: Tensor) -> float:
-    """Root mean square of the correlations at lags of up to :data:`LAGS` pixels."""
+def _autocorrelation(residual: Tensor) -> float:
+    """Compute the root mean square of the autocorrelation at lags of up to :data:`LAGS_PX`."""
     residual = residual - residual.mean((-2, -1), keepdim=True)
-    shape = (residual.shape[-2] + LAGS, residual.shape[-1] + LAGS)  # nothing wraps around
+    shape = (residual.shape[-2] + LAGS_PX, residual.shape[-1] + LAGS_PX)  # zero-padded: nothing wraps around
     power = torch.fft.rfft2(residual, s=shape).abs().square().sum((0, 1))
-    moved = torch.fft.irfft2(power, s=shape).roll((LAGS, LAGS), (0, 1))[: 2 * LAGS + 1, : 2 * LAGS + 1].flatten()
-    middle = len(moved) // 2
-    return float((moved[:middle] / moved[middle].clamp(min=1e-12)).square().mean().sqrt())
+    lags = torch.fft.irfft2(power, s=shape).roll((LAGS_PX, LAGS_PX), (0, 1))
+    lags = lags[: 2 * LAGS_PX + 1, : 2 * LAGS_PX + 1].flatten()
+    middle = len(lags) // 2
+    return float((lags[:middle] / lags[middle].clamp(min=1e-12)).square().mean().sqrt())
 
 
-def _ghosts(residual: Tensor, seen: Tensor) -> float:
-    """Root mean square of the correlations that :func:`~..quality.kernel_criteria.residual_edge_correlation` adds up."""
-    if min(seen.shape[-2:]) < 3:
+def _ghosts(residual: Tensor, image: Tensor) -> float:
+    """Compute the root mean square of the correlations in :func:`.kernel_criteria.residual_edge_correlation`."""
+    if min(image.shape[-2:]) < 3:
         return 0.0
-    lags = math.prod(min(2 * REACH + 1, 2 * side - 3) for side in seen.shape[-2:])
-    return float(residual_edge_correlation(residual, seen)) / math.sqrt(lags * 2 * seen[..., 1:, 1:].numel())
+    lags = math.prod(min(2 * REACH + 1, 2 * side - 3) for side in image.shape[-2:])
+    return float(residual_edge_correlation(residual, image)) / math.sqrt(lags * 2 * image[..., 1:, 1:].numel())
 
 
-def _overshoot(image: Tensor, calm: Tensor, kernel: Tensor) -> float:
-    """Root mean square of what lies beyond the extremes of the input within a kernel's reach."""
-    reach = min(round(kernel_figures(kernel)["kernel_width_px"]), min(calm.shape[-2:]) // 2 - 1)
+def _overshoot(image: Tensor, denoised: Tensor, kernel: Tensor) -> float:
+    """Compute the root mean square excess of an image over the extremes of the input within a kernel's width."""
+    reach = min(round(kernel_features(kernel)["kernel_width_px"]), min(denoised.shape[-2:]) // 2 - 1)
     side = 2 * max(1, reach) + 1
-    high, low = _highest(calm, side), -_highest(-calm, side)
+    high, low = _local_maximum(denoised, side), -_local_maximum(-denoised, side)
     return float(((image - high).clamp(min=0) + (low - image).clamp(min=0)).square().mean().sqrt())
 
 
-def _highest(image: Tensor, side: int) -> Tensor:
-    """Maximum over squares: one direction after the other, which is quicker."""
+def _local_maximum(image: Tensor, side: int) -> Tensor:
+    """Compute the maximum over squares, one direction after the other, which is faster."""
     return max_pool2d(max_pool2d(image, (side, 1), 1, (side // 2, 0)), (1, side), 1, (0, side // 2))
 
 
 def _disagreement(blurred: Tensor, image: Tensor, others: Sequence[Tensor], noise: float) -> float:
-    """Root mean square difference of the images that other kernels lead to, each at its best shift, in a part."""
+    """Compute the root mean square difference of a result from the images of other kernels, each at its best shift."""
     place = most_textured_place(
-        blurred, max(CANDIDATES_PART, ROOM * max(side for k in others for side in k.shape[-2:]))
+        blurred, max(CANDIDATES_PART_PX, PART_KERNELS * max(side for k in others for side in k.shape[-2:]))
     )
-    blurred, image = blurred[(..., *place)], image[(..., *place)]
+    blurred, image = crop_at(blurred, place), crop_at(image, place)
     grey, result = blurred.mean(1, keepdim=True), image.mean(1)[0].cpu().numpy()
-    crop = min(CROP, min(result.shape) // 4)
+    crop = min(CROP_PX, min(result.shape) // 4)
     differences = []
     for other in others:
         restored = deconvolve(grey, other.to(grey), strength_for(max(noise, KERNEL_NOISE)))[0, 0].cpu().numpy()
-        aligned, _ = align(restored, result, SHIFT, crop)
+        aligned, _ = align(restored, result, MAX_SHIFT_PX, crop)
         inside = (slice(crop, -crop),) * 2
         differences.append(float(np.sqrt(np.mean((aligned - result)[inside] ** 2))))
     return float(np.mean(differences))

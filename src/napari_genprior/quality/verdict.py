@@ -1,26 +1,27 @@
-"""Can the result be trusted? Judged from the result alone, by a rule that was fitted where the truth is known.
+"""Assess whether a result can be trusted, from the result alone.
 
-:mod:`.figures` and :mod:`.kernel` measure, :mod:`.rule` weighs. ``genprior bench verdict`` prints how often each word
-is right.
+Images are judged by a rule that was fitted where the truth is known: :mod:`.features` and :mod:`.kernel_features`
+measure, :mod:`.classifier` weighs. Volumes are judged by a few limits (:mod:`.volumes`). ``genprior bench verdict``
+prints how often each label is right.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from ..core.result import Status, StatusCode, Verdict, Word
-from ..zoo.card import Card
+from ..core.result import Status, StatusCode, Verdict, VerdictLabel
+from ..zoo.card import USUAL_RANGE_DB
 from .classifier import classify
-from .features import figures_of, generator_figures
+from .features import features_of, generator_features
+from .volumes import judge_volume, likelihood_gain
 
 # The restarts of a search agree far better than they are right: what the generator cannot show is missing. Both
 # together, so many times, hold 95% of the pixels of good results within two standard deviations.
 BAND = 2.5
-USUAL_RANGE_DB = 25.0  # a generator's own error where its card does not tell
 
 
 @dataclass(frozen=True)
@@ -30,24 +31,25 @@ class RunContext:
     Parameters
     ----------
     candidates : sequence of Tensor [1, 1, kh, kw]
-        Kernels that were to choose among, the best first.
+        Kernels that were compared, the best first.
     generated : Tensor [1, C, Y, X] or None
         The image in the range of a pretrained generator, working units; the result itself where that is one.
     range_error : float
-        See :func:`range_error`.
+        Representation error of the generator (:attr:`.Card.range_error`).
     spread : float or None
         Median over the pixels of the standard deviation among restarts, fraction of the range.
+    costs : sequence of float
+        Of the candidates, lower is better.
+    misfit : float or None
+        Of volumes: mean squared residual over the variance of the noise.
     """
 
     candidates: Sequence[Tensor] = ()
+    costs: Sequence[float] = ()
+    misfit: float | None = None
     generated: Tensor | None = None
     range_error: float = 10 ** (-USUAL_RANGE_DB / 20)
     spread: float | None = None
-
-
-def range_error(card: Card) -> float:
-    """Root mean square of what an image prior leaves of images it was not trained on, by its card."""
-    return float(10 ** (-card.metrics.get("psnr_range_db", USUAL_RANGE_DB) / 20))
 
 
 def judge(
@@ -56,40 +58,52 @@ def judge(
     kernel: Tensor,
     status: Status,
     kernel_given: bool,
-    clues: RunContext | None = None,
-    may_keep: bool = False,
+    context: RunContext | None = None,
+    may_reject: bool = False,
 ) -> Verdict:
-    """Judge a result.
+    """Judge a restored image or volume.
 
     Parameters
     ----------
-    blurred, image : Tensor [1, C, Y, X]
-        Working units.
-    kernel : Tensor [1, 1, kh, kw]
+    blurred, image : Tensor [1, C, (Z,) Y, X]
+        Input and estimate, working units.
+    kernel : Tensor [1, 1, (kz,) kh, kw]
     kernel_given : bool
         The user vouches for the kernel: its shape is not questioned.
-    clues : Clues, optional
-    may_keep : bool
-        The caller hands out the input where the verdict is :attr:`~.Word.KEPT`; without, it is "doubtful" at worst.
+    context : RunContext, optional
+    may_reject : bool
+        The caller returns the input where the label is "no improvement"; without, the label is "doubtful" at worst.
 
     Returns
     -------
     Verdict
-        Its figures are those of :mod:`.figures`; ``chance``: that the result is nearer to the truth than the input, by
-        the rule's reckoning; and with an image generator ``uncertainty``: standard deviation of a pixel's error,
-        fraction of the range, if the result is a good one.
+        Its features are those of :mod:`.features`; ``probability``: that the estimate is closer to the truth than the
+        input; and with an image generator ``uncertainty``: standard deviation of a pixel's error, fraction of the
+        range, if the result is a good one.
     """
-    clues = clues or RunContext()
-    figures = figures_of(blurred, image, kernel, clues.candidates, circular=clues.generated is not None)
-    if clues.generated is not None:
-        figures |= generator_figures(blurred, image, kernel, clues.generated, figures["noise"], clues.range_error)
-        figures["uncertainty"] = BAND * math.hypot(clues.range_error, clues.spread or 0.0)
-    if clues.spread is not None:
-        figures["spread"] = clues.spread
-    word, reason, chance = classify(figures, kernel_given)
+    context = context or RunContext()
+    if blurred.ndim == 5:
+        gain = likelihood_gain(context.candidates, context.costs)
+        verdict = judge_volume(blurred, image, kernel, context.misfit, gain)
+        return _capped(verdict, may_reject)
+    features = features_of(blurred, image, kernel, context.candidates, periodic=context.generated is not None)
+    if context.generated is not None:
+        features |= generator_features(
+            blurred, image, kernel, context.generated, features["noise"], context.range_error
+        )
+        features["uncertainty"] = BAND * math.hypot(context.range_error, context.spread or 0.0)
+    if context.spread is not None:
+        features["spread"] = context.spread
+    label, reason, probability = classify(features, kernel_given)
     if status.code is StatusCode.DIVERGED:
-        word, reason = Word.KEPT, "The search diverged."
-    if word is Word.KEPT and not may_keep:
-        word = Word.DOUBTFUL
-    figures["chance"] = chance
-    return Verdict(word is Word.IMPROVED, reason, {name: round(value, 5) for name, value in figures.items()}, word)
+        label, reason = VerdictLabel.REJECTED, "The search diverged."
+    features["probability"] = probability
+    rounded = {name: round(value, 5) for name, value in features.items()}
+    return _capped(Verdict(label is VerdictLabel.IMPROVED, reason, rounded, label), may_reject)
+
+
+def _capped(verdict: Verdict, may_reject: bool) -> Verdict:
+    """Lower "no improvement" to "doubtful" where the estimate is returned in any case."""
+    if verdict.rejected and not may_reject:
+        return replace(verdict, label=VerdictLabel.DOUBTFUL)
+    return verdict

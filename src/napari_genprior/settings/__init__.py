@@ -1,7 +1,7 @@
-"""Every setting with its default, bounds, unit and help text: the only place where they are written.
+"""All settings with their defaults, bounds, units and help texts; they are defined nowhere else.
 
-One flat, frozen model per stage. The command line, the widgets and the documentation are made from these;
-each round-trips through JSON. ``json_schema_extra["source"]`` names the paper a constant comes from.
+One flat, frozen model per stage. Command line and widgets are built from these models, and each can be written to JSON
+and read back. ``json_schema_extra["source"]`` names the paper that a default is taken from.
 """
 
 from .base import Settings

@@ -1,4 +1,4 @@
-"""What all settings have in common."""
+"""The base class of all settings."""
 
 from __future__ import annotations
 
@@ -9,42 +9,49 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from ..core.errors import InputError, short_repr
 
-# Names of settings until 0.1, accepted for one release: old -> (new, old value -> new value).
+# Names of settings before 0.1, accepted for one release: old -> (new, old value -> new value).
 RENAMED: dict[str, tuple[str, dict[str, str]]] = {
+    "average": ("ema_decay", {}),
     "closeness": ("range_weight", {}),
     "evaluate_every": ("validate_every", {}),
     "final": ("deconvolution", {"learned": "network"}),
+    "half": ("float16", {}),
+    "held_out": ("validation_fraction", {}),
     "image_ridge": ("image_latent_weight", {}),
     "kernel_ridge": ("kernel_latent_weight", {}),
     "light": ("transfer_function", {"given": "none", "linear": "srgb"}),
+    "mirror": ("flip_horizontal", {}),
     "range_misfit": ("generator_data_weight", {}),
     "rate": ("learning_rate", {}),
+    "refiner": ("residual_network", {}),
     "smoothing": ("regularization", {}),
     "start": ("image_initialization", {}),
     "starts": ("n_candidates", {}),
+    "turn": ("rotate90", {}),
 }
 
 
 class Settings(BaseModel):
-    """Base of all settings: immutable, and strict about unknown names."""
+    """The base class of all settings: immutable, without unknown names and infinite values."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @field_validator("*", mode="after")
     @classmethod
-    def _can_be_written(cls, value: Any) -> Any:
+    def _check_encodable(cls, value: Any) -> Any:
+        """Refuse text that cannot be encoded as UTF-8."""
         if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
-            raise ValueError("half a character, which no file can hold")
+            raise ValueError("half a character (a lone surrogate), which no file can hold")
         return value
 
     @classmethod
     def checked(cls, values: dict[str, Any]) -> Self:
-        """Build from plain values, turning pydantic's report into one sentence.
+        """Build settings from plain values, and report errors in one sentence.
 
         Raises
         ------
         InputError
-            An unknown name or a value out of bounds.
+            A name is unknown, or a value is out of bounds.
         """
         try:
             return cls(**cls._with_new_names(values))
@@ -60,6 +67,7 @@ class Settings(BaseModel):
 
     @classmethod
     def _with_new_names(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Translate names and values of settings before 0.1, with a warning for each."""
         renamed = {}
         for name, value in values.items():
             new, new_values = RENAMED.get(name, (name, {}))
@@ -72,4 +80,5 @@ class Settings(BaseModel):
 
 
 def unit(unit: str) -> dict[str, Any]:
+    """Make the schema entry for the unit of a field."""
     return {"unit": unit}

@@ -1,4 +1,4 @@
-"""Of the methods without a learned prior."""
+"""Settings of the methods without a pretrained image prior."""
 
 from __future__ import annotations
 
@@ -10,37 +10,39 @@ from .base import Settings
 
 
 class KnownKernelSettings(Settings):
-    """The image for a given kernel (``deconvolution/unrolled.py``, ``deconvolution/total_variation.py``)."""
+    """Settings of non-blind deconvolution (``deconvolution/unrolled.py``, ``deconvolution/total_variation.py``)."""
 
     deconvolution: Literal["network", "tv"] = Field(
         "tv",
         title="Deconvolution",
-        description="By total variation, or by a network that learnt on natural images under simulated shakes (for "
-        "non-commercial research only, as they are; where it is not installed, total variation): better where the "
-        "kernel is exact or nearly so, worse on real photographs with measured kernels so far.",
+        description="tv: total variation. network: unrolled deconvolution with a network that was trained on natural "
+        "images under simulated camera shake (licensed for non-commercial research only, as its data are; where it is "
+        "not installed, tv is used). The network is more accurate where the kernel is almost exact, and less accurate "
+        "on real photographs with measured kernels.",
     )
     regularization: float = Field(
         1.0,
         ge=0,
         le=100,
-        title="Smoothing",
-        description="Noise that is reckoned with, as a multiple of what the image shows (strength of the total "
-        "variation likewise). More hides noise and ringing, less keeps fine detail.",
+        title="Regularization",
+        description="Strength of the regularization: assumed noise (and weight of the total variation) as a multiple "
+        "of the noise estimated from the image. More suppresses noise and ringing, less preserves fine detail.",
     )
     transfer_function: Literal["none", "srgb"] = Field(
         "none",
         title="Transfer function",
-        description="none: values are taken as they are (microscopes, raw data). srgb: they are the sRGB code of "
-        "light, as cameras and telephones save photographs. Blur adds up light: it is solved for, and coded again.",
+        description="none: values are proportional to light (microscopes, raw data). srgb: values are sRGB-encoded, as "
+        "in photographs of cameras and telephones. Blur is linear in light: such images are decoded, restored, and "
+        "encoded again.",
     )
 
 
 class ClassicalSettings(KnownKernelSettings):
-    """Coarse-to-fine kernel estimation with an L0 gradient prior, then the image for it (``classical/``)."""
+    """Settings of ``classical``: coarse-to-fine kernel estimation with an L0 gradient prior, then deconvolution."""
 
     kernel_prior: str | None = Field(
         None,
         title="Kernel prior",
-        description="Pretrained generator of blur kernels, in whose range the kernel is sought, at its size; for "
-        "images of any size and class. None: the kernel is free.",
+        description="Pretrained generator of blur kernels whose range the kernel is constrained to, at its size; for "
+        "images of any size and class. None: the kernel is not constrained.",
     )

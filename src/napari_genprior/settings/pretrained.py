@@ -1,4 +1,7 @@
-"""Of the methods with pretrained generators. ``image_prior`` and ``kernel_prior`` are names of installed priors."""
+"""Settings of the methods with pretrained generators.
+
+``image_prior`` and ``kernel_prior`` are names of installed priors.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ PAPER = "Asim 2020"
 
 
 class KernelPriorSettings(Settings):
-    """A pretrained generator of kernels."""
+    """Settings of methods with a pretrained generator of kernels."""
 
     kernel_prior: str = Field(
         "motion-28",
@@ -23,39 +26,39 @@ class KernelPriorSettings(Settings):
 
 
 class PriorPairSettings(KernelPriorSettings):
-    """A pretrained generator of images and one of kernels."""
+    """Settings of methods with pretrained generators of images and of kernels."""
 
     image_prior: str = Field(
         "",
         title="Image prior",
-        description="Pretrained generator of images like the blurred one, and of its size.",
+        description="Pretrained generator of images of the same class and size as the blurred image.",
     )
 
 
 class ProjectSettings(Settings):
-    """The blurred image's closest image in the range of a generator (eq. 4 of Asim 2020)."""
+    """Settings of ``project``: projection of the blurred image onto the range of a generator (eq. 4 of Asim 2020)."""
 
     image_prior: str = Field(
         "",
         title="Image prior",
-        description="Pretrained generator of images like the blurred one, and of its size.",
+        description="Pretrained generator of images of the same class and size as the blurred image.",
     )
     restarts: int = Field(
         4,
         ge=1,
         le=1000,
         title="Restarts",
-        description="Random starts beside the encoder's.",
+        description="Number of random restarts in addition to the encoder's estimate.",
     )
 
 
 class GeneratorSettings(PriorPairSettings):
-    """Algorithm 1 of Asim 2020: both unknowns strictly in the range of generators."""
+    """Settings of ``generator`` (algorithm 1 of Asim 2020): image and kernel in the range of generators."""
 
     schedule: Literal["fast", "paper"] = Field(
         "fast",
-        title="Schedule",
-        description="fast: second-order search from good starts, stopped by rule. "
+        title="Preset",
+        description="fast: second-order optimization from predicted latents, with a stopping rule. "
         "paper: the published alternating gradient steps.",
     )
     restarts: int = Field(
@@ -64,21 +67,21 @@ class GeneratorSettings(PriorPairSettings):
         le=1000,
         title="Restarts",
         json_schema_extra={"source": f"{PAPER}, table II"},
-        description="Random starts; the least measurement loss wins. fast: twice as many begin, few are searched "
-        "to the end, and the most evidence wins.",
+        description="Number of random restarts; the result is that of the lowest data misfit. fast: twice as many "
+        "restarts, of which the best are continued, and the result is that of the highest evidence.",
     )
     image_initialization: Literal["random", "projection"] = Field(
         "random",
-        title="Start of the image",
+        title="Image initialization",
         json_schema_extra={"source": "Asim 2020, algorithm 1: random; Asim 2018, algorithm 1: projection"},
-        description="Of the published schedule: random latents, or those of the range image closest to the blurred "
-        "one. The kernel starts at random.",
+        description="Initial image latents of the published schedule: random, or those of the image in the range that "
+        "is closest to the blurred one. Initial kernel latents are random.",
     )
     image_latent_weight: float = Field(
         0.01,
         ge=0,
         le=100,
-        title="Image ridge (gamma)",
+        title="Image latent weight (gamma)",
         json_schema_extra={"source": f"{PAPER}, table II; Asim 2018: 0.1, CelebA 0.001"},
         description="Weight of the squared norm of the image's latent vector.",
     )
@@ -86,7 +89,7 @@ class GeneratorSettings(PriorPairSettings):
         0.01,
         ge=0,
         le=100,
-        title="Kernel ridge (lambda)",
+        title="Kernel latent weight (lambda)",
         json_schema_extra={"source": f"{PAPER}, table II; Asim 2018: 0.1, CelebA 0.001"},
         description="Weight of the squared norm of the kernel's latent vector.",
     )
@@ -104,7 +107,7 @@ class GeneratorSettings(PriorPairSettings):
         le=1,
         title="Step size",
         json_schema_extra={"source": f"{PAPER}, table II"},
-        description="Length of the first steps of the published schedule.",
+        description="Initial step size of the published schedule.",
     )
     decay_steps: float = Field(
         1000.0,
@@ -112,18 +115,18 @@ class GeneratorSettings(PriorPairSettings):
         le=1e9,
         title="Decay",
         json_schema_extra=unit("steps") | {"source": f"{PAPER}, table II; Asim 2018: MNIST 250"},
-        description="The published step size falls by e in so many steps.",
+        description="Number of steps in which the step size of the published schedule decreases by a factor of e.",
     )
 
 
 class RelaxedSettings(PriorPairSettings):
-    """Algorithm 2 of Asim 2020: a free image held near the range, with total variation."""
+    """Settings of ``relaxed`` (algorithm 2 of Asim 2020): an image near the range, with total variation."""
 
     schedule: Literal["fast", "paper"] = Field(
         "fast",
-        title="Schedule",
-        description="fast: from where Algorithm 1 ends, the free image eliminated exactly, by second-order steps. "
-        "paper: the published Adam steps.",
+        title="Preset",
+        description="fast: second-order optimization from the result of algorithm 1, with the image eliminated in "
+        "closed form. paper: the published Adam steps.",
     )
     restarts: int = Field(
         10,
@@ -131,25 +134,25 @@ class RelaxedSettings(PriorPairSettings):
         le=1000,
         title="Restarts",
         json_schema_extra={"source": f"{PAPER}, table III"},
-        description="Random starts; the least measurement loss wins. fast: twice as many begin, few are searched "
-        "to the end, and the most evidence wins.",
+        description="Number of random restarts; the result is that of the lowest data misfit. fast: twice as many "
+        "restarts, of which the best are continued, and the result is that of the highest evidence.",
     )
     range_weight: float = Field(
         100.0,
         ge=0,
         le=1e6,
-        title="Closeness (tau)",
+        title="Range weight (tau)",
         json_schema_extra={"source": f"{PAPER}, table III"},
-        description="Weight of the mean squared distance between the free image and the generator's: "
-        "small leaves slack.",
+        description="Weight of the mean squared distance between the image and the generator's image; a small weight "
+        "allows images outside the range.",
     )
     generator_data_weight: float = Field(
         0.5,
         ge=0,
         le=1e6,
-        title="Range misfit (zeta)",
+        title="Generator data weight (zeta)",
         json_schema_extra={"source": f"{PAPER}, table III"},
-        description="Weight of the generator image's own misfit.",
+        description="Weight of the data misfit of the generator's image.",
     )
     total_variation: float = Field(
         1e-3,
@@ -157,7 +160,7 @@ class RelaxedSettings(PriorPairSettings):
         le=1e3,
         title="Total variation (rho)",
         json_schema_extra={"source": f"{PAPER}, table III"},
-        description="Weight of the free image's total variation.",
+        description="Weight of the image's total variation.",
     )
     steps: int = Field(
         10_000,
@@ -173,29 +176,29 @@ class RelaxedSettings(PriorPairSettings):
         le=1,
         title="Learning rate",
         json_schema_extra={"source": f"{PAPER}, table III"},
-        description="Adam's, in the published schedule.",
+        description="Learning rate of Adam in the published schedule.",
     )
 
 
 class EvidenceSettings(PriorPairSettings):
-    """The kernel by its marginal likelihood, the image integrated out; then a guided known-kernel solve."""
+    """Settings of ``evidence``: the kernel by marginal likelihood, then guided deconvolution."""
 
     regularization: float = Field(
         1.0,
         ge=0,
         le=100,
-        title="Smoothing",
-        description="Strength of the total variation in the last step, as a multiple of what the noise asks for.",
+        title="Regularization",
+        description="Weight of the total variation in the final deconvolution, as a multiple of that for the noise.",
     )
 
 
 class PatchSettings(KnownKernelSettings, PriorPairSettings):
-    """Overlapping patches, each in the range of a generator, and one kernel; then the image for that kernel."""
+    """Settings of ``patches``: overlapping patches in the range of a generator, one kernel; then deconvolution."""
 
     image_prior: str = Field(
         "",
         title="Image prior",
-        description="Pretrained generator of images like parts of the blurred one, at the same scale.",
+        description="Pretrained generator of images like patches of the blurred one, at the same scale.",
     )
     steps: int = Field(
         150,

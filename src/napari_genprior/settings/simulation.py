@@ -1,4 +1,4 @@
-"""Of making blurred images."""
+"""Settings of the blur simulation."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from .base import Settings, unit
 
 
 class BlurSettings(Settings):
-    """Which blur kernel to make (``blur/``)."""
+    """Settings of a simulated blur kernel (``blur/``)."""
 
     kind: Literal["motion", "shake", "gaussian", "defocus", "box", "blur-a", "blur-b"] = Field(
         "motion",
         title="Blur",
-        description="Straight motion, camera shake, Gaussian, defocus disk, box, or the motion + Gaussian "
-        "overlays A and B of Asim 2018.",
+        description="Kind of blur: straight motion, camera shake, Gaussian, defocus disk, box, or the kernel classes A "
+        "(motion) and B (motion + Gaussian) of Asim 2018.",
     )
     length: float = Field(
         15.0,
@@ -24,7 +24,7 @@ class BlurSettings(Settings):
         le=201,
         title="Length",
         json_schema_extra=unit("px"),
-        description="Length of the motion or shake path, or side of the box.",
+        description="Length of the straight motion or of the shake path, or side of the box.",
     )
     angle_deg: float = Field(
         30.0,
@@ -47,7 +47,7 @@ class BlurSettings(Settings):
         gt=0,
         le=1,
         title="Aspect",
-        description="Short over long axis of the Gaussian; 1 is round.",
+        description="Ratio of the short to the long axis of the Gaussian; 1 is isotropic.",
     )
     radius_px: float = Field(
         4.0,
@@ -60,7 +60,7 @@ class BlurSettings(Settings):
 
 
 class NoiseSettings(Settings):
-    """What noise and which border a simulated image gets (``simulate``)."""
+    """Settings of noise and boundary of a simulated image (``simulate``)."""
 
     noise: float = Field(
         0.01,
@@ -75,12 +75,13 @@ class NoiseSettings(Settings):
         ge=0,
         le=1e9,
         title="Photons at full scale",
-        description="Poisson noise with this many photons at the image's full scale; 0 switches it off.",
+        description="Number of photons at the image's full scale, for Poisson noise; 0: no Poisson noise.",
     )
     boundary: Literal["circular", "valid", "reflect"] = Field(
         "reflect",
-        title="Border",
-        description="What lies beyond the image: its other side, nothing (the result shrinks), or its mirror image.",
+        title="Boundary",
+        description="Extension of the image beyond its boundary: periodic (circular), none (valid: the result is "
+        "smaller), or mirrored (reflect).",
     )
     clip: bool = Field(
         True, title="Clip", description="Clip the blurred image to the range of the sharp one, as a camera does."

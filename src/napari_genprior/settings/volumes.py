@@ -1,4 +1,4 @@
-"""Of deblurring in three dimensions."""
+"""Settings of deblurring in three dimensions."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from .base import Settings, unit
 
 
 class VolumeSettings(Settings):
-    """The volume for a kernel, and how the kernel is sought where none is given (``methods/volumes.py``)."""
+    """Settings of the deconvolution of volumes and of their blind PSF estimation (``methods/volumes.py``)."""
 
     solver: Literal["tv", "richardson-lucy", "wiener"] = Field(
         "tv",
         title="Solver",
-        description="Total variation with the noise as it is measured (best, and quick); Richardson-Lucy for photon "
-        "noise, stopped where noise is all that is left; Wiener's filter: a first look in one step.",
+        description="tv: total variation with the estimated noise model (most accurate, and fast). richardson-lucy: "
+        "for photon noise, stopped when the residual is noise. wiener: Wiener filter, for a preview in one step.",
     )
     regularization: float = Field(
         1.0,
         ge=0.01,
         le=100,
-        title="Smoothing",
-        description="Strength of the total variation, as a multiple of what best foretells voxels left out.",
+        title="Regularization",
+        description="Weight of the total variation, as a multiple of that with the lowest held-out error.",
     )
     steps: int = Field(
         40,
         ge=1,
         le=10_000,
         title="Steps",
-        description="Most steps of the last solve; it ends before where nothing moves any more.",
+        description="Largest number of steps of the final deconvolution, which ends earlier on convergence.",
         json_schema_extra=unit("steps"),
     )
     n_candidates: int = Field(
@@ -38,26 +38,26 @@ class VolumeSettings(Settings):
         ge=1,
         le=1000,
         title="Candidates",
-        description="Simulated microscopes that the search for an unknown kernel begins at.",
+        description="Number of simulated microscopes from which the estimation of an unknown PSF starts.",
     )
     microscope: Literal["unknown", "widefield", "confocal"] = Field(
         "unknown",
         title="Microscope",
-        description="What took the volume. Of an unknown kernel, what is told here and below is not searched for.",
+        description="Type of the microscope. For an unknown PSF, parameters given here and below are not estimated.",
     )
     na: float | None = Field(
         None,
         ge=0.1,
         le=1.7,
         title="Numerical aperture",
-        description="Of the objective, where it is known. Then sides of voxels must be right in um.",
+        description="Numerical aperture of the objective, if known. The voxel size must be correct then.",
     )
     wavelength_nm: float | None = Field(
         None,
         ge=200,
         le=2000,
         title="Wavelength",
-        description="Of the emitted light, where it is known.",
+        description="Wavelength of the emission, if known.",
         json_schema_extra=unit("nm"),
     )
     immersion_index: float | None = Field(
@@ -65,10 +65,10 @@ class VolumeSettings(Settings):
         ge=1,
         le=2,
         title="Immersion index",
-        description="Refractive index the objective is made for, where it is known: air 1, water 1.33, oil 1.515.",
+        description="Refractive index of the immersion, if known: air 1, water 1.33, oil 1.515.",
     )
     kernel_prior: str = Field(
         "microscope-3d",
         title="Kernel prior",
-        description="Pretrained linear generator of volumes, in whose range an unknown kernel is sought.",
+        description="Pretrained linear generator of PSF volumes whose range an unknown PSF is constrained to.",
     )

@@ -1,1 +1,1 @@
-"""Making generators: data, losses, and a loop that can be killed at any moment and goes on where it was."""
+"""Train generators and networks: data, losses, and a training loop that resumes after an interruption."""

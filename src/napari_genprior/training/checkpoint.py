@@ -1,4 +1,4 @@
-"""Where a training stands, in one file."""
+"""Store the state of a training run in one file, and read it back."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from typing import Any
 
 from torch import Tensor
 
-from ..optim.checkpoint_io import below, optimiser_tensors, read_tensors, restore_optimiser, save_state
+from ..optim.checkpoint_io import optimiser_tensors, read_tensors, restore_optimiser, save_state, with_prefix
 from .learners import Learner
 
 
 def save(path: Path, learner: Learner, best: dict[str, Tensor], state: dict[str, Any]) -> None:
-    """Write weights, averages, optimiser states and the best weights so far; whole or not at all."""
+    """Write weights, averages, optimiser states and the best weights so far to one file.
+
+    The file is complete or absent: an interruption leaves no partial file.
+    """
     tensors = {f"module/{name}/{k}": v for name, net in learner.modules.items() for k, v in net.state_dict().items()}
     for name, optimiser in learner.optimisers.items():
         tensors.update({f"optimiser/{name}/{key}": value for key, value in optimiser_tensors(optimiser).items()})
@@ -21,10 +24,10 @@ def save(path: Path, learner: Learner, best: dict[str, Tensor], state: dict[str,
 
 
 def load(path: Path, learner: Learner) -> dict[str, Tensor]:
-    """Put a learner back to where it stood when the checkpoint was written; returns the best weights so far."""
+    """Restore the state of a learner from a checkpoint, and return the best weights so far."""
     tensors = read_tensors(path)
     for name, net in learner.modules.items():
-        net.load_state_dict(below(tensors, f"module/{name}/"))
+        net.load_state_dict(with_prefix(tensors, f"module/{name}/"))
     for name, optimiser in learner.optimisers.items():
-        restore_optimiser(optimiser, below(tensors, f"optimiser/{name}/"))
-    return below(tensors, "best/")
+        restore_optimiser(optimiser, with_prefix(tensors, f"optimiser/{name}/"))
+    return with_prefix(tensors, "best/")

@@ -1,4 +1,4 @@
-"""What generators are trained on: a folder of images, an npz or npy file, an array, or simulated kernels."""
+"""Read training data: a folder of images, an npz or npy file, or an array."""
 
 from __future__ import annotations
 
@@ -13,30 +13,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import blur
-from ..core.arrays import check_kernel
+from ..core.checks import check_kernel
 from ..core.errors import FileError, InputError
 from ..core.image_io import READABLE, read_image
 
 Kind = Literal["image", "kernel"]
-KEYS = ("x", "train", "x_train")  # of a plain array in an npz file, tried in this order
-MOST_HELD_OUT = 1000
-FEWEST = 8  # images; with fewer nothing is learnt
+KEYS = ("x", "train", "x_train")  # default names of the array in an npz file, tried in this order
+MAX_HELD_OUT = 1000  # images
+MIN_IMAGES = 8  # a smaller set cannot train anything
 
 
 @dataclass(frozen=True)
 class Images:
-    """Training data.
+    """Training data: images or kernels, split into a training and a held-out part.
 
     Attributes
     ----------
     train, held_out : Tensor [N, C, Y, X]
-        uint8 (255 stands for 1) or float32 in [0, 1]; kernels are float32, >= 0, sum 1.
+        Images are uint8 (255 stands for 1) or float32 in [0, 1]; kernels are float32, >= 0, sum 1.
     kind : {"image", "kernel"}
     about : str
-        What they are, for the model card.
+        Description of the data for the model card.
     turn : bool
-        Quarter turns and mirror images are as likely as the data themselves.
+        Whether quarter turns and mirror images are as likely as the data themselves.
     """
 
     train: Tensor
@@ -46,24 +45,41 @@ class Images:
     turn: bool = False
 
     def fingerprint(self) -> str:
-        """SHA-256 of the training part: a run resumes on its own data only."""
+        """Return the SHA-256 of the training part; a run resumes on the same data only."""
         return hashlib.sha256(self.train.numpy().tobytes()).hexdigest()
 
 
 def split(array: np.ndarray, kind: Kind, about: str, *, held_out: float = 0.05, seed: int = 0, turn: bool = False):
-    """Check an array ``[N, C, Y, X]`` and set a random part of it aside.
+    """Check an array and split off a random held-out part.
+
+    Parameters
+    ----------
+    array : array [N, C, Y, X]
+        Images: uint8, uint16 or float in [0, 1]. Kernels: C is 1, >= 0, finite.
+    kind : {"image", "kernel"}
+    about : str
+        Description of the data for the model card.
+    held_out : float
+        Fraction to hold out, at most :data:`MAX_HELD_OUT` images and at least one.
+    seed : int
+    turn : bool
+        Whether quarter turns and mirror images are as likely as the data themselves.
+
+    Returns
+    -------
+    Images
 
     Raises
     ------
     InputError
-        Too few, not numeric, not finite, images outside [0, 1], or not kernels.
+        The array holds too few images, is not numeric or not finite, lies outside [0, 1], or holds no kernels.
     """
-    if array.ndim != 4 or len(array) < FEWEST or min(array.shape) < 1:
-        raise InputError(f"Training needs at least {FEWEST} images [N, C, Y, X]; got shape {array.shape}.")
+    if array.ndim != 4 or len(array) < MIN_IMAGES or min(array.shape) < 1:
+        raise InputError(f"Training needs at least {MIN_IMAGES} images [N, C, Y, X]; got shape {array.shape}.")
     array = _kernels(array) if kind == "kernel" else _unit_range(array)
     order = np.random.default_rng(seed).permutation(len(array))
-    aside = max(1, min(int(held_out * len(array)), MOST_HELD_OUT))
-    held, train = (torch.from_numpy(np.ascontiguousarray(array[np.sort(part)])) for part in np.split(order, [aside]))
+    count = max(1, min(int(held_out * len(array)), MAX_HELD_OUT))
+    held, train = (torch.from_numpy(np.ascontiguousarray(array[np.sort(part)])) for part in np.split(order, [count]))
     return Images(train, held, kind, about, turn)
 
 
@@ -73,45 +89,54 @@ def _unit_range(array: np.ndarray) -> np.ndarray:
     if array.dtype == np.uint16:
         return (array / np.float32(65535)).astype(np.float32)
     if array.dtype.kind != "f":
-        raise InputError(f"Images to train on are uint8, uint16 or float in [0, 1]; got {array.dtype}.")
+        raise InputError(f"Training images must be uint8, uint16 or float in [0, 1]; got {array.dtype}.")
     if not np.isfinite(array).all() or array.min() < 0 or array.max() > 1:
         raise InputError(
-            f"Float images must lie in [0, 1] and be finite; got {array.min():.3g} to {array.max():.3g}. Scale them."
+            f"Float images must lie in [0, 1] and be finite; got {array.min():.3g} to {array.max():.3g}. "
+            "Scale the images to that range."
         )
     return array.astype(np.float32)
 
 
 def _kernels(array: np.ndarray) -> np.ndarray:
     if array.shape[1] != 1:
-        raise InputError(f"Kernels have one channel; got {array.shape[1]}.")
+        raise InputError(f"Kernels must have one channel; got {array.shape[1]} channels.")
     return np.stack([check_kernel(kernel[0], f"kernel {i}") for i, kernel in enumerate(array)])[:, None]
 
 
 def read_images(path: Path, *, size: int = 0, channels: int = 0, key: str = "", tiles: bool = False) -> np.ndarray:
-    """Images of a folder, an npz or an npy file, ``[N, C, Y, X]``, in the type they are stored in.
+    """Read the images of a folder, an npz or an npy file, in the type they are stored in.
 
     Parameters
     ----------
     path : Path
-        A folder: all its images, however deep. npz: the array ``key`` (by default ``x``, ``train`` or
-        ``x_train``), or JPEG streams packed end to end as ``jpeg`` with their ``offsets``. Arrays are
-        ``[N, Y, X]`` or ``[N, Y, X, C]``, C one of 1, 3, 4 (alpha is left out).
+        A folder: all images in it and in its subfolders. An npz file: the array ``key`` (by default ``x``,
+        ``train`` or ``x_train``), or concatenated JPEG streams ``jpeg`` with their ``offsets``. Arrays are
+        ``[N, Y, X]`` or ``[N, Y, X, C]``, C one of 1, 3, 4 (the alpha channel is dropped).
     size : int
-        Images of a folder become this large (0: 64): the central square is scaled, or cut into ``tiles``.
+        Side in pixels of the images read from a folder (0: 64): the central square is scaled to it.
     channels : int
-        1 or 3; 0: three if any image is coloured.
+        1 or 3; 0: three if any image has colours.
+    key : str
+        Name of the array in an npz file.
     tiles : bool
+        Cut the images of a folder into tiles of ``size`` pixels instead of scaling them.
+
+    Returns
+    -------
+    array [N, C, Y, X]
 
     Raises
     ------
     InputError, FileError
+        The file or folder is missing, cannot be read, or holds no usable images.
     """
     path = Path(path)
     if path.is_dir():
         images = list(_from_folder(path, size or 64, tiles))
         if not images:
-            raise InputError(f"The folder {path} holds no images ({', '.join(READABLE)}).")
-        return np.stack(_same_colours(images, channels))
+            raise InputError(f"The folder {path} holds no images; readable are {', '.join(READABLE)}.")
+        return np.stack(_match_channels(images, channels))
     if not path.is_file():
         raise FileError(f"There is no file or folder {path}.")
     array = _from_file(path, key)
@@ -119,9 +144,10 @@ def read_images(path: Path, *, size: int = 0, channels: int = 0, key: str = "", 
         array = array[..., None]
     if array.ndim != 4 or array.shape[-1] not in (1, 3, 4) or array.dtype.kind not in "uf":
         raise InputError(
-            f"{path} holds an array {array.shape} of {array.dtype}; images are [N, Y, X] or [N, Y, X, 1, 3 or 4]."
+            f"{path} holds an array of shape {array.shape} and type {array.dtype}; "
+            "images are [N, Y, X] or [N, Y, X, 1, 3 or 4], unsigned integers or floats."
         )
-    return np.stack(_same_colours(list(np.moveaxis(array[..., :3], -1, 1)), channels))
+    return np.stack(_match_channels(list(np.moveaxis(array[..., :3], -1, 1)), channels))
 
 
 def _from_file(path: Path, key: str) -> np.ndarray:
@@ -131,19 +157,19 @@ def _from_file(path: Path, key: str) -> np.ndarray:
             return content
         with content:
             if not key and {"jpeg", "offsets"} <= set(content.files):
-                return _unpacked(content["jpeg"], content["offsets"])
-            found = [name for name in ([key] if key else KEYS) if name in content.files]
-            if not found:
-                wanted, there = key or " or ".join(KEYS), ", ".join(content.files)
-                raise InputError(f"{path} has no array {wanted}; it has: {there}. Name one by --key.")
-            return content[found[0]]
+                return _decode_jpeg_streams(content["jpeg"], content["offsets"])
+            names = [name for name in ([key] if key else KEYS) if name in content.files]
+            if not names:
+                wanted, available = key or " or ".join(KEYS), ", ".join(content.files)
+                raise InputError(f"{path} has no array {wanted}; it has: {available}. Select one with --key.")
+            return content[names[0]]
     except InputError:
         raise
-    except Exception as error:  # numpy, zipfile and the codec have their own errors for damaged files
+    except Exception as error:  # numpy, zipfile and the codec raise errors of many types for damaged files
         raise InputError(f"{path} is not a readable npz or npy file ({error}).") from error
 
 
-def _unpacked(stream: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+def _decode_jpeg_streams(stream: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     import imagecodecs
 
     return np.stack([imagecodecs.jpeg8_decode(stream[start:end].tobytes()) for start, end in pairwise(offsets)])
@@ -154,20 +180,34 @@ def _from_folder(folder: Path, size: int, tiles: bool) -> Iterator[np.ndarray]:
         image = read_image(path)
         planes = image[None] if image.ndim == 2 else np.moveaxis(image, -1, 0)[:3]
         if image.ndim not in (2, 3) or len(planes) not in (1, 3) or image.dtype.kind not in "uf":
-            raise InputError(f"{path} has shape {image.shape}, type {image.dtype}; grey and colour images are used.")
+            raise InputError(
+                f"{path} has shape {image.shape}, type {image.dtype}; only grey and colour images can be used."
+            )
         if min(planes.shape[1:]) < size:
-            raise InputError(f"{path} is {planes.shape[1]}x{planes.shape[2]} px, smaller than the {size} px asked for.")
-        yield from _tiled(planes, size) if tiles else [_scaled(planes, size)]
+            raise InputError(
+                f"{path} has {planes.shape[1]}x{planes.shape[2]} px, smaller than the {size} px asked for (--size)."
+            )
+        yield from _cut_tiles(planes, size) if tiles else [_scale_central_square(planes, size)]
 
 
-def _tiled(planes: np.ndarray, size: int) -> Iterator[np.ndarray]:
+def _cut_tiles(planes: np.ndarray, size: int) -> Iterator[np.ndarray]:
     for top in range(0, planes.shape[1] - size + 1, size):
         for left in range(0, planes.shape[2] - size + 1, size):
             yield planes[:, top : top + size, left : left + size]
 
 
 def tiles_of(stack: np.ndarray, size: int) -> np.ndarray:
-    """Planes ``[N, Y, X]`` or ``[N, Y, X, 3]`` cut into squares ``[M, C, size, size]``; a rest is left out.
+    """Cut planes into square tiles; an incomplete tile at the border is dropped.
+
+    Parameters
+    ----------
+    stack : array [N, Y, X] or [N, Y, X, 3]
+    size : int
+        Side of the tiles in pixels.
+
+    Returns
+    -------
+    array [M, C, size, size]
 
     Raises
     ------
@@ -176,11 +216,13 @@ def tiles_of(stack: np.ndarray, size: int) -> np.ndarray:
     """
     planes = stack[:, None] if stack.ndim == 3 else np.moveaxis(stack[..., :3], -1, 1)
     if min(planes.shape[2:]) < size:
-        raise InputError(f"The images are {planes.shape[2]}x{planes.shape[3]} px, smaller than tiles of {size} px.")
-    return np.stack([tile for image in planes for tile in _tiled(image, size)])
+        raise InputError(
+            f"The images have {planes.shape[2]}x{planes.shape[3]} px; tiles of {size} px need larger images."
+        )
+    return np.stack([tile for image in planes for tile in _cut_tiles(image, size)])
 
 
-def _scaled(planes: np.ndarray, size: int) -> np.ndarray:
+def _scale_central_square(planes: np.ndarray, size: int) -> np.ndarray:
     side = min(planes.shape[1:])
     top, left = (planes.shape[1] - side) // 2, (planes.shape[2] - side) // 2
     square = torch.from_numpy(planes[:, top : top + side, left : left + side].astype(np.float32))[None]
@@ -188,76 +230,43 @@ def _scaled(planes: np.ndarray, size: int) -> np.ndarray:
     return np.rint(small).astype(planes.dtype) if planes.dtype.kind == "u" else small
 
 
-def _same_colours(images: list[np.ndarray], channels: int) -> list[np.ndarray]:
+def _match_channels(images: list[np.ndarray], channels: int) -> list[np.ndarray]:
     channels = channels or max(len(planes) for planes in images)
     types = {planes.dtype for planes in images}
     if len(types) > 1:
-        raise InputError(f"The images differ in type ({', '.join(sorted(map(str, types)))}); give them one type.")
+        raise InputError(f"The images differ in type ({', '.join(sorted(map(str, types)))}); convert them to one type.")
 
-    def recoloured(planes: np.ndarray) -> np.ndarray:
+    def converted(planes: np.ndarray) -> np.ndarray:
         if len(planes) == channels:
             return planes
         return planes.mean(axis=0, keepdims=True).astype(planes.dtype) if channels == 1 else planes.repeat(channels, 0)
 
-    return [recoloured(planes) for planes in images]
-
-
-def _shake(rng: np.random.Generator, size: int) -> np.ndarray:
-    return blur.shake(rng.uniform(min(5, size), size), rng, size)
-
-
-def _straight(rng: np.random.Generator, size: int) -> np.ndarray:
-    return blur.motion(rng.uniform(1, size), rng.uniform(0, 180), size)
-
-
-def _gaussian(rng: np.random.Generator, size: int) -> np.ndarray:
-    return blur.gaussian(rng.uniform(0.5, size / 7), rng.uniform(0.4, 1), rng.uniform(0, 180), size)
-
-
-def _microscope(rng: np.random.Generator, size: int) -> np.ndarray:
-    return blur.optics.microscope_psf(size=size, **vars(blur.objectives.random_microscope(rng, size)))
-
-
-def _defocus(rng: np.random.Generator, size: int) -> np.ndarray:
-    return blur.defocus(rng.uniform(0.5, 0.45 * size), size)
-
-
-SIMULATED = {
-    "shake": (_shake, "camera shake, path length 5 px to the kernel's side (Asim 2020, 003: 5 to 28)"),
-    "blur-a": (lambda rng, size: blur.asim_a(rng.uniform(0, 360), size), "motion of length 10 (blur A of Asim 2018)"),
-    "blur-b": (
-        lambda rng, size: blur.asim_b(rng.uniform(0, 360), rng.uniform(0.5, 1.5), size),
-        "motion of length 10 overlaid with a Gaussian, sigma 0.5 to 1.5 px (blur B of Asim 2018)",
-    ),
-    "motion-linear": (_straight, "straight motion of any length up to the kernel's side, any angle"),
-    "gaussian": (_gaussian, "Gaussians, sigma 0.5 px to a seventh of the side, aspect 0.4 to 1, any angle"),
-    "defocus": (_defocus, "defocus disks, radius 0.5 px to 0.45 of the side"),
-    "microscope": (
-        _microscope,
-        "widefield and confocal microscopes, NA 0.3 to 1.45, 450 to 700 nm, pixels of 50 to 400 nm, index mismatch, "
-        "defocus within 3 depths of field (psfmodels)",
-    ),
-}
-USUAL_SIZE = {"microscope": 33}  # px; the others: 28
-
-
-def draw_kernels(simulator: str, size: int, seed: int) -> Iterator[np.ndarray]:
-    """Kernels float32 ``[size, size]`` without end: equal seeds give equal ones. See :data:`SIMULATED`."""
-    if simulator not in SIMULATED:
-        raise InputError(f"There is no kernel simulator {simulator!r}; there are: {', '.join(SIMULATED)}.")
-    rng = np.random.default_rng(seed)
-    while True:
-        yield SIMULATED[simulator][0](rng, size)
+    return [converted(planes) for planes in images]
 
 
 def batch(
     images: Tensor, indices: Tensor, size: int, random: torch.Generator | None = None, *, mirror: bool = False,
     turn: bool = False, shift_px: int = 0,
 ) -> Tensor:  # fmt: skip
-    """Some of the images ``[N, C, Y, X]``, cut to ``size`` around the middle, float32 ``[B, C, size, size]``.
+    """Select images and crop them to the central square, with random augmentation where ``random`` is given.
 
-    With ``random`` given, each is shifted, mirrored and turned at random; what a shift uncovers is taken from beyond
-    the cut where the image is larger, else the border is repeated.
+    Parameters
+    ----------
+    images : Tensor [N, C, Y, X]
+        uint8, or float in [0, 1].
+    indices : Tensor [B]
+    size : int
+        Side of the crop in pixels.
+    random : Generator, optional
+        Without it nothing is augmented.
+    mirror, turn : bool
+        Flip left and right; flip and rotate by quarter turns.
+    shift_px : int
+        Largest shift of the crop. Pixels beyond the image repeat its border.
+
+    Returns
+    -------
+    float32 Tensor [B, C, size, size] in [0, 1]
     """
     count, height, width = len(indices), *images.shape[-2:]
     rows = (height - size) // 2 + torch.arange(size).expand(count, size)
@@ -275,7 +284,7 @@ def batch(
         if turn:
             rows = torch.where(flips(), rows.flip(1), rows)
     planes = torch.arange(images.shape[1])[None, :, None, None]
-    chosen = images[indices[:, None, None, None], planes, rows[:, None, :, None], columns[:, None, None, :]]
+    selected = images[indices[:, None, None, None], planes, rows[:, None, :, None], columns[:, None, None, :]]
     if turn and random is not None:
-        chosen = torch.where(flips()[..., None, None], chosen.transpose(2, 3), chosen)
-    return chosen.float() / 255 if chosen.dtype == torch.uint8 else chosen
+        selected = torch.where(flips()[..., None, None], selected.transpose(2, 3), selected)
+    return selected.float() / 255 if selected.dtype == torch.uint8 else selected

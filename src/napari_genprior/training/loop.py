@@ -1,9 +1,11 @@
-"""The training loop: a generator. To drive it is to train; to close it, or to kill it, costs what came after the last
-checkpoint; the same call goes on from there, with the same data in the same order.
+"""Run a training as a Python generator that yields its progress.
 
-Nothing random carries over from step to step: order, augmentation and noise are drawn from (seed, step) alone, so
-a checkpoint needs no random states. With ``steps`` given (not ``minutes``) an interrupted training ends, bit for bit,
-where an uninterrupted one does, on the same CPU with as many threads.
+Closing the generator writes a checkpoint; killing the process loses the steps since the last one. The same call
+resumes from the checkpoint, with the same data in the same order.
+
+Data order, augmentation and noise depend on (seed, step) alone, so a checkpoint holds no random states. With
+``steps`` given (not ``minutes``) an interrupted and an uninterrupted training give bit-identical weights on the same
+CPU with the same number of threads.
 """
 
 from __future__ import annotations
@@ -29,12 +31,25 @@ from ..zoo.export import checked_card, write_prior
 from . import checkpoint, data, learners
 from .tasks import GeneratorTask, Task
 
-FREE = ("minutes", "checkpoint_seconds", "device", "patience", "half", "keep_encoder")  # may differ when a run resumes
+RESUMABLE = ("minutes", "checkpoint_seconds", "device", "patience", "float16", "keep_encoder")  # may differ on resuming
 
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """After ``step`` updates: ``fraction`` of the training, losses of the last batch, the last held-out loss."""
+    """Progress of a training after ``step`` updates.
+
+    Attributes
+    ----------
+    step : int
+    epoch : float
+    fraction : float
+        Of the whole training, 0 to 1.
+    losses : dict of str to float
+        Of the last batch.
+    held_out : float or None
+        The last validation loss.
+    seconds, seconds_left : float
+    """
 
     step: int
     epoch: float
@@ -47,7 +62,7 @@ class TrainingProgress:
 
 @dataclass(frozen=True)
 class Trained:
-    """What came out: the card (``figures`` in ``card.metrics``) and where it lies; ``reason`` says why it ended."""
+    """The result of a training: the model's card (with ``card.metrics``), its path, and the reason why it ended."""
 
     card: Card
     path: Path
@@ -63,7 +78,7 @@ class _State:
     held_out: float | None = None
     best: float | None = None
     since_best: int = 0
-    run: dict[str, Any] = field(default_factory=dict)  # settings and data it belongs to
+    run: dict[str, Any] = field(default_factory=dict)  # settings and data of the run
 
 
 def train(
@@ -82,14 +97,14 @@ def train(
     Parameters
     ----------
     images : Images
-        See :func:`data.split`.
+        Training data, see :func:`data.split`.
     settings : TrainingSettings
     name : str
-        Lower-case letters, digits, ``.`` and ``-``.
+        Name of the model: lower-case letters, digits, ``.`` and ``-``.
     folder : Path
-        Beside the model, ``name.png`` shows samples; ``name.checkpoint`` is there while it trains.
+        Folder of the model. ``name.png`` beside it shows samples; ``name.checkpoint`` exists during the training.
     license_weights, license_data, recipe : str
-        For the card. The recipe is by default the settings.
+        Text for the card. By default the recipe is the settings.
     overwrite : bool
         Replace a finished model of that name.
 
@@ -101,7 +116,8 @@ def train(
     Raises
     ------
     InputError
-        Settings and data that do not fit, a finished model of that name, or an unfinished one of other settings.
+        Settings and data do not fit together, there is a finished model of that name, an unfinished one with other
+        settings, or the training diverged.
     """
     return run(
         GeneratorTask(images, settings), name, folder, license_weights=license_weights, license_data=license_data,
@@ -119,38 +135,38 @@ def run(
     recipe: str,
     overwrite: bool,
 ) -> Generator[TrainingProgress, None, Trained]:
-    """Any training, see :func:`train` for the parameters."""
+    """Run the training of any task; see :func:`train` for the parameters and what is yielded."""
     settings = task.settings
     about: dict[str, Any] = {
         **task.about, "name": name, "distribution": "normal", "output_range": (0.0, 1.0),
         "license_weights": license_weights, "license_data": license_data,
     }  # fmt: skip
-    checked_card(**about, recipe="to be made", metrics={}, sha256="0" * 64)
+    checked_card(**about, recipe="pending", metrics={}, sha256="0" * 64)
     if (folder / f"{name}.json").exists() and not overwrite:
-        raise InputError(f"There is a model {name} in {folder} already; choose another name, or overwrite it.")
-    place = folder / f"{name}.checkpoint"
-    check_place(place)
+        raise InputError(f"There is a model {name} in {folder} already; choose another name, or give --overwrite.")
+    path = folder / f"{name}.checkpoint"
+    check_place(path)
     device = resolve_device(settings.device)
     learner = task.learner(device)
-    state, best = _resumed(place, learner, task)
+    state, best = _resume_or_start(path, learner, task)
     held_out = task.held_out(device)
     if state.step == 0:
         task.prepare(learner)
     reason = "the principal components are exact"
     if task.learns:
-        reason = yield from _updates(learner, task, held_out, state, best, place)
+        reason = yield from _updates(learner, task, held_out, state, best, path)
     net: Any = learner.averaged
     if best:
         net.load_state_dict(best)
     net, about["arguments"] = task.stored(net, device)
-    write_image(folder / f"{name}.png", task.sheet(net, held_out))
+    write_image(folder / f"{name}.png", task.sample_sheet(net, held_out))
     recipe = recipe or settings.model_dump_json(exclude_defaults=True)
     card = write_prior(
-        net, folder, half=settings.half, **about, metrics=task.measure(net, held_out),
+        net, folder, half=settings.float16, **about, metrics=task.measure(net, held_out),
         recipe=f"{recipe}: {state.step} updates of {settings.batch} images in {state.seconds / 60:.1f} min "
         f"on {device.type}, {torch.get_num_threads()} thread(s); {reason}",
     )  # fmt: skip
-    place.unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
     return Trained(card, folder / f"{name}.json", state.step, state.seconds, reason)
 
 
@@ -160,9 +176,12 @@ def _updates(
     held_out: Any,
     state: _State,
     best: dict[str, Tensor],
-    place: Path,
+    path: Path,
 ) -> Generator[TrainingProgress, None, str]:
-    """Train until the steps are made, the time is up or patience ends; ``state`` and ``best`` are kept up to date."""
+    """Train until the last step, the time limit or the end of the patience; return the reason why it ended.
+
+    ``state`` and ``best`` (the best weights so far) are updated in place.
+    """
     settings = task.settings
     per_epoch = max(1, task.count // settings.batch)
     started = time.monotonic() - state.seconds
@@ -172,32 +191,32 @@ def _updates(
     try:
         while (fraction := _fraction(settings, state)) < 1:
             if settings.patience and state.since_best >= settings.patience:
-                return f"no better held-out loss in {settings.patience} looks"
+                return f"no better held-out loss in {settings.patience} validations"
             if state.step // per_epoch != epoch:
                 epoch = state.step // per_epoch
-                order = torch.randperm(task.count, generator=_drawn_from(settings.seed, epoch, 0))
+                order = torch.randperm(task.count, generator=_step_generator(settings.seed, epoch, 0))
             first = state.step % per_epoch * settings.batch
-            random = _drawn_from(settings.seed, state.step, 1)
-            chosen = task.batch(order[first : first + settings.batch], random, learner.device)
-            learner.set_rate(fraction)
-            losses = learner.step(chosen, random)
+            random = _step_generator(settings.seed, state.step, 1)
+            examples = task.batch(order[first : first + settings.batch], random, learner.device)
+            learner.set_learning_rate(fraction)
+            losses = learner.step(examples, random)
             if not all(bool(torch.isfinite(value)) for value in losses.values()):
-                place.unlink(missing_ok=True)  # it may be beyond help too
-                raise InputError(f"The training diverged at step {state.step}; choose a smaller learning rate.")
-            learner.follow_average(state.step)
+                path.unlink(missing_ok=True)  # the checkpoint may hold diverging weights already
+                raise InputError(f"The training diverged at step {state.step}; choose a smaller --learning-rate.")
+            learner.update_ema(state.step)
             state.step += 1
             if state.step % settings.validate_every == 0:
-                _judge(learner, held_out, state, best)
+                _validate(learner, held_out, state, best)
             state.seconds = time.monotonic() - started
             if time.monotonic() - written >= settings.checkpoint_seconds:
-                _checkpoint(learner, task, held_out, state, best, place)
+                _checkpoint(learner, task, held_out, state, best, path)
                 written = time.monotonic()
             yield _progress(settings, state, state.step / per_epoch, losses)
     except GeneratorExit:
-        _checkpoint(learner, task, held_out, state, best, place)
+        _checkpoint(learner, task, held_out, state, best, path)
         raise
-    _judge(learner, held_out, state, best)
-    return f"all {settings.steps} steps were made" if settings.steps else "the time was up"
+    _validate(learner, held_out, state, best)
+    return f"all {settings.steps} steps completed" if settings.steps else "time limit reached"
 
 
 def _fraction(settings: TrainingSettings, state: _State) -> float:
@@ -211,14 +230,14 @@ def _progress(settings: TrainingSettings, state: _State, epoch: float, losses: d
     return TrainingProgress(state.step, epoch, fraction, values, state.held_out, state.seconds, left)
 
 
-def _drawn_from(seed: int, number: int, purpose: int) -> torch.Generator:
-    """A generator that depends on these three numbers alone, unrelated to that of their neighbours."""
+def _step_generator(seed: int, number: int, purpose: int) -> torch.Generator:
+    """Return a random generator that depends on these three numbers alone, independent of neighbouring numbers."""
     mixed = np.random.SeedSequence([seed, number, purpose]).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(mixed >> np.uint64(1)))
 
 
-def _judge(learner: learners.Learner, held_out: Any, state: _State, best: dict[str, Tensor]) -> None:
-    state.held_out = learner.judge(held_out)
+def _validate(learner: learners.Learner, held_out: Any, state: _State, best: dict[str, Tensor]) -> None:
+    state.held_out = learner.validation_loss(held_out)
     if state.held_out is None:
         return
     if state.best is None or state.held_out < state.best:
@@ -228,28 +247,27 @@ def _judge(learner: learners.Learner, held_out: Any, state: _State, best: dict[s
         state.since_best += 1
 
 
-def _resumed(place: Path, learner: learners.Learner, task: Task) -> tuple[_State, dict[str, Tensor]]:
-    """Where an earlier, interrupted call stood, or a fresh start."""
-    chosen = task.settings.model_dump(mode="json", exclude=set(FREE))
-    run: dict[str, Any] = {"settings": chosen, "data": task.fingerprint()}
-    found = read_state(place)
-    if found is None:
+def _resume_or_start(path: Path, learner: learners.Learner, task: Task) -> tuple[_State, dict[str, Tensor]]:
+    """Restore the state and best weights of an interrupted run, or return those of a new run."""
+    settings = task.settings.model_dump(mode="json", exclude=set(RESUMABLE))
+    run: dict[str, Any] = {"settings": settings, "data": task.fingerprint()}
+    stored = read_state(path)
+    if stored is None:
         return _State(run=run), {}
-    if found["run"] != run:
-        before, now = found["run"]["settings"], chosen
+    if stored["run"] != run:
+        before, now = stored["run"]["settings"], settings
         differ = [
             f"{key} {before.get(key)!r} (now {value!r})" for key, value in now.items() if before.get(key) != value
         ]
         raise InputError(
-            f"{place} is an unfinished training with {', '.join(differ) or 'other data'}; "
+            f"{path} is an unfinished training with {', '.join(differ) or 'other data'}; "
             "repeat its command to finish it, delete it, or choose another name."
         )
-    return _State(**found), checkpoint.load(place, learner)
+    return _State(**stored), checkpoint.load(path, learner)
 
 
 def _checkpoint(
-    learner: learners.Learner, task: Task, held_out: Any, state: _State, best: dict[str, Tensor], place: Path
+    learner: learners.Learner, task: Task, held_out: Any, state: _State, best: dict[str, Tensor], path: Path
 ) -> None:
-    checkpoint.save(place, learner, best, json.loads(json.dumps(vars(state))))
-    sheet = task.sheet(learner.averaged, held_out)
-    write_image(place.with_name(place.name.removesuffix(".checkpoint") + ".png"), sheet)
+    checkpoint.save(path, learner, best, json.loads(json.dumps(vars(state))))
+    write_image(path.with_suffix(".png"), task.sample_sheet(learner.averaged, held_out))

@@ -1,4 +1,4 @@
-"""What is minimised when a generator is trained. Every loss is a scalar: the mean over the batch."""
+"""Training losses of generators. Every loss is a scalar: the mean over the batch."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from torch.nn.functional import binary_cross_entropy, softplus
 def elbo(
     x: Tensor, decoded: Tensor, mean: Tensor, logvar: Tensor, beta: float = 1.0, reconstruction: str = "gaussian"
 ) -> dict[str, Tensor]:
-    """The negative evidence lower bound of a variational autoencoder, in nats per image.
+    """Compute the negative evidence lower bound of a variational autoencoder, in nats per image.
 
     Parameters
     ----------
     x, decoded : Tensor [N, C, Y, X]
-        Images, and what their sampled latents decode to.
+        Images, and the decoded images of their sampled latents.
     mean, logvar : Tensor [N, latent]
         Posterior of the latents.
     beta : float
         Weight of the Kullback-Leibler term.
     reconstruction : {"gaussian", "mse", "bce"}
-        ``gaussian``: D/2 log(mean squared error), which is Gaussian noise of the variance that fits best, found
-        anew for each batch [2]_: the balance with the other term needs no tuning. ``mse``: half the summed squared
+        ``gaussian``: D/2 log(mean squared error), the likelihood of Gaussian noise of the variance that fits each
+        batch best [2]_, so that the balance with the other term needs no tuning. ``mse``: half the summed squared
         error, a variance of one. ``bce``: binary cross-entropy, for ``x`` and ``decoded`` in [0, 1].
 
     Returns
     -------
     dict
-        ``total``, ``misfit``, ``kl``.
+        Scalars ``total``, ``misfit`` (the reconstruction term) and ``kl``.
 
     Notes
     -----
@@ -53,20 +53,20 @@ def elbo(
 
 
 def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """Binary cross-entropy of logits ``[N]``: real images towards 1, generated ones towards 0."""
+    """Compute the binary cross-entropy of the logits ``[N]`` of real images (label 1) and generated ones (label 0)."""
     return softplus(-real).mean() + softplus(fake).mean()
 
 
 def generator_loss(fake: Tensor) -> Tensor:
-    """The non-saturating loss -log D(G(z)) of logits ``[N]`` (Goodfellow et al., NeurIPS 2014)."""
+    """Compute the non-saturating loss -log D(G(z)) from logits ``[N]`` (Goodfellow et al., NeurIPS 2014)."""
     return softplus(-fake).mean()
 
 
 def psnr(x: Tensor, decoded: Tensor) -> float:
-    """Mean over images ``[N, C, Y, X]`` in [0, 1] of the peak signal-to-noise ratio, in dB."""
+    """Compute the peak signal-to-noise ratio in dB, mean over images ``[N, C, Y, X]`` in [0, 1]."""
     return float((-10 / math.log(10) * (x - decoded).square().mean(dim=(1, 2, 3)).clamp(min=1e-12).log()).mean())
 
 
 def relative_error(x: Tensor, decoded: Tensor) -> float:
-    """Mean over kernels ``[N, 1, kh, kw]`` of |decoded - x| / |x|."""
+    """Compute ``|decoded - x| / |x|``, mean over kernels ``[N, 1, kh, kw]``."""
     return float((torch.linalg.vector_norm((x - decoded).flatten(1), dim=1) / x.flatten(1).norm(dim=1)).mean())

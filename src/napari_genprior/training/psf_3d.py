@@ -1,4 +1,4 @@
-"""Training of volume generators: point spread functions of microscopes in three dimensions, by principal components."""
+"""Train generators of three-dimensional point spread functions of microscopes by principal components."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..zoo.export import stored_precision, write_prior
 from . import losses
 
 SIMULATED = "microscope-3d"
-SHAPE = (17, 33, 33)  # planes, rows, columns
+SHAPE = (17, 33, 33)  # voxels: planes, rows, columns
 LATENT = 40
 ABOUT = (
     "volumes of widefield and confocal microscopes, NA 0.3 to 1.45, 450 to 700 nm, pixels of 50 to 400 nm, planes at "
@@ -28,10 +28,14 @@ ABOUT = (
 
 
 def draw_volumes(shape: tuple[int, int, int], seed: int) -> Iterator[np.ndarray]:
-    """Kernels float32 ``[z, y, x]``, >= 0, sum 1, without end: equal seeds give equal ones.
+    """Draw random point spread functions without end; equal seeds give equal ones.
 
-    The middle plane is in focus. Each microscope's blur fits the rows and columns there; further up and down a
-    widefield one is cut off.
+    The middle plane is in focus. There each PSF fits into the rows and columns; the wider defocused planes of a
+    widefield microscope are truncated.
+
+    Yields
+    ------
+    float32 array [z, y, x], >= 0, sum 1
     """
     rng = np.random.default_rng(seed)
     while True:
@@ -51,29 +55,42 @@ def train_volumes(
     recipe: str = "",
     overwrite: bool = False,
 ) -> Card:
-    """Fit a linear generator to kernels ``[N, Z, Y, X]`` and store it; the others' parameters are those of ``train``.
+    """Fit a linear generator to three-dimensional kernels and store it.
+
+    Parameters
+    ----------
+    kernels : float32 array [N, Z, Y, X]
+        Each >= 0, sum 1.
+    settings : TrainingSettings
+        ``arch`` must be "linear", without a refiner.
+    name, folder, license_weights, license_data, recipe, overwrite
+        See :func:`.loop.train`.
+
+    Returns
+    -------
+    Card
 
     Raises
     ------
     InputError
-        An architecture other than linear, or a finished model of that name.
+        The architecture is not linear, or there is a finished model of that name.
     """
-    if settings.arch != "linear" or settings.refiner:
-        raise InputError("Generators of volumes are linear, without a refiner; give --arch linear.")
+    if settings.arch != "linear" or settings.residual_network:
+        raise InputError("Generators of volumes must be linear, without a refiner; give --arch linear.")
     if (folder / f"{name}.json").exists() and not overwrite:
-        raise InputError(f"There is a model {name} in {folder} already; choose another name, or overwrite it.")
+        raise InputError(f"There is a model {name} in {folder} already; choose another name, or give --overwrite.")
     check_place(folder / f"{name}.json")
     volumes = torch.from_numpy(kernels)[:, None]
-    aside = max(1, int(settings.held_out * len(volumes)))
-    held_out, training = volumes[:aside], volumes[aside:]
+    count = max(1, int(settings.validation_fraction * len(volumes)))
+    held_out, training = volumes[:count], volumes[count:]
     net = fit(training, settings.latent or LATENT, kernel=True, seed=settings.seed)
-    stored_precision(net, settings.half, kernel=True)
+    stored_precision(net, settings.float16, kernel=True)
     with torch.no_grad():
         decoded = net(net.encode(held_out)[0])
     _, _, depth, height, width = volumes.shape
     size = {"depth": depth, "height": height, "width": width}
     return write_prior(
-        net, folder, half=settings.half, name=name, kind="kernel", arch="linear", latent=net.latent,
+        net, folder, half=settings.float16, name=name, kind="kernel", arch="linear", latent=net.latent,
         arguments={"latent": net.latent, "channels": 1, **size, "kernel": True}, distribution="normal", channels=1,
         size=tuple(volumes.shape[2:]), output_range=(0.0, 1.0), license_weights=license_weights,
         license_data=license_data, data=f"{len(volumes)} simulated {ABOUT}; seed {settings.seed}",

@@ -1,1 +1,1 @@
-"""Pretrained priors: what a model is (card), how it is built (registry), where it lies (store)."""
+"""Pretrained models: their description (card), architectures (registry) and files (store)."""

@@ -1,24 +1,28 @@
-"""The model card: everything known about a pretrained prior, checked when it is read. No torch here."""
+"""The model card: the description of a pretrained model, checked when it is read. Imports no torch."""
 
 from __future__ import annotations
 
 from math import prod
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..core.errors import ModelError
 from .files import read_regular_file
 
-MAX_PIXELS = 2**24  # of one decoded image; a card that declares more is refused before memory is touched
+MAX_PIXELS = 2**24  # of one decoded image; a card that declares more is refused before memory is allocated
 MAX_CARD_BYTES = 2**20
 MAX_TEXT = 2000  # characters
 HASH = r"^[0-9a-f]{64}$"
 
+# Values of cards written before 0.1, and what they are called now.
+OLD_KINDS = {"start": "initializer"}
+OLD_ARCHITECTURES = {"proposal": "initializer", "kernel-proposal": "kernel-initializer"}
+
 
 def _printable(text: str) -> str:
-    """Cards are shown on terminals, where control characters are commands."""
+    """Refuse control characters: cards are shown on terminals, which execute them."""
     if not text.isprintable():
         raise ValueError("control characters and line breaks are not allowed")
     return text
@@ -29,7 +33,7 @@ Argument = bool | Annotated[int, Field(ge=0, le=MAX_PIXELS)] | float
 
 
 class Named(BaseModel):
-    """A prior as another card names it: by its name, and by the hash of its weights, which is what counts."""
+    """A reference to a prior in another card: its name, and the hash of its weights, which identifies it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -37,59 +41,85 @@ class Named(BaseModel):
     sha256: str = Field(pattern=HASH)
 
 
+USUAL_RANGE_DB = 25.0  # of image priors whose card does not state it
+
+
 class Card(BaseModel):
-    """What a pretrained model is, how it was made, and under which licence."""
+    """The description of a pretrained model: what it is, how it was trained, and its licences."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")
-    kind: Literal["image", "kernel", "start", "restorer"] = Field(
-        description="A prior of images or kernels; a start looks at a blurred image and proposes latents of both; "
-        "a restorer works inside the known-kernel solve."
+    kind: Literal["image", "kernel", "initializer", "restorer"] = Field(
+        description="A prior of images or kernels; an initializer predicts initial latents of both from a blurred "
+        "image; a restorer is the network of unrolled deconvolution."
     )
-    starts_for: tuple[Named, Named] | None = Field(
-        None, description="Of a start: the image and the kernel prior it belongs to."
+    initializer_for: tuple[Named, Named] | None = Field(
+        None, description="Initializers: the image prior and the kernel prior whose latents are predicted."
     )
     arch: Text
     arguments: dict[Text, Argument] = Field(description="Arguments of the architecture.")
     latent: int = Field(
-        ge=0, le=65536, description="Length of the latent vector; of a start, of both together; a restorer has none."
+        ge=0, le=65536, description="Length of the latent vector; initializers: of both together; a restorer has none."
     )
-    distribution: Literal["normal"] = Field(description="Of the latent vector.")
+    distribution: Literal["normal"] = Field(description="Distribution of the latent vector.")
     channels: int = Field(ge=1, le=16)
     size: tuple[int, int] | tuple[int, int, int] = Field(
-        description="Height and width, for volumes depth, height and width, in pixels, of what it decodes to, or looks "
-        "at."
+        description="Height and width (volumes: depth, height and width) in pixels of the decoded images, or of the "
+        "images an initializer or restorer takes."
     )
     output_range: tuple[float, float]
-    sha256: str = Field(pattern=HASH, description="Of the weights file.")
+    sha256: str = Field(pattern=HASH, description="SHA-256 of the weights file.")
     license_weights: Text
     license_data: Text
-    data: Text = Field(description="What it was trained on.")
-    recipe: Text = Field(description="The command that made it.")
+    data: Text = Field(description="Training data.")
+    recipe: Text = Field(description="The command that trained it.")
     metrics: dict[Text, float]
     edges: float = Field(
-        0.06, gt=0, le=10, description="Linear images: weight of sparse edges that method evidence does best with."
+        0.06,
+        gt=0,
+        le=10,
+        description="Linear image priors: weight of sparse edges with which method evidence is most accurate.",
     )
     centred: bool | None = Field(
-        None, description="Kernels: the centres of mass of all it was trained on lie in the middle of the grid."
+        None, description="Kernel priors: the centres of mass of all training kernels lie in the middle of the grid."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_old_names(cls, values: Any) -> Any:
+        """Translate the names and values of cards written before 0.1."""
+        if not isinstance(values, dict):
+            return values
+        values = dict(values)
+        if "starts_for" in values and "initializer_for" not in values:
+            values["initializer_for"] = values.pop("starts_for")
+        for name, old in (("kind", OLD_KINDS), ("arch", OLD_ARCHITECTURES)):
+            if isinstance(values.get(name), str):
+                values[name] = old.get(values[name], values[name])
+        return values
+
     @model_validator(mode="after")
-    def _kind_has_its_own(self) -> Self:
-        if (self.kind == "start") != (self.starts_for is not None):
-            raise ValueError("a start, and nothing else, names the two priors it belongs to in starts_for")
+    def _check_kind(self) -> Self:
+        if (self.kind == "initializer") != (self.initializer_for is not None):
+            raise ValueError("initializer_for (two priors) is needed for an initializer, and for no other model")
         if (self.kind == "restorer") != (self.latent == 0):
-            raise ValueError("a restorer, and nothing else, has no latent")
+            raise ValueError("latent must be 0 for a restorer, and for no other model")
         return self
 
     @property
+    def range_error(self) -> float:
+        """Root mean square representation error of an image prior on new images, 0 to 1; typical where not stated."""
+        return float(10 ** (-self.metrics.get("psnr_range_db", USUAL_RANGE_DB) / 20))
+
+    @property
     def pixels(self) -> int:
+        """Number of values of one image, all channels together."""
         return prod(self.size) * self.channels
 
     @property
     def shape(self) -> str:
-        """Size and channels to read, as 64x64x3."""
+        """Size and channels in human-readable form, such as 64x64x3."""
         return "x".join(map(str, (*self.size, self.channels)))
 
 
@@ -99,7 +129,7 @@ def read_card(path: Path) -> Card:
     Raises
     ------
     ModelError
-        Unreadable, not a card, or a card that cannot be true.
+        The file is unreadable, not a card, or a card with impossible values.
     """
     try:
         card = Card.model_validate_json(read_regular_file(path, MAX_CARD_BYTES, "The card"))
@@ -108,5 +138,5 @@ def read_card(path: Path) -> Card:
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise ModelError(f"The card {path} is not usable: {where}: {first['msg']}.") from error
     if min(card.size) < 1 or card.pixels > MAX_PIXELS:
-        raise ModelError(f"The card {path} declares images of {card.shape}; that is not allowed.")
+        raise ModelError(f"The card {path} declares images of {card.shape}; allowed are 1 to {MAX_PIXELS} values.")
     return card

@@ -1,4 +1,4 @@
-"""Writing a pretrained prior: its weights, then the card that names their hash."""
+"""Write a pretrained model: its weights, then the card with their hash."""
 
 from __future__ import annotations
 
@@ -16,22 +16,25 @@ from .quantization import NOT_QUANTIZED, pack, unpack
 
 
 def write_prior(net: nn.Module, folder: Path, *, half: bool = True, **about: Any) -> Card:
-    """Store a generator, or a start, as ``NAME.safetensors`` and ``NAME.json``.
+    """Write a model as ``NAME.safetensors`` and ``NAME.json``.
 
     Parameters
     ----------
     net : Module
         Built from the card's ``arch`` and ``arguments``.
     folder : Path
+        Where both files are written; existing files of this name are replaced.
     half : bool
-        Store less than float32, see :func:`~.precision.pack`.
+        Store weights with less precision than float32, see :func:`~.quantization.pack`.
     **about
-        The card's fields but for ``sha256``.
+        Fields of the card, except ``sha256``.
 
     Raises
     ------
     InputError
-        A name or text that a card may not have.
+        A field of the card is not allowed.
+    ModelError
+        The weights are not finite.
     """
     from safetensors.torch import save
 
@@ -41,7 +44,7 @@ def write_prior(net: nn.Module, folder: Path, *, half: bool = True, **about: Any
     content = save(tensors)
     card = checked_card(sha256=hashlib.sha256(content).hexdigest(), **about)
     path = folder / f"{card.name}.json"
-    # A card without weights, or with others, would be a broken model: at no moment is there one.
+    # The old card is removed first, so that there never is a card without weights or with other weights.
     path.unlink(missing_ok=True)
     with write_atomic(folder / f"{card.name}.safetensors") as beside:
         beside.write_bytes(content)
@@ -51,12 +54,12 @@ def write_prior(net: nn.Module, folder: Path, *, half: bool = True, **about: Any
 
 
 def checked_card(**fields: Any) -> Card:
-    """A card of these fields; call it before a long run too, with what is known by then.
+    """Make a card from its fields; also called before long runs, with the fields known by then.
 
     Raises
     ------
     InputError
-        A name or text that a card may not have.
+        A field of the card is not allowed.
     """
     from pydantic import ValidationError
 
@@ -69,5 +72,5 @@ def checked_card(**fields: Any) -> Card:
 
 
 def stored_precision(net: nn.Module, half: bool, kernel: bool) -> None:
-    """Round a generator's weights as :func:`write_prior` will store them, so that it is judged as it will be used."""
+    """Round a generator's weights as :func:`write_prior` stores them, so that it is evaluated as it will be used."""
     net.load_state_dict(unpack(pack(net.state_dict(), half=half, kernel=kernel)))

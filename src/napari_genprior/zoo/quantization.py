@@ -1,7 +1,7 @@
-"""In which precision weights are stored: float16 where that costs nothing, large weights of images in 8 bits a value.
+"""Quantize stored weights: float16 where that is lossless enough, 8 bits for large weights of image generators.
 
-Each row of 8-bit integers (a basis vector, the filters of an output channel) comes with its step, so that it errs by
-1/254 of its largest value: 0.02 dB of what our autoencoders reach.
+Each row of 8-bit integers (a basis vector, the filters of an output channel) is stored with its step, so that its error
+is at most 1/254 of its largest value: this costs 0.02 dB of the PSNR of our autoencoders.
 """
 
 from __future__ import annotations
@@ -9,23 +9,30 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-FULL_PRECISION = ("residual_spectrum",)  # powers as small as 1e-8, which float16 cannot hold
-NOT_QUANTIZED = ("kernel", "restorer")  # kinds of models that 8 bits would cost more
-LARGE = 4096  # values; smaller tensors are not worth it
-STEP = ".step"  # of the tensor of the same name: [rows], value of the integer 1
+FULL_PRECISION = ("residual_spectrum",)  # has values as small as 1e-8, which float16 cannot represent
+NOT_QUANTIZED = ("kernel", "restorer")  # kinds of models that lose more with 8 bits
+LARGE = 4096  # values; smaller tensors are not quantized to 8 bits
+STEP = ".step"  # suffix of the tensor [rows] that holds the quantization steps of another
 LARGEST = 127
 
 
 def pack(state: dict[str, Tensor], *, half: bool, kernel: bool) -> dict[str, Tensor]:
-    """What is written to a file.
+    """Quantize the state of a module for storage.
 
     Parameters
     ----------
     state : dict
-        Of a module, float32.
+        State of a module, float32.
     half : bool
-        Less than float32: float16 for tensors that lose no value to overflow, and where it is no ``kernel``
-        generator, :data:`LARGE` tensors [rows, ...] as int8, each row with its step.
+        Store with less precision than float32: tensors without values beyond its range as float16, and, unless the
+        model is a ``kernel`` generator, :data:`LARGE` tensors [rows, ...] as int8, each row with its step.
+    kernel : bool
+        Store no tensor as int8.
+
+    Returns
+    -------
+    dict
+        Tensors by name, with those of the steps.
     """
     stored = {}
     for name, value in state.items():
@@ -34,7 +41,7 @@ def pack(state: dict[str, Tensor], *, half: bool, kernel: bool) -> dict[str, Ten
             stored[name] = value.clone()
         elif not kernel and value.ndim > 1 and value.numel() >= LARGE:
             step = (value.flatten(1).abs().amax(1) / LARGEST).clamp(min=torch.finfo(torch.float32).tiny)
-            stored[name] = (value / _along(step, value)).round().to(torch.int8)
+            stored[name] = (value / _per_row(step, value)).round().to(torch.int8)
             stored[name + STEP] = step
         else:
             stored[name] = value.half() if torch.isfinite(value.half()).all() else value.clone()
@@ -42,20 +49,26 @@ def pack(state: dict[str, Tensor], *, half: bool, kernel: bool) -> dict[str, Ten
 
 
 def unpack(stored: dict[str, Tensor]) -> dict[str, Tensor]:
-    """float32 state of a module from what :func:`pack` made.
+    """Restore the float32 state of a module from the output of :func:`pack`.
 
-    KeyError for 8-bit tensors without their step; ValueError for steps that are not one per row.
+    Raises
+    ------
+    KeyError
+        An 8-bit tensor has no steps.
+    ValueError
+        There is not one step per row.
     """
     for name, value in stored.items():
-        # steps of another shape would be spread over the values: a small file, a tensor that fills the memory
+        # steps of another shape would be broadcast, and a small file could make a tensor that fills the memory
         if value.dtype == torch.int8 and (value.ndim < 2 or stored[name + STEP].shape != value.shape[:1]):
             raise ValueError(f"{name} needs one step per row")
     return {
-        name: value.float() * _along(stored[name + STEP], value) if value.dtype == torch.int8 else value.float()
+        name: value.float() * _per_row(stored[name + STEP], value) if value.dtype == torch.int8 else value.float()
         for name, value in stored.items()
         if not name.endswith(STEP)
     }
 
 
-def _along(step: Tensor, value: Tensor) -> Tensor:
+def _per_row(step: Tensor, value: Tensor) -> Tensor:
+    """Reshape the steps of rows so that they broadcast over a tensor."""
     return step.view(-1, *[1] * (value.ndim - 1))

@@ -1,4 +1,4 @@
-"""Which architectures a card may name, and where they are. An entry is imported only when it is built."""
+"""The registry of architectures that a card may name. An architecture is imported only when it is built."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ ARCHITECTURES = {
     "vae": ("nets.vae", "ConvVAE"),
     "dcgan": ("nets.dcgan", "DCGAN"),
     "pggan": ("nets.pggan", "PGGAN"),
-    "proposal": ("nets.initializer", "Proposal"),
-    "kernel-proposal": ("nets.initializer", "KernelProposal"),
+    "initializer": ("nets.initializer", "Initializer"),
+    "kernel-initializer": ("nets.initializer", "KernelInitializer"),
     "restorer": ("nets.restorer", "Restorer"),
 }
 
 
 def build(arch: str, arguments: dict[str, Any]) -> nn.Module:
-    """An architecture without its weights.
+    """Build an architecture, without loading weights.
 
     Raises
     ------
     ModelError
-        Unknown architecture, or arguments it does not take.
+        The architecture is unknown, or does not take these arguments.
     """
     if arch not in ARCHITECTURES:
         raise ModelError(f"Unknown architecture {arch!r}; there are: {', '.join(ARCHITECTURES)}.")
@@ -38,5 +38,5 @@ def build(arch: str, arguments: dict[str, Any]) -> nn.Module:
     architecture = getattr(import_module(f"napari_genprior.{module}"), name)
     try:
         return architecture(**arguments)
-    except Exception as error:  # arguments that nobody thought of may fail anywhere inside
+    except Exception as error:  # untrusted arguments may fail anywhere inside
         raise ModelError(f"Architecture {arch!r} does not take {str(arguments)[:200]}: {error}.") from error

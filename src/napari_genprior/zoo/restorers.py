@@ -1,4 +1,4 @@
-"""The network inside known-kernel solves: the installed restorer."""
+"""The installed restorer, the network of unrolled deconvolution."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from .store import load_net, readable
 
 
 def find_restorer(device: torch.device) -> Restorer | None:
-    """The installed restorer on a device, the user's own first; None where there is none.
+    """Load the installed restorer to a device, None where there is none; the user's models come first.
 
     Raises
     ------
     ModelError
-        Its weights are missing or damaged, or not those that its card names.
+        Its weights are missing, damaged or not those of its card.
     """
-    return next((_checked(card.model_dump_json(), path, device) for path, card in _restorers()), None)
+    return next((_load_checked(card.model_dump_json(), path, device) for path, card in _restorers()), None)
 
 
 def restorer_card() -> Card | None:
-    """The card of the installed restorer, None where there is none."""
+    """Find the card of the installed restorer, None where there is none."""
     return next((card for _, card in _restorers()), None)
 
 
@@ -35,10 +35,10 @@ def _restorers() -> Iterator[tuple[Path, Card]]:
 
 
 @lru_cache(maxsize=4)
-def _checked(card_text: str, path: Path, device: torch.device) -> Restorer:
-    """Kept in memory: reading and hashing it takes a tenth of a small solve."""
+def _load_checked(card_text: str, path: Path, device: torch.device) -> Restorer:
+    """Load and check a restorer, cached: reading and hashing it takes a tenth of a small deconvolution."""
     card = Card.model_validate_json(card_text)
     net = load_net(card, path)
     if not isinstance(net, Restorer):
-        raise ModelError(f"{card.name} is called a restorer, but is of architecture {card.arch}.")
+        raise ModelError(f"{card.name} is called a restorer, but has architecture {card.arch}; a restorer is needed.")
     return net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

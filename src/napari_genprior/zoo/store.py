@@ -1,4 +1,4 @@
-"""Where pretrained priors lie: shipped ones in ``weights/``, the user's own in the user's data folder."""
+"""Find and load pretrained models: shipped ones in ``weights/``, the user's own in the user's data folder."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from .files import read_regular_file
 from .projection import Projection, project
 from .quantization import unpack
 from .registry import build
-from .validation import MAX_WEIGHTS_BYTES, check_weight, stored_tensors
+from .validation import MAX_WEIGHTS_BYTES, check_shapes, stored_tensors
 
 logger = logging.getLogger(__name__)
-_complained: set[str] = set()
+_reported: set[str] = set()  # messages that were logged as warnings
 
 PRIORS = ("image", "kernel")  # kinds of models that users choose from
-_added: list[Path] = []
+_added_folders: list[Path] = []
 
 
 @dataclass(frozen=True)
@@ -39,119 +39,136 @@ class Generator:
     net: nn.Module
 
     def decode(self, z: Tensor) -> Tensor:
+        """Decode latents; raises ModelError where they are not ``[R, latent]``."""
         if z.ndim != 2 or z.shape[1] != self.card.latent:
             raise ModelError(f"{self.card.name} decodes latents [R, {self.card.latent}]; got {list(z.shape)}.")
         return self.net(z)
 
     def project(self, images: Any, *, restarts: int = 1, steps: int = 300, seed: int = 0) -> Projection:
-        """The images of the range that are closest to ``images``; see :func:`~.projection.project`."""
+        """Project images onto the range of the generator; see :func:`~.projection.project`."""
         return project(self.card, self.net, images, restarts=restarts, steps=steps, seed=seed)
 
 
 def user_folder() -> Path:
-    """Where the user's own models lie."""
+    """Return the folder of the user's own models."""
     from platformdirs import user_data_path
 
     return user_data_path("napari-genprior") / "weights"
 
 
 def add_folder(folder: Path) -> None:
-    """From now on, in this process, look for models in ``folder`` first: for machines that are sent some."""
-    if folder in _added:
-        _added.remove(folder)
-    _added.insert(0, folder)
+    """Search models in ``folder`` first, from now on in this process (for workers that are sent models)."""
+    if folder in _added_folders:
+        _added_folders.remove(folder)
+    _added_folders.insert(0, folder)
 
 
 def folders() -> list[Path]:
-    """Where models are looked for: the user's folder, then what came with the package (or the source tree)."""
+    """List the folders that are searched for models: added ones, the user's, then that of package or source tree."""
     package = Path(__file__).parent.parent
     shipped = package / "weights"
     return [
-        *_added,
+        *_added_folders,
         user_folder(),
         shipped if shipped.is_dir() else package.parents[1] / "weights",
     ]
 
 
 def list_priors() -> list[Card]:
-    """The cards of all installed priors; a user's own goes before a shipped one of the same name.
+    """List the cards of all installed priors; a user's own takes precedence over a shipped one of the same name.
 
     A card that cannot be read is left out, with a warning in the log; ``genprior doctor`` names it.
+
+    Examples
+    --------
+    >>> import napari_genprior as gp
+    >>> [card.name for card in gp.list_priors() if card.name.startswith("motion-28")]
+    ['motion-28-linear', 'motion-28']
     """
     return [card for card in list_models() if card.kind in PRIORS]
 
 
 def list_models() -> list[Card]:
-    """The cards of all that is installed: priors, the starts that belong to pairs of them, restorers."""
-    found: dict[str, Card] = {}
+    """List the cards of all installed models: priors, initializers and restorers."""
+    cards: dict[str, Card] = {}
     for _, card in readable():
-        found.setdefault(card.name, card)
-    return list(found.values())
+        cards.setdefault(card.name, card)
+    return list(cards.values())
 
 
 def readable() -> Iterator[tuple[Path, Card]]:
-    """Path and card of all that is installed; one bad file spoils no other."""
+    """Yield path and card of all installed models; unusable ones are logged and left out."""
     for path in paths():
         try:
             yield path, read_installed(path)
         except ModelError as error:
-            level = logging.DEBUG if str(error) in _complained else logging.WARNING  # lists are made often
-            _complained.add(str(error))
+            level = logging.DEBUG if str(error) in _reported else logging.WARNING  # a warning once
+            _reported.add(str(error))
             logger.log(level, "left out: %s", error)
 
 
 def read_installed(path: Path) -> Card:
-    """A card as a folder of models may have it: it is called as its file.
+    """Read a card in a folder of models, where it must have the name of its file.
 
     Raises
     ------
     ModelError
+        The card is unusable, or its name is not that of the file.
     """
     card = read_card(path)
     if card.name != path.stem:
-        raise ModelError(f"The card {path} is called {card.name}; a card is called as its file is.")
+        raise ModelError(
+            f"The card {path} is called {card.name}; a card must be called as its file is. Rename one of them."
+        )
     return card
 
 
 def paths() -> Iterator[Path]:
-    """Where the installed cards lie, the user's own first."""
+    """Yield the paths of the installed cards, the user's own first."""
     for folder in folders():
         yield from sorted(folder.glob("*.json"))
 
 
 def load_prior(name: str | Path) -> Generator:
-    """Load a prior by name, or from a card's path (``.json``, its weights beside it).
+    """Load a prior by name, or from the path of its card (``.json``, with its weights in the same folder).
 
     Raises
     ------
     ModelError
-        Unknown name, missing or damaged weights, a hash that differs from the card's, or weights that do not
-        fit what the card says.
+        The name is unknown, the model is no prior, or the weights are missing, damaged, of another hash than that in
+        the card, or do not fit the card.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import napari_genprior as gp
+    >>> prior = gp.load_prior("motion-28")
+    >>> prior.decode(torch.zeros(1, prior.card.latent)).shape
+    torch.Size([1, 1, 28, 28])
     """
-    path = _find(name)
+    path = _card_path(name)
     card = read_card(path)
-    if card.starts_for is not None:
-        pair = " and ".join(prior.name for prior in card.starts_for)
-        raise ModelError(f"{card.name} is no prior: it proposes starts for {pair}, and is used with them by itself.")
+    if card.initializer_for is not None:
+        pair = " and ".join(prior.name for prior in card.initializer_for)
+        raise ModelError(f"{card.name} is not a prior but an initializer for {pair}; it is used with them by itself.")
     if card.kind not in PRIORS:
-        raise ModelError(f"{card.name} is no prior but a {card.kind}: known-kernel solves use it by themselves.")
+        raise ModelError(f"{card.name} is a restoration network, not a prior; deconvolution uses it by itself.")
     net = load_net(card, path)
-    # colours last in memory: decoding the few images of a search takes half the time so
+    # with channels last in memory, decoding a few images takes half the time
     return Generator(card, net.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
 
 
 def load_net(card: Card, path: Path) -> nn.Module:
-    """The network of a card that lies at ``path``, its weights checked and frozen; errors as in :func:`load_prior`."""
+    """Load the network of a card at ``path``, its weights checked and frozen; errors as in :func:`load_prior`."""
     weights = path.with_suffix(".safetensors")
     content = read_regular_file(weights, MAX_WEIGHTS_BYTES, f"The weights of {card.name}")
     if hashlib.sha256(content).hexdigest() != card.sha256:
-        raise ModelError(
-            f"The weights {weights} are not those the card names (SHA-256 differs); install the model again."
-        )
-    return _filled(card, content, weights)
+        raise ModelError(f"The weights {weights} are not those of the card (SHA-256 differs); install the model again.")
+    return _load_weights(card, content, weights)
 
 
-def _find(name: str | Path) -> Path:
+def _card_path(name: str | Path) -> Path:
+    """Find the card of a model by its name, or take a path as it is."""
     if str(name).endswith(".json"):
         return Path(name)
     for folder in folders():
@@ -162,11 +179,12 @@ def _find(name: str | Path) -> Path:
     raise ModelError(f"There is no prior {str(name)!r}; installed: {names}. A path must end in .json.")
 
 
-def _filled(card: Card, content: bytes, weights: Path) -> nn.Module:
+def _load_weights(card: Card, content: bytes, weights: Path) -> nn.Module:
+    """Build the network of a card and load weights from the content of a file, all of it checked."""
     stored = stored_tensors(content, weights)
     try:
         tensors = unpack(stored)
-        check_weight(card, {name: tuple(tensor.shape) for name, tensor in tensors.items()})
+        check_shapes(card, {name: tuple(tensor.shape) for name, tensor in tensors.items()})
         net = build(card.arch, card.arguments)
         net.load_state_dict(tensors)
     except (RuntimeError, KeyError, ValueError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""Weights from elsewhere: the authors' Keras blur autoencoder (HDF5), and PyTorch state dicts of a PG-GAN.
+"""Import weights: the Keras blur autoencoder of Asim 2020 (HDF5), and PyTorch state dicts of a PG-GAN.
 
 Nothing is unpickled: HDF5 holds plain arrays, and PyTorch files are read by its weights-only loader.
 """
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import nn
 
-# Keras layer -> ours (index in the Sequential). The encoder's two dense layers are the halves of our one.
+# Keras layer -> index in our Sequential. The two dense layers of the Keras encoder are the halves of our one.
 KERAS_DECODER = {"conv2d_transpose_1": 4, "conv2d_transpose_2": 7, "conv2d_transpose_3": 9}
 KERAS_ENCODER = {"conv2d_1": 0, "conv2d_2": 3}
-MAP = (20, 6, 6)  # channels, rows, columns between the dense and the convolutional layers
+MAP_SHAPE = (20, 6, 6)  # channels, rows, columns between the dense and the convolutional layers
 
 
 def import_prior(
@@ -32,7 +32,7 @@ def import_prior(
     licence_data: str = "not stated",
     out_folder: Path | None = None,
 ) -> Card:
-    """Convert a file of weights to a model in the user's folder (or ``out_folder``).
+    """Convert a file of weights to a model in the user's folder (or ``out_folder``), and return its card.
 
     Parameters
     ----------
@@ -40,16 +40,19 @@ def import_prior(
         ``.h5`` or ``.hdf5``: the blur autoencoder of Asim 2020 as its authors published it.
         ``.pt`` or ``.pth``: a state dict with the names of :class:`~napari_genprior.nets.pggan.PGGAN`.
     name : str, optional
-        By default the file's, made to fit.
+        Name of the model; by default that of the file, in the letters that a card allows.
+    licence_weights, licence_data : str
+        Licences of weights and training data, as the card states them.
+    out_folder : Path, optional
 
     Raises
     ------
     FileError
-        Missing, or not a file of the type its name says.
+        The file is missing, or not of the type its suffix says.
     InputError
-        A type that is not imported.
+        The type cannot be imported, or a model of this name exists.
     ModelError
-        Weights that do not fit the architecture.
+        The weights do not fit the architecture.
     """
     source = Path(source)
     if not source.is_file():
@@ -78,6 +81,7 @@ def import_prior(
 
 
 def _from_keras(path: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """Read the blur autoencoder of Asim 2020; return the network and fields of its card."""
     from ..nets.vae import BlurVAE
 
     layers = _keras_layers(path)
@@ -98,21 +102,21 @@ def _from_keras(path: Path) -> tuple[nn.Module, dict[str, Any]]:
 
 
 def _keras_layers(path: Path) -> dict[str, dict[str, np.ndarray]]:
-    """Arrays by layer and name, from data sets ``<layer>/<layer>/<name>`` however deep they lie."""
+    """Read arrays by layer and name from data sets ``.../<layer>/<name>`` at any depth."""
     try:
         import h5py
     except ImportError as error:
         raise InputError('Reading HDF5 needs h5py: pip install "napari-genprior[train]".') from error
     layers: dict[str, dict[str, np.ndarray]] = {}
-    left = MAX_WEIGHTS_BYTES  # an empty data set may declare any size
+    bytes_left = MAX_WEIGHTS_BYTES  # an empty data set may declare any size
 
-    def collect(place: str, item: Any) -> None:
-        nonlocal left
-        if isinstance(item, h5py.Dataset) and place.count("/"):
-            left -= item.nbytes
-            if left < 0 or item.external or item.is_virtual:  # the last two lie in other files
-                raise ModelError(f"{path}: {place} is larger than allowed, or lies in another file.")
-            *_, layer, name = place.split("/")
+    def collect(location: str, item: Any) -> None:
+        nonlocal bytes_left
+        if isinstance(item, h5py.Dataset) and location.count("/"):
+            bytes_left -= item.nbytes
+            if bytes_left < 0 or item.external or item.is_virtual:  # external and virtual data lie in other files
+                raise ModelError(f"{path}: {location} is larger than allowed, or lies in another file.")
+            *_, layer, name = location.split("/")
             layers.setdefault(layer, {})[name] = item[()]
 
     try:
@@ -124,15 +128,16 @@ def _keras_layers(path: Path) -> dict[str, dict[str, np.ndarray]]:
 
 
 def _blur_state(layers: dict[str, dict[str, np.ndarray]], encoder: bool, scale: float) -> dict[str, np.ndarray]:
-    """Our names and layouts for the authors' arrays.
+    """Convert the arrays of Keras to the names and layouts of our network.
 
-    Keras has channels last: convolutions are [y, x, in, out] (ours [out, in, y, x]), transposed ones [y, x, out, in]
-    (ours [in, out, y, x]), and maps flatten as [y, x, channel] (ours [channel, y, x]). Our network works on kernels
-    ``scale`` times larger; as all between is ReLU, that factor moves into the first and the last layer.
+    Keras has channels last: convolutions have weights [y, x, in, out] (ours [out, in, y, x]), transposed ones
+    [y, x, out, in] (ours [in, out, y, x]), and maps are flattened as [y, x, channel] (ours [channel, y, x]). Our
+    network works on kernels scaled by ``scale``; as all activations are ReLU, that factor can be put into the first
+    and the last layer.
     """
     import numpy as np
 
-    channels, rows, columns = MAP
+    channels, rows, columns = MAP_SHAPE
     channel_first = np.arange(rows * columns * channels).reshape(rows, columns, channels).transpose(2, 0, 1).ravel()
     dense = layers["dense_3"]
     state = {"decoder.0.weight": dense["kernel:0"].T[channel_first], "decoder.0.bias": dense["bias:0"][channel_first]}
@@ -152,6 +157,7 @@ def _blur_state(layers: dict[str, dict[str, np.ndarray]], encoder: bool, scale: 
 
 
 def _load(net: nn.Module, arrays: dict[str, np.ndarray]) -> None:
+    """Load arrays into a network; raises ValueError where shapes differ."""
     import numpy as np
     import torch
 
@@ -162,6 +168,7 @@ def _load(net: nn.Module, arrays: dict[str, np.ndarray]) -> None:
 
 
 def _from_torch(path: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """Read a state dict of a PG-GAN; return the network and fields of its card."""
     import torch
 
     from ..nets.pggan import PGGAN
@@ -171,16 +178,16 @@ def _from_torch(path: Path) -> tuple[nn.Module, dict[str, Any]]:
             _check_size(path, sum(part.file_size for part in parts.infolist()))
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # the unpickler's errors are many; none of what it refuses is run
+    except Exception as error:  # the unpickler has many errors; it executes nothing that it refuses
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise FileError(f"{path} is not a PyTorch file of plain weights ({reason}).") from error
     try:
-        # a tensor may be a single value, repeated: what counts is what a network of these shapes would take
+        # a tensor may be one broadcast value: the memory of a network of these shapes is checked
         _check_size(path, 4 * sum(value.numel() for value in state.values()))
         widths = [state[f"colours.{stage}.weight"].shape[1] for stage in range(len(_stages(state)))]
         latent, colours = state["start.weight"].shape[1], state["colours.0.weight"].shape[0]
         size = 4 * 2 ** (len(widths) - 1)
-        # the widths follow from these two: 2 base / side, at most `largest`
+        # the channels of all stages follow from these two: 2 base / side, at most `largest`
         arguments = {
             "latent": latent, "channels": colours, "size": size, "base": widths[-1] * size // 2, "largest": max(widths),
         }  # fmt: skip
@@ -198,11 +205,13 @@ def _from_torch(path: Path) -> tuple[nn.Module, dict[str, Any]]:
 
 
 def _check_size(path: Path, size: int) -> None:
+    """Refuse weights that need more bytes than allowed."""
     if size > MAX_WEIGHTS_BYTES:
         raise ModelError(f"{path} declares weights of {size} bytes; at most {MAX_WEIGHTS_BYTES} are allowed.")
 
 
 def _stages(state: dict[str, Any]) -> list[str]:
+    """List the weights of the convolutions to colours, one for each resolution; raises KeyError without any."""
     stages = [key for key in state if re.fullmatch(r"colours\.\d+\.weight", key)]
     if not stages:
         raise KeyError("there are no colours.N.weight")

@@ -1,1 +1,0 @@
-"""Deblur many files: manifest, processes, Dask."""

@@ -1,0 +1,1 @@
+"""Deblur many files: the manifest, local processes, and Dask clusters."""

@@ -1,0 +1,71 @@
+"""Restore an image whose kernel is known or estimated: the one step that ends all methods for images."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ..operators.boundary import is_periodic
+from ..operators.noise import effective_noise, noise_std
+from ..settings import KnownKernelSettings
+from ..zoo.restorers import find_restorer
+from .total_variation import REFERENCE_STRENGTH, STEPS, deconvolve, strength_for
+from .unrolled import restore
+
+FEWER_STEPS = 35  # as good as all from the reference noise on (docs/decisions/0006-final-deconvolution.md)
+
+
+def deconvolve_known(
+    blurred: Tensor,
+    kernel: Tensor,
+    settings: KnownKernelSettings,
+    *,
+    kernel_given: bool,
+    noise: float | None = None,
+    periodic: bool | None = None,
+) -> Tensor:
+    """Restore images for a given or an estimated kernel.
+
+    Parameters
+    ----------
+    blurred : Tensor [R, C, Y, X]
+        Working units.
+    kernel : Tensor [R, 1, kh, kw]
+        >= 0, sum 1; either R may be 1.
+    settings : KnownKernelSettings
+    kernel_given : bool
+        The user vouches for the kernel; an estimated one errs, and more noise is assumed (:func:`.effective_noise`).
+    noise : float, optional
+        Standard deviation, fraction of the range; by default it is measured.
+    periodic : bool, optional
+        The image is periodic; by default its seams are looked at.
+
+    Returns
+    -------
+    Tensor [R, C, Y, X]
+    """
+    measured = float(noise_std(blurred).mean()) if noise is None else noise
+    periodic = is_periodic(blurred, measured) if periodic is None else periodic
+    return final_image(blurred, kernel, effective_noise(measured, kernel_given), settings, periodic)
+
+
+def final_image(
+    blurred: Tensor, kernel: Tensor, noise: float, settings: KnownKernelSettings, periodic: bool = False
+) -> Tensor:
+    """Restore images by the installed network or by total variation, for an assumed noise level.
+
+    Parameters
+    ----------
+    blurred : Tensor [R, C, Y, X]
+    kernel : Tensor [R, 1, kh, kw]
+    noise : float
+        Standard deviation, intensities in [0, 1], as :func:`.effective_noise` returns it.
+    settings : KnownKernelSettings
+    periodic : bool
+        The image is periodic (:func:`~..operators.boundary.is_periodic`).
+    """
+    net = find_restorer(blurred.device) if settings.deconvolution == "network" else None
+    if net is None:
+        strength = settings.regularization * strength_for(noise)
+        steps = FEWER_STEPS if strength >= REFERENCE_STRENGTH[2] else STEPS
+        return deconvolve(blurred, kernel, strength, steps, periodic)
+    return restore(blurred, kernel, settings.regularization * noise, net, periodic)

@@ -1,0 +1,110 @@
+"""What a run does piece by piece: the only thing in which images, stacks, volumes and tiles differ.
+
+:mod:`.run` asks for the groups of pieces that share a kernel, estimates a kernel for each, and has the pieces restored.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator as Yields
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from ..core.result import Index, Progress, Status, Verdict
+from .plan import Plan
+from .recipe_run import DONE, Restored
+
+TOTAL = 1000  # of the progress of runs over several pieces
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run over pieces came to: the parts of a :class:`~napari_genprior.DeblurResult` that depend on the pieces.
+
+    Parameters
+    ----------
+    input_sha256 : str
+        As :func:`~napari_genprior.core.provenance.array_hash` of all the data.
+    arguments : dict
+        What the provenance records beside method and settings.
+    """
+
+    image: Any
+    kernels: np.ndarray
+    verdict: Verdict
+    input_sha256: str
+    status: Status = DONE
+    verdicts: dict[Index, Verdict] | None = None
+    constant_pieces: tuple[Index, ...] = ()
+    restored: Restored | None = None
+    device: str = ""
+    arguments: dict[str, Any] | None = None
+
+
+class Pieces(ABC):
+    """Iterate over the pieces of an image: which share kernels, where these are estimated, how each is restored."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.files = ExitStack()
+
+    @property
+    @abstractmethod
+    def batches(self) -> Sequence[Sequence[Index]]:
+        """The groups of kernels; those of a batch are all estimated before the first is used."""
+
+    @abstractmethod
+    def parts(self, group: Index) -> Yields[Progress, None, list[np.ndarray]]:
+        """Return the parts in which the kernel of a group is estimated, the most textured first."""
+
+    @abstractmethod
+    def restore(self, batch: Sequence[Index]) -> Yields[Progress, None, None]:
+        """Restore the pieces of a batch with the kernels in :attr:`estimates`."""
+
+    @abstractmethod
+    def outcome(self) -> Outcome:
+        """Return what the run came to."""
+
+    def survey(self) -> Yields[Progress, None, None]:
+        """Look at all data, where something must be known of all before a kernel is estimated."""
+        return
+        yield
+
+    def plan_of(self, group: Index) -> Plan:
+        """Return the plan with which the kernel of a group is estimated."""
+        return self.plan
+
+    @abstractmethod
+    def take(self, group: Index, estimate: Restored) -> None:
+        """Keep the kernel that was estimated for a group."""
+
+    def known(self, group: Index) -> bool:
+        """Return whether a group's kernel needs no estimation: it is given, or was estimated by an earlier run."""
+        return self.plan.kernels is not None
+
+    def while_estimating(self, group: Index, progress: Progress) -> Progress:
+        """Return the progress of the whole run, from that of one estimation."""
+        return progress
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.files.__exit__(kind, error, trace)
+
+
+def at_fraction(fraction: float, stage: str, kernel: np.ndarray | None = None, **fields: Any) -> Progress:
+    """Return a snapshot of a run over several pieces."""
+    return Progress(round(TOTAL * fraction), TOTAL, stage, kernel=kernel, **fields)
+
+
+def with_counts(verdict: Verdict, **counts: float) -> Verdict:
+    """Return a verdict with counts of pieces among its features."""
+    return replace(verdict, features={**verdict.features, **counts})

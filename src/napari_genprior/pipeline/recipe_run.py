@@ -1,0 +1,251 @@
+"""Run one recipe on one piece: working units inside, the verdict made there, native units at the two ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator as Yields
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+
+from ..core.arrays import kernel_to_tensor, to_image, to_kernel, to_tensor
+from ..core.intensity import Intensity
+from ..core.result import (
+    GENERATOR_ESTIMATE,
+    RESTART_STD,
+    Candidate,
+    DeblurResult,
+    Progress,
+    Status,
+    StatusCode,
+    Verdict,
+)
+from ..methods import Problem, Snapshot, Solution
+from ..methods.checkpoint import Checkpoint
+from ..methods.final_deconvolution import match_flux
+from ..methods.registry import METHODS
+from ..quality.verdict import RunContext, judge
+from ..settings import KnownKernelSettings, Settings
+from ..zoo.store import Generator
+from .plan import Plan
+
+DONE = Status(StatusCode.DONE, "Completed.")
+DIVERGED = Status(StatusCode.DIVERGED, "The losses became NaN or infinite; the last finite state is returned.")
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a recipe made of a piece: native units, plain numpy.
+
+    Parameters
+    ----------
+    image : float32 array
+        The estimate, whatever the verdict.
+    kernel : float32 array [(kz,) kh, kw]
+    snapshots : list of Progress
+        With losses alone: a preview per step of a large image would fill the memory.
+    """
+
+    image: np.ndarray
+    kernel: np.ndarray
+    verdict: Verdict
+    status: Status
+    snapshots: list[Progress]
+    selected: int = 0
+    extra_images: dict[str, np.ndarray] = field(default_factory=dict)
+    candidates: tuple[Candidate, ...] = ()
+
+
+def run_recipe(
+    plan: Plan, parts: Sequence[np.ndarray], kernel: np.ndarray | None = None, checkpoint: Checkpoint | None = None
+) -> Yields[Progress, None, Restored]:
+    """Run the plan's method on a piece.
+
+    Parameters
+    ----------
+    plan : Plan
+        Its method, settings, kernel size, priors, seed, device and time limit count.
+    parts : sequence of array
+        The piece ``[(Z,) Y, X]`` or ``[Y, X, 3 or 4]``, then more images that the same kernel blurred.
+    kernel : float32 array, optional
+        The kernel, where it is known.
+
+    Yields
+    ------
+    Progress
+    """
+    clock, piece = time.perf_counter(), parts[0]
+    intensity = plan.intensity(piece)
+    problem = _problem(plan, parts, intensity, kernel, checkpoint)
+    recipe = (plan.method.recipe_3d if plan.is_volume else plan.method.recipe)(problem)  # type: ignore[misc]  # checked
+    snapshots: list[Progress] = []
+    while True:
+        try:
+            snapshot = next(recipe)
+        except StopIteration as end:
+            solution: Solution = end.value
+            if checkpoint is not None:
+                checkpoint.delete()
+            break
+        progress = _to_progress(snapshot, intensity, piece)
+        snapshots.append(replace(progress, image=None, kernel=None))
+        yield progress
+        late = plan.time_limit_s is not None and time.perf_counter() - clock > plan.time_limit_s
+        if late and not plan.method.keeps_time_limit and snapshot.image is not None and snapshot.kernel is not None:
+            recipe.close()
+            status = Status(
+                StatusCode.STOPPED, f"The time limit of {plan.time_limit_s:g} s was reached; {state_of(progress)}"
+            )
+            early = Solution(snapshot.image, snapshot.kernel)
+            return _restored(plan, piece, intensity, problem.blurred, early, status, snapshots)
+    status = DIVERGED if solution.diverged else DONE
+    return _restored(plan, piece, intensity, problem.blurred, solution, status, snapshots)
+
+
+def known_kernel_plan(plan: Plan) -> Plan:
+    """Return the same run as deconvolution with a known kernel."""
+    settings = plan.settings if plan.is_volume else known_kernel_settings(plan.settings)
+    return replace(plan, method=METHODS["known-kernel"], settings=settings, priors={})
+
+
+def known_kernel_settings(settings: Settings) -> KnownKernelSettings:
+    """Return those settings of a method that deconvolution of a plane with a known kernel has."""
+    if not isinstance(settings, KnownKernelSettings):
+        return KnownKernelSettings.checked({})
+    return KnownKernelSettings.checked(settings.model_dump(include=set(KnownKernelSettings.model_fields)))
+
+
+def state_of(last: Progress) -> str:
+    """Say which state of a stopped run is returned."""
+    return f"the state at step {last.step} of {last.total} ({last.stage}) is returned."
+
+
+def assess_result(plan: Plan, result: DeblurResult) -> Verdict:
+    """Assess the estimate of a single image again, as its run did."""
+    piece, cpu = plan.image, torch.device("cpu")
+    intensity = plan.intensity(piece)
+    extra_images = {
+        name: torch.from_numpy(extra / intensity.scale)[None, None]
+        if name == RESTART_STD
+        else to_tensor(extra, intensity, cpu)
+        for name, extra in result.extra_images.items()
+        if name in (RESTART_STD, GENERATOR_ESTIMATE)
+    }
+    candidates = [(kernel_to_tensor(kernel, cpu), cost) for kernel, cost in result.candidates]
+    blurred, image = (to_tensor(each, intensity, cpu) for each in (piece, result.found))
+    solution = Solution(image, kernel_to_tensor(result.kernel, cpu), candidates=candidates, extra_images=extra_images)
+    return _assess(plan, blurred, intensity.clamp(image), solution, result.status, [])
+
+
+def stopped_piece(plan: Plan, piece: np.ndarray, last: Progress, status: Status) -> Restored:
+    """Assess what a run that was stopped had reached at its last snapshot with an image and a kernel."""
+    assert last.image is not None
+    assert last.kernel is not None
+    intensity, cpu = plan.intensity(piece), torch.device("cpu")
+    blurred, image = (to_tensor(each, intensity, cpu) for each in (piece, last.image))
+    solution = Solution(image, kernel_to_tensor(last.kernel, cpu))
+    return _restored(plan, piece, intensity, blurred, solution, status, [replace(last, image=None, kernel=None)])
+
+
+def _problem(
+    plan: Plan,
+    parts: Sequence[np.ndarray],
+    intensity: Intensity,
+    kernel: np.ndarray | None,
+    checkpoint: Checkpoint | None,
+) -> Problem:
+    device = plan.device
+    companions = [to_tensor(each, plan.intensity(each), device) for each in parts[1:]]
+    priors = {name: Generator(prior.card, prior.net.to(device)) for name, prior in plan.priors.items()}
+    return Problem(
+        blurred=to_tensor(parts[0], intensity, device),
+        settings=plan.settings,
+        kernel=None if kernel is None else kernel_to_tensor(kernel, device),
+        kernel_size=plan.kernel_size,
+        seed=plan.seed,
+        time_limit_s=plan.time_limit_s,
+        image_prior=priors.get("image_prior"),
+        kernel_prior=priors.get("kernel_prior"),
+        companions=torch.cat(companions) if companions else None,
+        checkpoint=checkpoint,
+        voxel_weights=plan.voxel_weights,
+        psf_constraints=plan.psf_constraints,
+    )
+
+
+def _restored(
+    plan: Plan,
+    piece: np.ndarray,
+    intensity: Intensity,
+    blurred: torch.Tensor,
+    solution: Solution,
+    status: Status,
+    snapshots: list[Progress],
+) -> Restored:
+    """Match the flux, assess in working units, then convert once."""
+    image = solution.image
+    stopped = status.code is StatusCode.STOPPED
+    if plan.method.finds_kernel and not plan.is_volume and not stopped:  # a projection keeps its own grey values
+        image = match_flux(blurred, image, intensity)
+    verdict = _assess(plan, blurred, intensity.clamp(image), solution, status, snapshots)
+    return Restored(
+        image=to_image(image, intensity, piece),
+        kernel=to_kernel(solution.kernel),
+        verdict=verdict,
+        status=status,
+        snapshots=snapshots,
+        selected=solution.selected,
+        extra_images={
+            name: _to_extra_image(name, extra, intensity, piece, solution.image)
+            for name, extra in solution.extra_images.items()
+        },
+        candidates=tuple((to_kernel(kernel), cost) for kernel, cost in solution.candidates),
+    )
+
+
+def _assess(
+    plan: Plan,
+    blurred: torch.Tensor,
+    image: torch.Tensor,
+    solution: Solution,
+    status: Status,
+    snapshots: list[Progress],
+) -> Verdict:
+    generated, prior = solution.extra_images.get(GENERATOR_ESTIMATE), plan.priors.get("image_prior")
+    if generated is None and prior is not None and not plan.method.uses_patches:
+        generated = image  # strictly in the generator's range
+    std = solution.extra_images.get(RESTART_STD)
+    ranked = sorted(solution.candidates, key=lambda candidate: candidate[1])
+    context = RunContext(
+        candidates=[kernel.cpu() for kernel, _ in ranked],
+        costs=[cost for _, cost in ranked],
+        generated=None if generated is None else generated.cpu(),
+        spread=None if std is None else float(std[0].square().mean(0).sqrt().median()),
+        misfit=float(snapshots[-1].losses["misfit"][0]) if snapshots and "misfit" in snapshots[-1].losses else None,
+    )
+    if prior is not None:
+        context = replace(context, range_error=prior.card.range_error)
+    given = plan.kernels is not None or plan.method.needs_kernel or not plan.method.finds_kernel
+    # who gave a kernel, or stopped the run, wants to see the estimate
+    may_reject = not given and status.code is not StatusCode.STOPPED
+    kernel = kernel_to_tensor(to_kernel(solution.kernel), torch.device("cpu"))
+    return judge(blurred.cpu(), image.cpu(), kernel, status, given, context, may_reject)
+
+
+def _to_progress(snapshot: Snapshot, intensity: Intensity, like: np.ndarray) -> Progress:
+    image = None if snapshot.image is None else to_image(snapshot.image, intensity, like)
+    kernel = None if snapshot.kernel is None else to_kernel(snapshot.kernel)
+    losses = {name: np.asarray(torch.as_tensor(value).detach().cpu()) for name, value in snapshot.losses.items()}
+    return Progress(snapshot.step, snapshot.total, snapshot.stage, image, kernel, losses)
+
+
+def _to_extra_image(
+    name: str, extra: torch.Tensor, intensity: Intensity, like: np.ndarray, image: torch.Tensor
+) -> np.ndarray:
+    if name != RESTART_STD:
+        return to_image(extra, intensity, like)
+    # a standard deviation has the scale of the input, but not its offset; one value for all channels
+    std = extra[0].detach().cpu().numpy() * intensity.derivative(image[0].detach().cpu().numpy())
+    return np.sqrt(np.square(std).mean(0)).astype(np.float32)

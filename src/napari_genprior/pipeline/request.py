@@ -1,0 +1,246 @@
+"""Check what a run is asked for: all arguments that do not depend on the image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+
+from ..core.arrays import resolve_device
+from ..core.axes import ALIASES, KernelPer
+from ..core.errors import InputError, short_repr
+from ..core.lazy_io import open_lazy
+from ..methods.registry import METHODS, Method
+from ..settings import Settings, VolumeSettings
+
+KernelSize = int | tuple[int, int] | Literal["auto"] | None
+Mode = Literal["auto", "2d", "3d"]
+
+MAX_TILES = 12  # along an axis, where the blur varies over the image
+MIN_TILE_PX = 64  # of tiles of a large image
+
+
+@dataclass(frozen=True)
+class Request:
+    """Checked arguments of :func:`.run.deblur`, but for the image.
+
+    Parameters
+    ----------
+    kernel : array or None
+        As given: the number of kernels is checked once the axes are known.
+    tiles : (int, int) or None
+        Rows and columns of kernels, where the blur varies over the image.
+    tile_size : int or None
+        Pixels that a tile of a large image adds to its overlaps; None: chosen by memory.
+    tiled : bool
+        Restore plane by plane in tiles, in bounded memory.
+    """
+
+    method: Method
+    settings: Settings
+    kernel: np.ndarray | None
+    kernel_size: tuple[int, int] | None
+    kernel_per: KernelPer
+    mode: Literal["2d", "3d"]
+    axes: str | Sequence[str] | None
+    tiles: tuple[int, int] | None
+    tile_size: int | None
+    tiled: bool
+    voxel_size_um: tuple[float, float, float] | None
+    seed: int
+    device: torch.device
+    time_limit_s: float | None
+
+
+def parse_request(
+    method: str = "auto",
+    *,
+    axes: str | Sequence[str] | None = None,
+    kernel: Any = None,
+    kernel_size: KernelSize = "auto",
+    kernel_per: KernelPer = "stack",
+    mode: Mode = "auto",
+    tiles: tuple[int, int] | None = None,
+    tile_size: int | Literal["auto"] | None = None,
+    voxel_size_um: Sequence[float] | None = None,
+    image_prior: str | None = None,
+    kernel_prior: str | None = None,
+    restarts: int | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    time_limit_s: float | None = None,
+    settings: Settings | Mapping[str, Any] | None = None,
+) -> Request:
+    """Check the arguments of :func:`.run.deblur` that do not depend on the image; raises what that raises."""
+    given = None if kernel is None else _read_kernel(kernel)
+    dimensions = _dimensions(mode, given, kernel_per, tiles, voxel_size_um, settings, axes)
+    chosen = find_method(_resolved_name(method, given is not None, dimensions))
+    if chosen.needs_kernel and given is None:
+        raise InputError(
+            f"Method {chosen.name!r} needs a kernel; pass kernel= (or choose a blind method, such as 'auto')."
+        )
+    options = {"image_prior": image_prior, "kernel_prior": kernel_prior, "restarts": restarts, "steps": steps}
+    model = VolumeSettings if dimensions == "3d" else chosen.settings
+    checked = _check_settings(chosen, model, settings, options)
+    size = check_kernel_size(kernel_size)
+    if size is not None and dimensions == "3d":
+        raise InputError(f"Volumes take no kernel_size, as candidates have sizes of their own; got {kernel_size}.")
+    prior = getattr(checked, "kernel_prior", None)
+    if size is not None and prior:
+        raise InputError(
+            f"The kernel prior {prior} has kernels of one size; got kernel_size={kernel_size}. "
+            "Leave it 'auto', or choose a kernel prior of another size."
+        )
+    if kernel_per not in get_args(KernelPer):
+        raise InputError(f"kernel_per must be one of {', '.join(get_args(KernelPer))}; got {short_repr(kernel_per)}.")
+    grid = _check_tiles(tiles, given)
+    if grid and "image_prior" in model.model_fields:
+        raise InputError(
+            f"{chosen.name!r} needs an image of the size of its image prior, and tiles are smaller; "
+            "choose a method without one, such as 'auto'."
+        )
+    return Request(
+        method=chosen,
+        settings=checked,
+        kernel=given,
+        kernel_size=size,
+        kernel_per=kernel_per,
+        mode=dimensions,
+        axes=axes,
+        tiles=grid,
+        tile_size=_check_tile_size(tile_size),
+        tiled=tile_size is not None,
+        voxel_size_um=_check_voxel_size(voxel_size_um),
+        seed=_check_seed(seed),
+        device=resolve_device(device),
+        time_limit_s=_check_time_limit(time_limit_s),
+    )
+
+
+def _read_kernel(kernel: Any) -> np.ndarray:
+    """Return a kernel that was given as an array or as a path."""
+    if not is_path(kernel):
+        return np.asarray(kernel)
+    with open_lazy(kernel) as file:
+        return np.asarray(file.data[...])
+
+
+def find_method(name: str) -> Method:
+    """Look a method up by name; InputError names those there are."""
+    if not isinstance(name, str) or name not in METHODS:
+        raise InputError(f"Unknown method {short_repr(name)}; there are: {', '.join(METHODS)}.")
+    return METHODS[name]
+
+
+def check_kernel_size(size: KernelSize) -> tuple[int, int] | None:
+    """Return height and width in pixels, each raised to the next odd number; None for "auto"."""
+    if size is None or (isinstance(size, str) and size == "auto"):
+        return None
+    sides = size if isinstance(size, tuple | list) else (size, size)
+    if len(sides) != 2 or not all(isinstance(s, int | np.integer) and not isinstance(s, bool) for s in sides):
+        raise InputError(f"kernel_size must be 'auto', an integer, or (height, width); got {short_repr(size)}.")
+    if min(sides) < 1:
+        raise InputError(f"kernel_size must be at least 1 pixel; got {short_repr(size)}.")
+    return int(sides[0]) | 1, int(sides[1]) | 1
+
+
+def _dimensions(
+    mode: Mode, kernel: np.ndarray | None, kernel_per: str, tiles: Any, voxel_size_um: Any, settings: Any, axes: Any
+) -> Literal["2d", "3d"]:
+    """Decide between planes and volumes: by ``mode``, else by what only volumes have."""
+    if mode not in get_args(Mode):
+        raise InputError(f"mode must be one of {', '.join(get_args(Mode))}; got {short_repr(mode)}.")
+    if mode != "auto":
+        if mode == "3d" and tiles is not None:
+            raise InputError("tiles= is for planes; a volume has one kernel. Leave out tiles, or mode='3d'.")
+        return mode
+    if tiles is not None:
+        return "2d"
+    may_have_depth = axes is None or "Z" in [ALIASES.get(str(axis).lower(), str(axis).upper()) for axis in axes]
+    one_volume_kernel = kernel is not None and kernel.ndim == 3 and kernel_per == "stack" and may_have_depth
+    volume = isinstance(settings, VolumeSettings) or voxel_size_um is not None or one_volume_kernel
+    return "3d" if volume else "2d"
+
+
+def _resolved_name(method: str, has_kernel: bool, dimensions: str) -> str:
+    """Return the method that "auto" stands for where a kernel is given."""
+    name = "known-kernel" if method == "auto" and has_kernel else method
+    if dimensions == "3d":
+        allowed = [each.name for each in METHODS.values() if each.recipe_3d is not None]
+        if not isinstance(name, str) or name not in allowed:
+            raise InputError(f"Unknown method {short_repr(method)} for volumes; there are: {', '.join(allowed)}.")
+        if name != "known-kernel" and has_kernel:
+            raise InputError(f"Method {method!r} takes no kernel in volumes; leave method at 'auto'.")
+    return name
+
+
+def _check_settings(
+    method: Method, model: type[Settings], settings: Settings | Mapping[str, Any] | None, options: dict[str, Any]
+) -> Settings:
+    """Build the settings of a method, the separate options among them."""
+    if settings is not None and not isinstance(settings, Settings | Mapping):
+        raise InputError(f"settings must be names and values (a mapping); got {short_repr(settings)}.")
+    if isinstance(settings, Settings) and not isinstance(settings, model):
+        raise InputError(f"Method {method.name!r} takes {model.__name__}, not {type(settings).__name__}.")
+    values = settings.model_dump() if isinstance(settings, Settings) else dict(settings or {})
+    for name, value in options.items():
+        if value is None:
+            continue
+        if name not in model.model_fields:
+            takes = ", ".join(n for n in options if n in model.model_fields) or "none of these"
+            raise InputError(f"Method {method.name!r} takes no {name}; of {', '.join(options)} it takes: {takes}.")
+        values[name] = value
+    return model.checked(values)
+
+
+def _check_tiles(tiles: Any, kernel: np.ndarray | None) -> tuple[int, int] | None:
+    if tiles is None:
+        return None
+    if kernel is not None and kernel.ndim == 4:
+        return kernel.shape[0], kernel.shape[1]
+    whole = isinstance(tiles, tuple | list) and len(tiles) == 2 and all(isinstance(n, int | np.integer) for n in tiles)
+    if not whole or not all(1 <= n <= MAX_TILES for n in tiles):
+        raise InputError(f"tiles must be rows and columns, each from 1 to {MAX_TILES}; got {short_repr(tiles)}.")
+    return int(tiles[0]), int(tiles[1])
+
+
+def _check_tile_size(size: Any) -> int | None:
+    if size is None or (isinstance(size, str) and size == "auto"):
+        return None
+    if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < MIN_TILE_PX:
+        raise InputError(f"tile_size must be 'auto' or at least {MIN_TILE_PX} pixels; got {short_repr(size)}.")
+    return int(size)
+
+
+def _check_voxel_size(sides: Any) -> tuple[float, float, float] | None:
+    if sides is None:
+        return None
+    lengths = np.asarray(sides, dtype=np.float64) if np.ndim(sides) == 1 else np.zeros(0)
+    if lengths.shape != (3,) or not np.isfinite(lengths).all() or lengths.min() <= 0:
+        raise InputError(f"voxel_size_um must be three lengths > 0, along z, y and x; got {short_repr(sides)}.")
+    z, y, x = lengths.tolist()
+    return z, y, x
+
+
+def _check_seed(seed: Any) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
+        raise InputError(f"seed must be an integer from 0 to 2^63 - 1; got {short_repr(seed)}.")
+    return int(seed)
+
+
+def _check_time_limit(seconds: Any) -> float | None:
+    if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds < float("inf")):
+        raise InputError(
+            f"time_limit_s must be a number of seconds > 0, or None for no limit; got {short_repr(seconds)}."
+        )
+    return seconds
+
+
+def is_path(source: Any) -> bool:
+    """Return whether an input or output is named by a path."""
+    return isinstance(source, str | Path)

@@ -1,0 +1,128 @@
+"""The stages of a run, each on its own: estimate a kernel, deconvolve, assess."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..core.arrays import kernel_to_tensor, to_tensor
+from ..core.checks import check_image, check_kernel, check_volume, check_volume_kernel
+from ..core.errors import InputError
+from ..core.result import Candidate, Status, StatusCode, Verdict
+from ..quality.verdict import judge
+from ..settings import Settings
+from .plan import intensity_scale
+from .request import KernelSize, Mode
+from .run import deblur, known_kernel
+
+
+@dataclass(frozen=True)
+class KernelEstimate:
+    """An estimated kernel.
+
+    Parameters
+    ----------
+    kernel : float32 array [(kz,) kh, kw]
+        >= 0, sum 1; its centre is pixel ``(kh // 2, kw // 2)``.
+    candidates : tuple of (float32 array, float)
+        Kernels that were compared, the selected one too, each with its cost (lower is better).
+    verdict : Verdict
+        On the image that the kernel leads to.
+    """
+
+    kernel: np.ndarray
+    candidates: tuple[Candidate, ...]
+    verdict: Verdict
+
+
+def estimate_kernel(
+    image: Any,
+    method: str = "auto",
+    *,
+    kernel_size: KernelSize = "auto",
+    mode: Mode = "auto",
+    image_prior: str | None = None,
+    kernel_prior: str | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    time_limit_s: float | None = None,
+    settings: Settings | Mapping[str, Any] | None = None,
+) -> KernelEstimate:
+    """Estimate the kernel of a blurred image or volume. Parameters and errors are those of :func:`.deblur`.
+
+    Examples
+    --------
+    >>> import napari_genprior as gp
+    >>> sim = gp.simulate(gp.samples.cat()[:96, :96], kernel=gp.blur.motion(length=9), noise=0.01, seed=0)
+    >>> gp.estimate_kernel(sim.blurred, kernel_size=9).kernel.shape
+    (9, 9)
+    """
+    result = deblur(**locals())
+    return KernelEstimate(result.kernel, result.candidates, result.verdict)
+
+
+def deconvolve(
+    image: Any,
+    kernel: Any,
+    *,
+    mode: Mode = "auto",
+    voxel_size_um: tuple[float, float, float] | None = None,
+    device: str = "auto",
+    settings: Settings | Mapping[str, Any] | None = None,
+) -> np.ndarray:
+    """Deconvolve an image or volume with a known kernel: float32, shape and intensity scale of the input.
+
+    Parameters and errors are those of :func:`.deblur`.
+
+    Examples
+    --------
+    >>> import napari_genprior as gp
+    >>> sim = gp.simulate(gp.samples.cat()[:96, :96], kernel=gp.blur.motion(length=9), noise=0.01, seed=0)
+    >>> gp.deconvolve(sim.blurred, sim.kernel).shape
+    (96, 96, 3)
+    """
+    return known_kernel(**locals()).image
+
+
+def assess(image: Any, restored: Any, kernel: Any, *, kernel_given: bool = False) -> Verdict:
+    """Assess whether a restored image can be trusted.
+
+    Parameters
+    ----------
+    image, restored : array [Y, X], [Y, X, 3 or 4] or [Z, Y, X]
+        The blurred input and the estimate, in the same units.
+    kernel : array [kh, kw] or [kz, kh, kw]
+    kernel_given : bool
+        The kernel was measured, not estimated: its shape is not questioned.
+
+    Returns
+    -------
+    Verdict
+        Without a run there are no candidates to compare with, so fewer features than a run's verdict has.
+
+    Raises
+    ------
+    InputError
+        Arrays cannot be used, or do not fit each other.
+
+    Examples
+    --------
+    >>> import napari_genprior as gp
+    >>> sim = gp.simulate(gp.samples.cells()[:64, :64], gp.blur.motion(length=5), noise=0.01, seed=0)
+    >>> image = gp.deconvolve(sim.blurred, sim.kernel)
+    >>> verdict = gp.assess(sim.blurred, image, sim.kernel, kernel_given=True)
+    >>> 0 < verdict.probability < 1
+    True
+    """
+    volume = np.ndim(kernel) == 3
+    blurred = check_volume(image) if volume else check_image(image)
+    if np.shape(restored) != blurred.shape:
+        raise InputError(f"Input and estimate must have one shape; got {blurred.shape} and {np.shape(restored)}.")
+    checked = check_volume_kernel(kernel) if volume else check_kernel(kernel)
+    intensity, cpu = intensity_scale(blurred, Settings(), blurred.ndim == 3 and not volume), torch.device("cpu")
+    before, after = (to_tensor(np.asarray(each), intensity, cpu) for each in (blurred, restored))
+    return judge(before, after, kernel_to_tensor(checked, cpu), Status(StatusCode.DONE, ""), kernel_given)
