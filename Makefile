@@ -1,7 +1,7 @@
 # Two commands for a fresh machine: `make demo` and `make test`. Each sets up what it needs; a second run starts at once.
 BIN := .venv/bin
 
-.PHONY: demo gui test golden mutants speed compat lint docs clean
+.PHONY: demo gui test quick golden mutants speed compat lint docs clean
 
 demo:
 	@tools/setup demo
@@ -17,7 +17,12 @@ test: export OMP_NUM_THREADS := 1
 test:
 	@tools/setup test
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --durations=25 $(ARGS)
+
+quick: export OMP_NUM_THREADS := 1
+quick: # what is tested in a minute
+	@tools/setup test
+	$(BIN)/pytest -n auto -m "not slow" $(ARGS)
 
 golden: # the quality of every method, held to a record; accept a change with ARGS=--update-golden
 	@tools/setup test

@@ -30,7 +30,7 @@ def main() -> None:
     points[30::40, 30::40] = 1000
     bead_image = gp.simulate(points, PSF, noise=0.002, seed=0).blurred
     beads = gp.blur.from_beads(bead_image, size=21)
-    shape = gp.blur.measure(beads.kernel)
+    shape = gp.blur.measure_kernel(beads.kernel)
     print(f"{len(beads.used)} beads: {shape.fwhm_long:.2f} x {shape.fwhm_short:.2f} px at half maximum")
     cells = samples.cells() / samples.cells().max()
     blurred = gp.simulate(cells, PSF, noise=0.005, seed=1).blurred

@@ -75,6 +75,7 @@ def test_results_keep_name_and_type_and_the_manifest_records_their_provenance(im
     assert line["seconds"] > 0
 
 
+@pytest.mark.slow
 def test_an_estimated_kernel_is_written_too(images, out):
     [entry] = gp.batch(images / "p00.png", out, method="classical", kernel_size=5)
     kernel = read_image(out / entry.outputs["kernel"])
@@ -118,6 +119,7 @@ def test_a_batch_in_the_folder_is_resumed_only_on_request(images, out):
     assert results(out) == before
 
 
+@pytest.mark.slow
 def test_files_are_processed_again_where_they_or_the_arguments_changed(images, out):
     gp.batch(images, out, kernel=KERNEL)
     write_image(images / "p02.png", 255 - read_image(images / "p02.png"))
@@ -258,6 +260,7 @@ def test_a_result_that_was_committed_but_not_renamed_is_not_lost(images, out, mo
     assert set(results(out)) == {f"p{number:02}.png" for number in range(4)}
 
 
+@pytest.mark.slow
 def test_processes_give_the_same_results_also_where_one_is_killed(images, tmp_path):
     alone = gp.batch(images, tmp_path / "alone", kernel=KERNEL)
     progress = gp.iter_batch(images, tmp_path / "two", kernel=KERNEL, jobs=2)
@@ -299,6 +302,7 @@ def size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
+@pytest.mark.slow
 def test_repeated_kills_lose_nothing_and_repeat_nothing(tmp_path, out, kernel_file):
     """Images are small, so that kills hit reading, restoring, writing and the manifest alike."""
     count = 3 * KILLS  # a run finishes one file before it is killed, seldom three
@@ -326,6 +330,7 @@ def test_repeated_kills_lose_nothing_and_repeat_nothing(tmp_path, out, kernel_fi
     assert not (out / ".parts").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_an_interrupted_batch_keeps_finished_files_and_says_so(tmp_path, out, kernel_file, jobs):
     images = make_images(tmp_path / "in", 30)

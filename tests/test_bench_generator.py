@@ -25,6 +25,7 @@ def world(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_lines_are_printed_and_speed_ups_are_compared_with_targets(world, capsys):
     threads = torch.get_num_threads()
     assert main(["bench", "generator", "--data", str(world), "--count", "2"]) == 0

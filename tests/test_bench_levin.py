@@ -47,6 +47,7 @@ def test_a_folder_without_the_set_is_refused(tmp_path, capsys):
     assert "does not hold the Levin set" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_real_set_gains_on_its_first_images(shared):
     folder = shared / "data" / "levin"
     before = [score.psnr for score in islice(levin.scores(folder, "blurred"), 3)]

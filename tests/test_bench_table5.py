@@ -16,6 +16,7 @@ def folder(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_gains_and_losses_are_counted_with_respect_to_the_blurred_input(folder):
     lines = list(table5.lines(folder, ("house-numbers",), "classical", per_image=True))
     assert len(lines) == 4

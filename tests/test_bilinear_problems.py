@@ -69,6 +69,7 @@ def test_what_lies_in_both_ranges_comes_back_exactly(operator):
             np.testing.assert_allclose(prior(torch.from_numpy(latent)[None])[0], decoded, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operator", OPERATORS.values(), ids=OPERATORS)
 def test_ranges_through_zero_leave_a_factor_which_the_ridge_makes_even(operator):
     data, priors, image, kernel = problem(operator, mean=0.0)
@@ -79,6 +80,7 @@ def test_ranges_through_zero_leave_a_factor_which_the_ridge_makes_even(operator)
     assert np.linalg.norm(found.image_latent) == pytest.approx(np.linalg.norm(found.kernel_latent), rel=1e-2)
 
 
+@pytest.mark.slow
 def test_noise_is_weighed_against_the_latents():
     operator = OPERATORS["circular"]
     data, priors, image, _ = problem(operator)
@@ -189,6 +191,7 @@ def test_an_operator_that_mixes_restarts_or_is_nowhere_defined_is_refused():
             gp.solve_bilinear(operator, data, *priors)
 
 
+@pytest.mark.slow
 def test_the_shading_example_improves_its_image(tmp_path, capsys, monkeypatch):
     figure = tmp_path / "shading.png"
     monkeypatch.setattr(sys, "argv", ["shading.py", "-o", str(figure)])
@@ -198,6 +201,7 @@ def test_the_shading_example_improves_its_image(tmp_path, capsys, monkeypatch):
     assert figure.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_the_shading_example_takes_an_installed_prior(capsys, monkeypatch):
     installed = [card.name for card in gp.list_priors() if card.kind == "image" and card.arch == "linear"]
     if not installed:
@@ -208,6 +212,7 @@ def test_the_shading_example_takes_an_installed_prior(capsys, monkeypatch):
     assert after > before + 3
 
 
+@pytest.mark.slow
 def test_the_example_of_an_own_operator_is_exact():
     script = ROOT / "examples" / "own_operator.py"
     run = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)

@@ -93,7 +93,7 @@ def test_a_path_too_long_for_its_array_is_scaled_down_to_fit():
 
 
 def test_overlay_is_the_mean_of_both():
-    np.testing.assert_allclose(blur.overlay(blur.box(1), blur.box(3))[1, 1], (1 + 1 / 9) / 2, rtol=1e-5)
+    np.testing.assert_allclose(blur.average_kernels(blur.box(1), blur.box(3))[1, 1], (1 + 1 / 9) / 2, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,8 @@ def test_overlay_is_the_mean_of_both():
     [
         lambda: blur.motion(0.5), lambda: blur.shake(-1, 0), lambda: blur.gaussian(0), lambda: blur.gaussian(1, 0),
         lambda: blur.defocus(-1), lambda: blur.box(0), lambda: blur.motion(float("nan")),
-        lambda: blur.from_array(np.array([[1.0, -0.1]])), lambda: blur.from_array(np.zeros((3, 3))),
-        lambda: blur.from_array(np.ones(3)), lambda: blur.from_array(np.array([[np.nan]])),
+        lambda: blur.normalize_kernel(np.array([[1.0, -0.1]])), lambda: blur.normalize_kernel(np.zeros((3, 3))),
+        lambda: blur.normalize_kernel(np.ones(3)), lambda: blur.normalize_kernel(np.array([[np.nan]])),
     ],
 )  # fmt: skip
 def test_impossible_kernels_are_refused(make):

@@ -45,6 +45,7 @@ def steps_of(run, most=None):
     return snapshots, None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_a_run_that_is_interrupted_repeatedly_gives_the_same_bits_as_an_uninterrupted_one(name, blurred, tmp_path):
     method = name if name in METHODS else "selfdeblur"
@@ -95,6 +96,7 @@ def test_methods_without_checkpoints_and_missing_folders_are_refused(blurred, tm
         gp.deblur(blurred, "selfdeblur", checkpoint=tmp_path / "nowhere" / "run.checkpoint")
 
 
+@pytest.mark.slow
 def test_on_the_command_line(blurred, tmp_path, capsys):
     io.write_image(tmp_path / "in.tif", blurred.astype(np.float32))
     options = ["deblur", str(tmp_path / "in.tif"), "--method", "selfdeblur", "--kernel-size", "5", "--steps", "8"]

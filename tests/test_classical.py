@@ -211,11 +211,13 @@ def test_the_kernel_of_a_camera_shake_is_estimated_with_its_size_given(blurred):
     assert sides == sorted(sides)
 
 
+@pytest.mark.slow
 def test_the_size_is_estimated_too(blurred):
     size = find_size(blurred, 0.005)
     assert 9 <= max(size) < 40
 
 
+@pytest.mark.slow
 def test_the_best_candidate_is_no_worse_than_a_single_search(blurred):
     _, candidates = drained(multi_start_search(blurred, (17, 17), 0.005))
     errors = [metrics.kernel_error(one.kernel[0, 0].numpy(), KERNEL) for one in candidates]
@@ -329,6 +331,7 @@ def test_a_kernel_is_not_fitted_to_masked_pixels(captioned):
     assert error(captioned == 1) < error(None) - 0.2
 
 
+@pytest.mark.slow
 def test_images_with_saturated_pixels_are_searched_with_a_mask_too(captioned, blurred):
     def searches(image):
         levels, candidates = drained(multi_start_search(image, (17, 17), 0.005))
@@ -367,15 +370,17 @@ def test_a_blurred_photograph_whose_noise_is_steep_is_not_taken_for_sharp():
     assert not is_sharp(clock, noise)
 
 
+@pytest.mark.slow
 def test_a_sharp_image_is_returned_unchanged_unless_a_size_is_given():
     settings = ClassicalSettings.checked({})
     _, solution = drained(classical(Problem(tensor(SHARP), settings)))
     assert torch.equal(solution.image, tensor(SHARP))
     assert solution.kernel.max() == 1
     snapshots, _ = drained(classical(Problem(tensor(SHARP), settings, kernel_size=(5, 5))))
-    assert "search" in snapshots[0].stage
+    assert "Kernel candidate" in snapshots[0].stage
 
 
+@pytest.mark.slow
 def test_a_colour_image_has_no_fringes():
     paint = np.array([1.0, 0.6, 0.3], np.float32)
     made = simulate(SHARP[..., None] * paint, KERNEL, noise=0.005, seed=0).blurred

@@ -56,6 +56,7 @@ def test_simulate_with_the_kernel_of_a_file_is_the_same(folder, tmp_path):
     np.testing.assert_array_equal(io.read_image(tmp_path / "b.png"), io.read_image(folder / "blurred.png"))
 
 
+@pytest.mark.slow
 def test_a_rejected_estimate_is_written_where_it_is_asked_for(folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("napari_genprior.quality.classifier.ACCEPT_PROBABILITY", 2.0)
     monkeypatch.setattr("napari_genprior.quality.classifier.REJECT_PROBABILITY", 1.0)
@@ -73,6 +74,7 @@ def test_a_rejected_estimate_is_written_where_it_is_asked_for(folder, tmp_path, 
     assert np.abs(estimate - sharp).mean() < np.abs(blurred - sharp).mean()
 
 
+@pytest.mark.slow
 def test_deblur_writes_image_kernel_and_report_and_repeats_from_it(folder, tmp_path, capsys):
     arguments = f"--kernel-size 11 --quiet --kernel-out {tmp_path}/k.tif --report {tmp_path}/r.json"
     assert run(f"deblur {folder}/blurred.png -o {tmp_path}/result.tif {arguments}") == 0
@@ -98,6 +100,7 @@ def test_a_run_with_a_known_kernel_repeats_too(folder, tmp_path):
     assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_run_repeats_only_on_its_own_image(folder, tmp_path, capsys):
     assert (
         run(f"deblur {folder}/blurred.png -o {tmp_path}/a.png --kernel-size 5 --quiet --report {tmp_path}/r.json") == 0
@@ -193,6 +196,7 @@ def test_a_folder_without_permission_is_named_before_the_run(folder, tmp_path, c
     assert "Permission denied" in one_line(capsys)
 
 
+@pytest.mark.slow
 def test_a_full_disk_at_the_end_keeps_the_older_result(folder, tmp_path, capsys, monkeypatch):
     (tmp_path / "a.png").write_bytes(b"older result")
 
@@ -225,6 +229,7 @@ def test_a_fault_of_ours_has_exit_code_1_and_one_line(folder, tmp_path, capsys, 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_models_and_doctor_say_what_is_there(capsys):
     assert run("models") == 0
     assert "motion-28-linear" in capsys.readouterr().out
@@ -244,6 +249,7 @@ def test_the_doctor_tells_a_damaged_model(tmp_path, capsys, monkeypatch):
     assert "WRONG: models: The card" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_demo_writes_all_it_promises(tmp_path, capsys):
     assert run(f"demo -o {tmp_path}/demo --quiet") == 0
     out = capsys.readouterr().out

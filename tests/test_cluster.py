@@ -46,6 +46,7 @@ def results(out):
     return {path.name: path.read_bytes() for path in out.glob("*.png")}
 
 
+@pytest.mark.slow
 def test_priors_of_the_users_own_are_sent_and_checked(cluster, tmp_path, monkeypatch):
     """The workers have no prior of that name; card and weights are sent to them."""
     own = tmp_path / "own"
@@ -83,6 +84,7 @@ def test_workers_of_another_version_are_refused(cluster, images, tmp_path, monke
         gp.batch(images, tmp_path / "out", kernel=KERNEL, cluster=cluster.scheduler_address)
 
 
+@pytest.mark.slow
 def test_the_images_of_a_killed_worker_are_processed_by_another(cluster, images, tmp_path):
     """This test is the last one, because a killed worker is replaced only after seconds."""
     (images / "bad.png").write_bytes(b"no picture")

@@ -13,6 +13,7 @@ from napari_genprior.core.intensity import Intensity
 from napari_genprior.core.result import StatusCode
 from napari_genprior.methods import Snapshot, Solution
 from napari_genprior.methods.registry import METHODS, Method
+from napari_genprior.pipeline import finalize
 from napari_genprior.pipeline import run as deblurring
 from napari_genprior.pipeline.plan import make_plan
 from napari_genprior.pipeline.request import check_kernel_size
@@ -32,6 +33,7 @@ def blind(blurred):
     return gp.deblur(blurred, kernel_size=11)
 
 
+@pytest.mark.slow
 def test_blind_deblurring_finds_image_and_kernel(blurred, blind):
     before, after = (gp.metrics.psnr(image, SHARP, align=True, crop=8) for image in (blurred, blind.image))
     assert after > before + 3
@@ -46,12 +48,14 @@ def test_blind_deblurring_finds_image_and_kernel(blurred, blind):
     assert against == min(value for _, value in blind.candidates)
 
 
+@pytest.mark.slow
 def test_the_same_run_gives_the_same_bits(blurred, blind):
     again = gp.deblur(blurred, kernel_size=11)
     assert np.array_equal(again.image, blind.image)
     assert np.array_equal(again.kernel, blind.kernel)
 
 
+@pytest.mark.slow
 def test_iterating_shows_progress_and_returns_the_result(blurred, blind):
     snapshots, progress = [], gp.iter_deblur(blurred, kernel_size=11)
     while True:
@@ -231,11 +235,11 @@ def test_a_stopped_run_keeps_what_it_had(fake, blurred):
     run = deblurring.run(plan)
     snapshot = [next(run), next(run)][-1]
     run.close()
-    result = deblurring.partial_result(plan, snapshot, seconds=1.0)
+    result = finalize.partial_result(plan, snapshot, seconds=1.0)
     assert result.status.code is StatusCode.STOPPED
     np.testing.assert_allclose(result.image, blurred, atol=1e-6)
     empty = gp.Progress(0, 5, "start")
-    assert deblurring.partial_result(plan, empty, seconds=1.0) is None
+    assert finalize.partial_result(plan, empty, seconds=1.0) is None
 
 
 def test_a_time_limit_ends_the_run_with_the_best_so_far(fake, blurred):

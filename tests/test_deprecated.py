@@ -35,6 +35,7 @@ def test_deblur_large(tmp_path):
         gp.iter_deblur_large(PLANES, tmp_path / "out.tif", **arguments).close()
 
 
+@pytest.mark.slow
 def test_deblur_varying():
     image = np.tile(PLANES[0], (3, 3))
     kernels = np.broadcast_to(KERNEL, (2, 2, 3, 5))
@@ -51,6 +52,14 @@ def test_deblur_volume():
     with pytest.warns(DeprecationWarning, match="mode='3d'"):
         result = gp.deblur_volume(volume, kernel, voxel_um=(0.3, 0.1, 0.1))
     np.testing.assert_array_equal(result.image, gp.deblur(volume, kernel=kernel, voxel_size_um=(0.3, 0.1, 0.1)).image)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("measure", "measure_kernel"), ("optics", "microscope"), ("blur_a", "asim_a")]
+)
+def test_names_of_blur(old, new):
+    with pytest.warns(DeprecationWarning, match=f"now called blur.{new}"):
+        assert getattr(gp.blur, old) is getattr(gp.blur, new)
 
 
 def test_attributes_of_results():

@@ -30,7 +30,7 @@ IMAGES = DOCS / "images"  # made by the two scripts, not kept in the repository
 BLOCK = re.compile(r"(<!-- not run: .+ -->\n)?^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 WITHOUT_EXAMPLE = {
     "batch", "iter_batch", "iter_solve_bilinear",  # pages of the guide have one
-    "blur.from_array", "blur.asim_a", "blur.asim_b", "metrics.levin_score",  # plain, or for one paper
+    "blur.normalize_kernel", "blur.asim_a", "blur.asim_b", "metrics.levin_score",  # plain, or for one paper
     "blur.microscope_psf", "blur.microscope_psf_3d",  # need an optional package
 }  # fmt: skip
 COMMANDS = re.compile(r"^```\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -96,6 +96,7 @@ def python_pages() -> list[Path]:
     return [page for page in PAGES if any(not skipped for skipped, _ in BLOCK.findall(page.read_text()))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", python_pages(), ids=name_of)
 def test_the_python_code_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -119,6 +120,7 @@ def modules_with_examples() -> list[str]:
     return sorted(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in paths)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", modules_with_examples())
 def test_the_examples_of_docstrings_run(module):
     tests = doctest.DocTestFinder().find(importlib.import_module(module.removesuffix(".__init__")))
@@ -170,6 +172,7 @@ def test_commands_have_only_options_that_exist(line):
         assert not word.startswith("-") or word in known | {"--help"}, f"{word} is not an option of {command.name}"
 
 
+@pytest.mark.slow
 def test_sphinx_builds_it_without_a_warning(tmp_path):
     for extension in ("myst_parser", "furo", "sphinx_click"):
         pytest.importorskip(extension)

@@ -25,6 +25,7 @@ def jane(monkeypatch, tmp_path):
     return home
 
 
+@pytest.mark.slow
 def test_the_report_holds_versions_devices_and_models(jane, tmp_path, capsys):
     assert main(["doctor", "--report", str(tmp_path / "r.json")]) == 0
     assert "read it before you send it" in capsys.readouterr().out
@@ -36,6 +37,7 @@ def test_the_report_holds_versions_devices_and_models(jane, tmp_path, capsys):
     assert set(report) >= {"python", "environment", "log", "learnt_seconds"}
 
 
+@pytest.mark.slow
 def test_the_report_holds_no_names_of_users_hosts_or_folders(jane, tmp_path):
     secrets = [
         f"left out: The card {jane}/patients/mueller.json is not usable",

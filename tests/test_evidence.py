@@ -165,6 +165,7 @@ def psnr(a, b):
 PRIORS = {"image_prior": "house-numbers-32-linear", "kernel_prior": "motion-28"}
 
 
+@pytest.mark.slow
 def test_kernel_and_image_are_estimated_for_an_image_in_range(scene):
     blurred, sharp, kernel = scene
     result = gp.deblur(blurred, "evidence", **PRIORS)
@@ -181,6 +182,7 @@ def test_a_given_kernel_is_not_changed(scene):
     assert psnr(result.image, sharp) > psnr(blurred, sharp) + 6
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_candidates_and_closing_stops(scene):
     net, prior = gp.load_prior(PRIORS["image_prior"]).net, gp.load_prior("motion-28")
     blurred = torch.from_numpy(scene[0]).permute(2, 0, 1)[None].float() / 255
@@ -203,6 +205,7 @@ def narrow(z):
     return Mixture(z[:, None], torch.full_like(z[:, None], -1.0), torch.zeros(1, 1))
 
 
+@pytest.mark.slow
 def test_the_initial_kernels_include_those_that_a_network_predicts(scene, monkeypatch):
     monkeypatch.setattr(search, "BANK", 20)
     monkeypatch.setattr(search, "LIKELY", 20)
@@ -258,6 +261,7 @@ def test_short_medium_and_long_blurs_alternate():
     assert sorted(ordered[:, 0].tolist()) == sorted(best_first[:, 0].tolist())
 
 
+@pytest.mark.slow
 def test_snapshots_carry_image_and_kernel(scene):
     progress = next(gp.iter_deblur(scene[0], "evidence", **PRIORS))
     assert progress.image.shape == scene[0].shape
@@ -265,6 +269,7 @@ def test_snapshots_carry_image_and_kernel(scene):
     assert 0 < progress.step < progress.total
 
 
+@pytest.mark.slow
 def test_a_search_ends_on_images_of_noise(net):
     prior = gp.load_prior("house-numbers-32-linear")
     noise = torch.rand(1, 3, 32, 32, generator=cpu_generator(0))

@@ -18,6 +18,7 @@ def run(monkeypatch, name: str, *arguments: str) -> None:
     runpy.run_path(str(EXAMPLES / name), run_name="__main__")
 
 
+@pytest.mark.slow
 def test_a_measured_kernel(monkeypatch, tmp_path, capsys):
     run(monkeypatch, "measured_kernel.py", "-o", str(tmp_path))
     output = capsys.readouterr().out
@@ -25,6 +26,7 @@ def test_a_measured_kernel(monkeypatch, tmp_path, capsys):
     assert read_image(tmp_path / "psf.tif").sum() == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_photograph_within_a_time_limit(monkeypatch, tmp_path, capsys):
     run(monkeypatch, "photograph.py", "-o", str(tmp_path / "out.png"), "--seconds", "0.1")
     assert "%" in capsys.readouterr().out
@@ -32,6 +34,7 @@ def test_a_photograph_within_a_time_limit(monkeypatch, tmp_path, capsys):
     assert gp.DeblurResult.load(tmp_path / "out.png.npz").provenance.arguments["time_limit_s"] == 0.1
 
 
+@pytest.mark.slow
 def test_a_prior_of_ones_own(monkeypatch, capsys):
     run(monkeypatch, "own_prior.py")
     before, after = map(float, re.search(r"([\d.]+) dB -> ([\d.]+) dB", capsys.readouterr().out).groups())

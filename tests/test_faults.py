@@ -130,6 +130,7 @@ def test_a_full_disk_leaves_the_older_result_and_no_half_of_the_new(tmp_path, mo
     assert len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_what_the_command_says_may_go_to_a_full_disk_too(image, tmp_path):
     command = [sys.executable, "-m", "napari_genprior", "deblur", image, "-o", tmp_path / "a.npy", "--quiet"]
@@ -178,6 +179,7 @@ def test_an_output_folder_that_goes_during_the_run_is_told(image, tmp_path, monk
         assert [(path.name, path.read_bytes()) for path in out.iterdir()] == [("a.npy", b"older")]
 
 
+@pytest.mark.slow
 def test_a_clock_that_jumps_changes_no_time_limit(monkeypatch):
     jumps = iter(range(10**9, 0, -(10**6)))
     monkeypatch.setattr(time, "time", lambda: next(jumps))  # a million seconds back at each look
@@ -199,6 +201,7 @@ def moments() -> list[float]:
     return [0.3, 0.8, *rng.uniform(1.0, 12.0 if SLOW else 6.0, 10 if SLOW else 2)]
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_any_moment_is_one_line_and_leaves_nothing_half_written(tmp_path):
     image = io.write_image(tmp_path / "image.npy", blocks(96, 96))
     before = image.read_bytes()

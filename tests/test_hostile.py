@@ -22,7 +22,7 @@ import napari_genprior as gp
 from images import blocks
 from napari_genprior.core.errors import FileError, GenPriorError, ModelError
 from napari_genprior.core.image_io import read_image
-from napari_genprior.pipeline import plan as planning
+from napari_genprior.pipeline.plan import make_plan
 from napari_genprior.zoo import initializers as proposals
 from napari_genprior.zoo import restorers, store
 from napari_genprior.zoo import validation as untrusted
@@ -221,7 +221,7 @@ def test_names_reach_nothing_outside_the_folders(model, tmp_path, monkeypatch, n
         gp.load_prior(name)
     if not name.endswith(".json"):
         with pytest.raises(GenPriorError):
-            planning.plan(np.random.default_rng(0).random((28, 28)), "project", image_prior=name)
+            make_plan(np.random.default_rng(0).random((28, 28)), "project", image_prior=name)
 
 
 def test_steps_of_another_shape_are_not_broadcast(model, little_memory):

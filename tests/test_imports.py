@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 LIST = "import json, sys; print(json.dumps(sorted(sys.modules)))"
 
 
@@ -22,6 +24,7 @@ def test_importing_the_package_and_its_light_layers_loads_no_torch():
     assert not modules & {"torch", "napari", "qtpy", "magicgui"}
 
 
+@pytest.mark.slow
 def test_importing_everything_but_the_gui_loads_no_qt():
     modules = loaded_after(
         "import importlib, pkgutil, napari_genprior\n"
@@ -32,6 +35,7 @@ def test_importing_everything_but_the_gui_loads_no_qt():
     assert not modules & {"napari", "qtpy", "magicgui", "superqt", "PyQt6", "PySide6"}
 
 
+@pytest.mark.slow
 def test_public_names_are_functions_whatever_was_imported_first():
     code = (
         "import napari_genprior.pipeline.run, napari_genprior.simulation, napari_genprior.blur.motion\n"

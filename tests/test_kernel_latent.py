@@ -31,6 +31,7 @@ def error(estimate, true):
     return np.sqrt(max(0, (estimate**2).sum() + (true**2).sum() - 2 * product.max()) / (true**2).sum())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("colours", [1, 3])
 def test_a_kernel_in_the_range_is_estimated(prior, colours):
     kernel = prior.project(gp.blur.shake(15, 3, 28)[None]).images[0]
@@ -72,6 +73,7 @@ def test_the_misfit_of_a_step_is_that_of_the_convolved_edges(prior):
     torch.testing.assert_close(values, expected, rtol=1e-3, atol=1e-2)
 
 
+@pytest.mark.slow
 def test_kernels_stay_centred_if_the_generator_was_trained_on_centred_ones(prior, monkeypatch):
     monkeypatch.setattr(kernel_latent, "PIXELS", 2**13)
     blurred = torch.from_numpy(gp.simulate(blocks(64, 64), kernel=gp.blur.shake(9, 1, 28), seed=0).blurred)[None, None]
@@ -88,6 +90,7 @@ def test_kernels_stay_centred_if_the_generator_was_trained_on_centred_ones(prior
     again.close()
 
 
+@pytest.mark.slow
 def test_images_as_small_as_the_kernel_are_no_error():
     result = gp.deblur(blocks(28, 30), "classical", kernel_prior="motion-28")
     assert np.isfinite(result.image).all()

@@ -1,6 +1,7 @@
 """Kernel initializers: the density of the kernel's latents that a network estimates from a blurred image."""
 
 import numpy as np
+import pytest
 import torch
 
 from napari_genprior.core.arrays import cpu_generator, lowpass
@@ -51,6 +52,7 @@ def test_the_low_pass_keeps_low_frequencies_and_removes_high_ones():
     torch.testing.assert_close(lowpass(slow, 16), slow, atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_sampled_kernels_are_nearer_than_those_of_the_prior_and_the_network_serves_its_pair_alone(world):  # noqa: F811
     image, kernel = pair(world)
     assert initializer_task(image) is KernelInitializerTask

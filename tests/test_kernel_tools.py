@@ -71,35 +71,37 @@ def test_images_without_usable_beads_are_refused(image, size, words):
 
 @pytest.mark.parametrize("angle", [0, 30, 90, 150])
 def test_motion_is_measured(angle):
-    shape = gp.blur.measure(gp.blur.motion(15, angle))
+    shape = gp.blur.measure_kernel(gp.blur.motion(15, angle))
     assert shape.motion_length == pytest.approx(15, abs=0.7)
     assert abs((shape.angle_deg - angle + 90) % 180 - 90) < 1
     assert shape.elongation > 5
 
 
 def test_a_gaussian_is_measured():
-    shape = gp.blur.measure(gp.blur.gaussian(3.0, aspect=0.5, angle_deg=70, size=41))
+    shape = gp.blur.measure_kernel(gp.blur.gaussian(3.0, aspect=0.5, angle_deg=70, size=41))
     assert shape.fwhm_long == pytest.approx(2.3548 * 3.0, rel=0.02)
     assert shape.fwhm_short == pytest.approx(2.3548 * 1.5, rel=0.02)
     assert shape.angle_deg == pytest.approx(70, abs=0.5)
 
 
 def test_a_point_is_a_pixel_wide():
-    shape = gp.blur.measure(np.ones((1, 1)))
+    shape = gp.blur.measure_kernel(np.ones((1, 1)))
     assert shape.fwhm_long == pytest.approx(1, abs=0.15)
     assert shape.motion_length == 1
 
 
 def test_faint_noise_far_out_does_not_widen_a_spot():
     noisy = gp.blur.gaussian(2.0, size=41) + 5e-4 * np.random.default_rng(0).random((41, 41))
-    assert gp.blur.measure(noisy).fwhm_long == pytest.approx(2.3548 * 2, rel=0.05)
+    assert gp.blur.measure_kernel(noisy).fwhm_long == pytest.approx(2.3548 * 2, rel=0.05)
 
 
 @pytest.mark.parametrize("factor", [0.4, 0.5, 1.5, 2.0])
 def test_resampling_scales_the_width_and_keeps_the_centre(factor):
     kernel = gp.blur.gaussian(4.0, size=31)
     other = gp.blur.resample(kernel, factor)
-    assert gp.blur.measure(other).fwhm_long == pytest.approx(factor * gp.blur.measure(kernel).fwhm_long, rel=0.05)
+    assert gp.blur.measure_kernel(other).fwhm_long == pytest.approx(
+        factor * gp.blur.measure_kernel(kernel).fwhm_long, rel=0.05
+    )
     np.testing.assert_allclose(other, other[::-1, ::-1], atol=1e-6)
     assert other.sum() == pytest.approx(1)
 
@@ -128,6 +130,6 @@ def test_the_same_on_the_command_line(tmp_path, capsys):
     np.testing.assert_allclose(read_image(tmp_path / "k2.tif"), gp.blur.resample(found, 2))
     capsys.readouterr()
     assert cli.main(["kernel", "measure", str(tmp_path / "k.tif")]) == 0
-    assert f"angle_deg: {gp.blur.measure(found).angle_deg:.3f}" in capsys.readouterr().out
+    assert f"angle_deg: {gp.blur.measure_kernel(found).angle_deg:.3f}" in capsys.readouterr().out
     assert cli.main(["kernel", "beads", str(tmp_path / "k2.tif"), "-o", str(tmp_path / "none.tif"), "--size", "2"]) == 2
     assert not (tmp_path / "none.tif").exists()

@@ -140,6 +140,7 @@ def psnr(a, b):
     return -10 * np.log10(np.mean(((np.clip(a, 0, 255) - b) / 255) ** 2))
 
 
+@pytest.mark.slow
 def test_a_digit_is_deblurred_under_an_autoencoder(digit):
     blurred, sharp, kernel = digit
     result = gp.deblur(blurred, "evidence", **PRIORS)
@@ -148,6 +149,7 @@ def test_a_digit_is_deblurred_under_an_autoencoder(digit):
     assert result.extra_images["generator estimate"].shape == blurred.shape
 
 
+@pytest.mark.slow
 def test_a_given_kernel_is_not_changed_under_an_autoencoder(digit):
     blurred, sharp, kernel = digit
     result = gp.deblur(blurred, "evidence", kernel=kernel, **PRIORS)

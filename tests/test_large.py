@@ -39,6 +39,7 @@ def as_16_bit(image):
     return np.rint(40000 * np.clip(image, 0, 1)).astype(np.uint16)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tile", [100, 150])
 def test_tiled_equals_whole(tmp_path, blurred, tile):
     whole = gp.known_kernel(blurred, KERNEL).image
@@ -53,6 +54,7 @@ def test_tiled_equals_whole(tmp_path, blurred, tile):
     assert result.provenance.input_sha256 == gp.known_kernel(blurred, KERNEL).provenance.input_sha256
 
 
+@pytest.mark.slow
 def test_colour_16_bit_tiff_in_and_out(tmp_path, blurred):
     part = as_16_bit(blurred[:150, :180])
     colour = np.stack([part, part // 2, part // 3], -1)
@@ -69,6 +71,7 @@ def test_colour_16_bit_tiff_in_and_out(tmp_path, blurred):
     json.dumps(result.report())
 
 
+@pytest.mark.slow
 def test_a_blind_run_estimates_the_kernel_of_the_most_textured_part(tmp_path, blurred, monkeypatch):
     monkeypatch.setattr(large, "GlobalStatistics", partial(GlobalStatistics, region=160))
     flat = np.full((300, 500), 0.5, np.float32)
@@ -83,6 +86,7 @@ def test_a_blind_run_estimates_the_kernel_of_the_most_textured_part(tmp_path, bl
     assert gp.metrics.psnr(known, made) > 28
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
 def test_ome_zarr_keeps_axes_and_pixel_size(tmp_path, blurred, version):
     planes = as_16_bit(np.stack([blurred[:100, :130], blurred[100:200, :130]]))[:, None]
@@ -138,6 +142,7 @@ def test_imagej_and_big_endian_tiff(tmp_path, blurred, monkeypatch):
     assert np.abs(tifffile.imread(tmp_path / "out.tif") - whole).max() <= 1
 
 
+@pytest.mark.slow
 def test_dask_arrays_are_read_in_pieces(tmp_path, blurred):
     import dask.array
 
@@ -155,6 +160,7 @@ def test_dask_arrays_are_read_in_pieces(tmp_path, blurred):
     assert result.status.sentence == f"Completed, in {tiles} tiles."
 
 
+@pytest.mark.slow
 def test_a_stopped_run_leaves_what_was_there(tmp_path, blurred):
     for name in ("out.zarr", "out.tif"):
         first = gp.deblur(blurred[:64, :64], out=tmp_path / name, kernel=KERNEL, tile_size="auto")
@@ -181,6 +187,7 @@ def killed(run, stage, folder):
         (kept / path.name).rename(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["out.zarr", "out.tif"])
 def test_a_killed_run_resumes(tmp_path, blurred, name, monkeypatch):
     monkeypatch.setattr(writing, "CHUNK_PX", 32)
@@ -203,6 +210,7 @@ def test_a_killed_run_resumes(tmp_path, blurred, name, monkeypatch):
     assert [path.name for path in folder.iterdir()] == [name]
 
 
+@pytest.mark.slow
 def test_a_kernel_is_not_estimated_again_by_a_run_that_resumes(tmp_path, blurred, monkeypatch):
     blurred, arguments = blurred[:110, :110], {"kernel_size": 9, "tile_size": 64}
     whole = gp.deblur(blurred, out=tmp_path / "whole.tif", **arguments)
@@ -226,6 +234,7 @@ os._exit(9)  # nothing is cleaned up, as when it is killed
 """
 
 
+@pytest.mark.slow
 def test_a_run_does_not_resume_another_one(tmp_path, blurred):
     tifffile.imwrite(tmp_path / "in.tif", as_16_bit(blurred[:150, :150]))
     np.save(tmp_path / "kernel.npy", KERNEL)
@@ -237,6 +246,7 @@ def test_a_run_does_not_resume_another_one(tmp_path, blurred):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.tif", "kernel.npy", "out.tif"]
 
 
+@pytest.mark.slow
 def test_two_runs_do_not_write_the_same(tmp_path, blurred):
     first = gp.iter_deblur(blurred, out=tmp_path / "out.tif", kernel=KERNEL, tile_size=64)
     while "Tile 1/" not in next(first).stage:
@@ -297,6 +307,7 @@ def test_the_input_is_not_overwritten(tmp_path, blurred):
         gp.deblur(tmp_path / "in.zarr", out=tmp_path / "in.zarr", kernel=KERNEL, tile_size="auto")
 
 
+@pytest.mark.slow
 def test_without_zarr_the_error_says_what_to_install(tmp_path):
     code = (
         "import sys; sys.modules['zarr'] = None\n"
@@ -308,6 +319,7 @@ def test_without_zarr_the_error_says_what_to_install(tmp_path):
     assert "napari-genprior[zarr]" in answer.stdout
 
 
+@pytest.mark.slow
 def test_genprior_deblur_takes_large_files_by_tiles(tmp_path, blurred, monkeypatch, capsys):
     monkeypatch.setattr(planning, "LARGE_PX", 120)
     tifffile.imwrite(tmp_path / "in.tif", as_16_bit(blurred[:130, :140]))
@@ -345,6 +357,7 @@ def test_genprior_deblur_takes_large_files_by_tiles(tmp_path, blurred, monkeypat
     np.testing.assert_array_equal(read_image("out.png"), tifffile.imread("out.tif"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compression", [None, "zlib"])
 def test_small_tiff_files_need_no_optional_package_and_damaged_ones_are_named(tmp_path, blurred, compression):
     image = as_16_bit(blurred[:64, :70])

@@ -61,6 +61,7 @@ def test_with_the_kernel_given_light_is_solved_better(photograph):
     assert linear.max() <= 255
 
 
+@pytest.mark.slow
 def test_blind_in_colours_and_the_light_is_kept(photograph):
     sharp, blurred = photograph
     image = np.stack([blurred, blurred, blurred], -1)

@@ -30,6 +30,7 @@ def blurred_as(dtype, factor=1.0, offset=0.0):
     return np.rint(blurred).astype(dtype) if np.dtype(dtype).kind in "ui" else blurred.astype(dtype)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", BLIND)
 def test_flux_is_preserved_by_every_method(method):
     blurred = blurred_as(np.float32)
@@ -66,6 +67,7 @@ def test_the_flux_of_saturated_images_is_not_matched():
     assert result.image.mean() > 1.001 * blurred.mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["classical", "known-kernel", "relaxed"])
 def test_inputs_are_not_changed(method):
     blurred, kernel = blurred_as(np.float32), KERNEL.copy()

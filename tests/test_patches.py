@@ -59,6 +59,7 @@ def decibels(image, sharp):
     return metrics.psnr(np.clip(image, 0, 1), sharp, align=True, peak=1, crop=12, max_shift=6)
 
 
+@pytest.mark.slow
 def test_an_image_larger_than_its_generator_is_deblurred(scene):
     sharp, blurred, kernel = scene
     run = gp.iter_deblur(blurred, "patches", steps=60, **PRIORS)

@@ -82,6 +82,7 @@ def run(recipe, *arguments, **more):
     return run_to_end(map_states(recipe(problem(*arguments, **more)), snapshots.append)), snapshots
 
 
+@pytest.mark.slow
 def test_all_three_methods_run_by_the_public_function(priors, scene):
     blurred = scene[2][0, 0].numpy()
     for method, settings in (("generator", FEW), ("relaxed", FEW), ("project", {"restarts": 1})):
@@ -148,6 +149,7 @@ def test_the_published_gradients_are_those_of_autograd():
         torch.testing.assert_close(ours, hand, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["random", "projection"])
 def test_algorithm_1_estimates_image_and_kernel_in_the_ranges(priors, scene, start):
     x, k, y = scene
@@ -165,6 +167,7 @@ def test_algorithm_1_estimates_image_and_kernel_in_the_ranges(priors, scene, sta
         assert float(snapshots[0].losses["image ridge"].std()) < 1e-4  # one image for all, three kernels
 
 
+@pytest.mark.slow
 def test_algorithm_2_leaves_the_range_where_the_image_does(priors, scene):
     x, k, _ = scene
     spot = torch.zeros_like(x)
@@ -211,6 +214,7 @@ class TestEvery:
         assert solution.diverged
 
 
+@pytest.mark.slow
 def test_fast_ends_no_higher_than_the_published_steps_and_needs_fewer(priors, scene):
     y = scene[2]
     paper, published = run(

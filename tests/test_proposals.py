@@ -118,6 +118,7 @@ def test_provenance_names_the_kernel_initializer_of_a_linear_prior():
     assert list(networks) == ["start-house-numbers-32-linear-motion-28"]
 
 
+@pytest.mark.slow
 def test_initial_latents_are_closer_than_random_ones(world):
     image, kernel = pair(world)
     made = trained(world, steps=400, width=64, learning_rate=3e-3)
@@ -226,6 +227,7 @@ def test_unusable_training_data_are_refused(world):
         InitializerTask(image, kernel, settings, large)
 
 
+@pytest.mark.slow
 def test_a_killed_command_resumes_and_models_lists_the_initializer(world, capsys):
     images = np.random.default_rng(0).integers(0, 255, (40, SIZE, SIZE), dtype=np.uint8)
     np.save(world / "images.npy", images)

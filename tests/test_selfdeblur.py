@@ -68,6 +68,7 @@ def test_shapes_previews_and_losses(schedule, channels, side):
     assert not torch.equal(snapshots[1].image, snapshots[2].image)  # copies, not the live image
 
 
+@pytest.mark.slow
 def test_the_published_multiscale_search_runs_all_its_phases():
     blurred, _, _ = blurred_squares(side=36)
     solution, snapshots = run(blurred, recipe=multiscale, schedule="paper", kernel_size=(11, 11))
@@ -86,6 +87,7 @@ def test_the_published_multiscale_search_runs_all_its_phases():
     assert solution.extra_images == {}
 
 
+@pytest.mark.slow
 def test_a_scale_is_initialized_by_the_previous_one(monkeypatch):
     monkeypatch.setattr(constants, "FIT_STEPS", 100)
     monkeypatch.setitem(constants.MULTISCALE, "fast", replace(constants.MULTISCALE["fast"], coarse_steps=(30, 1)))
@@ -103,6 +105,7 @@ def test_a_scene_is_enlarged_about_its_middle():
     assert large[0, 0, 5, 6] == pytest.approx(10, abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_same_seed_same_bits_other_seed_other_result(recipe):
     blurred, _, _ = blurred_squares()
@@ -112,6 +115,7 @@ def test_same_seed_same_bits_other_seed_other_result(recipe):
     assert not torch.equal(first.image, other.image)
 
 
+@pytest.mark.slow
 def test_the_run_of_least_loss_is_the_result_of_an_ensemble():
     blurred, _, _ = blurred_squares()
     alone = [run(blurred, seed=seed) for seed in (3, 4)]
@@ -126,6 +130,7 @@ def test_the_run_of_least_loss_is_the_result_of_an_ensemble():
     assert snapshots[-1].stage == "Run 2/2: Image and kernel"
 
 
+@pytest.mark.slow
 def test_with_the_true_kernel_it_sharpens_and_stays_registered():
     blurred, sharp, motion = blurred_squares()
     solution, _ = run(blurred, kernel=motion, kernel_size=None, steps=120, channels=16, report_every=300)
@@ -144,6 +149,7 @@ def test_the_coarser_scales_are_omitted_with_a_known_kernel():
     assert [s.step for s in snapshots] == [0, 4, 8, 10]
 
 
+@pytest.mark.slow
 def test_the_kernel_is_estimated_up_to_a_shift(monkeypatch):
     monkeypatch.setitem(constants.SELFDEBLUR, "fast", replace(constants.SELFDEBLUR["fast"], kernel_rate=0.1))
     generator = torch.Generator().manual_seed(0)
@@ -178,6 +184,7 @@ def test_divergence_returns_the_last_finite_state(recipe):
     assert torch.isfinite(solution.image).all()
 
 
+@pytest.mark.slow
 def test_without_a_kernel_size_one_is_estimated():
     solution, _ = run(blurred_squares()[0], kernel_size=None)
     kh, kw = solution.kernel.shape[-2:]

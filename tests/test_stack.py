@@ -39,6 +39,7 @@ def by_channel(movie):
     return gp.deblur(movie, axes="TCYX", kernel_per="channel", kernel_size=SIZE)
 
 
+@pytest.mark.slow
 def test_a_kernel_for_each_channel_is_found_and_sharpens_every_plane(movie, by_channel):
     assert by_channel.image.shape == movie.shape
     assert by_channel.image.dtype == np.float32
@@ -74,6 +75,7 @@ def test_kernels_lie_in_the_middle_so_that_no_plane_jumps(by_channel):
         assert abs((kernel.sum(0) * x).sum()) < 0.05
 
 
+@pytest.mark.slow
 def test_given_kernels_do_what_they_do_to_single_images(movie):
     result = gp.deblur(movie[:1], axes="TCYX", kernel_per="channel", kernel=np.stack(KERNELS))
     for c in range(2):
@@ -163,6 +165,7 @@ def test_stacks_that_hold_nothing_are_refused(movie):
         gp.deblur(bad, axes="TYX", kernel=KERNELS[0])
 
 
+@pytest.mark.slow
 def test_a_kernel_is_estimated_where_there_is_most_detail(movie, monkeypatch):
     dull = np.stack([movie[0, 0] * 0.5 + 0.2, movie[0, 0], np.full_like(movie[0, 0], 0.5), movie[0, 0] * 0.01 + 0.5])
     taken, run_recipe = [], deblurring.run_recipe
@@ -185,6 +188,7 @@ def test_a_kernel_is_estimated_where_there_is_most_detail(movie, monkeypatch):
     assert most_textured_pieces({(i,): 10.0 + i for i in range(9)}) == [(8,), (7,), (6,), (5,)]
 
 
+@pytest.mark.slow
 def test_planes_that_share_a_kernel_find_it_together():
     kernel = gp.blur.motion(length=9, angle_deg=90)
     rng = np.random.default_rng(0)

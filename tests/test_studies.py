@@ -60,6 +60,7 @@ def keys(found):
     return [(row["image"], row["value"], row["truth"], row["method"]) for row in found]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIES)
 def test_each_study_writes_its_rows_a_summary_and_a_plot(world, name, capsys):
     assert study(world, name) == 0
@@ -88,6 +89,7 @@ def test_each_study_writes_its_rows_a_summary_and_a_plot(world, name, capsys):
     assert len(np.unique(image.reshape(-1, 3), axis=0)) > 3
 
 
+@pytest.mark.slow
 def test_a_killed_study_resumes(world, capsys):
     path = world / "out" / "noise.csv"
     assert study(world, "noise") == 0
@@ -157,6 +159,7 @@ def test_rows_of_other_settings_are_refused(world, capsys):
     assert path.read_text() == before
 
 
+@pytest.mark.slow
 def test_given_images_are_used(world, capsys):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (3, SIZE, SIZE), dtype=np.uint8)

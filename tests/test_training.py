@@ -55,6 +55,7 @@ def run(data_, settings, name, folder, stop_after=None, **more):
             return None, progress
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("arch", "make", "more"), ARCHITECTURES, ids=[row[0] for row in ARCHITECTURES])
 def test_an_interrupted_training_gives_bit_identical_weights(arch, make, more, tmp_path):
     settings, given = TrainingSettings(arch=arch, **TINY, **more), make()
@@ -70,6 +71,7 @@ def test_an_interrupted_training_gives_bit_identical_weights(arch, make, more, t
     assert not list(tmp_path.glob("*.checkpoint"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("arch", "make", "more"), ARCHITECTURES, ids=[row[0] for row in ARCHITECTURES])
 def test_trained_priors_load_like_any_other(arch, make, more, tmp_path):
     given = make()
@@ -89,6 +91,7 @@ def test_trained_priors_load_like_any_other(arch, make, more, tmp_path):
     assert sheet.std() > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reconstruction", ["gaussian", "mse", "bce"])
 def test_training_reduces_the_held_out_loss(reconstruction, tmp_path):
     settings = TrainingSettings(
@@ -110,6 +113,7 @@ def test_patience_ends_the_training_and_the_best_weights_are_stored(tmp_path):
     assert len(progress) < 500
 
 
+@pytest.mark.slow
 def test_the_time_limit_ends_the_training(tmp_path):
     trained, progress = run(kernels(), TrainingSettings(arch="blur-vae", minutes=0.01, batch=8), "m", tmp_path)
     assert trained.reason == "time limit reached"
@@ -124,6 +128,7 @@ def test_cards_record_whether_kernels_are_centred(tmp_path, moved, centred):
     assert trained.card.centred is centred
 
 
+@pytest.mark.slow
 def test_without_encoder_only_the_decoder_is_stored(tmp_path):
     trained, _ = run(kernels(), TrainingSettings(arch="blur-vae", steps=2, keep_encoder=False, **TINY), "m", tmp_path)
     assert trained.card.arguments["encoder"] is False
@@ -138,6 +143,7 @@ def test_the_global_random_generator_of_torch_is_left_alone(tmp_path):
     assert torch.equal(before, torch.get_rng_state())
 
 
+@pytest.mark.slow
 def test_a_training_with_other_settings_under_the_same_name_is_refused(tmp_path):
     settings = TrainingSettings(arch="blur-vae", steps=20, **TINY)
     run(kernels(), settings, "m", tmp_path, stop_after=2)
@@ -170,6 +176,7 @@ def test_data_that_do_not_fit_the_architecture_are_refused(settings, make, words
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_killed_command_resumes(tmp_path):
     command = [
         *(sys.executable, "-m", "napari_genprior", "train", "--simulate", "blur-b", "--kernels", "40", "--quiet"),

@@ -36,6 +36,7 @@ def run(blurred, prior=None, kernel=None, seed=0, **settings):
             ]  # without those of the initial fit
 
 
+@pytest.mark.slow
 def test_the_initial_image_is_the_blurred_one_and_the_losses_fall(monkeypatch):
     monkeypatch.setattr(constants, "FIRST_FIT_STEPS", 150)
     monkeypatch.setitem(constants.DECODER, "paper", replace(constants.DECODER["paper"], width=8))
@@ -50,6 +51,7 @@ def test_the_initial_image_is_the_blurred_one_and_the_losses_fall(monkeypatch):
     assert solution.extra_images == {}
 
 
+@pytest.mark.slow
 def test_with_the_true_kernel_it_sharpens(monkeypatch):
     monkeypatch.setattr(constants, "FIRST_FIT_STEPS", 50)
     blurred, sharp, kernel, _ = blurred_blocks(side=40)

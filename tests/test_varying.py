@@ -46,6 +46,7 @@ def inner(image):
     return image[16:-16, 16:-16]
 
 
+@pytest.mark.slow
 def test_known_kernels_beat_one(turned):
     sharp, blurred = turned
     result = gp.deblur(blurred, tiles=(3, 3), kernel=kernels_of_a_turn((3, 3)))
@@ -69,6 +70,7 @@ def two_motions():
     return sharp, (sum(parts) + noise).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_true_kernels_by_place_restore_what_one_cannot(two_motions):
     sharp, blurred = two_motions
     kernels = np.stack([pad_to(gp.blur.motion(9, angle), (11, 11)) for angle in (0, 90)])[None]
@@ -78,6 +80,7 @@ def test_true_kernels_by_place_restore_what_one_cannot(two_motions):
     assert gp.metrics.psnr(inner(many.image), inner(sharp)) > gp.metrics.psnr(inner(blurred), inner(sharp)) + 5
 
 
+@pytest.mark.slow
 def test_kernels_are_found_by_place(two_motions):
     fractions = []
     run = gp.iter_deblur(two_motions[1], tiles=(1, 2), kernel_size=13, method="classical")
@@ -91,19 +94,21 @@ def test_kernels_are_found_by_place(two_motions):
     assert fractions[-1] == 1
     assert result.kernels.shape == (1, 2, 13, 13)
     np.testing.assert_allclose(result.kernels.sum((2, 3)), 1, rtol=1e-5)
-    left, right = (gp.blur.measure(kernel).angle_deg for kernel in result.kernels[0])
+    left, right = (gp.blur.measure_kernel(kernel).angle_deg for kernel in result.kernels[0])
     assert abs((left + 90) % 180 - 90) < 15
     assert abs(right - 90) < 15
 
 
+@pytest.mark.slow
 def test_a_blank_tile_takes_the_kernel_of_all(turned):
     blurred = turned[1].copy()
     blurred[: SIDE // 2, : SIDE // 2] = 0.5
     result = gp.deblur(blurred, tiles=(2, 2), kernel_size=13)
     assert np.isfinite(result.kernels).all()
-    assert gp.blur.measure(result.kernels[0, 0]).fwhm_long < 13
+    assert gp.blur.measure_kernel(result.kernels[0, 0]).fwhm_long < 13
 
 
+@pytest.mark.slow
 def test_images_without_blur_or_without_anything_but_noise_come_through():
     sharp = blocks(100, 100, seed=1)
     result = gp.deblur(sharp, tiles=(2, 2))
@@ -118,6 +123,7 @@ def test_an_image_prior_of_one_size_is_refused_with_tiles(turned):
         gp.iter_deblur(turned[1][:64, :64], "evidence", tiles=(1, 1), image_prior="nuclei-64-linear")
 
 
+@pytest.mark.slow
 def test_one_tile_is_one_kernel(turned):
     _, blurred = turned
     kernel = gp.blur.motion(5, 20)
@@ -161,6 +167,7 @@ def test_bad_input(turned, arguments, words):
         gp.iter_deblur(turned[1], **({"tiles": (3, 3)} | arguments))
 
 
+@pytest.mark.slow
 def test_the_tiles_option_of_genprior_deblur(turned, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     np.save("in.npy", turned[1])
@@ -177,6 +184,7 @@ def test_the_tiles_option_of_genprior_deblur(turned, tmp_path, monkeypatch):
     assert main(["deblur", "in.npy", "-o", "out.npy", "--tiles", "three"]) == 2
 
 
+@pytest.mark.slow
 def test_a_path_or_an_array_takes_the_result(turned, tmp_path):
     arguments = {"tiles": (2, 2), "kernel": kernels_of_a_turn((2, 2))}
     expected = gp.deblur(turned[1], **arguments)

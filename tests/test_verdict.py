@@ -136,6 +136,7 @@ def test_each_feature_lowers_the_probability_and_has_its_message(feature, value)
     assert label is VerdictLabel.IMPROVED or reason.startswith(MESSAGES[feature][:12])
 
 
+@pytest.mark.slow
 def test_a_kernel_of_another_shape_explains_the_spectrum_less_than_a_round_blur_and_leaves_ghosts():
     right, turned, none = (
         judge(BLURRED, SHARP, kernel, DONE, kernel_given=True).features
@@ -219,6 +220,7 @@ def test_an_estimate_with_a_given_kernel_or_of_a_stopped_run_is_not_rejected(inv
     assert stopped.verdict.label is VerdictLabel.DOUBTFUL
 
 
+@pytest.mark.slow
 def test_labels_survive_saving_and_old_files_load(tmp_path):
     result = gp.deblur(blocks(64, 64), "project", image_prior="nuclei-64")
     assert result.found is result.image
@@ -275,6 +277,7 @@ def test_the_bench_tells_how_much_a_band_holds_and_how_wide_it_should_be():
     assert all(line.endswith("no result with this estimate was called improved") for line in refused)
 
 
+@pytest.mark.slow
 def test_the_bench_keeps_results_and_judges_them_again(tmp_path, monkeypatch, capsys):
     (tmp_path / "bsd400").mkdir()
     np.savez(tmp_path / "bsd400" / "bsd400.npz", train=(255 * blocks(180, 180)).astype(np.uint8)[None])

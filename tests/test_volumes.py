@@ -25,7 +25,7 @@ from napari_genprior.operators.convolution import crop_kernel, transfer_function
 from napari_genprior.operators.finite_differences import differences, differences_adjoint, slope_power
 from napari_genprior.operators.noise import NoiseModel, estimate_noise_model
 from napari_genprior.operators.observation import KERNEL_TAIL, pad_zero
-from napari_genprior.pipeline.run import deblur, iter_deblur
+from napari_genprior.pipeline.front_door import deblur, iter_deblur
 from napari_genprior.settings import VolumeSettings
 from napari_genprior.zoo.store import load_prior
 
@@ -274,6 +274,7 @@ def test_held_out_voxels_are_predicted_best_by_the_true_kernel(noise):
     assert held_out.held_out_error(split, kernels[0]) == found[0], "equal seeds hold out equal voxels"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.005, 0.05])
 def test_the_regularization_of_lowest_held_out_error_is_near_the_best(noise):
     sharp, blurred = scene(KERNEL, (16, 32, 32), noise)
@@ -307,6 +308,7 @@ def along(kernel):
     return np.sqrt([(kernel.sum((1, 2)) * z**2).sum(), (kernel.sum((0, 2)) * y**2).sum()])
 
 
+@pytest.mark.slow
 def test_a_known_microscope_gives_its_blur():
     pytest.importorskip("psfmodels")
     _, blurred, kernel, told = microscope_scene("confocal", (12, 24, 24))
@@ -317,6 +319,7 @@ def test_a_known_microscope_gives_its_blur():
     assert result.verdict.features["likelihood_gain"] > 5
 
 
+@pytest.mark.slow
 def test_where_no_blur_does_as_well_the_input_is_kept():
     """A confocal volume that is said to be a widefield one: any such kernel would make it worse."""
     pytest.importorskip("psfmodels")
@@ -333,6 +336,7 @@ def test_where_no_blur_does_as_well_the_input_is_kept():
     assert not stack.improved
 
 
+@pytest.mark.slow
 def test_blind_finds_the_width_of_a_microscope_it_has_not_seen():
     pytest.importorskip("psfmodels")
     sharp, blurred, kernel, _ = microscope_scene()
@@ -351,6 +355,7 @@ def test_sides_of_voxels_are_brought_to_um():
     assert voxel_size_um({"Y": 0.1, "X": 0.1}, units) is None
 
 
+@pytest.mark.slow
 def test_the_terminal_takes_what_is_known(tmp_path, capsys):
     pytest.importorskip("psfmodels")
     source, output = tmp_path / "v.tif", tmp_path / "sharp.tif"

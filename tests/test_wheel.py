@@ -39,6 +39,7 @@ def run(command: list[str], **options) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_what_the_package_needs_and_no_tests(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     for needed in (
@@ -51,6 +52,7 @@ def test_the_wheel_holds_what_the_package_needs_and_no_tests(wheel):
     assert not [name for name in names if "tests" in name]
 
 
+@pytest.mark.slow
 def test_the_unpacked_wheel_works_on_its_own(wheel, tmp_path):
     zipfile.ZipFile(wheel).extractall(tmp_path)
     where = run([sys.executable, "-c", TRY], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)})

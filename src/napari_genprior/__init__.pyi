@@ -17,9 +17,9 @@ from .pipeline.deprecated import deblur_volume as deblur_volume
 from .pipeline.deprecated import iter_deblur_large as iter_deblur_large
 from .pipeline.deprecated import iter_deblur_stack as iter_deblur_stack
 from .pipeline.deprecated import iter_deblur_varying as iter_deblur_varying
-from .pipeline.run import deblur as deblur
-from .pipeline.run import iter_deblur as iter_deblur
-from .pipeline.run import known_kernel as known_kernel
+from .pipeline.front_door import deblur as deblur
+from .pipeline.front_door import iter_deblur as iter_deblur
+from .pipeline.front_door import known_kernel as known_kernel
 from .pipeline.stages import KernelEstimate as KernelEstimate
 from .pipeline.stages import assess as assess
 from .pipeline.stages import deconvolve as deconvolve

@@ -12,7 +12,7 @@ from .blur.noise import add_noise
 from .core.arrays import to_image, to_tensor
 from .core.checks import check_fit, check_image, check_kernel
 from .core.intensity import Intensity
-from .operators.convolution import convolve
+from .operators.convolution import Boundary, convolve
 from .settings import BlurSettings, NoiseSettings
 
 
@@ -63,7 +63,16 @@ def make_kernel(settings: BlurSettings, seed: int = 0) -> np.ndarray:
             return blur.asim_b(s.angle_deg, s.sigma_px)
 
 
-def simulate(image: np.ndarray, kernel: np.ndarray, noise: float = 0.01, seed: int = 0, **noise_settings) -> Simulation:
+def simulate(
+    image: np.ndarray,
+    kernel: np.ndarray,
+    noise: float = 0.01,
+    seed: int = 0,
+    *,
+    photons: float = 0.0,
+    boundary: Boundary = "reflect",
+    clip: bool = True,
+) -> Simulation:
     """Blur a sharp image: ``y = k * x + n``.
 
     Parameters
@@ -76,8 +85,12 @@ def simulate(image: np.ndarray, kernel: np.ndarray, noise: float = 0.01, seed: i
         Standard deviation of Gaussian noise as a fraction of the image's range.
     seed : int
         Equal seeds give equal noise.
-    **noise_settings
-        ``photons``, ``boundary``, ``clip``: see :class:`~napari_genprior.settings.NoiseSettings`.
+    photons : float
+        Number of photons at full scale, for Poisson noise; 0: no Poisson noise.
+    boundary : {"circular", "valid", "reflect"}
+        Extension of the image beyond its boundary: periodic, none (the result is smaller), or mirrored.
+    clip : bool
+        Clip the blurred image to the range of the sharp one, as a camera does.
 
     Returns
     -------
@@ -96,7 +109,7 @@ def simulate(image: np.ndarray, kernel: np.ndarray, noise: float = 0.01, seed: i
     >>> sim.blurred.shape, sim.kernel.shape
     ((256, 256), (15, 15))
     """
-    settings = NoiseSettings.checked({"noise": noise, **noise_settings})
+    settings = NoiseSettings.checked({"noise": noise, "photons": photons, "boundary": boundary, "clip": clip})
     sharp, kernel = check_image(image), check_kernel(kernel)
     check_fit(kernel.shape, sharp.shape)
     intensity = Intensity.of(sharp)

@@ -359,6 +359,7 @@ class TestLayers:
         assert viewer.layers["b deblurred"].metadata["genprior"]["provenance"]["arguments"]["kernel_sha256"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, method in METHODS.items() if not uses_image_prior(method)])
 def test_every_method_runs_from_the_widget(qtbot, viewer, sharp, finish, monkeypatch, name):
     monkeypatch.setattr("napari_genprior.methods.untrained.constants.FIRST_FIT_STEPS", 10)  # of 400
@@ -483,6 +484,7 @@ def test_a_kernel_prior_can_be_chosen_and_takes_the_place_of_the_size(widget, bl
     assert prior.isHidden()
 
 
+@pytest.mark.slow
 def test_the_sentence_says_how_long_it_will_take_and_runs_are_recorded(widget, viewer, blurred, durations, finish):
     widget.show_arguments({"method": "classical", "kernel_size": 5, "settings": {}})
     widget.refresh()

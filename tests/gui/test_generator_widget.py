@@ -260,6 +260,7 @@ class TestRun:
         slow.step()
         assert slow.closed.wait(20)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", [name for name, method in METHODS.items() if uses_image_prior(method)])
     def test_every_method_runs_from_the_widget(self, widget, viewer, blurred, finish, name):
         widget.method.setCurrentText(name)

@@ -97,7 +97,7 @@ def test_a_kernel_gets_the_pixels_of_the_image(widget, viewer):
     widget.resample()
     made = viewer.layers["kernel resampled kernel"]
     np.testing.assert_allclose(made.scale, (0.2, 0.2))
-    assert blur.measure(made.data).fwhm_long == pytest.approx(2.3548 * 2, rel=0.05)
+    assert blur.measure_kernel(made.data).fwhm_long == pytest.approx(2.3548 * 2, rel=0.05)
     widget.resample()  # the new one is chosen now
     assert "same pixel size" in widget.outcome.text()
     made.scale = (0.2, 0.3)

@@ -36,6 +36,7 @@ def stack() -> _layers.SelectedImage:
     return _layers.select_all(Image(data, axis_labels=labels, scale=(1, 1, 300, 100, 100), units=["nm"] * 5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scope", "wanted"),
     [

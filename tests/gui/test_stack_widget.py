@@ -84,6 +84,7 @@ def test_a_volume_has_settings_of_its_own_and_sides_in_um(widget, viewer, wait_u
     assert "microscope" not in widget.arguments()["settings"]
 
 
+@pytest.mark.slow
 def test_a_volume_takes_a_kernel_in_three_dimensions(widget, viewer, finish, wait_until):
     rng = np.random.default_rng(0)
     labels = ("z", "y", "x")

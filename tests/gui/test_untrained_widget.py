@@ -25,6 +25,7 @@ def test_it_offers_the_untrained_methods_alone(widget):
     assert {"slow", "selfdeblur"} <= offered
 
 
+@pytest.mark.slow
 def test_a_time_limit_ends_the_run_with_the_image_so_far(widget, viewer, slow, image, wait_until, finish, qtbot):
     viewer.add_image(image, name="b")
     widget.time_limit.auto.setChecked(False)

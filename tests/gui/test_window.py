@@ -20,6 +20,7 @@ def window(make_napari_viewer, slow):
     return viewer, slow
 
 
+@pytest.mark.slow
 def test_simulate_then_deblur(window, finish):
     viewer, slow = window
     viewer.add_image(samples.cells(), name="cells", scale=(0.1, 0.1), units=("um", "um"))
@@ -38,6 +39,7 @@ def test_simulate_then_deblur(window, finish):
     assert result.units == viewer.layers["cells"].units
 
 
+@pytest.mark.slow
 def test_the_dock_closed_while_running(window, wait_until):
     viewer, slow = window
     viewer.add_image(samples.cells(), name="cells")
@@ -60,6 +62,7 @@ def has_samples(widget) -> bool:
     return widget.image_prior.samples.images is not None
 
 
+@pytest.mark.slow
 def test_generator_priors_in_the_window(window, priors, image, finish, wait_until):
     viewer, slow = window
     viewer.add_image(image, name="b", scale=(0.1, 0.1), units=("um", "um"))
@@ -78,6 +81,7 @@ def test_generator_priors_in_the_window(window, priors, image, finish, wait_unti
     assert gone() is None
 
 
+@pytest.mark.slow
 def test_the_window_closed_while_running(window, wait_until):
     viewer, slow = window
     viewer.add_image(samples.cells(), name="cells")

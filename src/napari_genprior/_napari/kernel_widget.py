@@ -100,7 +100,7 @@ class KernelWidget(WorkerWidget):
             self.shape.say(str(error), "doubt")
             return
         self.view.show_kernel(kernel)
-        self.shape.say(_describe(blur.measure(kernel), kernel.shape, layer))
+        self.shape.say(_describe(blur.measure_kernel(kernel), kernel.shape, layer))
 
     # what the buttons do
 
@@ -215,7 +215,7 @@ class KernelWidget(WorkerWidget):
         self.outcome.say(sentence, "good")
 
 
-def _describe(shape: blur.Shape, size: tuple[int, ...], layer: Image) -> str:
+def _describe(shape: blur.KernelShape, size: tuple[int, ...], layer: Image) -> str:
     """Describe size, width and direction of a kernel, also in the units of its layer."""
     pixel, unit = float(layer.scale[-1]), str(layer.units[-1])
     physical = "" if unit == "pixel" else f" ({shape.fwhm_long * pixel:.3g} x {shape.fwhm_short * pixel:.3g} {unit})"

@@ -19,8 +19,9 @@ from ..core.image_io import as_type
 from ..core.result import RESTART_STD, DeblurResult
 from ..core.run_records import Index, Progress, StatusCode
 from ..pipeline import runtime_estimate
+from ..pipeline.finalize import partial_result
 from ..pipeline.plan import make_plan
-from ..pipeline.run import partial_result, run
+from ..pipeline.run import run
 from ..simulation import simulate
 from .background import BackgroundGenerator
 from .layers import SelectedImage

@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from glob import glob, has_magic
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from ..core.errors import DeviceError, InputError
 from ..core.image_io import READABLE
@@ -20,7 +20,7 @@ from ..core.iteration import run_to_end
 from ..core.lazy_io import is_zarr
 from ..core.provenance import array_hash
 from ..core.result import Progress
-from ..pipeline.request import Request, parse_request
+from ..pipeline.request import Request, RequestArguments, parse_request
 from ..zoo.store import load_prior
 from .manifest import Entry, Manifest, output_names
 from .task import Task, file_hash, process, size_and_time
@@ -60,9 +60,19 @@ class BatchProgress:
     entry: Entry | None = None
 
 
-def batch(sources: Sources, output: str | Path, **arguments: Any) -> list[Entry]:
+def batch(
+    sources: Sources,
+    output: str | Path,
+    *,
+    resume: bool = False,
+    jobs: int = 1,
+    cluster: str | None = None,
+    method: str = "auto",
+    **arguments: Unpack[RequestArguments],
+) -> list[Entry]:
     """Deblur many files; see :func:`iter_batch`, which also yields the progress."""
-    return run_to_end(iter_batch(sources, output, **arguments))
+    run = iter_batch(sources, output, resume=resume, jobs=jobs, cluster=cluster, method=method, **arguments)
+    return run_to_end(run)
 
 
 def iter_batch(
@@ -72,7 +82,8 @@ def iter_batch(
     resume: bool = False,
     jobs: int = 1,
     cluster: str | None = None,
-    **arguments: Any,
+    method: str = "auto",
+    **arguments: Unpack[RequestArguments],
 ) -> Yields[BatchProgress, None, list[Entry]]:
     """Deblur many files and yield the progress; the generator's return value lists the outcome of each file.
 
@@ -92,7 +103,7 @@ def iter_batch(
         Number of processes on this machine, >= 1. Scripts with more than one need ``if __name__ == "__main__":``.
     cluster : str, optional
         Address of a Dask scheduler (``tcp://host:8786``), whose workers process the files instead of this machine.
-    **arguments
+    method, **arguments
         Arguments of :func:`napari_genprior.deblur`, the same for all files, but for ``out`` and ``checkpoint``. Images
         of more than 4096 pixels a side are restored in tiles.
 
@@ -121,10 +132,11 @@ def iter_batch(
     if cluster and jobs > 1:
         raise InputError("Give jobs or cluster, not both: the workers of the cluster process the files.")
     # the devices of the workers are unknown here, so the request is checked for the CPU
-    request = parse_request(**(arguments | {"device": "cpu"} if cluster else arguments))
+    given: dict[str, Any] = {"method": method, **arguments}
+    request = parse_request(**(given | {"device": "cpu"} if cluster else given))
     if request.kernel is not None:  # read once, also where it is given as a path
-        arguments = arguments | {"kernel": request.kernel}
-    return _run(inputs, folder, resume, jobs, cluster, arguments, _plain(request))
+        given["kernel"] = request.kernel
+    return _run(inputs, folder, resume, jobs, cluster, given, _plain(request))
 
 
 def find_inputs(sources: Sources, output: Path) -> list[Path]:

@@ -99,13 +99,13 @@ def box(length: float, size: int | None = None) -> np.ndarray:
     return _binned(((abs(y) <= half) & (abs(x) <= half)).astype(np.float64))
 
 
-def overlay(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def average_kernels(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Average two kernels, aligned at their centres (sizes may differ); square, sum 1.
 
     Examples
     --------
     >>> import napari_genprior as gp
-    >>> gp.blur.overlay(gp.blur.motion(9), gp.blur.gaussian(1.5)).shape
+    >>> gp.blur.average_kernels(gp.blur.motion(9), gp.blur.gaussian(1.5)).shape
     (11, 11)
     """
     side = max(first.shape + second.shape)
@@ -123,9 +123,9 @@ def asim_a(angle_deg: float, size: int = 28) -> np.ndarray:
 
 def asim_b(angle_deg: float, sigma_px: float, size: int = 28) -> np.ndarray:
     """Make a kernel of class B of Asim 2018, section 4.1: class A averaged with a Gaussian, sigma 0.5 to 1.5 px."""
-    return overlay(asim_a(angle_deg, size), gaussian(sigma_px, size=size))
+    return average_kernels(asim_a(angle_deg, size), gaussian(sigma_px, size=size))
 
 
-def from_array(array: np.ndarray) -> np.ndarray:
+def normalize_kernel(array: np.ndarray) -> np.ndarray:
     """Convert an array (file, layer) to a kernel: float32, sum 1; raises InputError for negative or empty ones."""
     return check_kernel(array)

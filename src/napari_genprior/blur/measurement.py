@@ -17,7 +17,7 @@ OVERSAMPLING = 5  # samples per pixel and axis when a kernel is integrated over 
 
 
 @dataclass(frozen=True)
-class Shape:
+class KernelShape:
     """The shape of a kernel, measured as a spot and as a straight motion, in pixels.
 
     Parameters
@@ -39,7 +39,7 @@ class Shape:
     elongation: float
 
 
-def measure(kernel: np.ndarray) -> Shape:
+def measure_kernel(kernel: np.ndarray) -> KernelShape:
     """Measure width, motion length and direction of a kernel.
 
     Parameters
@@ -49,7 +49,7 @@ def measure(kernel: np.ndarray) -> Shape:
 
     Returns
     -------
-    Shape
+    KernelShape
 
     Raises
     ------
@@ -59,7 +59,7 @@ def measure(kernel: np.ndarray) -> Shape:
     Examples
     --------
     >>> import napari_genprior as gp
-    >>> shape = gp.blur.measure(gp.blur.motion(length=9, angle_deg=30))
+    >>> shape = gp.blur.measure_kernel(gp.blur.motion(length=9, angle_deg=30))
     >>> round(float(shape.motion_length)), round(float(shape.angle_deg))
     (9, 30)
     """
@@ -75,7 +75,7 @@ def measure(kernel: np.ndarray) -> Shape:
     (short, long), axes = np.linalg.eigh(covariance)
     short, long = max(short, 0.0), max(long, 0.0)
     angle = float(np.degrees(np.arctan2(axes[1, 1], axes[0, 1]))) % 180
-    return Shape(
+    return KernelShape(
         fwhm_long=_width(whole, axes[:, 1]),
         fwhm_short=_width(whole, axes[:, 0]),
         # a uniform line of length L has variance L^2 / 12; from centre to centre it covers a pixel more

@@ -68,7 +68,7 @@ def _deconvolution() -> str:
     import numpy as np
 
     from ..blur import gaussian
-    from ..pipeline.run import known_kernel
+    from ..pipeline.front_door import known_kernel
     from ..simulation import simulate
 
     sharp = np.zeros((32, 32), np.float32)

@@ -54,7 +54,7 @@ def resample(source: Path, output: Path, factor: float) -> None:
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 def measure(source: Path) -> None:
     """Measure width and motion length (pixels) and angle (degrees, counter-clockwise from the x axis) of a kernel."""
-    from ..blur import measure as measured
+    from ..blur import measure_kernel as measured
     from ..core.image_io import read_image
 
     for name, value in asdict(measured(read_image(source))).items():

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from ..pipeline.front_door import deblur
 from ..pipeline.request import find_method
-from ..pipeline.run import deblur
 from .benchmark_files import read_arrays
 from .benchmark_report import Report, Row, column
 

@@ -19,7 +19,7 @@ from ..batch_jobs import task as files
 from ..batch_jobs.run import batch
 from ..blur import motion
 from ..core.image_io import write_image
-from ..pipeline.run import known_kernel
+from ..pipeline.front_door import known_kernel
 from ..samples import cat
 from ..simulation import simulate
 from .benchmark_report import Report, Row

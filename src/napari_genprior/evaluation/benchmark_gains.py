@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from ..metrics import align, psnr, ssim
+from ..pipeline.front_door import deblur
 from ..pipeline.request import find_method
-from ..pipeline.run import deblur
 from .benchmark_report import Report, Row
 
 TOLERANCE_DB = 0.2  # a result that is worse than its input by more counts as a loss

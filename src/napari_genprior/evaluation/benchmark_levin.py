@@ -21,7 +21,7 @@ from ..core.errors import InputError
 from ..core.image_io import read_image
 from ..core.result import DeblurResult
 from ..metrics import levin_score
-from ..pipeline.run import deblur, known_kernel
+from ..pipeline.front_door import deblur, known_kernel
 from .benchmark_report import Report, Row
 
 KERNEL_SIZES_PX = (17, 15, 13, 27, 11, 19, 21, 21)  # of kernels 1 to 8, as SelfDeblur gets them

@@ -15,7 +15,7 @@ from scipy import ndimage
 from .. import blur
 from ..blur.support import center_subpixel
 from ..metrics import psnr
-from ..pipeline.run import deblur, iter_deblur
+from ..pipeline.front_door import deblur, iter_deblur
 from ..pipeline.stack import smooth_over_time
 from ..simulation import simulate
 from .benchmark_report import Report, Row

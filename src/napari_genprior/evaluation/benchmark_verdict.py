@@ -19,9 +19,9 @@ from ..core.errors import FileError
 from ..core.image_io import write_atomic
 from ..core.result import RESTART_STD, DeblurResult, Verdict, VerdictLabel
 from ..metrics import align, psnr
+from ..pipeline.front_door import deblur
 from ..pipeline.plan import make_plan
 from ..pipeline.recipe_run import assess_result
-from ..pipeline.run import deblur
 from .benchmark_report import Report, Row
 from .benchmark_verdict_cases import Case, cases
 

@@ -25,7 +25,7 @@ from scipy.signal import fftconvolve
 from ..blur import microscope as optics
 from ..blur import random_microscope as objectives
 from ..core.errors import InputError
-from ..pipeline.run import deblur
+from ..pipeline.front_door import deblur
 from .benchmark_report import Report, Row, column
 
 KINDS = ("cells", "filaments", "beads")

@@ -18,9 +18,9 @@ from ..core.version import __version__
 from ..methods.registry import METHODS
 from ..metrics import kernel_error, psnr, ssim
 from ..operators.convolution import convolve
+from ..pipeline.front_door import deblur
 from ..pipeline.plan import make_plan
 from ..pipeline.request import find_method
-from ..pipeline.run import deblur
 from ..simulation import simulate
 from ..zoo.store import Generator, load_prior
 from .study_cases import MAXIMUM, Images, Seeds, draw_kernel, given_images, range_image, sampled_images

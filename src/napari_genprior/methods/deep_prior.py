@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -192,12 +192,17 @@ class DeepSearch:
         optimiser: torch.optim.Optimizer,
         *,
         steps: int,
-        **options: Any,
+        report_every: int,
+        milestones: frozenset[int] | set[int] = frozenset(),
+        decay: float = 1.0,
     ) -> Generator[LoopState, None, Status]:
         """Run the optimization loop, resumed from the checkpoint if there is one."""
         checkpoint, whole = self.slice.checkpoint, self.objective
+        loop = partial(
+            minimise, objective, optimiser, steps=steps, report_every=report_every, milestones=milestones, decay=decay
+        )
         if checkpoint is None:
-            return (yield from minimise(objective, optimiser, steps=steps, **options))
+            return (yield from loop())
         first = checkpoint.enter(whole, optimiser)
         if first is None:
             return Status(StatusCode.DONE, "Completed before the checkpoint.")
@@ -205,7 +210,7 @@ class DeepSearch:
         def save(step: int) -> None:
             checkpoint.save(step, whole, optimiser, last=step == steps)
 
-        return (yield from minimise(objective, optimiser, steps=steps, first=first, before=save, **options))
+        return (yield from loop(first=first, before=save))
 
     def _snapshot(self, step: int, name: str, losses: dict[str, Tensor] | None = None) -> Snapshot:
         estimate = self.objective.estimate()

@@ -6,7 +6,7 @@ import warnings
 from typing import Any
 
 from ..core.iteration import run_to_end
-from .run import deblur, iter_deblur
+from .front_door import deblur, iter_deblur
 
 RENAMED = {"budget_s": "time_limit_s", "voxel_um": "voxel_size_um", "tile": "tile_size", "kernels": "kernel_per"}
 MODES = {"planes": "2d", "volume": "3d"}

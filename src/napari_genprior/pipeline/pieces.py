@@ -100,9 +100,9 @@ class Pieces(ABC):
         self.files.__exit__(kind, error, trace)
 
 
-def at_fraction(fraction: float, stage: str, kernel: np.ndarray | None = None, **fields: Any) -> Progress:
+def at_fraction(fraction: float, stage: str, kernel: np.ndarray | None = None, group: Index | None = None) -> Progress:
     """Return a snapshot of a run over several pieces."""
-    return Progress(round(TOTAL * fraction), TOTAL, stage, kernel=kernel, **fields)
+    return Progress(round(TOTAL * fraction), TOTAL, stage, kernel=kernel, group=group)
 
 
 def with_counts(verdict: Verdict, **counts: float) -> Verdict:

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from ..core.axes import COLOURS, Layout, make_layout
-from ..core.checks import check_fit, check_image, check_kernel, check_volume, check_volume_kernel
+from ..core.checks import check_image, check_volume
 from ..core.errors import GenPriorError, InputError
-from ..core.image_io import check_writable
 from ..core.intensity import Intensity
 from ..core.lazy_io import Lazy
-from ..core.tiled_io import check_destination
 from ..core.units import voxel_size_um
 from ..estimation.psf_candidates import MicroscopeConstraints, parse_constraints
 from ..operators.detail import REGION
-from ..settings import Settings, VolumeSettings
+from ..settings import VolumeSettings
 from ..zoo.store import Generator
+from .plan_checks import check_fits, check_kernels, check_output, check_tiled, intensity_scale, is_single
 from .prior_choice import load_priors
-from .request import Request, is_path, parse_request
+from .request import Request, RequestArguments, is_path, parse_request
 
 LARGE_PX = 4096  # longest side of what is restored in one piece where nothing else is requested
-MIN_VARYING_TILE_PX = 48  # of tiles with a kernel each
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,7 @@ class Plan(Request):
     @property
     def single(self) -> bool:
         """Whether there is one piece, restored at once: an image or a volume."""
-        return _is_single(self.layout) and not self.in_tiles
+        return is_single(self.layout) and not self.in_tiles
 
     @property
     def in_tiles(self) -> bool:
@@ -112,33 +109,37 @@ class Plan(Request):
         return f"{kernel}, {self.method.name} on {self.device}{limit}"
 
 
-def make_plan(image: Any, method: str = "auto", *, out: Any = None, **arguments: Any) -> Plan:
-    """Check all arguments of :func:`.run.deblur` and put them together; raises what that raises.
+def make_plan(image: Any, method: str = "auto", *, out: Any = None, **arguments: Unpack[RequestArguments]) -> Plan:
+    """Check all arguments of :func:`.run.deblur` and put them together; raises what that raises."""
+    return plan_request(image, parse_request(method, **arguments), out)
+
+
+def plan_request(image: Any, request: Request, out: Any = None) -> Plan:
+    """Put a checked request and its image together.
 
     Parameters
     ----------
     image : array-like or Lazy
         Of a file, what :func:`~napari_genprior.core.lazy_io.open_lazy` gives.
-    **arguments
-        Of :func:`~.request.parse_request`, which spells them out.
+    out : path or array-like, optional
+        See :func:`.run.deblur`.
     """
     source = image if isinstance(image, Lazy) else Lazy(image)
-    request = parse_request(method, **arguments)
     data = source.data if _is_array(source.data) else _as_array(source.data)
     layout = _layout(data, request, source)
     large = is_path(out) and request.mode == "2d" and max(layout.sides("YX")) > LARGE_PX
     tiled = request.tiles is None and (request.tiled or large)
     if tiled or request.tiles is not None:
-        _check_tiled(request, layout, tiled)
-    elif _is_single(layout):
+        check_tiled(request, layout, tiled)
+    elif is_single(layout):
         whole = _read_whole(data)
         data = check_volume(whole) if request.mode == "3d" else check_image(whole)
     if is_path(out):
         check_output(Path(out), layout, np.dtype(data.dtype))
-    kernels = None if request.kernel is None else _check_kernels(request.kernel, layout, request.tiles)
+    kernels = None if request.kernel is None else check_kernels(request.kernel, layout, request.tiles)
     sides = request.voxel_size_um or (voxel_size_um(source.pixel_size, source.units) if request.mode == "3d" else None)
     shape = _estimation_shape(request, layout, tiled)
-    _check_fits(request, kernels, layout, shape)
+    check_fits(request, kernels, layout, shape)
     return Plan(
         **{**vars(request), "tiled": tiled, "voxel_size_um": sides},
         data=data,
@@ -150,20 +151,6 @@ def make_plan(image: Any, method: str = "auto", *, out: Any = None, **arguments:
         out=out,
         source=source,
     )
-
-
-def intensity_scale(piece: np.ndarray, settings: Settings, colour: bool) -> Intensity:
-    """Return how the values of a piece ``[(Z,) Y, X]`` or ``[Y, X, 3 or 4]`` map to working units."""
-    return Intensity.of(
-        piece[..., :3] if colour else piece,
-        absolute="image_prior" in type(settings).model_fields,
-        coded=is_coded(settings),
-    )
-
-
-def is_coded(settings: Settings) -> bool:
-    """Return whether values are the sRGB code of light, which is decoded before deconvolution."""
-    return getattr(settings, "transfer_function", "none") == "srgb"
 
 
 def _is_array(data: Any) -> bool:
@@ -186,11 +173,6 @@ def _read_whole(data: Any) -> np.ndarray:
         raise InputError(f"The image cannot be read as an array ({error}).") from error
 
 
-def _is_single(layout: Layout) -> bool:
-    """Return whether the whole array is one piece, its axes in the order of pieces."""
-    return layout.axes in (layout.space, layout.space + "S")
-
-
 def _layout(data: Any, request: Request, source: Lazy) -> Layout:
     """Decide what the axes mean: as the caller says, as the file says, or as the shape allows."""
     shape = tuple(data.shape)
@@ -206,66 +188,6 @@ def _layout(data: Any, request: Request, source: Lazy) -> Layout:
     if np.dtype(data.dtype).kind not in "uif":
         raise InputError(f"The image has data type {data.dtype}; integers or floats are needed.")
     return make_layout(shape, names, request.kernel_per, request.mode)
-
-
-def check_output(path: Path, layout: Layout, dtype: np.dtype) -> None:
-    """Raise where the result cannot be written: before a long run, not after."""
-    if _is_single(layout) and layout.mode == "2d" and path.suffix.lower() != ".zarr":
-        check_writable(path, dtype)
-        return
-    check_destination(path)
-    if not layout.axes.endswith(("YX", "YXS")):
-        raise InputError(f"The image has the axes {layout.axes}; its last ones must be YX, or YXS (colour).")
-
-
-def _check_tiled(request: Request, layout: Layout, large: bool) -> None:
-    """Refuse what cannot be restored in tiles."""
-    if request.mode == "3d":
-        raise InputError("Volumes are not restored in tiles; leave out tiles= and tile_size=.")
-    if large and is_coded(request.settings):
-        raise InputError("Large images are restored in the values they have; leave out transfer_function='srgb'.")
-    if not layout.axes.endswith(("YX", "YXS")):
-        raise InputError(f"The image has the axes {layout.axes}; its last ones must be YX, or YXS (colour).")
-    if large and layout.own:
-        raise InputError("In tiles, one kernel serves all planes; leave kernel_per at 'stack'.")
-    if request.tiles is not None:
-        if layout.pieces:
-            raise InputError(f"tiles= is for one image; this one has the axes {layout.axes}.")
-        sides = [length // count for length, count in zip(layout.sides("YX"), request.tiles, strict=True)]
-        if min(sides) < MIN_VARYING_TILE_PX:
-            raise InputError(
-                f"{request.tiles[0]}x{request.tiles[1]} tiles of this image are {sides[0]}x{sides[1]} px; each must be "
-                f"{MIN_VARYING_TILE_PX}x{MIN_VARYING_TILE_PX} or more. Choose fewer tiles."
-            )
-
-
-def _check_kernels(kernel: np.ndarray, layout: Layout, tiles: tuple[int, int] | None) -> np.ndarray:
-    """Return given kernels as float32 ``[groups..., (kz,) kh, kw]``, each >= 0 and of sum 1."""
-    sides = len(layout.space)
-    if tiles is not None:
-        if kernel.ndim != 4:
-            raise InputError(f"The kernels have shape {kernel.shape}; with tiles they need [rows, columns, kh, kw].")
-        groups: tuple[int, ...] = tiles
-    else:
-        groups = layout.groups
-        if kernel.ndim == sides or not layout.pieces:
-            kernel = kernel if kernel.ndim != sides else np.broadcast_to(kernel, (*groups, *kernel.shape))
-        if kernel.shape[: kernel.ndim - sides] != groups or kernel.ndim < sides:
-            if not layout.pieces:  # one image: the sentence of check_kernel says it
-                return check_volume_kernel(kernel) if sides == 3 else check_kernel(kernel)
-            wanted = " or ".join(f"{[*lead, *'zyx'[-sides:]]}" for lead in dict.fromkeys([(), groups]))
-            raise InputError(f"The kernels have shape {kernel.shape}; for these axes they need {wanted}.")
-    check = check_volume_kernel if sides == 3 else check_kernel
-    return np.stack([check(each) for each in kernel.reshape(-1, *kernel.shape[-sides:])]).reshape(kernel.shape)
-
-
-def _check_fits(request: Request, kernels: np.ndarray | None, layout: Layout, shape: Sequence[int]) -> None:
-    if request.mode == "3d":
-        return
-    whole = layout.sides("YX")
-    for sides, room in ((None if kernels is None else kernels.shape[-2:], whole), (request.kernel_size, shape)):
-        if sides is not None:
-            check_fit(sides, tuple(room))
 
 
 def _estimation_shape(request: Request, layout: Layout, tiled: bool) -> tuple[int, ...]:

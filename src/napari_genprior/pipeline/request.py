@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypedDict, get_args
 
 import numpy as np
 import torch
@@ -19,9 +19,31 @@ from ..settings import Settings, VolumeSettings
 
 KernelSize = int | tuple[int, int] | Literal["auto"] | None
 Mode = Literal["auto", "2d", "3d"]
+TileSize = int | Literal["auto"] | None
 
 MAX_TILES = 12  # along an axis, where the blur varies over the image
 MIN_TILE_PX = 64  # of tiles of a large image
+
+
+class RequestArguments(TypedDict, total=False):
+    """The keyword arguments of :func:`parse_request`, for functions that hand them on."""
+
+    axes: str | Sequence[str] | None
+    kernel: Any
+    kernel_size: KernelSize
+    kernel_per: KernelPer
+    mode: Mode
+    tiles: tuple[int, int] | None
+    tile_size: TileSize
+    voxel_size_um: Sequence[float] | None
+    image_prior: str | None
+    kernel_prior: str | None
+    restarts: int | None
+    steps: int | None
+    seed: int
+    device: str
+    time_limit_s: float | None
+    settings: Settings | Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -65,7 +87,7 @@ def parse_request(
     kernel_per: KernelPer = "stack",
     mode: Mode = "auto",
     tiles: tuple[int, int] | None = None,
-    tile_size: int | Literal["auto"] | None = None,
+    tile_size: TileSize = None,
     voxel_size_um: Sequence[float] | None = None,
     image_prior: str | None = None,
     kernel_prior: str | None = None,

@@ -15,9 +15,9 @@ from ..core.errors import InputError
 from ..core.result import Candidate, Status, StatusCode, Verdict
 from ..quality.verdict import judge
 from ..settings import Settings
-from .plan import intensity_scale
+from .front_door import deblur, known_kernel
+from .plan_checks import intensity_scale
 from .request import KernelSize, Mode
-from .run import deblur, known_kernel
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,18 @@ def estimate_kernel(
     >>> gp.estimate_kernel(sim.blurred, kernel_size=9).kernel.shape
     (9, 9)
     """
-    result = deblur(**locals())
+    result = deblur(
+        image,
+        method,
+        kernel_size=kernel_size,
+        mode=mode,
+        image_prior=image_prior,
+        kernel_prior=kernel_prior,
+        seed=seed,
+        device=device,
+        time_limit_s=time_limit_s,
+        settings=settings,
+    )
     return KernelEstimate(result.kernel, result.candidates, result.verdict)
 
 
@@ -85,7 +96,7 @@ def deconvolve(
     >>> gp.deconvolve(sim.blurred, sim.kernel).shape
     (96, 96, 3)
     """
-    return known_kernel(**locals()).image
+    return known_kernel(image, kernel, mode=mode, voxel_size_um=voxel_size_um, device=device, settings=settings).image
 
 
 def assess(image: Any, restored: Any, kernel: Any, *, kernel_given: bool = False) -> Verdict:

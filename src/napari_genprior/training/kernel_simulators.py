@@ -23,7 +23,7 @@ def _gaussian(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def _microscope(rng: np.random.Generator, size: int) -> np.ndarray:
-    return blur.optics.microscope_psf(size=size, **vars(blur.objectives.random_microscope(rng, size)))
+    return blur.microscope.microscope_psf(size=size, **vars(blur.random_microscope.random_microscope(rng, size)))
 
 
 def _defocus(rng: np.random.Generator, size: int) -> np.ndarray:
