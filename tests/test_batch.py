@@ -75,6 +75,23 @@ def test_results_keep_name_and_type_and_the_manifest_records_their_provenance(im
     assert line["seconds"] > 0
 
 
+def test_an_entry_prints_as_a_line(images, out):
+    [entry] = gp.batch(images / "p00.png", out, kernel=KERNEL)
+    assert repr(entry).startswith(f"<Entry p00.png: {entry.report['verdict']['label']}, ")
+    assert len(repr(entry)) < 400
+
+
+def test_wrong_arguments_and_sources_are_refused_before_a_folder_is_made(images, out):
+    for function in (gp.batch, gp.iter_batch):
+        with pytest.raises(
+            TypeError, match=rf"^{function.__name__}\(\) got .* 'kernel_sze'; did you mean 'kernel_size'"
+        ):
+            function(images, out, kernel_sze=3)
+    with pytest.raises(InputError, match="There is no file or folder"):
+        gp.batch(images / "nofolder", out)
+    assert not out.exists()
+
+
 @pytest.mark.slow
 def test_an_estimated_kernel_is_written_too(images, out):
     [entry] = gp.batch(images / "p00.png", out, method="classical", kernel_size=5)
@@ -91,6 +108,8 @@ def test_an_unusable_file_is_recorded_and_does_not_stop_the_batch(images, out, k
     assert code == 2
     assert output.err.count("\n") == 1
     assert "3 of 6 files failed" in output.err
+    assert "6 files: " in output.out
+    assert ", 3 failed (manifest.jsonl)" in output.out
     assert "p01.png" in output.err
     assert set(results(out)) == {"p00.png", "p02.png", "p03.png"}
     states = {entry["name"]: entry["state"] for entry in entries(out)}

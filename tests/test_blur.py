@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_genprior import blur
-from napari_genprior.blur.noise import add_noise
+from napari_genprior.blur.camera_noise import add_noise
 from napari_genprior.core.errors import InputError
 
 KERNELS = {

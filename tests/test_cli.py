@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
+import tifffile
 
 from images import blocks
 from napari_genprior.cli import arguments, main
@@ -93,9 +94,11 @@ def test_deblur_writes_image_kernel_and_report_and_repeats_from_it(folder, tmp_p
     assert (tmp_path / "k2.tif").read_bytes() == (tmp_path / "k.tif").read_bytes()
 
 
-def test_a_run_with_a_known_kernel_repeats_too(folder, tmp_path):
-    known = f"--method known-kernel --kernel {folder}/kernel.tif --quiet --report {tmp_path}/r.json"
-    assert run(f"deblur {folder}/blurred.png -o {tmp_path}/a.npy {known}") == 0
+def test_a_run_with_a_known_kernel_repeats_from_another_folder(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(folder)
+    known = f"--method known-kernel --kernel kernel.tif --quiet --report {tmp_path}/r.json"
+    assert run(f"deblur blurred.png -o {tmp_path}/a.npy {known}") == 0
+    monkeypatch.chdir(tmp_path)
     assert run(f"deblur -o {tmp_path}/b.npy --quiet --rerun {tmp_path}/r.json") == 0
     assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
 
@@ -262,6 +265,30 @@ def test_the_demo_writes_all_it_promises(tmp_path, capsys):
     report = json.loads((tmp_path / "demo" / "report.json").read_text())
     assert report["provenance"]["arguments"]["kernel_size"] == "auto"
     assert report["provenance"]["seconds"] > 0
+
+
+@pytest.mark.parametrize(
+    "command", ["deblur a.png -o b.png --psf x", "deblur a -o b --foun x", "batch a -o b --sett x=1"]
+)
+def test_deprecated_options_are_not_suggested(capsys, command):
+    assert run(command) == 2
+    error = one_line(capsys)
+    assert "No such option" in error
+    assert not {"'--set'", "'--found'", "'--kernels'", "'--depth'", "'--budget'", "'--from'"} & set(
+        error.replace(",", " ").split()
+    )
+
+
+def test_planes_of_a_volume_are_announced_unless_the_mode_is_given(tmp_path, capsys):
+    io.write_image(tmp_path / "k.npy", np.full((3, 3), 1 / 9, np.float32))
+    tifffile.imwrite(
+        tmp_path / "z.tif", np.stack([blocks(24, 32)] * 2).astype(np.float32), metadata={"axes": "ZYX"}, ome=True
+    )
+    command = f"deblur {tmp_path}/z.tif -o {tmp_path}/out.tif --kernel {tmp_path}/k.npy --quiet"
+    assert run(command) == 0
+    assert one_line(capsys) == "2 planes, each restored in 2-D; for a volume: --mode 3d\n"
+    assert run(f"{command} --mode 2d") == 0
+    assert not capsys.readouterr().err
 
 
 def test_help_and_version(capsys):

@@ -154,7 +154,7 @@ def test_bad_images_are_refused_at_the_call(name):
         ({"kernel": KERNEL * 0}, "zero everywhere"),
         ({"kernel": KERNEL * np.nan}, "NaN"),
         ({"kernel": np.ones((200, 5))}, "larger than the image"),
-        ({"kernel": np.ones(5)}, "2-D"),
+        ({"kernel": np.ones(5)}, r"must be \[kh, kw\]"),
         ({"kernel_size": 301}, "larger than the image"),
         ({"kernel_size": 0}, "at least 1"),
         ({"kernel_size": "large"}, "kernel_size"),
@@ -255,6 +255,21 @@ def test_a_time_limit_ends_the_run_with_the_best_so_far(fake, blurred):
 def test_a_time_limit_that_is_no_duration_is_refused(blurred, seconds):
     with pytest.raises(InputError, match="time_limit_s must be a number of seconds"):
         gp.deblur(blurred, time_limit_s=seconds)
+
+
+def test_a_result_prints_as_a_line_without_arrays(blind):
+    assert repr(blind).startswith("<DeblurResult: image ")
+    assert blind.sentence in repr(blind)
+    assert len(repr(blind)) < 500
+    estimate = gp.KernelEstimate(blind.kernel, blind.candidates, blind.verdict)
+    assert repr(estimate).startswith("<KernelEstimate: kernel ")
+    assert len(repr(estimate)) < 500
+
+
+def test_results_are_not_saved_under_the_name_of_an_image(blind, tmp_path):
+    with pytest.raises(InputError, match="out= to deblur"):
+        blind.save(tmp_path / "result.tif")
+    assert not list(tmp_path.iterdir())
 
 
 def test_results_are_saved_and_loaded_whole(blind, tmp_path):

@@ -190,3 +190,11 @@ def test_sphinx_builds_it_without_a_warning(tmp_path):
     assert "--kernel-size" in page  # from the commands
     page = (tmp_path / "built" / "reference" / "python.html").read_text()
     assert "kernel_per" in page  # from the docstring
+
+
+def test_the_listed_members_of_public_modules_are_present_names():
+    text = (DOCS / "reference" / "modules.md").read_text(encoding="utf-8")
+    for module, members in re.findall(r"automodule:: (\S+)\n\s+:members: (.+)", text):
+        module = importlib.import_module(module)
+        names = set(members.split(", "))
+        assert not names - set(getattr(module, "__all__", vars(module)))

@@ -9,6 +9,7 @@ import tifffile
 
 from napari_genprior.core import image_io as io
 from napari_genprior.core.errors import FileError, InputError
+from napari_genprior.core.lazy_io import open_lazy
 
 GREY = (np.arange(40 * 50).reshape(40, 50) * 17 % 60000).astype(np.uint16)
 
@@ -119,6 +120,14 @@ def test_new_files_have_ordinary_permissions(tmp_path):
     (tmp_path / "ordinary").touch()
     io.write_image(tmp_path / "a.tif", GREY)
     assert (tmp_path / "a.tif").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
+
+
+def test_arrays_of_four_axes_keep_their_shape_in_tiff(tmp_path):
+    kernels = np.random.default_rng(0).random((1, 2, 5, 3)).astype(np.float32)
+    io.write_image(tmp_path / "kernels.tif", kernels)
+    np.testing.assert_array_equal(io.read_image(tmp_path / "kernels.tif"), kernels)
+    with open_lazy(tmp_path / "kernels.tif") as file:
+        np.testing.assert_array_equal(file.data, kernels)
 
 
 def test_as_type_rounds_and_clips():

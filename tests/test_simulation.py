@@ -123,3 +123,8 @@ def test_every_kind_of_blur_can_be_made(kind):
 def test_bad_arguments_are_named(sharp, arguments, words):
     with pytest.raises(InputError, match=words):
         gp.simulate(sharp, **{"kernel": np.ones((3, 3)), **arguments})
+
+
+def test_a_simulation_prints_as_a_line():
+    sim = gp.simulate(np.random.default_rng(0).random((20, 24)), gp.blur.box(3), noise=0.01, seed=5)
+    assert repr(sim).startswith("<Simulation: blurred 20x24, kernel 3x3; noise 0.01, seed 5, ")

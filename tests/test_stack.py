@@ -358,3 +358,17 @@ def test_sharp_planes_are_left_as_they_are():
     assert not result.improved
     assert [verdict.label for verdict in result.verdicts.values()] == [VerdictLabel.REJECTED]
     np.testing.assert_array_equal(result.image, sharp)
+
+
+def test_stages_take_axes_and_assess_takes_volumes():
+    kernel = KERNELS[0]
+    planes = np.stack([gp.simulate(blocks(64, 72, seed), kernel, noise=0.01, seed=seed).blurred for seed in (1, 2)])
+    estimate = gp.estimate_kernel(planes, axes="TYX", kernel_size=9)
+    assert estimate.kernel.shape == (9, 9)
+    image = gp.deconvolve(planes, kernel, axes="TYX")
+    np.testing.assert_array_equal(image, gp.known_kernel(planes, kernel, axes="TYX").image)
+    tiled = [gp.deconvolve(np.tile(planes[0], (2, 2)), each, tiles=(2, 2)) for each in (kernel, [[kernel] * 2] * 2)]
+    np.testing.assert_array_equal(*tiled)
+    volume = np.random.default_rng(0).random((8, 24, 24)).astype(np.float32)
+    psf = np.full((3, 3, 3), 1 / 27)
+    assert "residual" in gp.assess(volume, gp.deconvolve(volume, psf), psf, kernel_given=True).features

@@ -157,7 +157,7 @@ def test_the_map_draws_kernels_at_their_places():
         ({"tiles": (0, 3)}, "from 1 to"),
         ({"tiles": "3x3"}, "rows and columns"),
         ({"tiles": (9, 9)}, "Choose fewer"),
-        ({"kernel": np.ones((5, 5))}, "rows, columns, kh, kw"),
+        ({"kernel": np.ones((3, 5, 5))}, r"must be \[kh, kw\] or \["),
         ({"kernel": -np.ones((2, 2, 5, 5))}, "negative"),
         ({"method": "wizardry"}, "Unknown method"),
     ],
@@ -181,6 +181,9 @@ def test_the_tiles_option_of_genprior_deblur(turned, tmp_path, monkeypatch):
     assert main(["deblur", "--rerun", "r.json", "-o", "again.npy", "--quiet"]) == 0
     np.testing.assert_array_equal(np.load("again.npy"), np.load("out.npy"))
     assert main([*words, "--kernel-out", "k.zarr"]) == 0
+    assert main([*words, "--kernel-out", "k.tif"]) == 0
+    assert main(["deblur", "in.npy", "-o", "read.npy", "--tiles", "2x2", "--kernel", "k.tif"]) == 0
+    np.testing.assert_allclose(np.load("read.npy"), expected, atol=1e-5)
     assert main(["deblur", "in.npy", "-o", "out.npy", "--tiles", "three"]) == 2
 
 

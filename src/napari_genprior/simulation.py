@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from . import blur
-from .blur.noise import add_noise
+from .blur.camera_noise import add_noise
 from .core.arrays import to_image, to_tensor
 from .core.checks import check_fit, check_image, check_kernel
 from .core.intensity import Intensity
@@ -41,6 +41,12 @@ class Simulation:
     settings: NoiseSettings
     seed: int
     clipped: float
+
+    def __repr__(self) -> str:
+        """Return shapes and settings; arrays are not printed."""
+        size, kernel = ("x".join(map(str, array.shape)) for array in (self.blurred, self.kernel))
+        noise, clipped = f"noise {self.settings.noise:g}", f"{self.clipped:.1%} of the pixels clipped"
+        return f"<Simulation: blurred {size}, kernel {kernel}; {noise}, seed {self.seed}, {clipped}>"
 
 
 def make_kernel(settings: BlurSettings, seed: int = 0) -> np.ndarray:

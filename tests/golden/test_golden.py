@@ -14,6 +14,7 @@ from scenes import Case
 
 RECORD = Path(__file__).with_name("golden.json")
 KERNEL_TOLERANCE, LEAST_KERNEL_TOLERANCE = 0.05, 0.002  # relative; and of errors next to nothing
+LOOSE_KERNEL_TOLERANCE = 0.15  # of cases whose PSNR is held to more than 0.1 dB
 OBSERVED_TOLERANCE_DB, NOISE_TOLERANCE = 0.01, 0.01  # of the scene itself; relative
 FLUX_TOLERANCE, LOOSE_FLUX_TOLERANCE = 0.0005, 0.01
 
@@ -37,9 +38,10 @@ def measured(case: Case) -> Record:
 
 def differences(case: Case, got: Record, recorded: Record) -> list[str]:
     """Say which values differ from the record by more than they may."""
+    kernel_tolerance = KERNEL_TOLERANCE if case.tolerance_db <= 0.1 else LOOSE_KERNEL_TOLERANCE
     allowed = {
         "flux": FLUX_TOLERANCE if case.tolerance_db <= 0.1 else LOOSE_FLUX_TOLERANCE,
-        "kernel_error": max(LEAST_KERNEL_TOLERANCE, KERNEL_TOLERANCE * recorded["kernel_error"]),
+        "kernel_error": max(LEAST_KERNEL_TOLERANCE, kernel_tolerance * recorded["kernel_error"]),
         "noise_std": NOISE_TOLERANCE * recorded["noise_std"],
         "psnr": case.tolerance_db,
         "psnr_observed": OBSERVED_TOLERANCE_DB,

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import FileError, InputError
+from ..core.run_records import VerdictLabel
 
 NAME = "manifest.jsonl"
 PARTS = ".parts"
@@ -77,6 +78,18 @@ class Entry:
     @property
     def done(self) -> bool:
         return self.state == "done"
+
+    @property
+    def label(self) -> str:
+        """The label of the verdict, or "failed"."""
+        if not self.done:
+            return "failed"
+        default = VerdictLabel.IMPROVED if self.improved else VerdictLabel.DOUBTFUL
+        return str(self.report.get("verdict", {}).get("label", default))
+
+    def __repr__(self) -> str:
+        """Return name, outcome and seconds; report and arguments are not printed."""
+        return f"<Entry {self.name}: {self.label}, {self.seconds:.1f} s; {self.reason}>"
 
 
 class Manifest:

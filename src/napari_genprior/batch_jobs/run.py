@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator as Yields
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from difflib import get_close_matches
 from glob import glob, has_magic
 from pathlib import Path
 from typing import Any, Unpack
@@ -71,6 +72,7 @@ def batch(
     **arguments: Unpack[RequestArguments],
 ) -> list[Entry]:
     """Deblur many files; see :func:`iter_batch`, which also yields the progress."""
+    _check_names("batch", arguments)
     run = iter_batch(sources, output, resume=resume, jobs=jobs, cluster=cluster, method=method, **arguments)
     return run_to_end(run)
 
@@ -125,8 +127,11 @@ def iter_batch(
     DeviceError
         No cluster answers at ``cluster``.
     """
+    _check_names("iter_batch", arguments)
     folder = _absolute(output)
     inputs = find_inputs(sources, folder)
+    if not resume and not any(path.exists() for path in inputs):
+        raise InputError(f"There is no file or folder {inputs[0]}; nothing was written.")
     if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
         raise InputError(f"jobs must be a whole number >= 1; got {jobs!r}.")
     if cluster and jobs > 1:
@@ -137,6 +142,16 @@ def iter_batch(
     if request.kernel is not None:  # read once, also where it is given as a path
         given["kernel"] = request.kernel
     return _run(inputs, folder, resume, jobs, cluster, given, _plain(request))
+
+
+def _check_names(function: str, arguments: Mapping[str, Any]) -> None:
+    """Raise the TypeError of a call with an unknown keyword argument, as if ``function`` named all of them."""
+    known = RequestArguments.__annotations__
+    for name in arguments:
+        if name not in known:
+            similar = get_close_matches(name, known, n=1)
+            hint = f"; did you mean {similar[0]!r}?" if similar else ""
+            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}{hint}")
 
 
 def find_inputs(sources: Sources, output: Path) -> list[Path]:

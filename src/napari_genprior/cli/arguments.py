@@ -80,14 +80,15 @@ REQUEST_OPTIONS = (
                       "[default: stack]"),
     click.option("--mode", type=click.Choice(["auto", "2d", "3d"]),
                  help="Restore planes (2d) or volumes (3d); auto restores volumes where the kernel has three axes or "
-                      "the voxel size is given.  [default: auto]"),
+                      "--voxel-size is given, whatever voxel size the file states.  [default: auto]"),
     click.option("--tiles", callback=_tiles, metavar="ROWSxCOLUMNS",
                  help="Estimate a kernel for each tile of such a grid, where the blur varies over the image."),
     click.option("--tile-size", callback=_tile_size, metavar="PIXELS",
-                 help="Restore a large image in tiles of this size, or of one chosen by memory (auto).  "
+                 help="Memory only: restore a large image in tiles of this size, or of one chosen by memory (auto).  "
                       "[default: auto for images of more than 4096 pixels a side]"),
     click.option("--voxel-size", "voxel_size_um", callback=_voxel_size, metavar="Z,Y,X",
-                 help="Size of a voxel in um.  [default: as the file says, otherwise a cube]"),
+                 help="Size of a voxel in um; given as an option, it chooses --mode 3d.  "
+                      "[default: as the file says, otherwise a cube; neither chooses volumes]"),
     click.option("--image-prior", metavar="NAME",
                  help="Use this pretrained image prior; 'genprior models' lists them."),
     click.option("--kernel-prior", metavar="NAME",
@@ -112,7 +113,7 @@ REQUEST_OPTIONS = (
 DEBLUR_OPTIONS = (
     click.argument("source", metavar="[IN]", required=False, type=PATH),
     click.option("-o", "--output", required=True, type=PATH, metavar="FILE",
-                 help="Write the restored image here, in the input's type."),
+                 help="Write the restored image here, in the input's type; an existing file is overwritten."),
     *REQUEST_OPTIONS,
     click.option("--estimate-out", type=PATH, metavar="FILE",
                  help="Write the estimate here, even where the verdict rejects it and the output is the input."),
@@ -121,7 +122,7 @@ DEBLUR_OPTIONS = (
     click.option("--report", type=PATH, metavar="FILE",
                  help="Write the verdict, its features, settings and versions here (JSON)."),
     click.option("--rerun", type=PATH, metavar="REPORT",
-                 help="Repeat the run of this report, bit for bit on the same machine; IN may be left out."),
+                 help="Repeat the run of this report, to equal pixels on the same machine; IN may be left out."),
     click.option("--checkpoint", type=PATH, metavar="FILE",
                  help="Save the progress of methods with untrained networks here; after a kill, the same command "
                       "resumes from it."),

@@ -18,7 +18,27 @@ from ..settings import Settings
 OPTION_NAMES = {"kind": "--blur", "angle_deg": "--angle", "sigma_px": "--sigma", "radius_px": "--radius"}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Command(click.Command):
+    """A command whose messages on unknown options suggest no hidden ones (deprecated names)."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments; raises click.NoSuchOption where an option is unknown."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            hidden = {name for option in self.params if getattr(option, "hidden", False) for name in option.opts}
+            shown = [name for name in error.possibilities or () if name not in hidden]
+            raise click.NoSuchOption(error.option_name, error.message, shown, ctx) from None
+
+
+class Group(click.Group):
+    """A group of such commands."""
+
+    command_class = Command
+    group_class = type
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="genprior")
 @click.option("--debug", is_flag=True, help="Log all steps, and the tracebacks of errors.")
 def genprior(debug: bool) -> None:
@@ -106,8 +126,9 @@ def run_with_progress(progress: Any, sentence: str, quiet: bool) -> Any:
 
 
 def write_report(path: Path, result: Any, source: Path, kernel_file: Path | None, output: Path) -> None:
-    """Write the report of a result and the names of its files, from which ``--rerun`` repeats the run."""
+    """Write the report of a result and the absolute paths of its files, from which ``--rerun`` repeats the run."""
     from ..core.image_io import write_json
 
-    files = {"input": str(source), "kernel": str(kernel_file) if kernel_file else None, "output": str(output)}
-    write_json(path, {**result.report(), "files": files})
+    files = {"input": source, "kernel": kernel_file, "output": output}
+    absolute = {name: str(file.absolute()) if file else None for name, file in files.items()}
+    write_json(path, {**result.report(), "files": absolute})

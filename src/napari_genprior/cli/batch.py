@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 from .arguments import REQUEST_OPTIONS, current_names, request_arguments, with_options
 from .base import genprior, report_error, run_with_progress
 
+OUTCOMES = {"improved": "improved", "doubtful": "doubtful", "no improvement": "returned unchanged"}
 N_NAMED = 3  # failed files that the last line names
 
 
@@ -46,10 +48,12 @@ def batch(context: click.Context, **_options: Any) -> None:
         raise click.exceptions.Exit(130) from None
     finally:
         progress.close()
-    done = [entry for entry in entries if entry.done]
-    not_improved = sum(not entry.improved for entry in done)
-    click.echo(f"{output}: {len(done)} of {len(entries)} done, {not_improved} of them NOT improved (manifest.jsonl)")
-    if failed := [entry for entry in entries if not entry.done]:
+    failed = [entry for entry in entries if not entry.done]
+    labels = Counter(entry.label for entry in entries)
+    counts = ", ".join(f"{labels[label]} {words}" for label, words in OUTCOMES.items())
+    counts += f", {len(failed)} failed" if failed else ""
+    click.echo(f"{output}: {len(entries)} files: {counts} (manifest.jsonl)")
+    if failed:
         named = "; ".join(f"{Path(entry.input).name}: {entry.reason}" for entry in failed[:N_NAMED])
         more = f"; and {len(failed) - N_NAMED} more" if len(failed) > N_NAMED else ""
         code = 1 if any(entry.fault for entry in failed) else 2

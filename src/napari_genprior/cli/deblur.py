@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,11 +70,20 @@ def deblur(context: click.Context, **_options: Any) -> None:
         check_outputs(plan, outputs)
         if earlier:
             prepare_rerun(plan, earlier, source)
+        elif "mode" not in arguments:
+            _say_that_planes_are_separate(plan)
         result = run_with_progress(run(plan, checkpoint), plan.sentence, quiet)
         write_outputs(plan, result, outputs)
     if outputs.report:
         write_report(outputs.report, result, source, kernel_file, outputs.image)
     click.echo(f"{outputs.image}: {result.sentence}{_hint(result, outputs)}")
+
+
+def _say_that_planes_are_separate(plan: Plan) -> None:
+    """Write a line on standard error where planes along Z are restored one by one and could be a volume."""
+    layout = plan.layout
+    if "Z" in layout.looped and "S" not in layout.axes and not plan.in_tiles:
+        click.echo(f"{prod(layout.pieces)} planes, each restored in 2-D; for a volume: --mode 3d", err=True)
 
 
 def check_outputs(plan: Plan, outputs: Outputs) -> None:

@@ -77,6 +77,15 @@ def check_kernel(kernel: object, what: str = "kernel") -> np.ndarray:
     return (array / array.sum()).astype(np.float32)
 
 
+def check_volume_shape(shape: tuple[int, ...]) -> None:
+    """Raise InputError where a volume ``(Z, Y, X)`` is too small."""
+    if shape[0] < MIN_PLANES or min(shape[1:]) < MIN_SIDE:
+        raise InputError(
+            f"A volume needs {MIN_PLANES} planes and {MIN_SIDE} rows and columns or more; got {shape}. "
+            "Deblur its planes instead."
+        )
+
+
 def check_volume(volume: object) -> np.ndarray:
     """Check a volume and return it as a numeric array ``[Z, Y, X]``.
 
@@ -90,11 +99,7 @@ def check_volume(volume: object) -> np.ndarray:
         raise InputError(
             f"A volume is an array [Z, Y, X] of numbers; got shape {array.shape}, data type {array.dtype}."
         )
-    if array.shape[0] < MIN_PLANES or min(array.shape[1:]) < MIN_SIDE:
-        raise InputError(
-            f"A volume needs {MIN_PLANES} planes and {MIN_SIDE} rows and columns or more; got {array.shape}. "
-            "Deblur its planes instead."
-        )
+    check_volume_shape(array.shape)
     if not np.isfinite(array).all():
         raise InputError("The volume holds NaN or infinite values; replace them (numpy.nan_to_num) first.")
     if array.min() == array.max():

@@ -169,7 +169,9 @@ def write_image(path: str | Path, image: np.ndarray, description: dict[str, Any]
             text = None if description is None else json.dumps(description)
             colour = image.ndim == 3 and image.shape[-1] in (3, 4)
             photometric = "rgb" if colour else "minisblack"
-            tifffile.imwrite(beside, image, photometric=photometric, description=text, metadata=None)
+            # without its shape, an array of more than three axes would be read as a flat list of planes
+            shaped: dict[str, Any] | None = {} if text is None and image.ndim > 3 + colour else None
+            tifffile.imwrite(beside, image, photometric=photometric, description=text, metadata=shaped)
         elif suffix == ".png":
             import imagecodecs
 

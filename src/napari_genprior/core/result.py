@@ -92,6 +92,12 @@ class DeblurResult:
     constant_pieces: tuple[Index, ...] = ()
     path: Path | None = None
 
+    def __repr__(self) -> str:
+        """Return shapes, method, seconds and verdict; arrays are not printed."""
+        image = f"image written to {self.path}" if self.image is None else f"image {_shape(self.image)}"
+        run = f"{self.provenance.method}, {self.provenance.seconds:.1f} s"
+        return f"<DeblurResult: {image}, kernels {_shape(self.kernels)}; {run}; {self.sentence}>"
+
     @property
     def kernel(self) -> np.ndarray:
         """The kernel, float32 [(kz,) kh, kw]; the first of several."""
@@ -127,6 +133,8 @@ class DeblurResult:
 
         Raises
         ------
+        InputError
+            The path does not end in ``.npz``; images are written by the argument ``out`` of ``deblur``.
         FileError
             The file cannot be written.
         """
@@ -160,3 +168,8 @@ class DeblurResult:
         """Deprecated name of :attr:`candidates`."""
         warn_renamed("result.rivals", "result.candidates")
         return self.candidates
+
+
+def _shape(array: Any) -> str:
+    """Return the shape of an array, such as ``96x96x3``."""
+    return "x".join(map(str, array.shape))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .axes import Layout
-from .errors import LONGEST, FileError
+from .errors import LONGEST, FileError, InputError
 from .image_io import write_atomic
 from .run_records import History, Provenance, Status, StatusCode, Verdict
 
@@ -37,6 +37,11 @@ def report_of(result: Any) -> dict[str, Any]:
 
 def save_result(result: Any, path: str | Path) -> Path:
     """Write a result; see :meth:`.DeblurResult.save`."""
+    if Path(path).suffix.lower() != ".npz":
+        raise InputError(
+            f"{path} does not end in .npz, which save() writes (all arrays and the report); "
+            "to write an image, give out= to deblur, or genprior deblur -o."
+        )
     arrays: dict[str, Any] = {f"history_{name}": values for name, values in result.history.terms.items()}
     arrays |= {f"extra_{name}": values for name, values in result.extra_images.items()}
     arrays |= {f"candidate_{number}": kernel for number, (kernel, _) in enumerate(result.candidates)}

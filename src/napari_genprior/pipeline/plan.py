@@ -9,7 +9,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from ..core.axes import COLOURS, Layout, make_layout
-from ..core.checks import check_image, check_volume
+from ..core.checks import check_image, check_volume, check_volume_shape
 from ..core.errors import GenPriorError, InputError
 from ..core.intensity import Intensity
 from ..core.lazy_io import Lazy
@@ -18,7 +18,16 @@ from ..estimation.psf_candidates import MicroscopeConstraints, parse_constraints
 from ..operators.detail import REGION
 from ..settings import VolumeSettings
 from ..zoo.store import Generator
-from .plan_checks import check_fits, check_kernels, check_output, check_tiled, intensity_scale, is_single
+from .plan_checks import (
+    check_fits,
+    check_kernel_axes,
+    check_kernels,
+    check_out_array,
+    check_output,
+    check_tiled,
+    intensity_scale,
+    is_single,
+)
 from .prior_choice import load_priors
 from .request import Request, RequestArguments, is_path, parse_request
 
@@ -134,6 +143,10 @@ def plan_request(image: Any, request: Request, out: Any = None) -> Plan:
     elif is_single(layout):
         whole = _read_whole(data)
         data = check_volume(whole) if request.mode == "3d" else check_image(whole)
+    if request.mode == "3d":
+        check_volume_shape(layout.piece_shape)
+    if out is not None and not is_path(out):
+        check_out_array(out, layout)
     if is_path(out):
         check_output(Path(out), layout, np.dtype(data.dtype))
     kernels = None if request.kernel is None else check_kernels(request.kernel, layout, request.tiles)
@@ -179,6 +192,7 @@ def _layout(data: Any, request: Request, source: Lazy) -> Layout:
     names = request.axes if request.axes is not None else source.axes
     if names is None:
         if request.mode == "3d" and len(shape) <= 3:
+            check_kernel_axes(request, shape)
             check_volume(data)
             names = "ZYX"
         elif request.mode == "2d" and (len(shape) < 3 or (len(shape) == 3 and shape[-1] in COLOURS)):

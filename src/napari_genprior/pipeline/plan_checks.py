@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -69,24 +70,49 @@ def check_tiled(request: Request, layout: Layout, large: bool) -> None:
             )
 
 
+def check_kernel_axes(request: Request, shape: Sequence[int]) -> None:
+    """Refuse a kernel with three axes for an image that is no volume."""
+    if request.kernel is not None and len(shape) < 3 and request.voxel_size_um is None:
+        raise InputError(
+            f"The kernel has shape {request.kernel.shape}, as the PSF of a volume [Z, Y, X]; "
+            f"the image has shape {tuple(shape)}. Give a kernel [kh, kw]; of an image with several kernels also tiles=, "
+            "of a stack kernel_per=."
+        )
+
+
+def check_out_array(out: Any, layout: Layout) -> None:
+    """Refuse an array that cannot take the result."""
+    if hasattr(out, "shape") and tuple(out.shape) != layout.shape:
+        raise InputError(f"out must have the shape of the image, {layout.shape}; got {tuple(out.shape)}.")
+    if hasattr(out, "dtype") and np.dtype(out.dtype).kind != "f":
+        raise InputError(f"out must be of a floating-point type, as results are; got {np.dtype(out.dtype)}.")
+
+
 def check_kernels(kernel: np.ndarray, layout: Layout, tiles: tuple[int, int] | None) -> np.ndarray:
-    """Return given kernels as float32 ``[groups..., (kz,) kh, kw]``, each >= 0 and of sum 1."""
+    """Return given kernels as float32 ``[groups..., (kz,) kh, kw]``, each >= 0 and of sum 1.
+
+    One kernel serves all groups.
+    """
     sides = len(layout.space)
-    if tiles is not None:
-        if kernel.ndim != 4:
-            raise InputError(f"The kernels have shape {kernel.shape}; with tiles they need [rows, columns, kh, kw].")
-        groups: tuple[int, ...] = tiles
-    else:
-        groups = layout.groups
-        if kernel.ndim == sides or not layout.pieces:
-            kernel = kernel if kernel.ndim != sides else np.broadcast_to(kernel, (*groups, *kernel.shape))
-        if kernel.shape[: kernel.ndim - sides] != groups or kernel.ndim < sides:
-            if not layout.pieces:  # one image: the sentence of check_kernel says it
-                return check_volume_kernel(kernel) if sides == 3 else check_kernel(kernel)
-            wanted = " or ".join(f"{[*lead, *'zyx'[-sides:]]}" for lead in dict.fromkeys([(), groups]))
-            raise InputError(f"The kernels have shape {kernel.shape}; for these axes they need {wanted}.")
+    groups = layout.groups if tiles is None else tiles
     check = check_volume_kernel if sides == 3 else check_kernel
+    if kernel.ndim == sides:
+        return np.broadcast_to(check(kernel), (*groups, *kernel.shape)).copy()
+    if kernel.ndim < sides or kernel.shape[: kernel.ndim - sides] != groups:
+        raise InputError(_kernels_wanted(kernel, layout, groups, tiles is not None))
     return np.stack([check(each) for each in kernel.reshape(-1, *kernel.shape[-sides:])]).reshape(kernel.shape)
+
+
+def _kernels_wanted(kernel: np.ndarray, layout: Layout, groups: tuple[int, ...], tiled: bool) -> str:
+    """Say which shapes of kernels fit, and which arguments would let this one fit."""
+    one = "kz, kh, kw" if layout.mode == "3d" else "kh, kw"
+    several = f" or [{', '.join(map(str, groups))}, {one}]" if groups else ""
+    hint = ""
+    if not tiled:
+        hint = " Kernels for each channel, frame or plane need kernel_per=."
+        if layout.mode == "2d" and kernel.ndim == 3:
+            hint += " The PSF of volumes needs mode='3d'."
+    return f"The kernel has shape {kernel.shape}; here it must be [{one}]{several}.{hint}"
 
 
 def check_fits(request: Request, kernels: np.ndarray | None, layout: Layout, shape: Sequence[int]) -> None:

@@ -99,7 +99,7 @@ def parse_request(
     settings: Settings | Mapping[str, Any] | None = None,
 ) -> Request:
     """Check the arguments of :func:`.run.deblur` that do not depend on the image; raises what that raises."""
-    given = None if kernel is None else _read_kernel(kernel)
+    given = None if kernel is None else read_array(kernel) if is_path(kernel) else np.asarray(kernel)
     dimensions = _dimensions(mode, given, kernel_per, tiles, voxel_size_um, settings, axes)
     chosen = find_method(_resolved_name(method, given is not None, dimensions))
     if chosen.needs_kernel and given is None:
@@ -144,11 +144,9 @@ def parse_request(
     )
 
 
-def _read_kernel(kernel: Any) -> np.ndarray:
-    """Return a kernel that was given as an array or as a path."""
-    if not is_path(kernel):
-        return np.asarray(kernel)
-    with open_lazy(kernel) as file:
+def read_array(path: str | Path) -> np.ndarray:
+    """Read all values of a file; raises FileError."""
+    with open_lazy(path) as file:
         return np.asarray(file.data[...])
 
 
@@ -210,6 +208,9 @@ def _check_settings(
     if isinstance(settings, Settings) and not isinstance(settings, model):
         raise InputError(f"Method {method.name!r} takes {model.__name__}, not {type(settings).__name__}.")
     values = settings.model_dump() if isinstance(settings, Settings) else dict(settings or {})
+    of_volumes = [name for name in values if name in VolumeSettings.model_fields and name not in model.model_fields]
+    if of_volumes and model is not VolumeSettings:
+        raise InputError(f"{of_volumes[0]} is a setting of volumes: give mode='3d', or leave it out.")
     for name, value in options.items():
         if value is None:
             continue

@@ -34,6 +34,13 @@ def run(plan: Plan, checkpoint: str | Path | None = None) -> Yields[Progress, No
     return _run_guarded(plan, stored)
 
 
+def estimate_first_kernel(plan: Plan) -> Yields[Progress, None, Restored]:
+    """Estimate the kernel of the first group of pieces, and restore nothing but where it is estimated."""
+    with _pieces_of(plan) as pieces:
+        yield from pieces.survey()
+        return (yield from _estimate(pieces, pieces.batches[0][0], None))
+
+
 def _run_guarded(plan: Plan, checkpoint: Checkpoint | None) -> Yields[Progress, None, DeblurResult]:
     try:
         return (yield from _run(plan, checkpoint))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,14 +10,19 @@ import numpy as np
 import torch
 
 from ..core.arrays import kernel_to_tensor, to_tensor
+from ..core.axes import KernelPer
 from ..core.checks import check_image, check_kernel, check_volume, check_volume_kernel
 from ..core.errors import InputError
+from ..core.iteration import run_to_end
+from ..core.lazy_io import open_lazy
 from ..core.result import Candidate, Status, StatusCode, Verdict
 from ..quality.verdict import judge
 from ..settings import Settings
-from .front_door import deblur, known_kernel
+from .front_door import known_kernel
+from .plan import plan_request
 from .plan_checks import intensity_scale
-from .request import KernelSize, Mode
+from .request import KernelSize, Mode, is_path, parse_request, read_array
+from .run import estimate_first_kernel
 
 
 @dataclass(frozen=True)
@@ -38,13 +43,20 @@ class KernelEstimate:
     candidates: tuple[Candidate, ...]
     verdict: Verdict
 
+    def __repr__(self) -> str:
+        """Return shape, number of candidates and verdict; arrays are not printed."""
+        size, several = "x".join(map(str, self.kernel.shape)), f"{len(self.candidates)} candidates"
+        return f"<KernelEstimate: kernel {size}, {several}; {self.verdict.sentence}>"
+
 
 def estimate_kernel(
     image: Any,
     method: str = "auto",
     *,
+    axes: str | Sequence[str] | None = None,
     kernel_size: KernelSize = "auto",
     mode: Mode = "auto",
+    voxel_size_um: Sequence[float] | None = None,
     image_prior: str | None = None,
     kernel_prior: str | None = None,
     seed: int = 0,
@@ -52,7 +64,9 @@ def estimate_kernel(
     time_limit_s: float | None = None,
     settings: Settings | Mapping[str, Any] | None = None,
 ) -> KernelEstimate:
-    """Estimate the kernel of a blurred image or volume. Parameters and errors are those of :func:`.deblur`.
+    """Estimate the kernel of a blurred image or volume, or the one that the planes of a stack share.
+
+    Parameters and errors are those of :func:`.deblur`.
 
     Examples
     --------
@@ -61,11 +75,12 @@ def estimate_kernel(
     >>> gp.estimate_kernel(sim.blurred, kernel_size=9).kernel.shape
     (9, 9)
     """
-    result = deblur(
-        image,
+    request = parse_request(
         method,
+        axes=axes,
         kernel_size=kernel_size,
         mode=mode,
+        voxel_size_um=voxel_size_um,
         image_prior=image_prior,
         kernel_prior=kernel_prior,
         seed=seed,
@@ -73,19 +88,24 @@ def estimate_kernel(
         time_limit_s=time_limit_s,
         settings=settings,
     )
-    return KernelEstimate(result.kernel, result.candidates, result.verdict)
+    with open_lazy(image) as source:
+        estimate = run_to_end(estimate_first_kernel(plan_request(source, request)))
+    return KernelEstimate(estimate.kernel, estimate.candidates, estimate.verdict)
 
 
 def deconvolve(
     image: Any,
     kernel: Any,
     *,
+    axes: str | Sequence[str] | None = None,
+    kernel_per: KernelPer = "stack",
     mode: Mode = "auto",
-    voxel_size_um: tuple[float, float, float] | None = None,
+    tiles: tuple[int, int] | None = None,
+    voxel_size_um: Sequence[float] | None = None,
     device: str = "auto",
     settings: Settings | Mapping[str, Any] | None = None,
 ) -> np.ndarray:
-    """Deconvolve an image or volume with a known kernel: float32, shape and intensity scale of the input.
+    """Deconvolve an image, stack or volume with a known kernel: float32, shape and intensity scale of the input.
 
     Parameters and errors are those of :func:`.deblur`.
 
@@ -96,7 +116,18 @@ def deconvolve(
     >>> gp.deconvolve(sim.blurred, sim.kernel).shape
     (96, 96, 3)
     """
-    return known_kernel(image, kernel, mode=mode, voxel_size_um=voxel_size_um, device=device, settings=settings).image
+    result = known_kernel(
+        image,
+        kernel,
+        axes=axes,
+        kernel_per=kernel_per,
+        mode=mode,
+        tiles=tiles,
+        voxel_size_um=voxel_size_um,
+        device=device,
+        settings=settings,
+    )
+    return result.image
 
 
 def assess(image: Any, restored: Any, kernel: Any, *, kernel_given: bool = False) -> Verdict:
@@ -104,9 +135,10 @@ def assess(image: Any, restored: Any, kernel: Any, *, kernel_given: bool = False
 
     Parameters
     ----------
-    image, restored : array [Y, X], [Y, X, 3 or 4] or [Z, Y, X]
+    image, restored : array [Y, X], [Y, X, 3 or 4] or [Z, Y, X], or path
         The blurred input and the estimate, in the same units.
-    kernel : array [kh, kw] or [kz, kh, kw]
+    kernel : array [kh, kw] or [kz, kh, kw], or path
+        Three axes: image and estimate are volumes.
     kernel_given : bool
         The kernel was measured, not estimated: its shape is not questioned.
 
@@ -129,6 +161,7 @@ def assess(image: Any, restored: Any, kernel: Any, *, kernel_given: bool = False
     >>> 0 < verdict.probability < 1
     True
     """
+    image, restored, kernel = (read_array(each) if is_path(each) else each for each in (image, restored, kernel))
     volume = np.ndim(kernel) == 3
     blurred = check_volume(image) if volume else check_image(image)
     if np.shape(restored) != blurred.shape:

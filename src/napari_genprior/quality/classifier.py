@@ -105,6 +105,12 @@ MESSAGES = {
 }
 
 
+def _reasons(contributions: Mapping[str, float], used: Mapping[str, float]) -> list[str]:
+    """List the features that can be named as a reason: less noise than in the input is none."""
+    named = [name for name in contributions if name in used]
+    return [name for name in named if name != "noise_gain" or used[name] > 1] or named
+
+
 def applicable(features: Mapping[str, float], kernel_given: bool) -> dict[str, float]:
     """Select the features that apply: those of the kernel's shape are ignored if the user gave the kernel."""
     return {name: value for name, value in features.items() if not (kernel_given and name.startswith("kernel_"))}
@@ -134,7 +140,7 @@ def classify(features: Mapping[str, float], kernel_given: bool) -> tuple[Verdict
     exceeded = _exceeded_limit(features, kernel_given)
     if probability >= (ACCEPT_PROBABILITY_KERNEL_GIVEN if kernel_given else ACCEPT_PROBABILITY) and not exceeded:
         return VerdictLabel.IMPROVED, MESSAGES["improved"].format(**features), probability
-    worst = exceeded or min((name for name in contributions if name in used), key=lambda name: contributions[name])
+    worst = exceeded or min(_reasons(contributions, used), key=lambda name: contributions[name])
     reason = f"{MESSAGES[worst].format(**features)} Chance of an improvement: {probability:.0%}."
     return (VerdictLabel.REJECTED if probability < REJECT_PROBABILITY else VerdictLabel.DOUBTFUL), reason, probability
 

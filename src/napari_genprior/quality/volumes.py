@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from ..core.result import Verdict, VerdictLabel
+from ..operators.convolution import convolve, crop_kernel
 from ..operators.finite_differences import differences
 from ..operators.noise import estimate_noise_model
 
@@ -33,7 +34,7 @@ def judge_volume(
     Parameters
     ----------
     misfit : float or None
-        Mean squared residual over the variance of the noise; None: the run was stopped before.
+        Mean squared residual over the variance of the noise, from the deconvolution; None: measured here.
     gain_in_likelihood : float or None
         See :func:`likelihood_gain`; None: the kernel was given.
 
@@ -42,11 +43,9 @@ def judge_volume(
     A truncated kernel is no fault here: widefield blur extends without end along z. For a given kernel the input is
     never returned in place of the estimate.
     """
-    if misfit is None:
-        return Verdict(False, "The run was stopped before the estimate could be compared with the volume.")
     noise = estimate_noise_model(blurred)
     typical = noise.mean_variance(blurred)
-    residual = (misfit * typical) ** 0.5
+    residual = _residual(blurred, volume, kernel) if misfit is None else (misfit * typical) ** 0.5
     before, after = (float(differences(x, (1.0, 1.0, 1.0)).square().sum(0).mean()) for x in (blurred, volume))
     gain = (after / max(before - 6 * typical, 1e-12)) ** 0.5  # white noise adds 2 v to each of three
     features = {
@@ -85,3 +84,14 @@ def judge_volume(
     return Verdict(
         label is VerdictLabel.IMPROVED, reason, {name: round(value, 5) for name, value in features.items()}, label
     )
+
+
+def _residual(blurred: Tensor, volume: Tensor, kernel: Tensor) -> float:
+    """Compute the root mean square residual where the unknown surroundings of the volume matter least.
+
+    That is its middle half along each axis: microscope PSFs are often longer than a stack, so no voxel is free of what
+    lies beyond it.
+    """
+    model = convolve(volume, crop_kernel(kernel, volume.shape[2:]))
+    z, y, x = (slice(n // 4, n - n // 4) for n in volume.shape[2:])
+    return float((model - blurred)[..., z, y, x].square().mean().sqrt())

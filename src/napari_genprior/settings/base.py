@@ -60,7 +60,7 @@ class Settings(BaseModel):
             name = ".".join(str(part) for part in first["loc"])
             known = ", ".join(cls.model_fields)
             if first["type"] == "extra_forbidden":
-                raise InputError(f"Unknown setting {short_repr(name)}; {cls.__name__} has: {known}.") from error
+                raise InputError(f"Unknown setting {short_repr(name)}; there are: {known}.") from error
             raise InputError(
                 f"Setting {name} = {short_repr(first['input'])} is not allowed: {first['msg']}."
             ) from error

@@ -16,7 +16,7 @@ from torch.nn.functional import pad
 from tqdm import tqdm
 
 from .. import blur
-from ..blur.noise import add_noise
+from ..blur.camera_noise import add_noise
 from ..core.checks import check_kernel
 from ..core.iteration import run_to_end
 from ..deconvolution.total_variation import deconvolve_canvas, strength_for
