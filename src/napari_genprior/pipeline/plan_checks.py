@@ -75,8 +75,8 @@ def check_kernel_axes(request: Request, shape: Sequence[int]) -> None:
     if request.kernel is not None and len(shape) < 3 and request.voxel_size_um is None:
         raise InputError(
             f"The kernel has shape {request.kernel.shape}, as the PSF of a volume [Z, Y, X]; "
-            f"the image has shape {tuple(shape)}. Give a kernel [kh, kw]; of an image with several kernels also tiles=, "
-            "of a stack kernel_per=."
+            f"the image has shape {tuple(shape)}. Give a kernel [kh, kw]; of an image with several kernels "
+            "also tiles=, of a stack kernel_per=."
         )
 
 
