@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QComboBox, QSpinBox, QVBoxLayout, QWidget
 from ..core.arrays import available_devices
 from ..core.errors import InputError
 from ..methods.registry import METHODS, Method
-from ..pipeline.request import MAX_TILES
+from ..pipeline.request_checks import MAX_TILES
 from ..pipeline.request_export import DEFAULTS
 from ..settings import Settings, VolumeSettings
 from . import layers as _layers

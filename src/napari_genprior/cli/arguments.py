@@ -150,6 +150,11 @@ def current_names(context: click.Context) -> dict[str, Any]:
     options = {parameter.name: parameter.opts[0] for parameter in context.command.params}
     for old in [name for name in given if name.startswith("old_")]:
         name, value = old.removeprefix("old_"), given.pop(old)
+        if name in given and not isinstance(value, tuple):
+            raise InputError(
+                f"{options[old]} is the deprecated name of {options[name]}, and both were given; "
+                f"give {options[name]} only."
+            )
         if name != "values":  # --set is merely short for --setting
             message = f"{options[old]} is deprecated; use {options[name]}."
             click.echo(f"genprior: DeprecationWarning: {message}", err=True)
@@ -181,7 +186,7 @@ def request_arguments(given: dict[str, Any]) -> dict[str, Any]:
         raise InputError(f"{settings_file} is for method {request['method']!r}, not {options['method']!r}.")
     arguments = request | options
     if values:
-        arguments["settings"] = arguments.get("settings", {}) | dict(map(_setting, values))
+        arguments["settings"] = (arguments.get("settings") or {}) | dict(map(_setting, values))
     return arguments
 
 

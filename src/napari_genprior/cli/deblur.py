@@ -90,7 +90,7 @@ def check_outputs(plan: Plan, outputs: Outputs) -> None:
     """Raise where an output beside the image cannot be written: before the run, not after it."""
     from ..core.image_io import check_place
     from ..core.tiled_io import check_destination
-    from ..pipeline.plan_checks import check_output
+    from ..pipeline.output_checks import check_output
 
     if outputs.estimate:
         if not plan.single:

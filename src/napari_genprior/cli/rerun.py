@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.errors import FileError, InputError
+from ..core.errors import FileError, InputError, short_repr
 
 if TYPE_CHECKING:
     from ..pipeline.plan import Plan
 
 RECORDED = ("axes", "kernel_per", "mode", "tiles", "tile_size", "voxel_size_um", "time_limit_s")
+MAX_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,10 @@ def read_report(path: Path) -> EarlierRun:
         report = json.loads(path.read_text(encoding="utf-8"))
         provenance, files = report["provenance"], report["files"]
         recorded = provenance["arguments"]
+        if not isinstance(recorded["axes"], str | None):
+            raise InputError(
+                f"The report {path} has the axes {short_repr(recorded['axes'])}; allowed are text or null."
+            )
         size = recorded["kernel_size"]
         arguments = {name: recorded[name] for name in RECORDED if recorded[name] is not None}
         arguments |= {name: provenance[name] for name in ("method", "settings", "seed", "device")}
@@ -62,7 +67,7 @@ def read_report(path: Path) -> EarlierRun:
         return EarlierRun(
             source=Path(files["input"]),
             arguments=arguments,
-            threads=int(provenance["threads"]),
+            threads=_threads(provenance["threads"]),
             input_sha256=provenance["input_sha256"],
             kernel_sha256=recorded["kernel_sha256"],
         )
@@ -72,6 +77,13 @@ def read_report(path: Path) -> EarlierRun:
         raise InputError(
             f"{path} is not a report of this version of genprior deblur ({type(error).__name__}: {error})."
         ) from error
+
+
+def _threads(count: Any) -> int:
+    """Check the number of threads of a report, which is an untrusted file."""
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MAX_THREADS:
+        raise InputError(f"A report's threads must be an integer from 1 to {MAX_THREADS}; got {short_repr(count)}.")
+    return count
 
 
 def prepare_rerun(plan: Plan, earlier: EarlierRun, source: Path) -> None:

@@ -43,13 +43,17 @@ def check_image(image: object, what: str = "image") -> np.ndarray:
     colours = array[..., :3] if colour else array
     if colours.min() == colours.max():
         raise InputError(f"The {what} is constant ({colours.flat[0]} everywhere); there is nothing to restore.")
-    least, most = float(colours.min()), float(colours.max())
-    if array.dtype.kind == "f" and (max(abs(least), abs(most)) > LARGEST or most / 2 - least / 2 < SMALLEST_RANGE):
+    check_range(array.dtype, float(colours.min()), float(colours.max()), what)
+    return array
+
+
+def check_range(dtype: np.dtype, least: float, most: float, what: str = "image") -> None:
+    """Raise InputError where values are too large, or too close to each other, for float32."""
+    if dtype.kind == "f" and (max(abs(least), abs(most)) > LARGEST or most / 2 - least / 2 < SMALLEST_RANGE):
         raise InputError(
             f"The {what} has values from {least:g} to {most:g}; results are float32, which needs values up to "
             f"{LARGEST:g} and a range of {2 * SMALLEST_RANGE:g} or more. Scale it first."
         )
-    return array
 
 
 def check_kernel(kernel: object, what: str = "kernel") -> np.ndarray:
@@ -104,6 +108,7 @@ def check_volume(volume: object) -> np.ndarray:
         raise InputError("The volume holds NaN or infinite values; replace them (numpy.nan_to_num) first.")
     if array.min() == array.max():
         raise InputError(f"The volume is constant ({array.flat[0]} everywhere); there is nothing to restore.")
+    check_range(array.dtype, float(array.min()), float(array.max()), "volume")
     return array
 
 
@@ -121,6 +126,7 @@ def check_volume_kernel(kernel: object) -> np.ndarray:
     array = array.astype(np.float64)
     if not np.isfinite(array).all() or array.min() < 0 or array.sum() <= 0:
         raise InputError("The kernel must be finite and >= 0 everywhere, and its sum positive. Clip it first.")
+    array = array / array.max()
     return (array / array.sum()).astype(np.float32)
 
 

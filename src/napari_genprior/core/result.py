@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from .axes import Layout
+from .errors import InputError
 from .kernel_map import draw_kernel_map
 from .result_file import load_parts, report_of, save_result
 from .run_records import (
@@ -122,7 +123,10 @@ class DeblurResult:
     @property
     def kernel_map(self) -> np.ndarray:
         """The kernels of a spatially varying blur drawn at their places: float32 [Y, X], each with maximum 1."""
-        return draw_kernel_map(self.kernels, self.image.shape[:2])
+        if self.layout is None or self.provenance.arguments.get("tiles") is None:
+            raise InputError("Only results of tiles=(rows, columns) have a map of kernels; see result.kernels.")
+        height, width = self.layout.sides("YX")
+        return draw_kernel_map(self.kernels, (height, width))
 
     def report(self) -> dict[str, Any]:
         """Return everything but the arrays, ready for JSON."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .axes import Layout
-from .errors import LONGEST, FileError, InputError
+from .errors import LONGEST, FileError, InputError, short_repr
 from .image_io import write_atomic
 from .run_records import History, Provenance, Status, StatusCode, Verdict
 
@@ -37,6 +37,8 @@ def report_of(result: Any) -> dict[str, Any]:
 
 def save_result(result: Any, path: str | Path) -> Path:
     """Write a result; see :meth:`.DeblurResult.save`."""
+    if not isinstance(path, str | Path):
+        raise InputError(f"save() needs a path that ends in .npz; got {short_repr(path)}.")
     if Path(path).suffix.lower() != ".npz":
         raise InputError(
             f"{path} does not end in .npz, which save() writes (all arrays and the report); "

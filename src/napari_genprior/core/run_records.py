@@ -152,7 +152,7 @@ class Verdict:
     @property
     def figures(self) -> dict[str, float]:
         """Deprecated name of :attr:`features`."""
-        warn_renamed("verdict.features", "verdict.features")
+        warn_renamed("verdict.figures", "verdict.features")
         return self.features
 
     @property

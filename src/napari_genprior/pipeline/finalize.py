@@ -43,15 +43,18 @@ class Clock:
         self.seconds = time.perf_counter() - self._begun
 
 
-def build_result(plan: Plan, outcome: Outcome, clock: Clock) -> DeblurResult:
-    """Put together what users get; a rejected estimate is replaced by the input, and kept beside it."""
+def build_result(plan: Plan, outcome: Outcome, clock: Clock, complete: bool = True) -> DeblurResult:
+    """Put together what users get; a rejected estimate is replaced by the input, and kept beside it.
+
+    A run that is not ``complete`` writes no file.
+    """
     restored, image = outcome.restored, outcome.image
     extra = {} if restored is None else restored.extra_images
     if restored is not None and outcome.verdict.rejected:
         extra, image = extra | {REJECTED_ESTIMATE: image}, plan.image.astype(np.float32)
     logger.info("%s: %s (%.1f s)", plan.sentence, outcome.verdict.reason, clock.seconds)
-    complete = restored is not None or outcome.status.code is not StatusCode.STOPPED
-    if plan.out is not None and complete and image is not None and image is not plan.out:
+    wanted = plan.out is not None and (complete or output_path(plan) is None)
+    if wanted and image is not None and image is not plan.out:
         image = _put_out(plan, image)
     return DeblurResult(
         image=image,
@@ -74,7 +77,9 @@ def _put_out(plan: Plan, image: np.ndarray) -> Any:
     """Hand an image that was restored in memory to where the caller wants it, and return what holds it."""
     path = output_path(plan)
     if path is not None:
-        write_image_file(path, as_type(image, np.dtype(plan.data.dtype)), plan.source, plan.layout.axes)
+        write_image_file(
+            path, as_type(image, np.dtype(plan.data.dtype).newbyteorder("=")), plan.source, plan.layout.axes
+        )
         return image
     plan.out[...] = image
     return plan.out
@@ -134,11 +139,11 @@ def partial_result(
         outcome = Outcome(
             restored.image, restored.kernel, restored.verdict, array_hash(plan.image), status, restored=restored
         )
-        return build_result(plan, outcome, clock)
+        return build_result(plan, outcome, clock, complete=False)
     if not kernels or image is None:
         return None
     status = Status(StatusCode.STOPPED, f"Stopped after {last.stage}; the remaining pieces are the input's.")
     verdict = Verdict(False, "The run was stopped before its end.")
     filled = {group: kernels.get(group, next(iter(kernels.values()))) for group in np.ndindex(plan.layout.groups)}
     outcome = Outcome(image, gather(filled, plan.layout.groups), verdict, "", status)
-    return build_result(plan, outcome, clock)
+    return build_result(plan, outcome, clock, complete=False)

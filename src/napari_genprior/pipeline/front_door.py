@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ..core.axes import KernelPer
-from ..core.errors import InputError
 from ..core.iteration import run_to_end
 from ..core.lazy_io import open_lazy
 from ..core.result import DeblurResult, Progress
 from ..settings import Settings
+from .output_checks import check_inputs_safe
 from .plan import plan_request
 from .request import KernelSize, Mode, Request, TileSize, is_path, parse_request
 from .run import run
@@ -80,10 +80,10 @@ def iter_deblur(
         time_limit_s=time_limit_s,
         settings=settings,
     )
+    check_inputs_safe(out, image, kernel, checkpoint)
+    check_inputs_safe(checkpoint, image, kernel)
     if not is_path(image):
         return run(plan_request(image, request, out), checkpoint)
-    if output_is_input(image, out):
-        raise InputError(f"The output {out} is the input itself; inputs are never overwritten.")
     with open_lazy(image) as source:  # only its head is read
         plan_request(source, request, out)
     return _run_file(Path(image), request, out, checkpoint)
@@ -249,11 +249,6 @@ def known_kernel(
         out=out,
         settings=settings,
     )
-
-
-def output_is_input(source: Any, out: Any) -> bool:
-    """Return whether an output path names the input file."""
-    return is_path(source) and is_path(out) and Path(source).resolve() == Path(out).resolve()
 
 
 def _run_file(

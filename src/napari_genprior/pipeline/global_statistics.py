@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..core.checks import check_range
 from ..core.errors import InputError
 from ..core.intensity import Intensity
 from ..operators.detail import REGION, detail, most_textured_place
@@ -59,6 +60,10 @@ class GlobalStatistics:
     def noise(self) -> float:
         """Standard deviation, fraction of the range (:func:`..deconvolution.total_variation.noise_std`)."""
         return float(np.mean(np.median(np.concatenate(self._noise), axis=0))) / 0.6745 / self.intensity.scale
+
+    def check_range(self) -> None:
+        """Raise InputError where the values of the image do not suit float32."""
+        check_range(self.dtype, self._least, self._largest)
 
     @property
     def sha256(self) -> str:

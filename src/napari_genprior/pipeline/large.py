@@ -56,6 +56,7 @@ class LargePieces(Pieces):
                 yield at_fraction(SHARES[0] * (number + fraction) / len(indices), "Scanning image statistics")
         if self.statistics.part is None:
             raise InputError("The image is constant; there is nothing to restore.")
+        self.statistics.check_range()
         if self.path is not None:
             self.state = self.files.enter_context(resume_or_start(self.path, self._identity()))
             self.kernel, self.verdict = self.state.kernel, self.state.verdict

@@ -18,16 +18,8 @@ from ..estimation.psf_candidates import MicroscopeConstraints, parse_constraints
 from ..operators.detail import REGION
 from ..settings import VolumeSettings
 from ..zoo.store import Generator
-from .plan_checks import (
-    check_fits,
-    check_kernel_axes,
-    check_kernels,
-    check_out_array,
-    check_output,
-    check_tiled,
-    intensity_scale,
-    is_single,
-)
+from .output_checks import check_out_array, check_output
+from .plan_checks import check_fits, check_kernel_axes, check_kernels, check_tiled, intensity_scale, is_single
 from .prior_choice import load_priors
 from .request import Request, RequestArguments, is_path, parse_request
 
@@ -145,14 +137,18 @@ def plan_request(image: Any, request: Request, out: Any = None) -> Plan:
         data = check_volume(whole) if request.mode == "3d" else check_image(whole)
     if request.mode == "3d":
         check_volume_shape(layout.piece_shape)
+    if not request.method.finds_kernel and not (is_single(layout) and not tiled):
+        raise InputError(
+            f"Method {request.method.name!r} is for single images; choose another one for stacks and tiles."
+        )
     if out is not None and not is_path(out):
-        check_out_array(out, layout)
+        check_out_array(out, layout, data, tiled or request.tiles is not None)
     if is_path(out):
         check_output(Path(out), layout, np.dtype(data.dtype))
     kernels = None if request.kernel is None else check_kernels(request.kernel, layout, request.tiles)
     sides = request.voxel_size_um or (voxel_size_um(source.pixel_size, source.units) if request.mode == "3d" else None)
     shape = _estimation_shape(request, layout, tiled)
-    check_fits(request, kernels, layout, shape)
+    check_fits(request, kernels, layout, shape, tiled)
     return Plan(
         **{**vars(request), "tiled": tiled, "voxel_size_um": sides},
         data=data,
@@ -177,6 +173,14 @@ def _as_array(data: Any) -> np.ndarray:
         raise InputError(f"The image cannot be read as an array ({error}).") from error
 
 
+def _kind_of(data: Any) -> str:
+    """Return the kind of an array's data type; "?" where it is none of NumPy's."""
+    try:
+        return np.dtype(data.dtype).kind
+    except TypeError:
+        return "?"
+
+
 def _read_whole(data: Any) -> np.ndarray:
     try:
         return np.asarray(data[...])
@@ -190,6 +194,8 @@ def _layout(data: Any, request: Request, source: Lazy) -> Layout:
     """Decide what the axes mean: as the caller says, as the file says, or as the shape allows."""
     shape = tuple(data.shape)
     names = request.axes if request.axes is not None else source.axes
+    if _kind_of(data) not in "uif":
+        raise InputError(f"The image has data type {data.dtype}; integers or floats are needed.")
     if names is None:
         if request.mode == "3d" and len(shape) <= 3:
             check_kernel_axes(request, shape)
@@ -199,8 +205,6 @@ def _layout(data: Any, request: Request, source: Lazy) -> Layout:
             check_image(data) if len(shape) < 2 else None
             names = "YXS"[: len(shape)]
             return Layout(names, tuple(int(n) for n in shape), request.kernel_per)
-    if np.dtype(data.dtype).kind not in "uif":
-        raise InputError(f"The image has data type {data.dtype}; integers or floats are needed.")
     return make_layout(shape, names, request.kernel_per, request.mode)
 
 

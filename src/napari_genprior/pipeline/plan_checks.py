@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..core.axes import Layout
-from ..core.checks import check_fit, check_kernel, check_volume_kernel
+from ..core.checks import MIN_SIDE, check_fit, check_kernel, check_volume_kernel
 from ..core.errors import InputError
-from ..core.image_io import check_writable
 from ..core.intensity import Intensity
-from ..core.tiled_io import check_destination
+from ..operators.detail import REGION
 from ..settings import Settings
 from .request import Request
 
@@ -39,18 +36,10 @@ def is_single(layout: Layout) -> bool:
     return layout.axes in (layout.space, layout.space + "S")
 
 
-def check_output(path: Path, layout: Layout, dtype: np.dtype) -> None:
-    """Raise where the result cannot be written: before a long run, not after."""
-    if is_single(layout) and layout.mode == "2d" and path.suffix.lower() != ".zarr":
-        check_writable(path, dtype)
-        return
-    check_destination(path)
-    if not layout.axes.endswith(("YX", "YXS")):
-        raise InputError(f"The image has the axes {layout.axes}; its last ones must be YX, or YXS (colour).")
-
-
 def check_tiled(request: Request, layout: Layout, large: bool) -> None:
     """Refuse what cannot be restored in tiles."""
+    if layout.axes[-1] in "XS" and min(layout.sides("YX")) < MIN_SIDE:
+        raise InputError(f"The image is {layout.sides('YX')} px; it must be {MIN_SIDE}x{MIN_SIDE} or more.")
     if request.mode == "3d":
         raise InputError("Volumes are not restored in tiles; leave out tiles= and tile_size=.")
     if large and is_coded(request.settings):
@@ -80,14 +69,6 @@ def check_kernel_axes(request: Request, shape: Sequence[int]) -> None:
         )
 
 
-def check_out_array(out: Any, layout: Layout) -> None:
-    """Refuse an array that cannot take the result."""
-    if hasattr(out, "shape") and tuple(out.shape) != layout.shape:
-        raise InputError(f"out must have the shape of the image, {layout.shape}; got {tuple(out.shape)}.")
-    if hasattr(out, "dtype") and np.dtype(out.dtype).kind != "f":
-        raise InputError(f"out must be of a floating-point type, as results are; got {np.dtype(out.dtype)}.")
-
-
 def check_kernels(kernel: np.ndarray, layout: Layout, tiles: tuple[int, int] | None) -> np.ndarray:
     """Return given kernels as float32 ``[groups..., (kz,) kh, kw]``, each >= 0 and of sum 1.
 
@@ -115,10 +96,15 @@ def _kernels_wanted(kernel: np.ndarray, layout: Layout, groups: tuple[int, ...],
     return f"The kernel has shape {kernel.shape}; here it must be [{one}]{several}.{hint}"
 
 
-def check_fits(request: Request, kernels: np.ndarray | None, layout: Layout, shape: Sequence[int]) -> None:
+def check_fits(request: Request, kernels: np.ndarray | None, layout: Layout, shape: Sequence[int], tiled: bool) -> None:
+    """Refuse kernels larger than the image, tile or region that they are used in."""
     if request.mode == "3d":
         return
     whole = layout.sides("YX")
+    if request.tiles is not None:
+        whole = shape = tuple(length // count for length, count in zip(whole, request.tiles, strict=True))
+    elif tiled:
+        whole = tuple(min(length, REGION) for length in whole)
     for sides, room in ((None if kernels is None else kernels.shape[-2:], whole), (request.kernel_size, shape)):
         if sides is not None:
             check_fit(sides, tuple(room))

@@ -27,7 +27,7 @@ from ..methods.checkpoint import Checkpoint
 from ..methods.final_deconvolution import match_flux
 from ..methods.registry import METHODS
 from ..quality.verdict import RunContext, judge
-from ..settings import KnownKernelSettings, Settings
+from ..settings import ClassicalSettings, KnownKernelSettings, Settings
 from ..zoo.store import Generator
 from .plan import Plan
 
@@ -93,7 +93,7 @@ def run_recipe(
         snapshots.append(replace(progress, image=None, kernel=None))
         yield progress
         late = plan.time_limit_s is not None and time.perf_counter() - clock > plan.time_limit_s
-        if late and not plan.method.keeps_time_limit and snapshot.image is not None and snapshot.kernel is not None:
+        if late and not _keeps_time_limit(plan) and snapshot.image is not None and snapshot.kernel is not None:
             recipe.close()
             status = Status(
                 StatusCode.STOPPED, f"The time limit of {plan.time_limit_s:g} s was reached; {state_of(progress)}"
@@ -102,6 +102,12 @@ def run_recipe(
             return _restored(plan, piece, intensity, problem.blurred, early, status, snapshots)
     status = DIVERGED if solution.diverged else DONE
     return _restored(plan, piece, intensity, problem.blurred, solution, status, snapshots)
+
+
+def _keeps_time_limit(plan: Plan) -> bool:
+    """Return whether the recipe itself ends in time: not in volumes, nor in the range of a kernel prior."""
+    in_range = plan.method.settings is ClassicalSettings and "kernel_prior" in plan.priors
+    return plan.method.keeps_time_limit and not plan.is_volume and not in_range
 
 
 def known_kernel_plan(plan: Plan) -> Plan:

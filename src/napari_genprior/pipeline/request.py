@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, TypedDict, get_args
 
 import numpy as np
@@ -13,16 +12,24 @@ import torch
 from ..core.arrays import resolve_device
 from ..core.axes import ALIASES, KernelPer
 from ..core.errors import InputError, short_repr
-from ..core.lazy_io import open_lazy
 from ..methods.registry import METHODS, Method
 from ..settings import Settings, VolumeSettings
+from .request_checks import (
+    check_axes,
+    check_kernel,
+    check_kernel_per,
+    check_seed,
+    check_tile_size,
+    check_tiles,
+    check_time_limit,
+    check_voxel_size,
+)
+from .request_checks import is_path as is_path
+from .request_checks import read_array as read_array
 
 KernelSize = int | tuple[int, int] | Literal["auto"] | None
 Mode = Literal["auto", "2d", "3d"]
 TileSize = int | Literal["auto"] | None
-
-MAX_TILES = 12  # along an axis, where the blur varies over the image
-MIN_TILE_PX = 64  # of tiles of a large image
 
 
 class RequestArguments(TypedDict, total=False):
@@ -99,7 +106,7 @@ def parse_request(
     settings: Settings | Mapping[str, Any] | None = None,
 ) -> Request:
     """Check the arguments of :func:`.run.deblur` that do not depend on the image; raises what that raises."""
-    given = None if kernel is None else read_array(kernel) if is_path(kernel) else np.asarray(kernel)
+    given, axes, kernel_per = check_kernel(kernel), check_axes(axes), check_kernel_per(kernel_per)
     dimensions = _dimensions(mode, given, kernel_per, tiles, voxel_size_um, settings, axes)
     chosen = find_method(_resolved_name(method, given is not None, dimensions))
     if chosen.needs_kernel and given is None:
@@ -118,9 +125,7 @@ def parse_request(
             f"The kernel prior {prior} has kernels of one size; got kernel_size={kernel_size}. "
             "Leave it 'auto', or choose a kernel prior of another size."
         )
-    if kernel_per not in get_args(KernelPer):
-        raise InputError(f"kernel_per must be one of {', '.join(get_args(KernelPer))}; got {short_repr(kernel_per)}.")
-    grid = _check_tiles(tiles, given)
+    grid = check_tiles(tiles, given)
     if grid and "image_prior" in model.model_fields:
         raise InputError(
             f"{chosen.name!r} needs an image of the size of its image prior, and tiles are smaller; "
@@ -135,19 +140,13 @@ def parse_request(
         mode=dimensions,
         axes=axes,
         tiles=grid,
-        tile_size=_check_tile_size(tile_size),
+        tile_size=check_tile_size(tile_size),
         tiled=tile_size is not None,
-        voxel_size_um=_check_voxel_size(voxel_size_um),
-        seed=_check_seed(seed),
+        voxel_size_um=check_voxel_size(voxel_size_um),
+        seed=check_seed(seed),
         device=resolve_device(device),
-        time_limit_s=_check_time_limit(time_limit_s),
+        time_limit_s=check_time_limit(time_limit_s),
     )
-
-
-def read_array(path: str | Path) -> np.ndarray:
-    """Read all values of a file; raises FileError."""
-    with open_lazy(path) as file:
-        return np.asarray(file.data[...])
 
 
 def find_method(name: str) -> Method:
@@ -173,7 +172,7 @@ def _dimensions(
     mode: Mode, kernel: np.ndarray | None, kernel_per: str, tiles: Any, voxel_size_um: Any, settings: Any, axes: Any
 ) -> Literal["2d", "3d"]:
     """Decide between planes and volumes: by ``mode``, else by what only volumes have."""
-    if mode not in get_args(Mode):
+    if not isinstance(mode, str) or mode not in get_args(Mode):
         raise InputError(f"mode must be one of {', '.join(get_args(Mode))}; got {short_repr(mode)}.")
     if mode != "auto":
         if mode == "3d" and tiles is not None:
@@ -189,7 +188,7 @@ def _dimensions(
 
 def _resolved_name(method: str, has_kernel: bool, dimensions: str) -> str:
     """Return the method that "auto" stands for where a kernel is given."""
-    name = "known-kernel" if method == "auto" and has_kernel else method
+    name = "known-kernel" if has_kernel and isinstance(method, str) and method == "auto" else method
     if dimensions == "3d":
         allowed = [each.name for each in METHODS.values() if each.recipe_3d is not None]
         if not isinstance(name, str) or name not in allowed:
@@ -219,51 +218,3 @@ def _check_settings(
             raise InputError(f"Method {method.name!r} takes no {name}; of {', '.join(options)} it takes: {takes}.")
         values[name] = value
     return model.checked(values)
-
-
-def _check_tiles(tiles: Any, kernel: np.ndarray | None) -> tuple[int, int] | None:
-    if tiles is None:
-        return None
-    if kernel is not None and kernel.ndim == 4:
-        return kernel.shape[0], kernel.shape[1]
-    whole = isinstance(tiles, tuple | list) and len(tiles) == 2 and all(isinstance(n, int | np.integer) for n in tiles)
-    if not whole or not all(1 <= n <= MAX_TILES for n in tiles):
-        raise InputError(f"tiles must be rows and columns, each from 1 to {MAX_TILES}; got {short_repr(tiles)}.")
-    return int(tiles[0]), int(tiles[1])
-
-
-def _check_tile_size(size: Any) -> int | None:
-    if size is None or (isinstance(size, str) and size == "auto"):
-        return None
-    if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < MIN_TILE_PX:
-        raise InputError(f"tile_size must be 'auto' or at least {MIN_TILE_PX} pixels; got {short_repr(size)}.")
-    return int(size)
-
-
-def _check_voxel_size(sides: Any) -> tuple[float, float, float] | None:
-    if sides is None:
-        return None
-    lengths = np.asarray(sides, dtype=np.float64) if np.ndim(sides) == 1 else np.zeros(0)
-    if lengths.shape != (3,) or not np.isfinite(lengths).all() or lengths.min() <= 0:
-        raise InputError(f"voxel_size_um must be three lengths > 0, along z, y and x; got {short_repr(sides)}.")
-    z, y, x = lengths.tolist()
-    return z, y, x
-
-
-def _check_seed(seed: Any) -> int:
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
-        raise InputError(f"seed must be an integer from 0 to 2^63 - 1; got {short_repr(seed)}.")
-    return int(seed)
-
-
-def _check_time_limit(seconds: Any) -> float | None:
-    if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds < float("inf")):
-        raise InputError(
-            f"time_limit_s must be a number of seconds > 0, or None for no limit; got {short_repr(seconds)}."
-        )
-    return seconds
-
-
-def is_path(source: Any) -> bool:
-    """Return whether an input or output is named by a path."""
-    return isinstance(source, str | Path)

@@ -15,6 +15,7 @@ from ..core.errors import FileError, InputError, short_repr
 from ..core.image_io import write_json
 from ..methods.registry import METHODS
 from ..settings import VolumeSettings
+from .deprecated import new_names
 
 FIELDS = (
     "method", "axes", "kernel_size", "kernel_per", "mode", "tiles", "tile_size", "voxel_size_um", "image_prior",
@@ -25,7 +26,6 @@ DEFAULTS: dict[str, Any] = {
     "tile_size": None, "voxel_size_um": None, "seed": 0, "device": "auto", "time_limit_s": None,
 }  # fmt: skip
 OPTIONS = {"time_limit_s": "time-limit", "voxel_size_um": "voxel-size"}  # whose option has another name
-RENAMED = {"budget_s": "time_limit_s"}  # in files of earlier versions
 
 
 def save(path: Path, arguments: Mapping[str, Any]) -> None:
@@ -41,7 +41,7 @@ def load(path: Path) -> dict[str, Any]:
     FileError
         The file cannot be read.
     InputError
-        It holds something else.
+        It holds something else, or something of a wrong kind.
     """
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
@@ -53,11 +53,18 @@ def load(path: Path) -> dict[str, Any]:
         raise InputError(f"The settings {path} must be a JSON object of names and values.")
     if "method" not in read:
         return {"settings": read}
-    read = {RENAMED.get(name, name): value for name, value in read.items()}
+    read = new_names(read)
     unknown = [name for name in read if name not in FIELDS]
     if unknown:
         known = ", ".join(FIELDS)
         raise InputError(f"The settings {path} have an unknown entry {short_repr(unknown[0])}; known are: {known}.")
+    if not isinstance(read["method"], str) or read["method"] not in METHODS:
+        known = ", ".join(METHODS)
+        raise InputError(f"The settings {path} have the method {short_repr(read['method'])}; there are: {known}.")
+    if not isinstance(read.get("settings"), dict | None):
+        raise InputError(
+            f"The settings {path} must have names and values as 'settings'; got {short_repr(read['settings'])}."
+        )
     return read
 
 

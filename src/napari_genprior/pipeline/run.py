@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..core.arrays import out_of_memory
-from ..core.errors import LONGEST, DeviceError, InputError
+from ..core.errors import LONGEST, DeviceError, InputError, short_repr
 from ..core.image_io import check_place
 from ..core.iteration import map_states
 from ..core.provenance import array_hash
@@ -23,6 +23,7 @@ from .large import LargePieces
 from .pieces import Pieces
 from .plan import Plan
 from .recipe_run import Restored, run_recipe
+from .request_checks import is_path
 from .single import SinglePiece
 from .spatially_varying import VaryingPieces
 from .stack import StackPieces
@@ -30,6 +31,8 @@ from .stack import StackPieces
 
 def run(plan: Plan, checkpoint: str | Path | None = None) -> Yields[Progress, None, DeblurResult]:
     """Run a plan: yields snapshots, returns the result. Raises DeviceError where memory runs out."""
+    if checkpoint is not None and not is_path(checkpoint):
+        raise InputError(f"checkpoint must be a path; got {short_repr(checkpoint)}.")
     stored = None if checkpoint is None else _checkpoint(plan, Path(checkpoint))
     return _run_guarded(plan, stored)
 
@@ -38,7 +41,10 @@ def estimate_first_kernel(plan: Plan) -> Yields[Progress, None, Restored]:
     """Estimate the kernel of the first group of pieces, and restore nothing but where it is estimated."""
     with _pieces_of(plan) as pieces:
         yield from pieces.survey()
-        return (yield from _estimate(pieces, pieces.batches[0][0], None))
+        estimate = yield from _estimate(pieces, pieces.batches[0][0], None)
+        if estimate is None:
+            raise InputError("The image is constant; there is nothing to restore.")
+        return estimate
 
 
 def _run_guarded(plan: Plan, checkpoint: Checkpoint | None) -> Yields[Progress, None, DeblurResult]:
@@ -64,7 +70,8 @@ def _run(plan: Plan, checkpoint: Checkpoint | None) -> Yields[Progress, None, De
             for group in batch:
                 if not pieces.known(group):
                     estimate = yield from _estimate(pieces, group, checkpoint)
-                    pieces.take(group, estimate)
+                    if estimate is not None:
+                        pieces.take(group, estimate)
             yield from pieces.restore(batch)
         outcome = pieces.outcome()
         clock.stop()
@@ -79,9 +86,11 @@ def _pieces_of(plan: Plan) -> Pieces:
     return SinglePiece(plan) if plan.single else StackPieces(plan)
 
 
-def _estimate(pieces: Pieces, group: Index, checkpoint: Checkpoint | None) -> Yields[Progress, None, Restored]:
-    """Estimate the kernel of a group in its parts, and of a single image the image with it."""
+def _estimate(pieces: Pieces, group: Index, checkpoint: Checkpoint | None) -> Yields[Progress, None, Restored | None]:
+    """Estimate the kernel of a group in its parts, and of a single image the image with it; None if all is constant."""
     parts = yield from pieces.parts(group)
+    if not parts:
+        return None
     plan = pieces.plan_of(group)
     kernel = plan.kernels if plan.single else None
     recipe = run_recipe(plan, parts, kernel, checkpoint)

@@ -10,7 +10,7 @@ from math import prod
 import numpy as np
 
 from ..blur.support import center_subpixel, kernel_similarity, pad_to
-from ..core.checks import check_image
+from ..core.checks import check_image, check_volume
 from ..core.errors import InputError
 from ..core.iteration import run_to_end
 from ..core.result import Index, Progress, Verdict, VerdictLabel
@@ -57,10 +57,11 @@ class StackPieces(Pieces):
         details = {}
         for index in layout.members(group):
             details[index] = detail(layout.take(data, index))
-            yield Progress(0, 1, f"Scanning image statistics {list(index)}")
+            yield Progress(self.step, self.total, f"Scanning image statistics {list(index)}")
         textured = most_textured_pieces(details)
         if not textured:
-            raise InputError("All images of the stack are constant; there is nothing to restore.")
+            self.kernels[group] = np.ones((1,) * len(layout.space), np.float32)
+            return []  # all constant: returned unchanged
         if self.plan.is_volume:
             return [layout.take(data, textured[0])]
         return [most_textured_part(layout.take(data, index)) for index in textured]
@@ -76,8 +77,9 @@ class StackPieces(Pieces):
 
     def restore(self, batch: Sequence[Index]) -> Yields[Progress, None, None]:
         if len(batch) > 1:
-            smooth = smooth_over_time([self.kernels[group] for group in batch])
-            self.kernels |= dict(zip(batch, smooth, strict=True))
+            estimated = [group for group in batch if group in self.found]
+            smooth = smooth_over_time([self.kernels[group] for group in estimated])
+            self.kernels |= dict(zip(estimated, smooth, strict=True))
         for group in batch:
             explained: dict[Index, bool] = {}
             for index in self.plan.layout.members(group):
@@ -116,6 +118,8 @@ class StackPieces(Pieces):
         return with_counts(self.found[group], pieces=len(explained), explained=sum(explained.values()))
 
     def outcome(self) -> Outcome:
+        if len(self.constant) == prod(self.plan.layout.pieces):
+            raise InputError("All images of the stack are constant; there is nothing to restore.")
         return Outcome(
             image=self.output.image,
             kernels=gather(self.kernels, self.plan.layout.groups),
@@ -128,7 +132,7 @@ class StackPieces(Pieces):
 
 def check_piece(plan: Plan, piece: np.ndarray) -> np.ndarray:
     """Check a piece that was read from a stack."""
-    return piece if plan.is_volume else check_image(piece, "plane")
+    return check_volume(piece) if plan.is_volume else check_image(piece, "plane")
 
 
 def most_textured_pieces(details: dict[Index, float]) -> list[Index]:

@@ -11,7 +11,7 @@ import torch
 
 from ..core.arrays import kernel_to_tensor, to_tensor
 from ..core.axes import KernelPer
-from ..core.checks import check_image, check_kernel, check_volume, check_volume_kernel
+from ..core.checks import check_fit, check_image, check_kernel, check_volume, check_volume_kernel
 from ..core.errors import InputError
 from ..core.iteration import run_to_end
 from ..core.lazy_io import open_lazy
@@ -167,6 +167,8 @@ def assess(image: Any, restored: Any, kernel: Any, *, kernel_given: bool = False
     if np.shape(restored) != blurred.shape:
         raise InputError(f"Input and estimate must have one shape; got {blurred.shape} and {np.shape(restored)}.")
     checked = check_volume_kernel(kernel) if volume else check_kernel(kernel)
+    if not volume:
+        check_fit(checked.shape, blurred.shape)
     intensity, cpu = intensity_scale(blurred, Settings(), blurred.ndim == 3 and not volume), torch.device("cpu")
     before, after = (to_tensor(np.asarray(each), intensity, cpu) for each in (blurred, restored))
     return judge(before, after, kernel_to_tensor(checked, cpu), Status(StatusCode.DONE, ""), kernel_given)

@@ -51,8 +51,11 @@ class Settings(BaseModel):
         Raises
         ------
         InputError
-            A name is unknown, or a value is out of bounds.
+            A name is unknown or no text, or a value is out of bounds.
         """
+        nameless = [name for name in values if not isinstance(name, str)]
+        if nameless:
+            raise InputError(f"Names of settings must be text; got {short_repr(nameless[0])}.")
         try:
             return cls(**cls._with_new_names(values))
         except ValidationError as error:
