@@ -158,7 +158,7 @@ def test_the_map_draws_kernels_at_their_places():
         ({"tiles": "3x3"}, "rows and columns"),
         ({"tiles": (9, 9)}, "Choose fewer"),
         ({"kernel": np.ones((3, 5, 5))}, r"must be \[kh, kw\] or \["),
-        ({"kernel": -np.ones((2, 2, 5, 5))}, "negative"),
+        ({"tiles": (2, 2), "kernel": -np.ones((2, 2, 5, 5))}, "negative"),
         ({"method": "wizardry"}, "Unknown method"),
     ],
 )
