@@ -114,6 +114,19 @@ def test_a_run_repeats_only_on_its_own_image(folder, tmp_path, capsys):
     assert not (tmp_path / "b.png").exists()
 
 
+@pytest.mark.parametrize(("name", "value"), [("threads", 0), ("threads", 2.5), ("threads", True), ("axes", ["Y", "X"])])
+def test_a_report_with_a_wrong_number_of_threads_or_wrong_axes_is_refused(folder, tmp_path, capsys, name, value):
+    known = f"--method known-kernel --kernel {folder}/kernel.tif --report {tmp_path}/r.json --quiet"
+    assert run(f"deblur {folder}/blurred.png -o {tmp_path}/a.npy {known}") == 0
+    report = json.loads((tmp_path / "r.json").read_text())
+    place = report["provenance"]["arguments"] if name == "axes" else report["provenance"]
+    place[name] = value
+    (tmp_path / "r.json").write_text(json.dumps(report))
+    capsys.readouterr()
+    assert run(f"deblur -o {tmp_path}/b.npy --rerun {tmp_path}/r.json --quiet") == 2
+    assert name in one_line(capsys)
+
+
 def test_settings_come_from_a_file(folder, tmp_path, capsys):
     (tmp_path / "s.json").write_text('{"steps": 10, "channels": 4}')
     settings = f"--method selfdeblur --settings {tmp_path}/s.json --kernel-size 5 --report {tmp_path}/r.json --quiet"
@@ -139,6 +152,8 @@ def bad_files(folder: Path) -> None:
     (folder / "cut.png").write_bytes((folder / "blurred.png").read_bytes()[:300])
     (folder / "notes.txt").write_text("hello")
     (folder / "not.json").write_text("{")
+    (folder / "axes.json").write_text('{"method": "auto", "axes": 5}')
+    (folder / "list.json").write_text('{"method": "auto", "settings": [1]}')
 
 
 @pytest.mark.parametrize(
@@ -168,6 +183,9 @@ def bad_files(folder: Path) -> None:
         ("deblur {f}/blurred.png -o {t}/a.png --device abacus", "abacus"),
         ("deblur {f}/blurred.png -o {t}/a.png --settings {f}/not.json", "not JSON"),
         ("deblur {f}/blurred.png -o {t}/a.png --rerun {f}/not.json", "not a report"),
+        ("deblur {f}/blurred.png -o {t}/a.png --settings {f}/axes.json", "axes must be"),
+        ("deblur {f}/blurred.png -o {t}/a.png --settings {f}/list.json --setting steps=1", "names and values"),
+        ("deblur {f}/blurred.png -o {t}/a.png --kernel-per stack --kernels frame", "give --kernel-per only"),
         ("deblur -o {t}/a.png", "Missing argument IN"),
         ("deblur {f}/blurred.png", "--output"),
         ("deblur {f}/blurred.png -o {t}/a.png --nonsense", "--nonsense"),

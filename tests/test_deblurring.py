@@ -16,7 +16,7 @@ from napari_genprior.methods.registry import METHODS, Method
 from napari_genprior.pipeline import finalize
 from napari_genprior.pipeline import run as deblurring
 from napari_genprior.pipeline.plan import make_plan
-from napari_genprior.pipeline.request import check_kernel_size
+from napari_genprior.pipeline.request import check_kernel_size, parse_request
 from napari_genprior.settings import ClassicalSettings, KnownKernelSettings, Settings
 
 SHARP = blocks()
@@ -251,10 +251,46 @@ def test_a_time_limit_ends_the_run_with_the_best_so_far(fake, blurred):
     assert gp.deblur(blurred, "fake", time_limit_s=1e6).status.code is StatusCode.DONE
 
 
-@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), "10"])
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), "10", True, 10**400])
 def test_a_time_limit_that_is_no_duration_is_refused(blurred, seconds):
     with pytest.raises(InputError, match="time_limit_s must be a number of seconds"):
         gp.deblur(blurred, time_limit_s=seconds)
+
+
+@pytest.mark.parametrize("seconds", [np.float32(2), np.int64(2), 2])
+def test_a_time_limit_may_be_a_number_of_numpy(seconds):
+    assert parse_request(time_limit_s=seconds).time_limit_s == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"axes": 5}, "axes must be"),
+        ({"axes": True}, "axes must be"),
+        ({"axes": ["Y", 1]}, "axes must be"),
+        ({"voxel_size_um": [1, 2, "a"]}, "voxel_size_um must be"),
+        ({"voxel_size_um": [1, [2, 3], 4]}, "voxel_size_um must be"),
+        ({"mode": np.ones(2)}, "mode must be"),
+        ({"kernel_per": np.ones(2)}, "kernel_per must be"),
+        ({"method": np.ones(2), "kernel": np.ones((3, 3))}, "Unknown method"),
+        ({"kernel": [[1], [1, 2]]}, "kernel must be an array"),
+        ({"tiles": "nonsense", "kernel": np.ones((2, 2, 3, 3))}, "tiles must be"),
+        ({"tiles": (True, True)}, "tiles must be"),
+        ({"tiles": (1, 2), "kernel": np.ones((2, 1, 3, 3))}, "do not agree"),
+        ({"settings": {1: 2}}, "must be text"),
+    ],
+)
+def test_an_argument_of_a_wrong_kind_is_refused(arguments, words):
+    with pytest.raises(InputError, match=words):
+        parse_request(**arguments)
+
+
+@pytest.mark.parametrize("path", [5, b"x"])
+def test_a_checkpoint_and_a_saved_result_need_paths(fake, blurred, path):
+    with pytest.raises(InputError, match="checkpoint must be a path"):
+        gp.iter_deblur(blurred, "fake", checkpoint=path)
+    with pytest.raises(InputError, match="needs a path"):
+        gp.deblur(blurred, "fake").save(path)
 
 
 def test_a_result_prints_as_a_line_without_arrays(blind):

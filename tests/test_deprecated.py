@@ -8,6 +8,7 @@ import pytest
 import napari_genprior as gp
 from images import blocks
 from napari_genprior.cli import main
+from napari_genprior.core.errors import InputError
 from napari_genprior.core.iteration import run_to_end
 
 KERNEL = np.full((3, 5), 1 / 15, np.float32)
@@ -52,6 +53,23 @@ def test_deblur_volume():
     with pytest.warns(DeprecationWarning, match="mode='3d'"):
         result = gp.deblur_volume(volume, kernel, voxel_um=(0.3, 0.1, 0.1))
     np.testing.assert_array_equal(result.image, gp.deblur(volume, kernel=kernel, voxel_size_um=(0.3, 0.1, 0.1)).image)
+    for mode in ({"depth": "volume"}, {"mode": "3d"}):
+        with pytest.warns(DeprecationWarning, match="mode='3d'"):
+            assert gp.deblur_volume(volume, kernel, **mode).kernels.shape == (3, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "words"),
+    [
+        ("deblur_stack", {"kernels": np.ones((2, 3, 3))}, "kernel= takes arrays"),
+        ("deblur_varying", {"kernels": np.ones((2, 2, 3, 3))}, "kernel= takes arrays"),
+        ("deblur_stack", {"kernels": "one", "kernel_per": "stack"}, "both were given"),
+        ("deblur_volume", {"depth": "volume", "mode": "3d"}, "both were given"),
+    ],
+)
+def test_arguments_that_names_of_the_first_edition_refuse(function, arguments, words):
+    with pytest.warns(DeprecationWarning, match=function), pytest.raises(InputError, match=words):
+        getattr(gp, function)(PLANES, **arguments)
 
 
 @pytest.mark.parametrize(
@@ -66,9 +84,9 @@ def test_attributes_of_results():
     result = gp.known_kernel(PLANES[0], KERNEL)
     for holder, old, new in (
         (result, "chosen", "selected"), (result, "layers", "extra_images"), (result, "rivals", "candidates"),
-        (result.verdict, "word", "label"),
+        (result.verdict, "word", "label"), (result.verdict, "figures", "features"),
     ):  # fmt: skip
-        with pytest.warns(DeprecationWarning, match=new):
+        with pytest.warns(DeprecationWarning, match=rf"\.{old} is now called .*{new}"):
             assert getattr(holder, old) is getattr(holder, new)
 
 

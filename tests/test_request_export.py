@@ -47,12 +47,29 @@ def test_settings_alone_are_a_request_too(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("[1]", "JSON object"), ("{", "not JSON"), ('{"method": "auto", "kernle": 3}', "unknown entry 'kernle'")],
+    [
+        ("[1]", "JSON object"),
+        ("{", "not JSON"),
+        ('{"method": "auto", "kernle": 3}', "unknown entry 'kernle'"),
+        ('{"method": ["a"]}', "have the method"),
+        ('{"method": "auto", "settings": [1]}', "names and values"),
+        ('{"method": "auto", "depth": "planes", "mode": "2d"}', "both were given"),
+    ],
 )
 def test_other_files_are_refused(tmp_path, text, words):
     (tmp_path / "request.json").write_text(text)
     with pytest.raises(InputError, match=words):
         request_export.load(tmp_path / "request.json")
+
+
+def test_names_of_the_first_edition_are_translated(tmp_path):
+    (tmp_path / "request.json").write_text(
+        '{"method": "blind", "depth": "volume", "kernels": "one", "tile": 64, "voxel_um": [1, 1, 1], "budget_s": 5}'
+    )
+    assert request_export.load(tmp_path / "request.json") == {
+        "method": "auto", "mode": "3d", "kernel_per": "stack", "tile_size": 64, "voxel_size_um": [1, 1, 1],
+        "time_limit_s": 5,
+    }  # fmt: skip
 
 
 def test_a_missing_file_is_named(tmp_path):

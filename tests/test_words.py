@@ -29,7 +29,6 @@ WORDS = {
 ALLOWED = {
     ("src/napari_genprior/core/result.py", "rivals"),
     ("src/napari_genprior/pipeline/deprecated.py", "budget"),
-    ("src/napari_genprior/pipeline/request_export.py", "budget"),
     ("src/napari_genprior/cli/arguments.py", "budget"),
 }
 

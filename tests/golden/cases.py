@@ -61,7 +61,8 @@ def deblur_3d(volume: np.ndarray, kernel: np.ndarray | None = None, **arguments:
 
 
 def deblur_tiles(image: np.ndarray, **arguments: Any) -> Outcome:
-    return deblur(image, **{"tiles": (1, 1), **arguments})
+    grid = {"tiles": arguments["kernel"].shape[:2]} if "kernel" in arguments else {}
+    return deblur(image, **grid, **arguments)
 
 
 def deblur_file(image: np.ndarray, **arguments: Any) -> Outcome:

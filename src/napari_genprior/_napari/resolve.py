@@ -132,7 +132,9 @@ def resolve(values: FormValues, selected: SelectedImage | None) -> Resolved:
     if scope in (Scope.STACK, Scope.CHANNEL, Scope.FRAME):
         arguments |= {"axes": values.axes, "kernel_per": scope.value}
     elif scope is Scope.VARYING:
-        arguments["tiles"] = (values.tiles, values.tiles)
+        kernel = values.choices.get("kernel")
+        grid = () if kernel is None else np.shape(kernel)[:-2]  # given kernels say how many tiles there are
+        arguments["tiles"] = grid if len(grid) == 2 else (values.tiles, values.tiles)
     return Resolved(arguments, _missing(values, selected))
 
 

@@ -39,6 +39,7 @@ class Method:
     prefers_linear: bool = False  # a linear image prior serves better than one that is not
     untrained: bool = False  # priors are untrained networks: minutes, not seconds
     finds_kernel: bool = True
+    single_only: bool = False  # no kernel that planes of a stack, or tiles, could share
     uses_patches: bool = False  # patches of the image prior's size cover images that are larger
     keeps_time_limit: bool = False  # the recipe itself ends in time, with its best; others are stopped at a snapshot
     recipe_3d: Callable[[Problem], Recipe] | None = None  # of volumes; None: planes only
@@ -127,6 +128,7 @@ METHODS: dict[str, Method] = {
             ProjectSettings,
             "Project onto the generator's range (naive projection): the closest image, to compare with.",
             finds_kernel=False,
+            single_only=True,
         ),
     )
 }

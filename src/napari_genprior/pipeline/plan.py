@@ -137,7 +137,7 @@ def plan_request(image: Any, request: Request, out: Any = None) -> Plan:
         data = check_volume(whole) if request.mode == "3d" else check_image(whole)
     if request.mode == "3d":
         check_volume_shape(layout.piece_shape)
-    if not request.method.finds_kernel and not (is_single(layout) and not tiled):
+    if request.method.single_only and not (is_single(layout) and not tiled):
         raise InputError(
             f"Method {request.method.name!r} is for single images; choose another one for stacks and tiles."
         )
