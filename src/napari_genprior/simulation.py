@@ -96,7 +96,7 @@ def simulate(
     boundary : {"circular", "valid", "reflect"}
         Extension of the image beyond its boundary: periodic, none (the result is smaller), or mirrored.
     clip : bool
-        Clip the blurred image to the range of the sharp one, as a camera does.
+        Clip to the range of the sharp image, as a camera does.
 
     Returns
     -------
@@ -110,8 +110,7 @@ def simulate(
     Examples
     --------
     >>> import napari_genprior as gp
-    >>> sharp = gp.samples.cells()
-    >>> sim = gp.simulate(sharp, kernel=gp.blur.motion(length=15, angle_deg=30), noise=0.01, seed=0)
+    >>> sim = gp.simulate(gp.samples.cells(), kernel=gp.blur.motion(length=15, angle_deg=30), noise=0.01, seed=0)
     >>> sim.blurred.shape, sim.kernel.shape
     ((256, 256), (15, 15))
     """

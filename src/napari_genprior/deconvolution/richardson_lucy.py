@@ -37,8 +37,6 @@ def richardson_lucy(
         As for :func:`~.total_variation.tv_admm`.
     strength : float
         Weight of the total variation, in units of the noise.
-    steps : int
-        At most.
 
     Notes
     -----

@@ -138,8 +138,6 @@ def tv_admm(
         v, at ``k * x``; by default 1.
     weights : sequence of float, optional
         Of differences along each axis: one over the voxel's sides.
-    steps : int
-        At most.
     start : Tensor [R, C, (Z,) Y, X], optional
         By default the canvas, which is also taken for its own blurred image.
 

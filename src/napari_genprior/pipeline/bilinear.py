@@ -121,11 +121,8 @@ def solve_bilinear(
     >>> solution.image.shape, solution.kernel.shape
     ((1, 28, 28), (1, 28, 28))
     """
-    return run_to_end(
-        iter_solve_bilinear(
-            operator, data, image_prior, kernel_prior, restarts=restarts, ridge=ridge, steps=steps, seed=seed
-        )
-    )
+    options = {"restarts": restarts, "steps": steps, "seed": seed}
+    return run_to_end(iter_solve_bilinear(operator, data, image_prior, kernel_prior, ridge=ridge, **options))
 
 
 def iter_solve_bilinear(

@@ -116,15 +116,7 @@ def parse_request(
     options = {"image_prior": image_prior, "kernel_prior": kernel_prior, "restarts": restarts, "steps": steps}
     model = VolumeSettings if dimensions == "3d" else chosen.settings
     checked = _check_settings(chosen, model, settings, options)
-    size = check_kernel_size(kernel_size)
-    if size is not None and dimensions == "3d":
-        raise InputError(f"Volumes take no kernel_size, as candidates have sizes of their own; got {kernel_size}.")
-    prior = getattr(checked, "kernel_prior", None)
-    if size is not None and prior:
-        raise InputError(
-            f"The kernel prior {prior} has kernels of one size; got kernel_size={kernel_size}. "
-            "Leave it 'auto', or choose a kernel prior of another size."
-        )
+    size = _check_size(kernel_size, dimensions, checked)
     grid = check_tiles(tiles, given)
     if grid and "image_prior" in model.model_fields:
         raise InputError(
@@ -147,6 +139,19 @@ def parse_request(
         device=resolve_device(device),
         time_limit_s=check_time_limit(time_limit_s),
     )
+
+
+def _check_size(kernel_size: KernelSize, dimensions: str, settings: Settings) -> tuple[int, int] | None:
+    """Return the kernel size, which volumes and kernel priors do not take."""
+    size, prior = check_kernel_size(kernel_size), getattr(settings, "kernel_prior", None)
+    if size is not None and dimensions == "3d":
+        raise InputError(f"Volumes take no kernel_size, as candidates have sizes of their own; got {kernel_size}.")
+    if size is not None and prior:
+        raise InputError(
+            f"The kernel prior {prior} has kernels of one size; got kernel_size={kernel_size}. "
+            "Leave it 'auto', or choose a kernel prior of another size."
+        )
+    return size
 
 
 def find_method(name: str) -> Method:
