@@ -30,7 +30,7 @@ from napari_genprior.cli import main
 from napari_genprior.cli.rerun import RECORDED, read_report
 from napari_genprior.core import image_io as io
 from napari_genprior.core.axes import make_layout
-from napari_genprior.core.checks import check_image, check_kernel
+from napari_genprior.core.checks import check_image, check_kernel, is_colour
 from napari_genprior.core.errors import GenPriorError, InputError
 from napari_genprior.methods.registry import METHODS
 from napari_genprior.pipeline import plan as planning
@@ -207,7 +207,8 @@ def test_images(image):
         assert np.isfinite(checked).all()
         plan = outcome(planning.make_plan, image)
         if plan is not None:
-            working = plan.intensity(plan.image).to_working(plan.image)
+            colours = plan.image[..., :3] if is_colour(plan.image) else plan.image  # alpha is not restored
+            working = plan.intensity(plan.image).to_working(colours)
             assert np.isfinite(working).all()
             assert working.min() >= 0
             own = plan.intensity(plan.image).to_native(working)
