@@ -182,6 +182,7 @@ def test_inputs_and_other_files_are_never_overwritten(images, tmp_path):
     assert (other / "p01.png").read_bytes() == b"mine"
 
 
+@pytest.mark.slow
 def test_stacks_keep_their_axes_and_share_a_kernel(images, out):
     import tifffile
 
@@ -203,6 +204,7 @@ def test_stacks_keep_their_axes_and_share_a_kernel(images, out):
     np.testing.assert_array_equal(read_image(out / "unnamed.npy"), restored)
 
 
+@pytest.mark.slow
 def test_zarr_is_restored_to_zarr_and_replaced_when_it_changed(images, out):
     zarr = pytest.importorskip("zarr")
     image = read_image(images / "p00.png")

@@ -88,6 +88,7 @@ def test_gains_and_losses_are_counted_per_group_and_the_worst_is_named(monkeypat
     assert list(calls[-1]) == ["kernel"]
 
 
+@pytest.mark.slow
 def test_the_command_line_prints_the_tables(lai_folder, kodak_folder, capsys, monkeypatch):
     monkeypatch.setattr(lai, "MAX_SHIFT_PX", 3)
     assert main(["bench", "lai", str(lai_folder), "--method", "known-kernel", "--count", "1", "--per-image"]) == 0

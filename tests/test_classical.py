@@ -224,6 +224,7 @@ def test_the_best_candidate_is_no_worse_than_a_single_search(blurred):
     assert errors[best_candidate(candidates)] < min(errors) + 0.1
 
 
+@pytest.mark.slow
 def test_a_search_that_is_out_of_time_returns_its_candidates(blurred):
     levels, candidates = drained(multi_start_search(blurred, None, 0.005, out_of_time=lambda: True))
     assert len(candidates) == 1
@@ -267,6 +268,7 @@ def test_small_and_narrow_images_work(shape):
     assert kernel.sum().item() == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", [kernel_l0.FREE, kernel_l0.NON_NEGATIVE])
 def test_the_same_image_twice_gives_the_kernel_of_one(blurred, rule):
     once, twice = (
@@ -277,6 +279,7 @@ def test_the_same_image_twice_gives_the_kernel_of_one(blurred, rule):
     assert twice[0][-1].image.shape == (2, *blurred.shape[1:])
 
 
+@pytest.mark.slow
 def test_kernels_that_images_share_are_compared_on_the_first(blurred):
     both = torch.cat([blurred, blurred.flip(-1)])
     _, candidates = drained(multi_start_search(both, (17, 17), 0.005, out_of_time=lambda: True))
@@ -308,6 +311,7 @@ def test_an_asymmetric_kernel_is_not_cropped_by_a_support_as_large_as_itself():
     assert crop_to_mass(point, (15, 21))[0, 0, 7, 10] == 1
 
 
+@pytest.mark.slow
 def test_colour_is_estimated_on_its_mean(blurred):
     colour = torch.cat([blurred * 0, blurred * 2], dim=1)  # their mean is exact
     grey, rgb = (drained(kernel_l0.estimate_kernel(x, (17, 17), lam=8e-3))[1] for x in (blurred, colour))
@@ -323,6 +327,7 @@ def captioned(blurred):
     return image
 
 
+@pytest.mark.slow
 def test_a_kernel_is_not_fitted_to_masked_pixels(captioned):
     def error(mask):
         _, kernel = drained(kernel_l0.estimate_kernel(captioned, (17, 17), 16e-3, 0.005, mask=mask))

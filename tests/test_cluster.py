@@ -71,6 +71,7 @@ def test_priors_of_the_users_own_are_sent_and_checked(cluster, tmp_path, monkeyp
     assert set(batch_cluster.models_for(path)) == {"my-shake.json", "my-shake.safetensors"}
 
 
+@pytest.mark.slow
 def test_an_unreachable_cluster_is_an_error_and_leaves_nothing(images, tmp_path, monkeypatch):
     monkeypatch.setattr(batch_cluster, "CONNECT_TIMEOUT_S", 0.5)
     with pytest.raises(DeviceError, match="No Dask scheduler answers"):
@@ -78,6 +79,7 @@ def test_an_unreachable_cluster_is_an_error_and_leaves_nothing(images, tmp_path,
     assert results(tmp_path / "out") == {}
 
 
+@pytest.mark.slow
 def test_workers_of_another_version_are_refused(cluster, images, tmp_path, monkeypatch):
     monkeypatch.setattr(batch_cluster, "__version__", "0.0.0")
     with pytest.raises(DeviceError, match=r"has napari-genprior .*, this machine has 0\.0\.0"):

@@ -73,6 +73,7 @@ def test_iterating_shows_progress_and_returns_the_result(blurred, blind):
     assert any(s.image is not None for s in snapshots)
 
 
+@pytest.mark.slow
 def test_provenance_names_everything(blurred, blind):
     p = blind.provenance
     assert p.method == "auto"
@@ -189,6 +190,7 @@ def test_even_kernel_sizes_are_raised_to_odd():
     assert check_kernel_size("auto") is None
 
 
+@pytest.mark.slow
 def test_the_smallest_images_work():
     tiny = np.random.default_rng(0).random((8, 9))
     assert gp.deblur(tiny).image.shape == (8, 9)

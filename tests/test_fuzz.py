@@ -216,6 +216,7 @@ def test_images(image):
             assert own.dtype == np.float32
 
 
+@pytest.mark.slow
 @fuzz("kernels", KERNELS)
 def test_kernels(kernel):
     checked = outcome(check_kernel, kernel)

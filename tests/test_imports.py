@@ -14,6 +14,7 @@ def loaded_after(code: str) -> set[str]:
     return {name.split(".")[0] for name in json.loads(run.stdout.splitlines()[-1])}
 
 
+@pytest.mark.slow
 def test_importing_the_package_and_its_light_layers_loads_no_torch():
     modules = loaded_after(
         "from napari_genprior import cli, samples, settings\n"

@@ -88,6 +88,7 @@ def test_the_joint_density_has_the_gradient_of_finite_differences():
     torch.testing.assert_close((gradient * step).sum((1, 2, 3)), difference, rtol=0.02, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_a_search_under_a_nonlinear_generator_estimates_the_kernel():
     net = Curved(2.0)
 
@@ -107,6 +108,7 @@ def test_a_search_under_a_nonlinear_generator_estimates_the_kernel():
     assert len(local.basis) == len(candidates.kernels)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("centred", [False, True])
 def test_kernels_of_a_centred_generator_are_constrained_to_the_middle(centred, monkeypatch):
     monkeypatch.setattr(laplace, "CENTRED_PX", 1e-3)

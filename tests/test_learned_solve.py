@@ -156,6 +156,7 @@ def test_a_sharp_image_comes_back():
     assert metrics.psnr(image[0, 0].numpy(), sharp[0, 0].numpy(), peak=1) > 42
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.003, 0.03])
 def test_it_is_better_than_total_variation(noise):
     sharp = samples.cat()[60:188, 120:248] / 255

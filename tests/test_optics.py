@@ -90,6 +90,7 @@ def test_without_psfmodels_the_message_names_it(monkeypatch):
         blur.microscope_psf()
 
 
+@pytest.mark.slow
 def test_drawn_microscopes_repeat_differ_and_fit():
     first, again = (list(islice(kernel_simulators.draw_kernels("microscope", 33, 4), 6)) for _ in range(2))
     np.testing.assert_array_equal(first, again)

@@ -67,6 +67,7 @@ def test_tiled_images_are_checked_like_others(change):
         gp.iter_deblur(change(IMAGE), kernel=KERNEL, tile_size=64)
 
 
+@pytest.mark.slow
 def test_a_constant_frame_is_returned_unchanged_and_its_neighbours_are_restored():
     frames = np.stack([IMAGE, np.ones_like(IMAGE), IMAGE])
     result = gp.deblur(frames, axes="TYX", kernel_per="frame", kernel_size=5)

@@ -99,6 +99,7 @@ def test_every_shipped_start_belongs_to_the_shipped_priors_of_its_names():
                 assert network.latents == (image.card.latent, kernel.card.latent)
 
 
+@pytest.mark.slow
 def test_provenance_names_the_initializer_of_a_run():
     image = np.eye(28, dtype=np.uint8)
     pair = {"image_prior": "digits-28", "kernel_prior": "motion-28"}

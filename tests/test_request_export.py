@@ -111,6 +111,7 @@ def test_a_command_with_every_kind_of_argument():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "more",
     [

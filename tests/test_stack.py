@@ -53,6 +53,7 @@ def test_a_kernel_for_each_channel_is_found_and_sharpens_every_plane(movie, by_c
         assert gp.metrics.kernel_error(found, true) < gp.metrics.kernel_error(found, KERNELS[0] + KERNELS[1])
 
 
+@pytest.mark.slow
 def test_the_report_speaks_for_each_kernel_and_goes_into_a_file(by_channel, tmp_path):
     assert list(by_channel.verdicts) == [(0,), (1,)]
     assert all(v.features["pieces"] == v.features["explained"] == 3 for v in by_channel.verdicts.values())
@@ -85,12 +86,14 @@ def test_given_kernels_do_what_they_do_to_single_images(movie):
     assert result.kernels.shape == (3, *KERNELS[0].shape)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [{}, {"kernel_per": "channel"}, {"tile_size": "auto"}, {"kernel_per": "frame"}])
 def test_the_hash_of_the_input_is_known_before_the_run(movie, more):
     plan = make_plan(movie, axes="TCYX", kernel=KERNELS[0], **more)
     assert input_hash(plan) == run_to_end(deblurring.run(plan)).provenance.input_sha256
 
 
+@pytest.mark.slow
 def test_a_stack_of_colours_and_other_orders_of_axes(movie):
     colour = np.stack([np.stack([blurred(KERNELS[0], s) for s in range(3)], -1)] * 2)
     result = gp.deblur(colour, axes="TYXS", kernel=KERNELS[0])
@@ -244,6 +247,7 @@ def files(movie, tmp_path):
     return tmp_path, whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ij.tif", "ome.tif"])
 def test_a_stack_goes_from_file_to_file_with_its_axes_and_scale(files, name, capsys):
     folder, whole = files
@@ -290,6 +294,7 @@ def test_a_stack_that_cannot_be_restored_is_refused_and_nothing_written(files, o
     assert set(folder.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_a_run_on_a_stack_is_repeated_from_its_report_and_only_on_its_input(files, capsys):
     folder, whole = files
     first, again, report = folder / "a.tif", folder / "b.tif", folder / "r.json"
@@ -360,6 +365,7 @@ def test_sharp_planes_are_left_as_they_are():
     np.testing.assert_array_equal(result.image, sharp)
 
 
+@pytest.mark.slow
 def test_stages_take_axes_and_assess_takes_volumes():
     kernel = KERNELS[0]
     planes = np.stack([gp.simulate(blocks(64, 72, seed), kernel, noise=0.01, seed=seed).blurred for seed in (1, 2)])

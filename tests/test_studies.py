@@ -137,6 +137,7 @@ def test_an_interrupted_study_keeps_its_rows_and_says_so(world, monkeypatch, cap
     assert len(rows(world, "noise")) == 2
 
 
+@pytest.mark.slow
 def test_rows_of_other_settings_are_refused(world, capsys):
     path = world / "out" / "noise.csv"
     assert study(world, "noise") == 0

@@ -60,6 +60,7 @@ def test_with_the_true_kernel_it_sharpens(monkeypatch):
     assert (solution.image - sharp).square().mean() < 0.5 * (blurred - sharp).square().mean()
 
 
+@pytest.mark.slow
 def test_seeds_and_the_final_deconvolution(monkeypatch):
     monkeypatch.setattr(constants, "FIRST_FIT_STEPS", 5)
     blurred, _, _, prior = blurred_blocks(side=32)

@@ -101,6 +101,7 @@ def test_a_result_is_rejected_only_where_the_caller_returns_the_input():
     assert judge(BLURRED, BLURRED, POINT, DONE, kernel_given=False, may_reject=True).label is VerdictLabel.REJECTED
 
 
+@pytest.mark.slow
 def test_candidates_that_lead_to_other_images_lower_the_probability():
     same = judge(BLURRED, SHARP, KERNEL, DONE, False, RunContext(candidates=[KERNEL, spread(KERNEL, 0.01)])).features
     other = judge(BLURRED, SHARP, KERNEL, DONE, False, RunContext(candidates=[KERNEL, KERNEL.flip(-1)])).features

@@ -147,6 +147,7 @@ def test_planes_beyond_the_stack_are_unknowns_rather_than_those_of_its_other_end
     assert ends[0] < 0.5 * ends[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.002, 0.01])
 def test_first_and_last_planes_come_nearly_as_near_as_the_rest_in_little_noise(noise):
     """Half of their light is missing: they come last, and with a bad pace of the splitting not at all."""
@@ -241,6 +242,7 @@ def test_what_no_microscope_is_like_is_refused(settings, sides_um, says):
         iter_deblur(blocks((10, 20, 20)), mode="3d", settings=settings, voxel_size_um=sides_um)
 
 
+@pytest.mark.slow
 def test_all_candidates_have_what_is_known():
     pytest.importorskip("psfmodels")
     rng, prior = np.random.default_rng(0), load_prior("microscope-3d")

@@ -33,6 +33,7 @@ def copied(tmp_path, monkeypatch):
     return write
 
 
+@pytest.mark.slow
 def test_every_shipped_prior_loads_and_decodes_as_its_card_declares():
     cards = gp.list_priors()
     assert "motion-28-linear" in [card.name for card in cards]

@@ -25,6 +25,7 @@ def codes(layer) -> list[str]:
     return [report["status"]["code"] for report in layer.metadata["genprior"]["planes"].values()]
 
 
+@pytest.mark.slow
 def test_selected_layers_are_done_one_by_one_and_failures_listed(widget, viewer, slow, three, finish, wait_until):
     widget.choose_scope(Scope.SELECTED)
     wait_until(lambda: "3 images, one after the other" in widget.sentence.text())
@@ -41,6 +42,7 @@ def test_selected_layers_are_done_one_by_one_and_failures_listed(widget, viewer,
     assert widget.request.isEnabled()
 
 
+@pytest.mark.slow
 def test_cancel_ends_one_run_and_the_next_begins(widget, viewer, slow, three, finish, wait_until):
     widget.choose_scope(Scope.SELECTED)
     widget.run_or_cancel()
@@ -68,6 +70,7 @@ def test_cancel_all_begins_nothing_more(widget, viewer, slow, three, finish, wai
     assert "c deblurred" not in viewer.layers
 
 
+@pytest.mark.slow
 def test_planes_of_a_stack_become_a_stack(widget, viewer, slow, stack, finish, wait_until):
     widget.choose_scope(Scope.PLANES)
     wait_until(lambda: "3 images" in widget.sentence.text())

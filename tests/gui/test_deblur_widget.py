@@ -178,6 +178,7 @@ def test_input_and_result_can_be_compared(widget, viewer, slow, blurred, finish,
     assert viewer.layers["b deblurred"].visible
 
 
+@pytest.mark.slow
 def test_a_second_run_leaves_the_first_result(widget, viewer, slow, blurred, finish):
     slow.step(100)
     for _ in range(2):
@@ -235,6 +236,7 @@ class TestErrors:
         layer.data = image
         wait_until(widget.run_button.isEnabled)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("kernel", "says"),
         [

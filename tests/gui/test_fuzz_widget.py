@@ -86,6 +86,7 @@ def widget(qtbot, viewer):
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ODD)
 def test_an_odd_layer_leaves_the_widget_alive(widget, viewer, qtbot, finish, name):
     with warnings.catch_warnings():

@@ -217,6 +217,7 @@ class TestRun:
         slow.step(100)
         finish(widget)
 
+    @pytest.mark.slow
     def test_a_low_window_shows_the_run(self, widget, slow, blurred, wait_until, finish):
         widget.resize(320, 380)
         widget.show()
@@ -227,6 +228,7 @@ class TestRun:
         finish(widget)
         wait_until(lambda: not widget.plot.visibleRegion().isEmpty())
 
+    @pytest.mark.slow
     def test_cancel_keeps_the_best_so_far(self, widget, viewer, slow, blurred, image, wait_until, finish):
         widget.run_button.click()
         slow.step(2)

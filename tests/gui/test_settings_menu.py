@@ -93,6 +93,7 @@ def test_layers_without_a_file_are_named(widget, viewer, image):
     assert "save the layer 'my kernel' as kernel.tif first" in widget.verdict.text()
 
 
+@pytest.mark.slow
 def test_the_priors_of_a_request_are_chosen(qtbot, viewer, slow, priors, image, tmp_path):
     viewer.add_image(image[:40, :48], name="b")
     widget = GeneratorWidget(viewer)

@@ -44,6 +44,7 @@ def test_axes_without_labels_are_asked_for(widget, viewer, image, wait_until):
     wait_until(lambda: widget.axes.isHidden())
 
 
+@pytest.mark.slow
 def test_a_stack_becomes_one_layer_and_its_kernels_another(widget, viewer, slow, stack, finish, wait_until):
     widget.choose_scope(Scope.CHANNEL)
     wait_until(lambda: "per channel" in widget.sentence.text())

@@ -33,6 +33,7 @@ def test_the_tiles_are_shown_before_the_run_and_too_many_are_refused(widget, lay
     wait_until(lambda: widget.tiles.isHidden())
 
 
+@pytest.mark.slow
 def test_the_result_comes_with_a_map_of_its_kernels(widget, viewer, slow, layer, finish, wait_until):
     choose(widget, 2)
     wait_until(lambda: "2x2 tiles" in widget.sentence.text())
@@ -51,6 +52,7 @@ def test_the_result_comes_with_a_map_of_its_kernels(widget, viewer, slow, layer,
     assert widget.image.layer is not kernels
 
 
+@pytest.mark.slow
 def test_kernels_that_are_known_come_from_a_layer_with_one_for_each_tile(widget, viewer, layer, finish, wait_until):
     known = np.zeros((2, 1, 3, 3), np.float32)
     known[:, :, 1, :] = 1 / 3

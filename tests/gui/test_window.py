@@ -94,6 +94,7 @@ def test_the_window_closed_while_running(window, wait_until):
     assert slow.closed.wait(20)
 
 
+@pytest.mark.slow
 def test_samples_open_from_the_menu(window):
     viewer, _ = window
     for key in ("clock", "cells", "synthetic"):
