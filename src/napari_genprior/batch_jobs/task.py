@@ -105,7 +105,7 @@ def load(task: Task) -> Loaded:
 
 
 def restore(source: Lazy, arguments: dict[str, Any], out: Path | None = None) -> Yields[Progress, None, DeblurResult]:
-    """Restore an image, stack or volume; raises the errors of :func:`.run.deblur`.
+    """Restore an image, stack or volume; raises the errors of :func:`~napari_genprior.deblur`.
 
     Returns
     -------

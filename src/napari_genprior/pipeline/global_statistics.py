@@ -58,7 +58,7 @@ class GlobalStatistics:
 
     @property
     def noise(self) -> float:
-        """Standard deviation, fraction of the range (:func:`..deconvolution.total_variation.noise_std`)."""
+        """Standard deviation, fraction of the range (:func:`..operators.noise.noise_std`)."""
         return float(np.mean(np.median(np.concatenate(self._noise), axis=0))) / 0.6745 / self.intensity.scale
 
     def check_range(self) -> None:

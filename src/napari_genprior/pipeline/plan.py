@@ -111,7 +111,7 @@ class Plan(Request):
 
 
 def make_plan(image: Any, method: str = "auto", *, out: Any = None, **arguments: Unpack[RequestArguments]) -> Plan:
-    """Check all arguments of :func:`.run.deblur` and put them together; raises what that raises."""
+    """Check all arguments of :func:`.front_door.deblur` and put them together; raises what that raises."""
     return plan_request(image, parse_request(method, **arguments), out)
 
 
@@ -123,7 +123,7 @@ def plan_request(image: Any, request: Request, out: Any = None) -> Plan:
     image : array-like or Lazy
         Of a file, what :func:`~napari_genprior.core.lazy_io.open_lazy` gives.
     out : path or array-like, optional
-        See :func:`.run.deblur`.
+        See :func:`.front_door.deblur`.
     """
     source = image if isinstance(image, Lazy) else Lazy(image)
     data = source.data if _is_array(source.data) else _as_array(source.data)

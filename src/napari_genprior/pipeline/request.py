@@ -55,7 +55,7 @@ class RequestArguments(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Request:
-    """Checked arguments of :func:`.run.deblur`, but for the image.
+    """Checked arguments of :func:`.front_door.deblur`, but for the image.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def parse_request(
     time_limit_s: float | None = None,
     settings: Settings | Mapping[str, Any] | None = None,
 ) -> Request:
-    """Check the arguments of :func:`.run.deblur` that do not depend on the image; raises what that raises."""
+    """Check the arguments of :func:`.front_door.deblur` that do not depend on the image; raises what that raises."""
     given, axes, kernel_per = check_kernel(kernel), check_axes(axes), check_kernel_per(kernel_per)
     dimensions = _dimensions(mode, given, kernel_per, tiles, voxel_size_um, settings, axes)
     chosen = find_method(_resolved_name(method, given is not None, dimensions))

@@ -1,6 +1,6 @@
 """Store and repeat what a run was asked for: as a JSON file, as a script, as a command.
 
-A request is the keyword arguments of :func:`.run.deblur` that are plain values; a kernel is a file beside it.
+A request is the keyword arguments of :func:`.front_door.deblur` that are plain values; a kernel is a file beside it.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def as_script(arguments: Mapping[str, Any], source: str, kernel: str | None) -> 
     Parameters
     ----------
     arguments : mapping
-        Of :func:`.run.deblur`.
+        Of :func:`.front_door.deblur`.
     source, kernel : str
         Files.
     """
