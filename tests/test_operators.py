@@ -47,7 +47,8 @@ def repeated(x, planes=4):
 
 def as_volume(observation):
     planes = None if observation.data_shape is None else (4, *observation.data_shape)
-    return Observation(repeated(observation.canvas), repeated(observation.valid), planes, observation.unsaturated)
+    parts = (observation.canvas, observation.masked, observation.at_least, observation.at_most)
+    return Observation(*map(repeated, parts), planes)
 
 
 # --- adjoints

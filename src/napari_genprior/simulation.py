@@ -125,7 +125,8 @@ def simulate(
     clipped = 0.0
     if settings.clip:
         low = (0.0 if intensity.low is None else intensity.low - intensity.offset) / intensity.scale
-        high = 1.0 if intensity.high is None else (intensity.high - intensity.offset) / intensity.scale
+        end = float(np.iinfo(sharp.dtype).max) if sharp.dtype.kind == "u" else intensity.offset + intensity.scale
+        high = (end - intensity.offset) / intensity.scale
         clipped = float(((noisy < low) | (noisy > high)).mean())
         noisy = np.clip(noisy, low, high)
     return Simulation(to_image(torch.from_numpy(noisy), intensity, covered), kernel, covered, settings, seed, clipped)

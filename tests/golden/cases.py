@@ -81,6 +81,8 @@ def noise_of(image: np.ndarray, volume: bool) -> float:
 
 
 def psnr(estimate: np.ndarray, scene: Scene) -> float:
+    if scene.observed.dtype.kind == "u":  # as a file of this type shows it: lamps are white
+        estimate = estimate.clip(0, np.iinfo(scene.observed.dtype).max)
     options = {"align": True, "peak": scene.peak, "crop": scene.crop, "max_shift": 4}
     if estimate.ndim == 2 or estimate.shape[-1] == 3:
         return gp.metrics.psnr(estimate, scene.sharp, **options)

@@ -7,12 +7,18 @@ import numpy as np
 from .errors import InputError
 
 LARGEST, SMALLEST_RANGE = 1e37, 1e-35  # of images: limits of float32, with a margin for intermediate results
+LEAST_FINITE = 0.05  # share of the values of an image
 MIN_PLANES = 3  # of a volume
 MIN_SIDE = 8  # px; in smaller images only a point-like kernel fits with a margin
 
 
-def check_image(image: object, what: str = "image") -> np.ndarray:
+def check_image(image: object, what: str = "image", allow_missing: bool = False) -> np.ndarray:
     """Check an image and return it as a numeric array ``[Y, X]`` or ``[Y, X, C]`` (C = 3 or 4).
+
+    Parameters
+    ----------
+    allow_missing : bool
+        NaN and infinite values are allowed, if there are not too many of them.
 
     Raises
     ------
@@ -37,14 +43,24 @@ def check_image(image: object, what: str = "image") -> np.ndarray:
         raise InputError(
             f"The {what} is {array.shape[0]}x{array.shape[1]} px; it must be {MIN_SIDE}x{MIN_SIDE} or more."
         )
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        bad = int((~np.isfinite(array)).sum())
-        raise InputError(f"The {what} holds {bad} NaN or infinite values; replace them (numpy.nan_to_num) first.")
-    colours = array[..., :3] if colour else array
-    if colours.min() == colours.max():
-        raise InputError(f"The {what} is constant ({colours.flat[0]} everywhere); there is nothing to restore.")
-    check_range(array.dtype, float(colours.min()), float(colours.max()), what)
+    _check_values(array[..., :3] if colour else array, what, allow_missing)
     return array
+
+
+def _check_values(values: np.ndarray, what: str, allow_missing: bool) -> None:
+    """Refuse values that are not finite, constant, or not those of float32."""
+    finite = values
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        finite = values[np.isfinite(values)]
+        bad = values.size - finite.size
+        if not allow_missing:
+            raise InputError(f"The {what} holds {bad} NaN or infinite values; all must be finite.")
+        if finite.size < LEAST_FINITE * values.size:
+            raise InputError(f"Of the {values.size} values of the {what}, {bad} are NaN or infinite; too few are left.")
+    least, most = finite.min(), finite.max()
+    if least == most:
+        raise InputError(f"The {what} is constant ({least} everywhere); there is nothing to restore.")
+    check_range(values.dtype, float(least), float(most), what)
 
 
 def check_range(dtype: np.dtype, least: float, most: float, what: str = "image") -> None:
@@ -90,8 +106,8 @@ def check_volume_shape(shape: tuple[int, ...]) -> None:
         )
 
 
-def check_volume(volume: object) -> np.ndarray:
-    """Check a volume and return it as a numeric array ``[Z, Y, X]``.
+def check_volume(volume: object, allow_missing: bool = False) -> np.ndarray:
+    """Check a volume as :func:`check_image` does an image and return it as a numeric array ``[Z, Y, X]``.
 
     Raises
     ------
@@ -104,11 +120,7 @@ def check_volume(volume: object) -> np.ndarray:
             f"A volume is an array [Z, Y, X] of numbers; got shape {array.shape}, data type {array.dtype}."
         )
     check_volume_shape(array.shape)
-    if not np.isfinite(array).all():
-        raise InputError("The volume holds NaN or infinite values; replace them (numpy.nan_to_num) first.")
-    if array.min() == array.max():
-        raise InputError(f"The volume is constant ({array.flat[0]} everywhere); there is nothing to restore.")
-    check_range(array.dtype, float(array.min()), float(array.max()), "volume")
+    _check_values(array, "volume", allow_missing)
     return array
 
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+PEDESTAL = 0.5  # of the contrast: how far below the darkest value the working range begins
+DIM = 0.25  # of the nominal range of a type, below which an image has a range of its own
+
 
 @dataclass(frozen=True)
 class Intensity:
@@ -16,39 +19,41 @@ class Intensity:
     ----------
     offset, scale : float
         In native units.
-    low, high : float or None
-        Bounds of the image's data type in native units (None: unbounded), which a restored image does not exceed.
+    low : float or None
+        Native values of a restored image are not below; None: unbounded. There is no upper bound.
     coded : bool
         The scaled values are sRGB-encoded (IEC 61966-2-1); working units are proportional to light then.
+    saturation : tuple of float
+        Native value from which on each channel is clipped, infinite where none is; () where this was not asked.
     """
 
     offset: float
     scale: float
     low: float | None
-    high: float | None
     coded: bool = False
+    saturation: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, image: np.ndarray, absolute: bool = False, coded: bool = False) -> Intensity:
-        """Determine the intensity range of an image.
+        """Determine the intensity range of an image without defects.
 
-        8-bit images have their full range; floats with a maximum in (0.5, 1] have the range [0, 1]; the range of all
-        others ends at their maximum. With ``absolute``, for priors of absolute brightness, all floats in [0, 1] have
-        that range.
+        8-bit images and floats in [0, 1] have their full range, unless they are dim (maximum at most a quarter of it;
+        half of it for floats). The range of all others ends at their maximum, and begins at 0 or, where a constant
+        much larger than the contrast was added, somewhat below the minimum. With ``absolute``, for priors of absolute
+        brightness, all floats in [0, 1] have that range.
         """
         return replace(cls.between(image.dtype, float(image.min()), float(image.max()), absolute), coded=coded)
 
     @classmethod
     def between(cls, dtype: np.dtype, smallest: float, largest: float, absolute: bool = False) -> Intensity:
         """Determine the intensity range as :meth:`of` does, from the extremes of an image."""
-        offset = min(0.0, smallest)
-        scale = 255.0 if dtype == np.uint8 else largest - offset
+        low = None if smallest < 0 and dtype.kind != "u" else 0.0
+        if dtype == np.uint8 and (absolute or largest > DIM * 255):
+            return cls(0.0, 255.0, low)
         if dtype.kind == "f" and smallest >= 0 and (0 if absolute else 0.5) < largest <= 1:
-            scale = 1.0
-        if dtype.kind == "u":
-            high = float(np.iinfo(dtype).max)
-            return cls(offset, scale, 0.0, high)
-        return cls(offset, scale, None if smallest < 0 else 0.0, None)
+            return cls(0.0, 1.0, low)
+        offset = min(smallest, max(0.0, smallest - PEDESTAL * (largest - smallest)))
+        return cls(offset, largest - offset, low)
 
     def to_working(self, native: np.ndarray) -> np.ndarray:
         """Convert native intensities to working units, float32."""
@@ -56,17 +61,19 @@ class Intensity:
         return (_srgb_decode(scaled) if self.coded else scaled).astype(np.float32)
 
     def to_native(self, working: np.ndarray) -> np.ndarray:
-        """Convert working units to native intensities, float32, clipped to the bounds of the data type."""
+        """Convert working units to native intensities, float32, not below the lower bound."""
         scaled = _srgb_encode(working) if self.coded else working
         native = np.asarray(scaled, dtype=np.float32) * np.float32(self.scale) + np.float32(self.offset)
-        return np.clip(native, self.low, self.high) if (self.low, self.high) != (None, None) else native
+        return native if self.low is None else np.maximum(native, np.float32(self.low))
+
+    @property
+    def lowest(self) -> float | None:
+        """The lower bound in working units."""
+        return None if self.low is None else float(self.to_working(np.array(self.low)))
 
     def clamp(self, working: torch.Tensor) -> torch.Tensor:
-        """Clamp working values to what the image's type can hold, as :meth:`to_native` does."""
-        low, high = (
-            None if bound is None else float(self.to_working(np.array(bound))) for bound in (self.low, self.high)
-        )
-        return working if low is None and high is None else working.clamp(low, high)
+        """Clamp working values at the lower bound, as :meth:`to_native` does."""
+        return working if self.lowest is None else working.clamp(min=self.lowest)
 
     def derivative(self, working: np.ndarray) -> np.ndarray:
         """Compute the derivative of native with respect to working units, at working values."""

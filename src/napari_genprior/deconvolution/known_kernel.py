@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from ..operators.boundary import is_periodic
-from ..operators.noise import effective_noise, noise_std
+from ..operators.noise import KERNEL_NOISE, LEAST_NOISE, effective_noise, noise_level
+from ..operators.observation import CAP, Observed, as_observed, typical_top
 from ..settings import KnownKernelSettings
 from ..zoo.restorers import find_restorer
 from .total_variation import REFERENCE_STRENGTH, STEPS, deconvolve, strength_for
 from .unrolled import restore
 
 FEWER_STEPS = 35  # as good as all from the reference noise on (docs/decisions/0006-final-deconvolution.md)
+WIDE_RANGE = 0.1  # of the range: where the typical top is below, few bright objects outshine the scene
 
 
 def deconvolve_known(
-    blurred: Tensor,
+    blurred: Tensor | Observed,
     kernel: Tensor,
     settings: KnownKernelSettings,
     *,
@@ -27,7 +30,7 @@ def deconvolve_known(
 
     Parameters
     ----------
-    blurred : Tensor [R, C, Y, X]
+    blurred : Tensor [R, C, Y, X] or Observed
         Working units.
     kernel : Tensor [R, 1, kh, kw]
         >= 0, sum 1; either R may be 1.
@@ -43,19 +46,19 @@ def deconvolve_known(
     -------
     Tensor [R, C, Y, X]
     """
-    measured = float(noise_std(blurred).mean()) if noise is None else noise
-    periodic = is_periodic(blurred, measured) if periodic is None else periodic
+    measured = noise_level(blurred) if noise is None else noise
+    periodic = is_periodic(as_observed(blurred).values, measured) if periodic is None else periodic
     return final_image(blurred, kernel, effective_noise(measured, kernel_given), settings, periodic)
 
 
 def final_image(
-    blurred: Tensor, kernel: Tensor, noise: float, settings: KnownKernelSettings, periodic: bool = False
+    blurred: Tensor | Observed, kernel: Tensor, noise: float, settings: KnownKernelSettings, periodic: bool = False
 ) -> Tensor:
     """Restore images by the installed network or by total variation, for an assumed noise level.
 
     Parameters
     ----------
-    blurred : Tensor [R, C, Y, X]
+    blurred : Tensor [R, C, Y, X] or Observed
     kernel : Tensor [R, 1, kh, kw]
     noise : float
         Standard deviation, intensities in [0, 1], as :func:`.effective_noise` returns it.
@@ -63,7 +66,20 @@ def final_image(
     periodic : bool
         The image is periodic (:func:`~..operators.boundary.is_periodic`).
     """
-    net = find_restorer(blurred.device) if settings.deconvolution == "network" else None
+    observed = as_observed(blurred)
+    top = typical_top(observed)
+    whole = _restore(observed, kernel, noise, settings, periodic)
+    if top >= WIDE_RANGE:
+        return whole
+    # the scene lies far below few bright objects: it is restored on its own scale, on which these only say "at least"
+    dim = observed.rescaled(top, CAP)
+    floor = KERNEL_NOISE if noise >= KERNEL_NOISE else LEAST_NOISE
+    scene = top * _restore(dim, kernel, max(noise_level(dim), floor), settings, periodic)
+    return torch.where(whole > CAP * top, whole, scene)
+
+
+def _restore(blurred: Observed, kernel: Tensor, noise: float, settings: KnownKernelSettings, periodic: bool) -> Tensor:
+    net = find_restorer(kernel.device) if settings.deconvolution == "network" else None
     if net is None:
         strength = settings.regularization * strength_for(noise)
         steps = FEWER_STEPS if strength >= REFERENCE_STRENGTH[2] else STEPS

@@ -13,7 +13,7 @@ from ..core.iteration import run_to_end
 from ..operators.convolution import apply_transfer, transfer_function
 from ..operators.finite_differences import Weights, slope_power
 from ..operators.noise import NoiseModel
-from ..operators.observation import Observation, pad_periodic
+from ..operators.observation import Observation, Observed, pad_periodic
 from ..operators.spatial import spatial_axes
 from .splitting import Splitting, SplitVariables
 from .state import Deconvolution, DeconvolutionState
@@ -50,15 +50,17 @@ def image_splitting(strength: float) -> Splitting:
     return Splitting(rho_data, strength / JUMP, SECOND_ORDER)
 
 
-def deconvolve(blurred: Tensor, kernel: Tensor, strength: float, steps: int = STEPS, periodic: bool = False) -> Tensor:
+def deconvolve(
+    blurred: Tensor | Observed, kernel: Tensor, strength: float, steps: int = STEPS, periodic: bool = False
+) -> Tensor:
     """Restore an image for a given kernel by total variation of first and second order.
 
     ``min_x |m (k * x - y)|^2 / 2 + strength (|D x|_1 + SECOND_ORDER |D^2 x|_1)``
 
     Parameters
     ----------
-    blurred : Tensor [R, C, Y, X]
-        Intensities in [0, 1]; values at the ends of the range count as saturated.
+    blurred : Tensor [R, C, Y, X] or Observed
+        Intensities in [0, 1]; of a plain tensor, values at the ends of the range count as clipped.
     kernel : Tensor [R, 1, kh, kw]
         >= 0, sum 1; either R may be 1. The mask m is 1 on the image and 0 beyond it: there the data are unknown,
         and x is free.

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from ..operators.convolution import apply_transfer, transfer_function
-from ..operators.observation import Observation, pad_periodic
+from ..operators.observation import Observation, Observed, pad_periodic
 from .total_variation import deconvolve_canvas, strength_for
 
 STRIP = 512  # rows that the network processes at once: its memory
@@ -76,12 +76,12 @@ class Averaged:
 
 
 @torch.no_grad()
-def restore(blurred: Tensor, kernel: Tensor, noise: float, net: Network, periodic: bool = False) -> Tensor:
+def restore(blurred: Tensor | Observed, kernel: Tensor, noise: float, net: Network, periodic: bool = False) -> Tensor:
     """Restore an image for a given kernel with a network.
 
     Parameters
     ----------
-    blurred : Tensor [R, C, Y, X]
+    blurred : Tensor [R, C, Y, X] or Observed
         Intensities about [0, 1]; three channels are taken as red, green and blue.
     kernel : Tensor [R, 1, kh, kw]
         >= 0, sum 1; either R may be 1.
@@ -98,7 +98,7 @@ def restore(blurred: Tensor, kernel: Tensor, noise: float, net: Network, periodi
     """
     observation = pad_periodic(blurred, kernel.shape[2:], periodic)
     start = deconvolve_canvas(observation, kernel, strength_for(noise))
-    *_, last = rounds(observation, kernel, start, torch.tensor([noise], device=blurred.device), Averaged(net))
+    *_, last = rounds(observation, kernel, start, torch.tensor([noise], device=kernel.device), Averaged(net))
     return observation.crop(last)
 
 

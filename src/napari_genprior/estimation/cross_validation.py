@@ -16,7 +16,7 @@ from ..operators.boundary import periodic_axes
 from ..operators.convolution import crop_kernel, transfer_function
 from ..operators.finite_differences import Weights
 from ..operators.noise import NoiseModel, estimate_noise_model
-from ..operators.observation import Observation, pad_zero
+from ..operators.observation import Observation, Observed, pad_zero
 
 REGION = (32, 72, 72)  # voxels in which kernels are judged, where there is most detail
 HELD_OUT_FRACTION = 0.1  # of the voxels; with more of them, or with blocks, kernels too wide are favoured
@@ -59,11 +59,11 @@ class PaddedVolume:
         return transfer_function(crop_kernel(kernel, self.observation.shape), self.observation.shape)
 
 
-def padded_volume(blurred: Tensor, weights: Weights, margin: Sequence[int]) -> PaddedVolume:
+def padded_volume(blurred: Observed, weights: Weights, margin: Sequence[int]) -> PaddedVolume:
     """Place a blurred volume ``[1, 1, Z, Y, X]`` on a canvas, with a margin along the axes where it is not periodic."""
-    noise = estimate_noise_model(blurred)
-    variance = noise.mean_variance(blurred)
-    margin = [0 if wraps else m for wraps, m in zip(periodic_axes(blurred, variance), margin, strict=True)]
+    noise = estimate_noise_model(blurred.values)
+    variance = noise.mean_variance(blurred.values)
+    margin = [0 if wraps else m for wraps, m in zip(periodic_axes(blurred.values, variance), margin, strict=True)]
     return PaddedVolume(pad_zero(blurred, margin), noise, weights, strength_for(variance**0.5, 3) / variance)
 
 
@@ -90,14 +90,15 @@ class HoldOutSplit:
     held_out: Tensor
 
 
-def hold_out(volume: PaddedVolume, data: Tensor, seed: int) -> HoldOutSplit:
-    """Hold out :data:`HELD_OUT_FRACTION` of the voxels of ``[1, 1, Z, Y, X]``, the same ones for all kernels."""
+def hold_out(volume: PaddedVolume, part: Observed, seed: int) -> HoldOutSplit:
+    """Hold out :data:`HELD_OUT_FRACTION` of the valid voxels of ``[1, 1, Z, Y, X]``, the same ones for all kernels."""
+    data = part.values
     random = torch.Generator().manual_seed(seed)
-    held_out = (torch.rand(data.shape, generator=random) < HELD_OUT_FRACTION).to(data.device)
+    held_out = (torch.rand(data.shape, generator=random) < HELD_OUT_FRACTION).to(data.device) & ~part.masked
     kept = (~held_out).to(data.dtype)
     near = avg_pool3d(data * kept, 3, 1, 1) / avg_pool3d(kept, 3, 1, 1).clamp(min=1e-3)
     whole = volume.observation
-    training = replace(whole, canvas=whole.embed(data * kept), valid=whole.embed(~held_out))
+    training = replace(whole, canvas=whole.embed(data * kept), masked=whole.masked | whole.embed(held_out))
     start = replace(whole, canvas=whole.embed(torch.where(held_out, near, data)))
     return HoldOutSplit(volume, training, start, data, held_out)
 

@@ -11,17 +11,16 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from itertools import product
 
-import torch
 from torch import Tensor
 
 from ..blur.support import crop_to_mass, odd, trim_empty
 from ..core.iteration import map_states, run_to_end
 from ..deconvolution.total_variation import deconvolve, strength_for
-from ..operators.detail import REGION, most_textured
 from ..operators.noise import KERNEL_NOISE
-from ..operators.observation import saturation_mask
+from ..operators.observation import Observed
 from ..quality.kernel_criteria import kernel_cost
 from .l0_gradient import FREE, NON_NEGATIVE, KernelRule, Level, estimate_kernel
+from .search_images import search_images
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class SearchConfig:
     support_factor : float
         Sides of the support that is searched, relative to the wanted ones.
     use_saturated : bool
-        Fit the kernel to saturated pixels as well.
+        Fit the kernel to saturated pixels as well; otherwise they are filled in from their neighbours.
     """
 
     lam: float
@@ -56,7 +55,6 @@ ADDITIONAL_MASKED_CONFIGS = (
     SearchConfig(16e-3, FREE, use_saturated=False),
     SearchConfig(32e-3, use_saturated=False),
 )
-MIN_SATURATED_FRACTION = 1e-3  # of the pixels, for masked searches; the maximum of an image alone is no saturation
 KERNEL_SIZES = (21, 41, 11, 29, 15, 57, 7, 81)  # px, about a factor of sqrt 2 apart, the most common first
 SUPPORT_MARGIN_PX = 2  # added on each side of an estimated kernel in the additional searches
 
@@ -71,7 +69,7 @@ class Candidate:
 
 
 def multi_start_search(
-    blurred: Tensor,
+    blurred: Tensor | Observed,
     size: tuple[int, int] | None,
     noise: float,
     out_of_time: Callable[[], bool] = lambda: False,
@@ -81,7 +79,7 @@ def multi_start_search(
 
     Parameters
     ----------
-    blurred : Tensor [P, C, Y, X]
+    blurred : Tensor [P, C, Y, X] or Observed
         Working units; channels are averaged. Only the most textured part of a large image is used. Several images
         share a kernel: it is fitted to the first image, which should be the most textured one, and to all of them
         together; candidates are compared on the first.
@@ -123,17 +121,19 @@ class _Searches:
     """The planned searches on the most textured part of the images, and the candidates so far."""
 
     def __init__(
-        self, blurred: Tensor, size: tuple[int, int] | None, noise: float, additional: tuple[SearchConfig, ...]
+        self,
+        blurred: Tensor | Observed,
+        size: tuple[int, int] | None,
+        noise: float,
+        additional: tuple[SearchConfig, ...],
     ) -> None:
-        part = torch.cat([most_textured(each[None], REGION) for each in blurred])
-        self.grey, self.saturated = part.mean(dim=1, keepdim=True), saturation_mask(part)
-        self.size, self.noise = size, noise
-        self.limits = largest_kernel((self.grey.shape[-2], self.grey.shape[-1]))
-        masked = bool(self.saturated.float().mean() > MIN_SATURATED_FRACTION)
+        self.images, self.size = search_images(blurred, noise), size
+        height, width = self.images.grey.shape[-2:]
+        self.limits, masked = largest_kernel((height, width)), self.images.filled is not None
         self.sizes = [size] if size else candidate_sizes(self.limits)
         self.first = (FIRST_CONFIG, FIRST_MASKED_CONFIG) if masked else (FIRST_CONFIG,)
         self.additional = additional + ADDITIONAL_MASKED_CONFIGS if masked and additional else additional
-        self.counts = (1,) if len(self.grey) == 1 else (1, len(self.grey))
+        self.counts = (1,) if len(self.images.grey) == 1 else (1, len(self.images.grey))
         self.total = (len(self.sizes) * len(self.first) + len(self.additional)) * len(self.counts)
         self.candidates: list[Candidate] = []
 
@@ -141,17 +141,21 @@ class _Searches:
         """Run one search on the first ``count`` images and append its candidate."""
 
         def numbered(level: Level) -> Level:
-            return Level(len(self.candidates), self.total, level.image, level.kernel)
+            return Level(len(self.candidates), self.total, level.image * self.images.scale, level.kernel)
 
         sides = zip(support, self.limits, strict=True)
         kh, kw = (max(side, min(odd(side * config.support_factor), limit)) for side, limit in sides)
-        mask = None if config.use_saturated else self.saturated[:count]
-        search = estimate_kernel(self.grey[:count], (kh, kw), config.lam, self.noise, config.rule, mask)
+        noise = self.images.noise
+        images, mask = self.images.choose(count, config.use_saturated)
+        search = estimate_kernel(images, (kh, kw), config.lam, noise, config.rule, mask)
         kernel = yield from map_states(search, numbered)
         kernel = trim_empty(kernel) if self.size is None else crop_to_mass(kernel, self.size)
-        first = self.grey[:1]
-        image = deconvolve(first, kernel, strength_for(max(self.noise, KERNEL_NOISE)))
-        self.candidates.append(Candidate(kernel, image, kernel_cost(first, image, kernel)))
+        first = self.images.observed.rows(slice(0, 1))
+        image = deconvolve(first, kernel, strength_for(max(noise, KERNEL_NOISE)))
+        # beside bright objects, of which only "at least" is said, nothing else would count
+        explained = first.explained_by(image, kernel, clipped=self.images.scale != 1)
+        cost = kernel_cost(explained, image, kernel)
+        self.candidates.append(Candidate(kernel, image * self.images.scale, cost))
 
     def final_support(self) -> tuple[int, int]:
         """Return the given size, or that of the best candidate and a margin."""
@@ -166,7 +170,7 @@ def best_candidate(candidates: list[Candidate]) -> int:
     return min(range(len(candidates)), key=lambda i: candidates[i].cost)
 
 
-def find_size(blurred: Tensor, noise: float) -> tuple[int, int]:
+def find_size(blurred: Tensor | Observed, noise: float) -> tuple[int, int]:
     """Estimate the support ``(kh, kw)`` in pixels that the kernel of ``blurred`` [P, C, Y, X] needs."""
     candidates = run_to_end(multi_start_search(blurred, None, noise, additional=()))
     kernel = candidates[best_candidate(candidates)].kernel

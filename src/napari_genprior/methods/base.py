@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from ..estimation.psf_candidates import MicroscopeConstraints
+from ..operators.noise import noise_level
+from ..operators.observation import Observed, observe
 from ..settings import Settings
 from ..zoo.store import Generator as Pretrained
 from .checkpoint import Checkpoint
@@ -20,8 +22,10 @@ class Problem:
     Parameters
     ----------
     blurred : Tensor [1, C, Y, X]
-        Working units (usable range about [0, 1]), on the device to use.
-    companions : Tensor [P, C, Y, X] or None
+        Working units (usable range about [0, 1]), on the device to use; masked pixels are filled in.
+    pixels : Observed or None
+        What each pixel of ``blurred`` says; None: see :func:`~..operators.observation.observe`.
+    companions : Observed or None
         More images blurred by the same kernel, each in its own working units; recipes may use them.
     kernel : Tensor [1, 1, kh, kw] or None
         Given kernel, >= 0, sum 1.
@@ -47,10 +51,21 @@ class Problem:
     time_limit_s: float | None = None
     image_prior: Pretrained | None = None
     kernel_prior: Pretrained | None = None
-    companions: Tensor | None = None
+    pixels: Observed | None = None
+    companions: Observed | None = None
     checkpoint: Checkpoint | None = None
     voxel_weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
     psf_constraints: MicroscopeConstraints | None = None
+
+    @property
+    def observed(self) -> Observed:
+        """What each pixel of the blurred image says."""
+        return observe(self.blurred) if self.pixels is None else self.pixels
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of the noise, fraction of the range."""
+        return noise_level(self.observed)
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 
-import torch
 from torch.nn.functional import interpolate
 
 from ..core.iteration import map_states
 from ..estimation.l0_gradient import Level
 from ..estimation.multi_start import best_candidate, multi_start_search
 from ..operators.detail import REGION
-from ..operators.noise import noise_std
+from ..operators.observation import join
 from ..quality.kernel_criteria import is_sharp
 from ..settings import ClassicalSettings, KnownKernelSettings
 from .base import Problem, Recipe, Snapshot, Solution
@@ -32,7 +31,7 @@ def classical(problem: Problem) -> Recipe:
         return (yield from known_kernel(problem))
     if problem.kernel_prior is not None:
         return (yield from kernel_in_range(problem))
-    noise, begun = float(noise_std(blurred).mean()), time.monotonic()
+    noise, begun = problem.noise, time.monotonic()
     if problem.kernel_size is None and is_sharp(blurred, noise):
         yield Snapshot(0, 1, "The image is sharp", blurred, blurred.new_ones(1, 1, 1, 1))
         return Solution(blurred, blurred.new_ones(1, 1, 1, 1))
@@ -47,11 +46,11 @@ def classical(problem: Problem) -> Recipe:
         stage = f"Kernel candidate {level.index + 1}/{level.total}"
         return Snapshot(level.index, level.total, stage, preview, level.kernel)
 
-    images = blurred if problem.companions is None else torch.cat([blurred, problem.companions])
+    images = problem.observed if problem.companions is None else join([problem.observed, problem.companions])
     search = multi_start_search(images, problem.kernel_size, noise, out_of_time)
     candidates = yield from map_states(search, snapshot)
     best = best_candidate(candidates)
-    image = deconvolve_known(blurred, candidates[best].kernel, s, kernel_given=False, noise=noise)
+    image = deconvolve_known(problem.observed, candidates[best].kernel, s, kernel_given=False, noise=noise)
     ranked = [(each.kernel, each.cost) for each in candidates]
     return Solution(image, candidates[best].kernel, selected=best, candidates=ranked)
 
@@ -62,4 +61,4 @@ def known_kernel(problem: Problem) -> Recipe:
     assert isinstance(s, KnownKernelSettings)
     assert problem.kernel is not None
     yield Snapshot(0, 1, "Deconvolution", blurred, problem.kernel)
-    return Solution(deconvolve_known(blurred, problem.kernel, s, kernel_given=True), problem.kernel)
+    return Solution(deconvolve_known(problem.observed, problem.kernel, s, kernel_given=True), problem.kernel)

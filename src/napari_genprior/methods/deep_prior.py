@@ -17,7 +17,7 @@ from ..blur.support import center, remove_specks, resize
 from ..core.result import Status, StatusCode
 from ..operators.bilinear import Convolution
 from ..operators.data_fidelity import squared_error
-from ..operators.noise import KERNEL_NOISE, noise_std
+from ..operators.noise import KERNEL_NOISE
 from ..optim.gradient_loop import LoopState, minimise
 from ..priors.base import Prior, trainable
 from ..priors.objective import Objective, Term
@@ -232,7 +232,7 @@ class DeepSearch:
         if final_deconvolution and problem.kernel is None and not self.diverged:
             extra_images["network image"] = image
             kernel = center(remove_specks(kernel, CLIP, MIN_COMPONENT_MASS))
-            noise = max(float(noise_std(problem.blurred).mean()), KERNEL_NOISE)
+            noise = max(problem.noise, KERNEL_NOISE)
             image = final_image(problem.blurred, kernel, noise, s)
         return Solution(image, kernel, diverged=self.diverged, extra_images=extra_images), self.loss
 

@@ -12,7 +12,6 @@ import torch
 from ..core.iteration import map_states
 from ..core.result import RESTART_STD
 from ..estimation.multi_start import find_size
-from ..operators.noise import noise_std
 from ..settings import UntrainedSettings
 from .base import Problem, Recipe, Snapshot, Solution
 
@@ -62,5 +61,5 @@ def with_size(problem: Problem) -> Problem:
     """Return the problem with a kernel size: the given one, or that estimated by a classical search."""
     if problem.kernel is not None:
         return replace(problem, kernel_size=(problem.kernel.shape[-2], problem.kernel.shape[-1]))
-    size = problem.kernel_size or find_size(problem.blurred, float(noise_std(problem.blurred).mean()))
+    size = problem.kernel_size or find_size(problem.blurred, problem.noise)
     return replace(problem, kernel_size=size)

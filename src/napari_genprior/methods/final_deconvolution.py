@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 from torch import Tensor
 
-from ..core.intensity import Intensity
 from ..deconvolution.known_kernel import deconvolve_known, final_image
 from ..operators.noise import effective_noise
-from ..operators.observation import SATURABLE
+from ..operators.observation import Observed
 
 __all__ = ["deconvolve_known", "effective_noise", "final_image", "match_flux"]
 
@@ -19,21 +17,22 @@ FLUX_ROUNDS = 3  # to scale an image may clip more of it
 MAX_FLUX_FACTOR = 1.25  # an image whose mean is further off than this is wrong in other ways
 
 
-def match_flux(blurred: Tensor, image: Tensor, intensity: Intensity) -> Tensor:
+def match_flux(blurred: Observed, image: Tensor, lowest: float | None) -> Tensor:
     """Scale each channel ``[R, C, (Z,) Y, X]`` to the input's mean: blur moves light, it makes none.
 
-    Unknown borders, regularization and clipping at 0 would change it by some tenths of a percent, and planes of a
-    stack would flicker. A saturated image did lose some light: it is returned unchanged.
+    Unknown borders, regularization and clipping at the lowest value would change it by some tenths of a percent, and
+    planes of a stack would flicker. Masked pixels do not count. A saturated image did lose some light: it is returned
+    unchanged.
     """
-    if float((blurred > SATURABLE[1]).float().mean()) > SATURATED_FRACTION:
+    if float(blurred.clipped.float().mean()) > SATURATED_FRACTION:
         return image
-    low, high = (
-        end if bound is None else float(intensity.to_working(np.array(bound)))
-        for bound, end in ((intensity.low, -math.inf), (intensity.high, math.inf))
-    )
-    axes = tuple(range(2, blurred.ndim))
-    wanted, image = blurred.double().mean(axes, keepdim=True), image.detach().double().clamp(low, high)
+    least = -math.inf if lowest is None else lowest
+    axes = tuple(range(2, image.ndim))
+    valid = (~blurred.masked).double()
+    count = valid.sum(axes, keepdim=True).clamp(min=1)
+    wanted = (blurred.values * valid).sum(axes, keepdim=True) / count
+    image = image.detach().double().clamp(min=least)
     for _ in range(FLUX_ROUNDS):
-        factor = wanted / image.mean(axes, keepdim=True).clamp(min=1e-12)
-        image = (image * factor.clamp(1 / MAX_FLUX_FACTOR, MAX_FLUX_FACTOR)).clamp(low, high)
+        factor = wanted / ((image * valid).sum(axes, keepdim=True) / count).clamp(min=1e-12)
+        image = (image * factor.clamp(1 / MAX_FLUX_FACTOR, MAX_FLUX_FACTOR)).clamp(min=least)
     return image.float()

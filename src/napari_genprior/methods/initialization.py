@@ -7,7 +7,6 @@ from torch import Tensor
 
 from ..core.arrays import cpu_generator
 from ..operators.data_fidelity import summed_squared_error
-from ..operators.noise import noise_std
 from ..zoo.initializers import LARGEST_NOISE, find_initializer, predict_latents
 from .base import Problem
 from .latent_pair import Pair
@@ -26,7 +25,7 @@ def predicted_points(problem: Problem) -> list[tuple[Tensor, Tensor]]:
     assert problem.image_prior is not None
     assert problem.kernel_prior is not None
     network = find_initializer(problem.image_prior.card, problem.kernel_prior.card)
-    if network is None or float(noise_std(problem.blurred).mean()) > LARGEST_NOISE:
+    if network is None or problem.noise > LARGEST_NOISE:
         return []
     predicted = predict_latents(network, problem.blurred)
     best = summed_squared_error(Pair(problem).model(torch.cat(predicted, dim=1)), problem.blurred).argmin()

@@ -27,7 +27,7 @@ def kernel_in_range(problem: Problem) -> Recipe:
     assert isinstance(problem.settings, ClassicalSettings)
     kernels = yield from kernels_from_prior(problem)
     kernel = kernels[int(ringing_score(problem.blurred, kernels).argmin()), None]
-    noise = max(float(noise_std(problem.blurred).mean()), KERNEL_NOISE)
+    noise = max(problem.noise, KERNEL_NOISE)
     periodic = is_periodic(problem.blurred, noise)
     return Solution(final_image(problem.blurred, kernel, noise, problem.settings, periodic), kernel)
 

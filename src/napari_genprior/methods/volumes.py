@@ -28,9 +28,9 @@ from ..estimation.psf_candidates import MicroscopeConstraints, PsfCandidate, ker
 from ..operators.boundary import kernel_reach
 from ..operators.convolution import apply_transfer
 from ..operators.data_fidelity import normalized_misfit
-from ..operators.detail import most_textured
+from ..operators.detail import most_textured_place
 from ..operators.finite_differences import Weights
-from ..operators.observation import KERNEL_TAIL
+from ..operators.observation import KERNEL_TAIL, Observed
 from ..settings import VolumeSettings
 from .base import Problem, Recipe, Snapshot, Solution
 
@@ -48,8 +48,8 @@ def known_kernel(problem: Problem) -> Recipe:
     margin, regularization = kernel_reach(kernel, KERNEL_TAIL), 1.0
     if s.solver == "tv":
         yield Snapshot(0, s.steps, "regularization", problem.blurred, kernel)
-        _, regularization = held_out_error(_split(problem.blurred, weights, margin, problem.seed), kernel)
-    volume = yield from _restore(padded_volume(problem.blurred, weights, margin), kernel, s, regularization)
+        _, regularization = held_out_error(_split(problem.observed, weights, margin, problem.seed), kernel)
+    volume = yield from _restore(padded_volume(problem.observed, weights, margin), kernel, s, regularization)
     return Solution(volume, kernel)
 
 
@@ -66,21 +66,21 @@ def blind(problem: Problem) -> Recipe:
     assert isinstance(s, VolumeSettings)
     assert prior is not None
     shape = kernel_shape(prior)
-    split = _split(problem.blurred, weights, [side - 1 for side in shape], problem.seed)
+    split = _split(problem.observed, weights, [side - 1 for side in shape], problem.seed)
     point = torch.zeros((1, 1, *shape), device=problem.blurred.device)
     point[..., shape[0] // 2, shape[1] // 2, shape[2] // 2] = 1
     no_blur = PsfCandidate(*held_out_error(split, point), point, None)
     candidates = yield from _search(problem, s, split)
     candidates = sorted([*candidates, no_blur], key=lambda each: each.cost)
     best = candidates[0]
-    whole = padded_volume(problem.blurred, weights, kernel_reach(best.kernel, KERNEL_TAIL))
+    whole = padded_volume(problem.observed, weights, kernel_reach(best.kernel, KERNEL_TAIL))
     volume = yield from _restore(whole, best.kernel, s, best.regularization, _candidate_count(s))
     return Solution(volume, best.kernel, candidates=[(each.kernel, each.cost) for each in candidates])
 
 
-def _split(blurred: Tensor, weights: Weights, margin: Sequence[int], seed: int) -> HoldOutSplit:
+def _split(blurred: Observed, weights: Weights, margin: Sequence[int], seed: int) -> HoldOutSplit:
     """Hold out voxels of the most textured part of a volume."""
-    part = most_textured(blurred, REGION)
+    part = blurred.crop(most_textured_place(blurred.values, REGION))
     return hold_out(padded_volume(part, weights, margin), part, seed)
 
 

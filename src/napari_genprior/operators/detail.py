@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, avg_pool3d
 
 from ..core.arrays import to_tensor
-from ..core.errors import InputError
 from ..core.intensity import Intensity
 from .finite_differences import differences, gradients
 from .noise import noise_std
@@ -56,15 +55,8 @@ def _slopes_of_volume(volume: Tensor, window: Sequence[int], strides: Sequence[i
 def detail(piece: np.ndarray) -> float:
     """Compute the noise-corrected mean square slope of a piece; negative for a constant one.
 
-    Raises
-    ------
-    InputError
-        NaN or infinite values.
+    Pixels that say nothing must have been filled in (:func:`~.pixel_survey.without_defects`).
     """
-    if piece.dtype.kind == "f" and not np.isfinite(piece).all():
-        raise InputError(
-            f"{int((~np.isfinite(piece)).sum())} values are NaN or infinite; replace them (numpy.nan_to_num) first."
-        )
     if piece.min() == piece.max():
         return -1.0
     planes = torch.from_numpy(np.ascontiguousarray(piece, dtype=np.float32))
@@ -75,8 +67,17 @@ def detail(piece: np.ndarray) -> float:
     return max(0.0, float((slopes - 4 * noise_std(planes).square()).mean()))
 
 
-def most_textured_part(plane: np.ndarray) -> np.ndarray:
-    """Crop a large plane ``[Y, X]`` or ``[Y, X, 3 or 4]`` to the part in which its kernel is searched."""
+def most_textured_region(plane: np.ndarray) -> tuple[slice, slice]:
+    """Find the part of a plane ``[Y, X]`` or ``[Y, X, 3 or 4]`` without defects in which its kernel is searched."""
     if max(plane.shape[:2]) <= REGION:
-        return plane
-    return plane[most_textured_place(to_tensor(plane, Intensity.of(plane), torch.device("cpu")), REGION)]
+        return slice(0, plane.shape[0]), slice(0, plane.shape[1])
+    rows, columns = most_textured_place(to_tensor(plane, Intensity.of(plane), torch.device("cpu")), REGION)
+    return rows, columns
+
+
+def is_constant(piece: np.ndarray) -> bool:
+    """Return whether all finite values of a piece are the same, or there are none; alpha does not count."""
+    values = piece[..., :3] if piece.ndim == 3 and piece.shape[-1] == 4 else piece
+    if values.dtype.kind == "f":
+        values = values[np.isfinite(values)]
+    return values.size == 0 or bool(values.min() == values.max())

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import nan
 
 from torch import Tensor
+from torch.nn.functional import max_pool2d
 
 from .convolution import convolve, valid_part
+from .observation import Observed, as_observed
 from .spatial import spatial_axes
 
 LEAST_NOISE = 0.002  # standard deviation, fraction of the range: errors of a given kernel, and rounding
 KERNEL_NOISE = 0.01  # an estimated kernel errs like at least this much noise
 MIN_NOISE_STD = 1e-4  # data of a volume are never trusted further
 FIT_ROUNDS = 5  # of reweighted least squares
+ROUNDING_STD = 12**-0.5  # of rounding to integers
+FLAT_FRACTION = 0.2  # of an image that has one value over areas of 4x4 pixels; less is chance
 
 
 @dataclass(frozen=True)
@@ -45,14 +50,35 @@ def effective_noise(noise: float, kernel_given: bool) -> float:
     return max(noise, LEAST_NOISE if kernel_given else KERNEL_NOISE)
 
 
-def noise_std(image: Tensor) -> Tensor:
+def noise_level(image: Tensor | Observed) -> float:
+    """Estimate the noise of images: the root mean square over the channels that are not empty, working units.
+
+    It is at least what rounding to the image's least difference of two values adds.
+    """
+    seen = as_observed(image)
+    std = noise_std(seen.values, seen.masked)
+    textured = seen.values.flatten(2).amax(-1) > seen.values.flatten(2).amin(-1)
+    measured = float(std[textured].square().mean().sqrt()) if textured.any() else 0.0
+    return max(measured, seen.step * ROUNDING_STD)
+
+
+def noise_std(image: Tensor, masked: Tensor | None = None) -> Tensor:
     """Estimate the standard deviation ``[R, C]`` of the white noise of images ``[R, C, Y, X]``.
 
     Median of the absolute diagonal second difference over 0.6745: edges are few, and a blurred image has hardly
-    any detail that passes this filter.
+    any detail that passes this filter. Masked pixels do not count; nor do areas of one value, which have no noise, if
+    they are large.
     """
-    corner = image[..., :-1, :-1] - image[..., 1:, :-1] - image[..., :-1, 1:] + image[..., 1:, 1:]
-    return (corner / 2).abs().flatten(-2).median(-1).values / 0.6745
+    corner = (image[..., :-1, :-1] - image[..., 1:, :-1] - image[..., :-1, 1:] + image[..., 1:, 1:]).abs() / 2
+    left_out = flat_areas(image)
+    few = left_out.flatten(-2).float().mean(-1) < FLAT_FRACTION
+    left_out = left_out & ~few[..., None, None]
+    if masked is not None:
+        left_out = left_out | any_of_four(masked)
+    if not left_out.any():
+        return corner.flatten(-2).median(-1).values / 0.6745
+    median = corner.masked_fill(left_out, nan).flatten(-2).nanmedian(-1).values
+    return median.nan_to_num(0.0) / 0.6745
 
 
 def estimate_noise_model(volume: Tensor) -> NoiseModel:
@@ -79,6 +105,19 @@ def estimate_noise_model(volume: Tensor) -> NoiseModel:
 def residual_std(blurred: Tensor, image: Tensor, kernel: Tensor) -> float:
     """Compute the root mean square of ``k * x - y`` where no unknown border takes part; one image and one kernel."""
     return float((convolve(image, kernel, "valid") - valid_part(blurred, kernel)).square().mean().sqrt())
+
+
+def flat_areas(image: Tensor) -> Tensor:
+    """Mark the squares of four pixels, ``[R, C, Y - 1, X - 1]``, that lie in areas of 4x4 pixels of one value."""
+    right, down = image.diff(dim=-1) != 0, image.diff(dim=-2) != 0
+    varied = (right[..., 1:, :] | right[..., :-1, :] | down[..., 1:] | down[..., :-1]).float()
+    return max_pool2d(varied, 3, 1, 1) == 0
+
+
+def any_of_four(masked: Tensor) -> Tensor:
+    """Mark the squares of four pixels, ``[R, C, Y - 1, X - 1]``, any of which is masked."""
+    rows = masked[..., 1:, :] | masked[..., :-1, :]
+    return rows[..., 1:] | rows[..., :-1]
 
 
 def _fit_line(x: Tensor, y: Tensor, weights: Tensor) -> tuple[float, float]:

@@ -13,9 +13,11 @@ import numpy as np
 import torch
 
 from ..core.checks import check_range
-from ..core.errors import InputError
 from ..core.intensity import Intensity
 from ..operators.detail import REGION, detail, most_textured_place
+from ..operators.noise import FLAT_FRACTION, ROUNDING_STD, any_of_four, flat_areas
+from ..operators.pixel_survey import NEAR_END, PixelSurvey, merge_counts, spike_level, survey_pixels
+from .observe import as_planes, type_end, with_levels
 
 STRIP_BYTES = 1.5e8  # read at once
 COLUMNS = 2048  # px, looked at at once
@@ -37,12 +39,19 @@ class GlobalStatistics:
     ----------
     part : array [region, region] or [region, region, C], or None
         The part with the most detail; None: the image is constant everywhere.
+    part_mask : bool array [region, region] or None
+        What the user masked of it.
+    counts : dict of str to int
+        Pixels that were left out, by what is wrong with them.
     """
 
     dtype: np.dtype
     shape: tuple[int, ...]
     region: int = REGION
     part: np.ndarray | None = None
+    part_mask: np.ndarray | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+    _histograms: np.ndarray | None = None
     _most: float = -1.0
     _least: float = np.inf
     _largest: float = -np.inf
@@ -54,12 +63,17 @@ class GlobalStatistics:
 
     @property
     def intensity(self) -> Intensity:
-        return Intensity.between(self.dtype, self._least, self._largest)
+        return with_levels(Intensity.between(self.dtype, self._least, self._largest), self._levels)
 
     @property
     def noise(self) -> float:
-        """Standard deviation, fraction of the range (:func:`..operators.noise.noise_std`)."""
-        return float(np.mean(np.median(np.concatenate(self._noise), axis=0))) / 0.6745 / self.intensity.scale
+        """Standard deviation, fraction of the range (as :func:`..operators.noise.noise_level`)."""
+        samples = np.concatenate(self._noise, axis=1)
+        median = np.array([np.nanmedian(each) if np.isfinite(each).any() else 0.0 for each in samples])
+        textured = median[median > 0]
+        measured = float(np.sqrt(np.mean(textured**2))) / 0.6745 if textured.size else 0.0
+        rounding = ROUNDING_STD if self.dtype.kind in "ui" else 0.0
+        return max(measured, rounding) / self.intensity.scale
 
     def check_range(self) -> None:
         """Raise InputError where the values of the image do not suit float32."""
@@ -70,53 +84,76 @@ class GlobalStatistics:
         """As :func:`..provenance.array_hash` of the whole."""
         return self._digest.hexdigest()
 
-    def update(self, plane: Any) -> Iterator[float]:
-        """Take in a plane ``[Y, X]`` or ``[Y, X, 3 or 4]``; yields the fraction that is done.
-
-        Raises
-        ------
-        InputError
-            NaN or infinite values.
-        """
+    def update(self, plane: Any, mask: Any = None) -> Iterator[float]:
+        """Take in a plane ``[Y, X]`` or ``[Y, X, 3 or 4]`` and its mask; yields the fraction that is done."""
         height, width = plane.shape[:2]
         row_bytes = width * int(np.prod(plane.shape[2:])) * self.dtype.itemsize
         side = max(2 * self.region, int(STRIP_BYTES / row_bytes))
         stride = max(1, int(np.prod(self.shape) / SAMPLES))
-        above: np.ndarray | None = None  # the row above the strip: noise is measured between rows
         for top, bottom in _evenly(height, side):
             strip = np.asarray(plane[top:bottom])
             self._digest.update(np.ascontiguousarray(strip).data)
-            if self.dtype.kind == "f" and not np.isfinite(strip).all():
-                bad = int((~np.isfinite(strip)).sum())
-                raise InputError(
-                    f"Rows {top} to {bottom - 1} of the image hold {bad} NaN or infinite values; "
-                    "replace them (numpy.nan_to_num) first."
-                )
-            colours = strip[..., :3] if strip.ndim == 3 else strip
-            self._least = min(self._least, float(colours.min()))
-            self._largest = max(self._largest, float(colours.max()))
-            joined = colours if above is None else np.concatenate([above, colours])
-            above = colours[-1:]
+            masked = None if mask is None else np.asarray(mask[top:bottom])
             for left, right in _evenly(width, COLUMNS):
-                self._sample(joined[:, left : right + 1], stride)
-                self._find_detail(strip[:, left:right])
+                part_mask = None if masked is None else masked[:, left:right]
+                self._look_at(strip[:, left:right], part_mask, stride)
             yield bottom / height
 
-    def _sample(self, block: np.ndarray, stride: int) -> None:
-        if min(block.shape[:2]) < 2:
+    def _look_at(self, block: np.ndarray, mask: np.ndarray | None, stride: int) -> None:
+        survey = survey_pixels(as_planes(block), mask)
+        self.counts = merge_counts([self.counts, survey.counts])
+        if survey.masked.all():
             return
-        b = block.astype(np.float32)
-        corner = np.abs(b[:-1, :-1] - b[1:, :-1] - b[:-1, 1:] + b[1:, 1:]) / 2
-        self._noise.append(corner.reshape(-1, *block.shape[2:])[::stride].copy())
-
-    def _find_detail(self, block: np.ndarray) -> None:
-        if block.min() == block.max():
+        valid = survey.values[~survey.masked]
+        self._least, self._largest = min(self._least, float(valid.min())), max(self._largest, float(valid.max()))
+        self._count(survey)
+        planes = torch.from_numpy(np.ascontiguousarray(survey.values, np.float32))[None]
+        self._sample(planes, torch.from_numpy(survey.masked)[None], stride)
+        if planes.min() == planes.max():
             return
-        planes = block[None] if block.ndim == 2 else np.moveaxis(block[..., :3], -1, 0)
-        tensor = torch.from_numpy(np.ascontiguousarray(planes, dtype=np.float32))[None]
-        part = block[most_textured_place(tensor, self.region)]
-        if (found := detail(part)) > self._most:
+        place = most_textured_place(planes, self.region)
+        part = block[place]
+        if (found := detail(np.moveaxis(survey.values[(slice(None), *place)], 0, -1).squeeze())) > self._most:
             self.part, self._most = part.copy(), found
+            self.part_mask = None if mask is None else mask[place].copy()
+
+    def _sample(self, planes: torch.Tensor, masked: torch.Tensor, stride: int) -> None:
+        if min(planes.shape[-2:]) < 2:
+            return
+        corner = (planes.diff(dim=-1).diff(dim=-2).abs() / 2).masked_fill(any_of_four(masked), torch.nan)
+        flat = flat_areas(planes)
+        if flat.float().mean() >= FLAT_FRACTION:
+            corner = corner.masked_fill(flat, torch.nan)
+        self._noise.append(corner[0].flatten(1)[:, ::stride].numpy().copy())
+
+    def _count(self, survey: PixelSurvey) -> None:
+        """Count the pixels of each value by channel, where a type has few: a camera may clip before its end."""
+        if self.dtype.kind != "u" or self.dtype.itemsize > 2:
+            return
+        size = np.iinfo(self.dtype).max + 1
+        counts = np.stack(
+            [
+                np.bincount(channel[~masked], minlength=size)
+                for channel, masked in zip(survey.values, survey.masked, strict=True)
+            ]
+        )
+        self._histograms = counts if self._histograms is None else self._histograms + counts
+
+    @property
+    def _levels(self) -> tuple[float, ...]:
+        end = type_end(self.dtype, Intensity.between(self.dtype, self._least, self._largest))
+        end = np.inf if end is None else end
+        if self._histograms is None:
+            return () if end == np.inf else (end,)
+        levels = []
+        for counts in self._histograms:
+            values = np.flatnonzero(counts)
+            if len(values) == 0:
+                levels.append(end)
+                continue
+            near = values[values >= values[-1] - NEAR_END * (values[-1] - values[0])]
+            levels.append(min(spike_level(near, counts[near], float(values[0]), int(counts.sum())), end))
+        return tuple(levels)
 
 
 def _evenly(length: int, most: int) -> list[tuple[int, int]]:

@@ -18,6 +18,7 @@ from ..core.result import Index, Progress, Status, StatusCode, Verdict
 from ..core.tiled_io import open_writer
 from ..core.version import __version__
 from ..operators.noise import effective_noise
+from ..operators.pixel_survey import describe_counts
 from .device_memory import AdaptiveBatcher
 from .global_statistics import GlobalStatistics
 from .pieces import Outcome, Pieces, at_fraction
@@ -52,7 +53,7 @@ class LargePieces(Pieces):
     def survey(self) -> Yields[Progress, None, None]:
         indices = list(np.ndindex(self.plan.layout.pieces))
         for number, index in enumerate(indices):
-            for fraction in self.statistics.update(LazyPlane(self.plan.data, index)):
+            for fraction in self.statistics.update(LazyPlane(self.plan.data, index), self._mask(index)):
                 yield at_fraction(SHARES[0] * (number + fraction) / len(indices), "Scanning image statistics")
         if self.statistics.part is None:
             raise InputError("The image is constant; there is nothing to restore.")
@@ -62,7 +63,8 @@ class LargePieces(Pieces):
             self.kernel, self.verdict = self.state.kernel, self.state.verdict
         if self.plan.kernels is not None and self.verdict is None:
             known = known_kernel_plan(self.plan)
-            assessed = run_to_end(run_recipe(known, [self.statistics.part], self.plan.kernels))
+            part, mask = self.statistics.part, self.statistics.part_mask
+            assessed = run_to_end(run_recipe(known, [part], self.plan.kernels, mask=mask))
             self._keep(self.plan.kernels, assessed.verdict)
 
     @property
@@ -111,7 +113,7 @@ class LargePieces(Pieces):
                 top = first_unfinished_row(rows, stored)
                 first, done = rows[top].kept.start, done + top * len(columns)
                 source = LazyPlane(self.plan.data, index)
-                for ready in restore_in_tiles(source, rows[top:], columns, step, self.batcher):
+                for ready in restore_in_tiles(source, rows[top:], columns, step, self.batcher, self._mask(index)):
                     if ready is not None and first + len(ready) > stored:
                         safe = write(index, max(first, stored), ready[max(0, stored - first) :])
                         self._note(plane, safe)
@@ -120,9 +122,16 @@ class LargePieces(Pieces):
                     fraction = sum(SHARES) + (1 - sum(SHARES)) * done / total
                     yield at_fraction(fraction, f"Tile {done}/{total}", self.kernel)
                 self._note(plane + 1, 0)
-        self.notes = [f"Completed, in {total} tiles.", *self.batcher.notes]
+        left_out = describe_counts(self.statistics.counts)
+        self.notes = [f"Completed, in {total} tiles.", *([left_out] if left_out else []), *self.batcher.notes]
         if any(before):
             self.notes.append(f"Resumed a run that was killed at plane {before[0] + 1}, row {before[1]}.")
+
+    def _mask(self, index: Index) -> Any:
+        return None if self.plan.mask is None else LazyPlane(self.plan.mask, index)
+
+    def part_mask(self, group: Index) -> np.ndarray | None:
+        return self.statistics.part_mask
 
     def _note(self, planes: int, rows: int) -> None:
         if self.state is not None:

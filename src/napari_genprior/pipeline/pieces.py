@@ -62,6 +62,10 @@ class Pieces(ABC):
     def parts(self, group: Index) -> Yields[Progress, None, list[np.ndarray]]:
         """Return the parts in which the kernel of a group is estimated, the most textured first."""
 
+    def part_mask(self, group: Index) -> np.ndarray | None:
+        """Return what the user masked of the first part."""
+        return None
+
     @abstractmethod
     def restore(self, batch: Sequence[Index]) -> Yields[Progress, None, None]:
         """Restore the pieces of a batch with the kernels in :attr:`estimates`."""
@@ -103,6 +107,11 @@ class Pieces(ABC):
 def at_fraction(fraction: float, stage: str, kernel: np.ndarray | None = None, group: Index | None = None) -> Progress:
     """Return a snapshot of a run over several pieces."""
     return Progress(round(TOTAL * fraction), TOTAL, stage, kernel=kernel, group=group)
+
+
+def with_note(status: Status, note: str) -> Status:
+    """Return a status with one more sentence, if there is one."""
+    return replace(status, sentence=f"{status.sentence} {note}") if note else status
 
 
 def with_counts(verdict: Verdict, **counts: float) -> Verdict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -11,15 +11,15 @@ import numpy as np
 from ..core.axes import COLOURS, Layout, make_layout
 from ..core.checks import check_image, check_volume, check_volume_shape
 from ..core.errors import GenPriorError, InputError
-from ..core.intensity import Intensity
 from ..core.lazy_io import Lazy
+from ..core.result import Index
 from ..core.units import voxel_size_um
 from ..estimation.psf_candidates import MicroscopeConstraints, parse_constraints
 from ..operators.detail import REGION
 from ..settings import VolumeSettings
 from ..zoo.store import Generator
 from .output_checks import check_out_array, check_output
-from .plan_checks import check_fits, check_kernel_axes, check_kernels, check_tiled, intensity_scale, is_single
+from .plan_checks import check_fits, check_kernel_axes, check_kernels, check_tiled, is_single
 from .prior_choice import load_priors
 from .request import Request, RequestArguments, is_path, parse_request
 
@@ -48,6 +48,8 @@ class Plan(Request):
         Where the image is to be written; a path is for large images and stacks.
     source : Lazy
         Where the data come from: pixel sizes and units of a file.
+    mask : bool array or None
+        True at pixels that say nothing, of the shape of the data without colours.
     """
 
     data: Any
@@ -58,6 +60,7 @@ class Plan(Request):
     psf_constraints: MicroscopeConstraints | None
     out: Any
     source: Lazy
+    mask: np.ndarray | None = None
 
     @property
     def single(self) -> bool:
@@ -79,9 +82,12 @@ class Plan(Request):
         """The data of a single image or volume."""
         return np.asarray(self.data)
 
-    def intensity(self, piece: np.ndarray) -> Intensity:
-        """Return how the values of a piece map to working units."""
-        return intensity_scale(piece, self.settings, "S" in self.layout.axes)
+    def mask_of(self, index: Index) -> np.ndarray | None:
+        """Return the mask ``[(Z,) Y, X]`` of a piece."""
+        if self.mask is None:
+            return None
+        axes = self.layout.axes.replace("S", "")
+        return replace(self.layout, axes=axes, shape=self.mask.shape).take(self.mask, index)
 
     @property
     def sentence(self) -> str:
@@ -134,7 +140,7 @@ def plan_request(image: Any, request: Request, out: Any = None) -> Plan:
         check_tiled(request, layout, tiled)
     elif is_single(layout):
         whole = _read_whole(data)
-        data = check_volume(whole) if request.mode == "3d" else check_image(whole)
+        data = (check_volume if request.mode == "3d" else check_image)(whole, allow_missing=True)
     if request.mode == "3d":
         check_volume_shape(layout.piece_shape)
     if request.method.single_only and not (is_single(layout) and not tiled):

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-from ..core.arrays import kernel_to_tensor, to_image, to_kernel, to_tensor
-from ..core.intensity import Intensity
+from ..core.arrays import kernel_to_tensor, to_kernel, to_tensor
 from ..core.result import (
     GENERATOR_ESTIMATE,
     RESTART_STD,
@@ -26,9 +25,11 @@ from ..methods import Problem, Snapshot, Solution
 from ..methods.checkpoint import Checkpoint
 from ..methods.final_deconvolution import match_flux
 from ..methods.registry import METHODS
+from ..operators.observation import Observed
 from ..quality.verdict import RunContext, judge
 from ..settings import ClassicalSettings, KnownKernelSettings, Settings
 from ..zoo.store import Generator
+from .observe import ObservedPiece, observe_piece, observe_pieces
 from .plan import Plan
 
 DONE = Status(StatusCode.DONE, "Completed.")
@@ -46,6 +47,8 @@ class Restored:
     kernel : float32 array [(kz,) kh, kw]
     snapshots : list of Progress
         With losses alone: a preview per step of a large image would fill the memory.
+    counts : dict of str to int
+        Pixels that were left out, by what is wrong with them.
     """
 
     image: np.ndarray
@@ -56,10 +59,15 @@ class Restored:
     selected: int = 0
     extra_images: dict[str, np.ndarray] = field(default_factory=dict)
     candidates: tuple[Candidate, ...] = ()
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 def run_recipe(
-    plan: Plan, parts: Sequence[np.ndarray], kernel: np.ndarray | None = None, checkpoint: Checkpoint | None = None
+    plan: Plan,
+    parts: Sequence[np.ndarray],
+    kernel: np.ndarray | None = None,
+    checkpoint: Checkpoint | None = None,
+    mask: np.ndarray | None = None,
 ) -> Yields[Progress, None, Restored]:
     """Run the plan's method on a piece.
 
@@ -71,14 +79,15 @@ def run_recipe(
         The piece ``[(Z,) Y, X]`` or ``[Y, X, 3 or 4]``, then more images that the same kernel blurred.
     kernel : float32 array, optional
         The kernel, where it is known.
+    mask : bool array [(Z,) Y, X], optional
+        True at pixels of the piece that say nothing.
 
     Yields
     ------
     Progress
     """
-    clock, piece = time.perf_counter(), parts[0]
-    intensity = plan.intensity(piece)
-    problem = _problem(plan, parts, intensity, kernel, checkpoint)
+    clock, piece = time.perf_counter(), observe_piece(parts[0], plan.settings, plan.device, mask)
+    problem = _problem(plan, piece, parts[1:], kernel, checkpoint)
     recipe = (plan.method.recipe_3d if plan.is_volume else plan.method.recipe)(problem)  # type: ignore[misc]  # checked
     snapshots: list[Progress] = []
     while True:
@@ -89,7 +98,7 @@ def run_recipe(
             if checkpoint is not None:
                 checkpoint.delete()
             break
-        progress = _to_progress(snapshot, intensity, piece)
+        progress = _to_progress(snapshot, piece)
         snapshots.append(replace(progress, image=None, kernel=None))
         yield progress
         late = plan.time_limit_s is not None and time.perf_counter() - clock > plan.time_limit_s
@@ -99,9 +108,9 @@ def run_recipe(
                 StatusCode.STOPPED, f"The time limit of {plan.time_limit_s:g} s was reached; {state_of(progress)}"
             )
             early = Solution(snapshot.image, snapshot.kernel)
-            return _restored(plan, piece, intensity, problem.blurred, early, status, snapshots)
+            return _restored(plan, piece, early, status, snapshots)
     status = DIVERGED if solution.diverged else DONE
-    return _restored(plan, piece, intensity, problem.blurred, solution, status, snapshots)
+    return _restored(plan, piece, solution, status, snapshots)
 
 
 def _keeps_time_limit(plan: Plan) -> bool:
@@ -130,8 +139,9 @@ def state_of(last: Progress) -> str:
 
 def assess_result(plan: Plan, result: DeblurResult) -> Verdict:
     """Assess the estimate of a single image again, as its run did."""
-    piece, cpu = plan.image, torch.device("cpu")
-    intensity = plan.intensity(piece)
+    cpu = torch.device("cpu")
+    piece = observe_piece(plan.image, plan.settings, cpu, plan.mask)
+    intensity = piece.intensity
     extra_images = {
         name: torch.from_numpy(extra / intensity.scale)[None, None]
         if name == RESTART_STD
@@ -140,33 +150,36 @@ def assess_result(plan: Plan, result: DeblurResult) -> Verdict:
         if name in (RESTART_STD, GENERATOR_ESTIMATE)
     }
     candidates = [(kernel_to_tensor(kernel, cpu), cost) for kernel, cost in result.candidates]
-    blurred, image = (to_tensor(each, intensity, cpu) for each in (piece, result.found))
+    image = to_tensor(result.found, intensity, cpu)
+    image = torch.where(piece.observed.masked & ~torch.isfinite(image), piece.observed.values, image)
     solution = Solution(image, kernel_to_tensor(result.kernel, cpu), candidates=candidates, extra_images=extra_images)
-    return _assess(plan, blurred, intensity.clamp(image), solution, result.status, [])
+    return _assess(plan, piece.observed, intensity.clamp(image), solution, result.status, [])
 
 
 def stopped_piece(plan: Plan, piece: np.ndarray, last: Progress, status: Status) -> Restored:
     """Assess what a run that was stopped had reached at its last snapshot with an image and a kernel."""
     assert last.image is not None
     assert last.kernel is not None
-    intensity, cpu = plan.intensity(piece), torch.device("cpu")
-    blurred, image = (to_tensor(each, intensity, cpu) for each in (piece, last.image))
+    cpu = torch.device("cpu")
+    observed = observe_piece(piece, plan.settings, cpu, plan.mask)
+    image = to_tensor(last.image, observed.intensity, cpu)
+    image = torch.where(torch.isfinite(image), image, observed.observed.values)
     solution = Solution(image, kernel_to_tensor(last.kernel, cpu))
-    return _restored(plan, piece, intensity, blurred, solution, status, [replace(last, image=None, kernel=None)])
+    return _restored(plan, observed, solution, status, [replace(last, image=None, kernel=None)])
 
 
 def _problem(
     plan: Plan,
-    parts: Sequence[np.ndarray],
-    intensity: Intensity,
+    piece: ObservedPiece,
+    others: Sequence[np.ndarray],
     kernel: np.ndarray | None,
     checkpoint: Checkpoint | None,
 ) -> Problem:
     device = plan.device
-    companions = [to_tensor(each, plan.intensity(each), device) for each in parts[1:]]
     priors = {name: Generator(prior.card, prior.net.to(device)) for name, prior in plan.priors.items()}
     return Problem(
-        blurred=to_tensor(parts[0], intensity, device),
+        blurred=piece.observed.values,
+        pixels=piece.observed,
         settings=plan.settings,
         kernel=None if kernel is None else kernel_to_tensor(kernel, device),
         kernel_size=plan.kernel_size,
@@ -174,7 +187,7 @@ def _problem(
         time_limit_s=plan.time_limit_s,
         image_prior=priors.get("image_prior"),
         kernel_prior=priors.get("kernel_prior"),
-        companions=torch.cat(companions) if companions else None,
+        companions=observe_pieces(others, plan.settings, device),
         checkpoint=checkpoint,
         voxel_weights=plan.voxel_weights,
         psf_constraints=plan.psf_constraints,
@@ -183,37 +196,36 @@ def _problem(
 
 def _restored(
     plan: Plan,
-    piece: np.ndarray,
-    intensity: Intensity,
-    blurred: torch.Tensor,
+    piece: ObservedPiece,
     solution: Solution,
     status: Status,
     snapshots: list[Progress],
 ) -> Restored:
     """Match the flux, assess in working units, then convert once."""
-    image = solution.image
+    image, intensity = solution.image, piece.intensity
+    observed = piece.observed.to(image.device)
     stopped = status.code is StatusCode.STOPPED
     if plan.method.finds_kernel and not plan.is_volume and not stopped:  # a projection keeps its own grey values
-        image = match_flux(blurred, image, intensity)
-    verdict = _assess(plan, blurred, intensity.clamp(image), solution, status, snapshots)
+        image = match_flux(observed, image, intensity.lowest)
+    verdict = _assess(plan, observed, intensity.clamp(image), solution, status, snapshots)
     return Restored(
-        image=to_image(image, intensity, piece),
+        image=piece.to_image(image),
         kernel=to_kernel(solution.kernel),
         verdict=verdict,
         status=status,
         snapshots=snapshots,
         selected=solution.selected,
         extra_images={
-            name: _to_extra_image(name, extra, intensity, piece, solution.image)
-            for name, extra in solution.extra_images.items()
+            name: _to_extra_image(name, extra, piece, solution.image) for name, extra in solution.extra_images.items()
         },
         candidates=tuple((to_kernel(kernel), cost) for kernel, cost in solution.candidates),
+        counts=piece.survey.counts,
     )
 
 
 def _assess(
     plan: Plan,
-    blurred: torch.Tensor,
+    blurred: Observed,
     image: torch.Tensor,
     solution: Solution,
     status: Status,
@@ -237,21 +249,19 @@ def _assess(
     # who gave a kernel, or stopped the run, wants to see the estimate
     may_reject = not given and status.code is not StatusCode.STOPPED
     kernel = kernel_to_tensor(to_kernel(solution.kernel), torch.device("cpu"))
-    return judge(blurred.cpu(), image.cpu(), kernel, status, given, context, may_reject)
+    return judge(blurred.to(torch.device("cpu")), image.cpu(), kernel, status, given, context, may_reject)
 
 
-def _to_progress(snapshot: Snapshot, intensity: Intensity, like: np.ndarray) -> Progress:
-    image = None if snapshot.image is None else to_image(snapshot.image, intensity, like)
+def _to_progress(snapshot: Snapshot, piece: ObservedPiece) -> Progress:
+    image = None if snapshot.image is None else piece.to_image(snapshot.image)
     kernel = None if snapshot.kernel is None else to_kernel(snapshot.kernel)
     losses = {name: np.asarray(torch.as_tensor(value).detach().cpu()) for name, value in snapshot.losses.items()}
     return Progress(snapshot.step, snapshot.total, snapshot.stage, image, kernel, losses)
 
 
-def _to_extra_image(
-    name: str, extra: torch.Tensor, intensity: Intensity, like: np.ndarray, image: torch.Tensor
-) -> np.ndarray:
+def _to_extra_image(name: str, extra: torch.Tensor, piece: ObservedPiece, image: torch.Tensor) -> np.ndarray:
     if name != RESTART_STD:
-        return to_image(extra, intensity, like)
+        return piece.to_image(extra)
     # a standard deviation has the scale of the input, but not its offset; one value for all channels
-    std = extra[0].detach().cpu().numpy() * intensity.derivative(image[0].detach().cpu().numpy())
+    std = extra[0].detach().cpu().numpy() * piece.intensity.derivative(image[0].detach().cpu().numpy())
     return np.sqrt(np.square(std).mean(0)).astype(np.float32)

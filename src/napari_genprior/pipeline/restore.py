@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.arrays import kernel_to_tensor, to_image, to_tensor
+from ..core.arrays import kernel_to_tensor
 from ..core.checks import check_image
 from ..methods.final_deconvolution import deconvolve_known, match_flux
-from ..operators.noise import noise_std, residual_std
+from ..operators.noise import noise_level, residual_std
+from .observe import observe_piece
 from .plan import Plan
 from .recipe_run import known_kernel_settings
 
 UNEXPLAINED, RESIDUAL_FLOOR = 3.0, 0.01  # residual over noise, and fraction of the range, up to which it is explained
 
 
-def restore_plane(plan: Plan, plane: np.ndarray, kernel: np.ndarray) -> tuple[np.ndarray, bool]:
+def restore_plane(
+    plan: Plan, plane: np.ndarray, kernel: np.ndarray, mask: np.ndarray | None = None
+) -> tuple[np.ndarray, bool, dict[str, int]]:
     """Restore a plane with a known or estimated kernel.
 
     Parameters
     ----------
     plane : array [Y, X] or [Y, X, 3 or 4]
     kernel : float32 array [kh, kw]
+    mask : bool array [Y, X], optional
+        True at pixels that say nothing.
 
     Returns
     -------
@@ -28,13 +33,15 @@ def restore_plane(plan: Plan, plane: np.ndarray, kernel: np.ndarray) -> tuple[np
         The plane's own intensities.
     explained : bool
         Whether the kernel explains the plane, by the residual alone.
+    counts : dict of str to int
+        Pixels that were left out, by what is wrong with them.
     """
-    plane = check_image(plane, "plane")
-    intensity = plan.intensity(plane)
-    blurred = to_tensor(plane, intensity, plan.device)
+    plane = check_image(plane, "plane", allow_missing=True)
+    piece = observe_piece(plane, plan.settings, plan.device, mask)
+    blurred = piece.observed
     k = kernel_to_tensor(kernel, plan.device)
-    noise = float(noise_std(blurred).mean())
+    noise = noise_level(blurred)
     settings, given = known_kernel_settings(plan.settings), plan.kernels is not None
     image = deconvolve_known(blurred, k, settings, kernel_given=given, noise=noise, periodic=False)
-    explained = residual_std(blurred, image, k) <= max(UNEXPLAINED * noise, RESIDUAL_FLOOR)
-    return to_image(match_flux(blurred, image, intensity), intensity, plane), explained
+    explained = residual_std(blurred.explained_by(image, k), image, k) <= max(UNEXPLAINED * noise, RESIDUAL_FLOOR)
+    return piece.to_image(match_flux(blurred, image, piece.intensity.lowest)), explained, piece.survey.counts

@@ -93,7 +93,7 @@ def _estimate(pieces: Pieces, group: Index, checkpoint: Checkpoint | None) -> Yi
         return None
     plan = pieces.plan_of(group)
     kernel = plan.kernels if plan.single else None
-    recipe = run_recipe(plan, parts, kernel, checkpoint)
+    recipe = run_recipe(plan, parts, kernel, checkpoint, pieces.part_mask(group))
     return (yield from map_states(recipe, lambda progress: pieces.while_estimating(group, progress)))
 
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from ..core.provenance import array_hash
 from ..core.result import Index, Progress
-from .pieces import Outcome, Pieces
+from ..operators.pixel_survey import describe_counts
+from .pieces import Outcome, Pieces, with_note
 from .plan import Plan
 from .recipe_run import Restored
 
@@ -29,6 +30,9 @@ class SinglePiece(Pieces):
         return [self.plan.image]
         yield
 
+    def part_mask(self, group: Index) -> np.ndarray | None:
+        return self.plan.mask_of(())
+
     def known(self, group: Index) -> bool:
         return False  # with a given kernel, too, the recipe restores the image
 
@@ -46,6 +50,6 @@ class SinglePiece(Pieces):
             kernels=self.restored.kernel,
             verdict=self.restored.verdict,
             input_sha256=array_hash(self.plan.image),
-            status=self.restored.status,
+            status=with_note(self.restored.status, describe_counts(self.restored.counts)),
             restored=self.restored,
         )

@@ -17,18 +17,19 @@ import numpy as np
 import torch
 
 from ..blur.support import center_subpixel, pad_to
-from ..core.arrays import to_tensor
 from ..core.checks import check_image
 from ..core.iteration import run_to_end
 from ..core.provenance import array_hash
-from ..core.result import Index, Progress, Status, StatusCode, Verdict
-from ..operators.detail import detail, most_textured_part
-from ..operators.noise import effective_noise, noise_std
+from ..core.result import Index, Progress, Verdict
+from ..operators.detail import detail, most_textured_region
+from ..operators.noise import effective_noise, noise_level
+from ..operators.pixel_survey import describe_counts, without_defects
 from .device_memory import AdaptiveBatcher
 from .kernel_field import choose_kernels, smooth_kernels, split_tiles
-from .pieces import Outcome, Pieces, at_fraction
+from .observe import observe_piece
+from .pieces import Outcome, Pieces, at_fraction, with_note
 from .plan import Plan
-from .recipe_run import Restored, known_kernel_plan, known_kernel_settings, run_recipe
+from .recipe_run import DONE, Restored, known_kernel_plan, known_kernel_settings, run_recipe
 from .tiled_deconvolution import TileSolver, restore_in_tiles, tile_grid, tile_side
 
 WHOLE: Index = ()  # the group of the kernel of the whole image, which says how large those of the tiles are
@@ -41,13 +42,14 @@ class VaryingPieces(Pieces):
 
     def __init__(self, plan: Plan) -> None:
         assert plan.tiles is not None
-        array = check_image(np.asarray(plan.data))
+        array = check_image(np.asarray(plan.data), allow_missing=True)
         super().__init__(replace(plan, data=array))
-        self.array, self.scale = array, plan.intensity(array)
-        self.tiles = split_tiles(array, plan.tiles)
+        piece = observe_piece(array, plan.settings, torch.device("cpu"), plan.mask_of(()))
+        self.array, self.scale, self.counts = array, piece.intensity, piece.survey.counts
+        self.sound = without_defects(array, plan.mask_of(()))
+        self.tiles = split_tiles(self.sound, plan.tiles)
         self.details = {place: detail(tile) for place, tile in self.tiles.items()}
-        blurred = to_tensor(array, self.scale, torch.device("cpu"))
-        self.noise = effective_noise(float(noise_std(blurred).mean()), kernel_given=plan.kernels is not None)
+        self.noise = effective_noise(noise_level(piece.observed), kernel_given=plan.kernels is not None)
         self.common: np.ndarray | None = None
         self.sides: tuple[int, int] = (1, 1)
         self.own: dict[Index, np.ndarray] = {}
@@ -62,7 +64,7 @@ class VaryingPieces(Pieces):
         return [[WHOLE]] if self.plan.kernels is not None else [[WHOLE], textured]
 
     def parts(self, group: Index) -> Yields[Progress, None, list[np.ndarray]]:
-        return [most_textured_part(self.array) if group == WHOLE else self.tiles[group]]
+        return [self.sound[most_textured_region(self.sound)] if group == WHOLE else self.tiles[group]]
         yield
 
     def plan_of(self, group: Index) -> Plan:
@@ -105,7 +107,8 @@ class VaryingPieces(Pieces):
         step = TileSolver(self.kernels, self.noise, self.scale, known_kernel_settings(self.plan.settings))
         begun = 0.0 if self.plan.kernels is not None else sum(SHARES)
         total = len(rows) * len(columns)
-        for number, ready in enumerate(restore_in_tiles(self.array, rows, columns, step, self.batcher), 1):
+        strips = restore_in_tiles(self.array, rows, columns, step, self.batcher, self.plan.mask_of(()))
+        for number, ready in enumerate(strips, 1):
             if ready is not None:
                 self.strips.append(ready)
             yield at_fraction(begun + (1 - begun) * number / total, f"Tile {number}/{total}")
@@ -121,6 +124,6 @@ class VaryingPieces(Pieces):
             kernels=self.kernels,
             verdict=self.verdict,
             input_sha256=array_hash(self.array),
-            status=Status(StatusCode.DONE, " ".join(["Completed.", *self.batcher.notes])),
+            status=with_note(DONE, " ".join(filter(None, [describe_counts(self.counts), *self.batcher.notes]))),
             device=str(self.batcher.device),
         )

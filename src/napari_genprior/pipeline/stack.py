@@ -14,11 +14,12 @@ from ..core.checks import check_image, check_volume
 from ..core.errors import InputError
 from ..core.iteration import run_to_end
 from ..core.result import Index, Progress, Verdict, VerdictLabel
-from ..operators.detail import detail, most_textured_part
+from ..operators.detail import detail, is_constant, most_textured_region
+from ..operators.pixel_survey import describe_counts, merge_counts, without_defects
 from .output import PieceOutput
-from .pieces import Outcome, Pieces, with_counts
+from .pieces import Outcome, Pieces, with_counts, with_note
 from .plan import Plan
-from .recipe_run import Restored, known_kernel_plan, run_recipe
+from .recipe_run import DONE, Restored, known_kernel_plan, run_recipe
 from .restore import restore_plane
 
 SEARCH_STEPS = 20  # deconvolutions that an estimation takes as long as, for the progress bar
@@ -37,6 +38,9 @@ class StackPieces(Pieces):
         self.found: dict[Index, Verdict] = {}
         self.verdicts: dict[Index, Verdict] = {}
         self.constant: list[Index] = []
+        self.counts: list[dict[str, int]] = []
+        self.first: Index = ()
+        self.region = (slice(None), slice(None))
         self.digest = hashlib.sha256(f"{np.dtype(plan.data.dtype).str}{layout.shape}".encode())
         self.step = self.restored = 0
         groups = list(np.ndindex(layout.groups))
@@ -56,15 +60,27 @@ class StackPieces(Pieces):
         layout, data = self.plan.layout, self.plan.data
         details = {}
         for index in layout.members(group):
-            details[index] = detail(layout.take(data, index))
+            details[index] = detail(self._sound(index))
             yield Progress(self.step, self.total, f"Scanning image statistics {list(index)}")
         textured = most_textured_pieces(details)
         if not textured:
             self.kernels[group] = np.ones((1,) * len(layout.space), np.float32)
             return []  # all constant: returned unchanged
+        self.first = textured[0]
+        piece = layout.take(data, self.first)
         if self.plan.is_volume:
-            return [layout.take(data, textured[0])]
-        return [most_textured_part(layout.take(data, index)) for index in textured]
+            return [piece]
+        self.region = most_textured_region(self._sound(self.first))
+        others = [self._sound(index) for index in textured[1:]]
+        return [piece[self.region], *(other[most_textured_region(other)] for other in others)]
+
+    def part_mask(self, group: Index) -> np.ndarray | None:
+        mask = self.plan.mask_of(self.first)
+        return mask if mask is None or self.plan.is_volume else mask[self.region]
+
+    def _sound(self, index: Index) -> np.ndarray:
+        """Return a piece with the pixels that say nothing filled in."""
+        return without_defects(self.plan.layout.take(self.plan.data, index), self.plan.mask_of(index))
 
     def take(self, group: Index, estimate: Restored) -> None:
         self.kernels[group] = center_subpixel(estimate.kernel)
@@ -96,7 +112,8 @@ class StackPieces(Pieces):
         """Restore a piece, and note in ``explained`` whether its kernel explains it."""
         piece, kernel = self.plan.layout.take(self.plan.data, index), self.kernels[group]
         self.digest.update(np.ascontiguousarray(piece).data)
-        if detail(piece) < 0:
+        mask = self.plan.mask_of(index)
+        if is_constant(piece):
             self.constant.append(index)
             return piece.astype(np.float32)
         if group in self.found and self.found[group].rejected:
@@ -104,12 +121,15 @@ class StackPieces(Pieces):
             return piece.astype(np.float32)
         first = group not in self.found and not explained
         if first or self.plan.is_volume:  # of a given kernel, the first piece is assessed; of volumes, each
-            restored = run_to_end(run_recipe(known_kernel_plan(self.plan), [check_piece(self.plan, piece)], kernel))
+            recipe = run_recipe(known_kernel_plan(self.plan), [check_piece(self.plan, piece)], kernel, mask=mask)
+            restored = run_to_end(recipe)
+            self.counts.append(restored.counts)
             explained[index] = restored.verdict.improved
             if first:
                 self.found[group] = restored.verdict
             return restored.image
-        image, explained[index] = restore_plane(self.plan, piece, kernel)
+        image, explained[index], counts = restore_plane(self.plan, piece, kernel, mask)
+        self.counts.append(counts)
         return image
 
     def _verdict_of(self, group: Index, explained: dict[Index, bool]) -> Verdict:
@@ -127,12 +147,15 @@ class StackPieces(Pieces):
             input_sha256=self.digest.hexdigest(),
             verdicts=self.verdicts,
             constant_pieces=tuple(self.constant),
+            status=with_note(DONE, describe_counts(merge_counts(self.counts))),
         )
 
 
 def check_piece(plan: Plan, piece: np.ndarray) -> np.ndarray:
     """Check a piece that was read from a stack."""
-    return check_volume(piece) if plan.is_volume else check_image(piece, "plane")
+    if plan.is_volume:
+        return check_volume(piece, allow_missing=True)
+    return check_image(piece, "plane", allow_missing=True)
 
 
 def most_textured_pieces(details: dict[Index, float]) -> list[Index]:

@@ -19,8 +19,8 @@ from ..core.result import Candidate, Status, StatusCode, Verdict
 from ..quality.verdict import judge
 from ..settings import Settings
 from .front_door import known_kernel
+from .observe import observe_piece
 from .plan import plan_request
-from .plan_checks import intensity_scale
 from .request import KernelSize, Mode, is_path, parse_request, read_array
 from .run import estimate_first_kernel
 
@@ -163,12 +163,13 @@ def assess(image: Any, restored: Any, kernel: Any, *, kernel_given: bool = False
     """
     image, restored, kernel = (read_array(each) if is_path(each) else each for each in (image, restored, kernel))
     volume = np.ndim(kernel) == 3
-    blurred = check_volume(image) if volume else check_image(image)
+    blurred = (check_volume if volume else check_image)(image, allow_missing=True)
     if np.shape(restored) != blurred.shape:
         raise InputError(f"Input and estimate must have one shape; got {blurred.shape} and {np.shape(restored)}.")
     checked = check_volume_kernel(kernel) if volume else check_kernel(kernel)
     if not volume:
         check_fit(checked.shape, blurred.shape)
-    intensity, cpu = intensity_scale(blurred, Settings(), blurred.ndim == 3 and not volume), torch.device("cpu")
-    before, after = (to_tensor(np.asarray(each), intensity, cpu) for each in (blurred, restored))
-    return judge(before, after, kernel_to_tensor(checked, cpu), Status(StatusCode.DONE, ""), kernel_given)
+    cpu = torch.device("cpu")
+    piece = observe_piece(blurred, Settings(), cpu)
+    after = to_tensor(np.asarray(restored), piece.intensity, cpu)
+    return judge(piece.observed, after, kernel_to_tensor(checked, cpu), Status(StatusCode.DONE, ""), kernel_given)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.arrays import to_image, to_tensor
 from ..core.intensity import Intensity
 from ..methods.final_deconvolution import final_image
+from ..operators.observation import Observed, join
 from ..settings import KnownKernelSettings
 from .device_memory import BYTES_PER_PIXEL, AdaptiveBatcher
+from .observe import ObservedPiece, observe_piece
 from .tiling import Mosaic, Span, cover, overlap_for
 
 TILE_BYTES = 1.2e9  # that a deconvolution may take where the side of the tiles is chosen automatically
@@ -82,9 +83,9 @@ def interpolate_kernel(kernels: np.ndarray, y: float, x: float) -> np.ndarray:
 
 
 def restore_in_tiles(
-    plane: Any, rows: list[Span], columns: list[Span], step: TileSolver, batcher: AdaptiveBatcher
+    plane: Any, rows: list[Span], columns: list[Span], step: TileSolver, batcher: AdaptiveBatcher, mask: Any = None
 ) -> Iterator[np.ndarray | None]:
-    """Restore a plane ``[Y, X]`` or ``[Y, X, 3 or 4]`` tile by tile; it may be lazy.
+    """Restore a plane ``[Y, X]`` or ``[Y, X, 3 or 4]`` tile by tile; it may be lazy, as its ``mask`` [Y, X].
 
     Yields
     ------
@@ -109,12 +110,23 @@ def restore_in_tiles(
             np.stack([interpolate_kernel(step.kernels, _middle(r, height), _middle(c, width)) for r, c in some])
         )[:, None]
 
-        def deconvolve_batch(blurred: Tensor, which: slice, kernels: Tensor = kernels) -> Tensor:
-            return final_image(blurred, kernels[which].to(blurred.device), step.noise, step.settings)
+        pieces = [_observe(step, tile, mask, place) for tile, place in zip(tiles, some, strict=True)]
+        observed = join([piece.observed for piece in pieces])
 
-        planes = torch.cat([to_tensor(tile, step.intensity, torch.device("cpu")) for tile in tiles])
-        for tile, image in zip(tiles, batcher(deconvolve_batch, planes), strict=True):
-            yield mosaic.add(to_image(image[None], step.intensity, tile))
+        def deconvolve_batch(
+            blurred: Tensor, which: slice, kernels: Tensor = kernels, observed: Observed = observed
+        ) -> Tensor:
+            seen = replace(observed.rows(which).to(blurred.device), values=blurred)
+            return final_image(seen, kernels[which].to(blurred.device), step.noise, step.settings)
+
+        for piece, image in zip(pieces, batcher(deconvolve_batch, observed.values), strict=True):
+            yield mosaic.add(piece.to_image(image[None]))
+
+
+def _observe(step: TileSolver, tile: np.ndarray, mask: Any, place: tuple[Span, Span]) -> ObservedPiece:
+    row, column = place
+    masked = None if mask is None else np.asarray(mask[row.read, column.read])
+    return observe_piece(tile, step.settings, torch.device("cpu"), masked, step.intensity)
 
 
 def _middle(span: Span, length: int) -> float:

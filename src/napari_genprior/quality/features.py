@@ -18,7 +18,8 @@ from ..deconvolution.total_variation import deconvolve, strength_for
 from ..metrics import align
 from ..operators.convolution import convolve, valid_part
 from ..operators.detail import most_textured_place
-from ..operators.noise import KERNEL_NOISE, noise_std
+from ..operators.noise import KERNEL_NOISE, noise_level, noise_std
+from ..operators.observation import Observed, as_observed
 from ..operators.spatial import crop_at
 from .kernel_criteria import REACH, normalized_sparsity, residual_edge_correlation
 from .kernel_features import kernel_features, kernel_similarity
@@ -36,14 +37,20 @@ LAGS_PX = 2  # of the autocorrelation of residuals
 
 
 def features_of(
-    blurred: Tensor, image: Tensor, kernel: Tensor, candidates: Sequence[Tensor] = (), periodic: bool = False
+    blurred: Tensor | Observed,
+    image: Tensor,
+    kernel: Tensor,
+    candidates: Sequence[Tensor] = (),
+    periodic: bool = False,
 ) -> dict[str, float]:
     """Compute the features of a result from its images and kernels.
 
     Parameters
     ----------
-    blurred, image : Tensor [1, C, Y, X]
-        The input and the result, working units.
+    blurred : Tensor [1, C, Y, X] or Observed
+        The input, working units. Masked pixels count as what the result explains.
+    image : Tensor [1, C, Y, X]
+        The result, working units.
     kernel : Tensor [1, 1, kh, kw]
     candidates : sequence of Tensor [1, 1, kh, kw]
         Kernels that the selected one was chosen from, best first; it may be among them.
@@ -66,12 +73,14 @@ def features_of(
         Only with other candidates: ``agreement``, the mean similarity of the best ones with the kernel, 0 to 1, and
         ``disagreement``, the root mean square difference of their images from the result, over the contrast.
     """
-    place = most_textured_place(blurred, max(PART_PX, PART_KERNELS * max(kernel.shape[-2:])))
-    blurred, image = crop_at(blurred, place), crop_at(image, place)
-    noise = float(noise_std(blurred).mean())
+    seen = as_observed(blurred)
+    place = most_textured_place(seen.values, max(PART_PX, PART_KERNELS * max(kernel.shape[-2:])))
+    seen, image = seen.crop(place), crop_at(image, place)
+    blurred = seen.explained_by(image, kernel, clipped=True)
+    noise = noise_level(seen)
     contrast = max(float(blurred.std()), SMALLEST)
     no_blur = torch.ones(1, 1, 1, 1, device=blurred.device)
-    denoised = deconvolve(blurred, no_blur, strength_for(max(noise, LEAST_NOISE)))
+    denoised = deconvolve(seen, no_blur, strength_for(max(noise, LEAST_NOISE)))
     features = _residual_features(blurred, image, kernel, noise, periodic)
     features |= _change_features(blurred, image, denoised, noise)
     features["overshoot"] = _overshoot(image, denoised, kernel) / contrast

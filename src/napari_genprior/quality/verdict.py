@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from ..core.result import Status, StatusCode, Verdict, VerdictLabel
+from ..operators.observation import Observed, as_observed
 from ..zoo.card import USUAL_RANGE_DB
 from .classifier import classify
 from .features import features_of, generator_features
@@ -53,7 +54,7 @@ class RunContext:
 
 
 def judge(
-    blurred: Tensor,
+    blurred: Tensor | Observed,
     image: Tensor,
     kernel: Tensor,
     status: Status,
@@ -65,8 +66,10 @@ def judge(
 
     Parameters
     ----------
-    blurred, image : Tensor [1, C, (Z,) Y, X]
-        Input and estimate, working units.
+    blurred : Tensor [1, C, (Z,) Y, X] or Observed
+        Input, working units.
+    image : Tensor [1, C, (Z,) Y, X]
+        Estimate, working units.
     kernel : Tensor [1, 1, (kz,) kh, kw]
     kernel_given : bool
         The user vouches for the kernel: its shape is not questioned.
@@ -82,14 +85,15 @@ def judge(
         range, if the result is a good one.
     """
     context = context or RunContext()
-    if blurred.ndim == 5:
+    blurred = as_observed(blurred)
+    if image.ndim == 5:
         gain = likelihood_gain(context.candidates, context.costs)
-        verdict = judge_volume(blurred, image, kernel, context.misfit, gain)
+        verdict = judge_volume(blurred.explained_by(image, kernel), image, kernel, context.misfit, gain)
         return _capped(verdict, may_reject)
     features = features_of(blurred, image, kernel, context.candidates, periodic=context.generated is not None)
     if context.generated is not None:
         features |= generator_features(
-            blurred, image, kernel, context.generated, features["noise"], context.range_error
+            blurred.values, image, kernel, context.generated, features["noise"], context.range_error
         )
         features["uncertainty"] = BAND * math.hypot(context.range_error, context.spread or 0.0)
     if context.spread is not None:

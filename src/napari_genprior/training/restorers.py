@@ -27,7 +27,7 @@ from ..nets.restorer import Restorer
 from ..operators.boundary import smooth_wrap
 from ..operators.convolution import convolve
 from ..operators.noise import noise_std
-from ..operators.observation import Observation
+from ..operators.observation import Observation, observe
 from ..settings import TrainingSettings
 from . import data, evaluation
 from .learners import Learner
@@ -137,12 +137,17 @@ def _simulate_one(sharp: np.ndarray, rng: np.random.Generator) -> tuple[Tensor, 
     canvas = smooth_wrap(y, room)
     down, right = KERNEL // 2 - kernel.shape[2] // 2, KERNEL // 2 - kernel.shape[3] // 2
     kernel = pad(kernel, (right, KERNEL - kernel.shape[3] - right, down, KERNEL - kernel.shape[2] - down))
-    initial = deconvolve_canvas(Observation(canvas, inside), kernel, strength_for(assumed_noise))
+    initial = deconvolve_canvas(_observation(canvas, inside), kernel, strength_for(assumed_noise))
     if estimated:  # an estimated kernel may be shifted: shift the true image accordingly
         near = initial[0, 0, : y.shape[2], : y.shape[3]].numpy()
         offset = align(truth, near, crop=min(10, min(near.shape) // 4))[1]
         truth = shift(truth, (-offset[0], -offset[1]), order=3, mode="mirror")
     return pad(_tensor(truth), (0, room[1], 0, room[0])), canvas, initial, inside, kernel, torch.tensor([assumed_noise])
+
+
+def _observation(canvas: Tensor, inside: Tensor) -> Observation:
+    seen = observe(canvas)
+    return Observation(canvas, ~inside, seen.at_least & inside, seen.at_most & inside)
 
 
 def _tensor(array: np.ndarray) -> Tensor:
@@ -151,7 +156,7 @@ def _tensor(array: np.ndarray) -> Tensor:
 
 def iterates(problems: Problems, net: Any) -> Iterator[Tensor]:
     """Yield the image after each iteration of the unrolled deconvolution."""
-    observed = Observation(problems.canvas, problems.inside)
+    observed = _observation(problems.canvas, problems.inside)
     return rounds(observed, problems.kernel, problems.initial, problems.noise, net)
 
 

@@ -1,0 +1,76 @@
+"""Prepare the images in which a kernel is searched: grey, on a scale of their own, with what is clipped filled in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn.functional import max_pool2d
+
+from ..operators.detail import REGION, most_textured_place
+from ..operators.fill import fill_tensor
+from ..operators.observation import CAP, Observed, as_observed, join, typical_top, wide_masks
+
+MIN_SATURATED_FRACTION = 1e-3  # of the pixels, for masked searches; the maximum of an image alone is no saturation
+SATURATION_REACH_PX = 2  # around saturated pixels, which masked searches leave out too
+DIM_TOP = 0.4  # of the range: an image whose typical top is lower is searched on a scale of its own
+
+
+@dataclass(frozen=True)
+class SearchImages:
+    """Images ``[P, 1, Y, X]`` in which a kernel is searched, the most textured part of each.
+
+    Attributes
+    ----------
+    observed : Observed
+        What their pixels say, in units of ``scale``.
+    masked : bool Tensor [P, 1, Y, X]
+        Areas to which no search fits the kernel.
+    filled, excluded : Tensor [P, 1, Y, X] or None
+        For searches that leave out saturated pixels: the images with these filled in, since lights leave steps that no
+        kernel explains, and where they are. None: there are hardly any.
+    noise : float
+        Standard deviation, in units of ``scale``.
+    scale : float
+        Working units.
+    """
+
+    observed: Observed
+    masked: Tensor
+    filled: Tensor | None
+    excluded: Tensor | None
+    noise: float
+    scale: float
+
+    @property
+    def grey(self) -> Tensor:
+        """The images themselves."""
+        return self.observed.values
+
+    def choose(self, count: int, use_saturated: bool) -> tuple[Tensor, Tensor | None]:
+        """Return the first images for a search, and where the kernel is not fitted to them."""
+        if use_saturated or self.filled is None or self.excluded is None:
+            images, mask = self.grey, self.masked
+        else:
+            images, mask = self.filled, self.excluded
+        return images[:count], mask[:count] if mask.any() else None
+
+
+def search_images(blurred: Tensor | Observed, noise: float) -> SearchImages:
+    """Prepare images ``[P, C, Y, X]``, with noise of this standard deviation, for searches."""
+    images = as_observed(blurred)
+    grey = [images.rows(slice(index, index + 1)).grey() for index in range(len(images.values))]
+    top = typical_top(grey[0])
+    scale = top if 0 < top < DIM_TOP else 1.0
+    if scale != 1:
+        grey = [each.rescaled(scale, CAP) for each in grey]
+    part = join([each.crop(most_textured_place(each.values, REGION)) for each in grey])
+    masked, filled, excluded = wide_masks(part.masked), None, None
+    if float(part.at_least.float().mean()) > MIN_SATURATED_FRACTION:
+        excluded = masked | _widen(part.at_least, SATURATION_REACH_PX)
+        filled = fill_tensor(part.values, excluded)
+    return SearchImages(part, masked, filled, excluded, noise / scale, scale)
+
+
+def _widen(mask: Tensor, reach: int) -> Tensor:
+    return max_pool2d(mask.float(), 2 * reach + 1, 1, reach) > 0

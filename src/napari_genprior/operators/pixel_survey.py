@@ -1,0 +1,172 @@
+"""Find out what each pixel of an image says of the scene: a value, at least a value, or nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .defects import find_defects
+from .fill import fill_masked
+
+CLIPPED_PX = 10  # pixels of one value from which it may be where the camera clips, ...
+CLIPPED_RATIO = 5.0  # ... if so many times as many have it as have each of those just below
+BELOW = 0.04  # of the range: how far down "just below" reaches
+NEAR_END = 0.2  # of the range: where clipping is looked for
+OUTLIERS_ABOVE = 2e-3  # share of pixels above the level of clipping: what the survey of defects has missed
+
+
+@dataclass(frozen=True)
+class PixelSurvey:
+    """What the pixels of a piece say. Arrays are ``[C, (Z,) Y, X]``, native units.
+
+    Attributes
+    ----------
+    values : array
+        The piece; pixels that say nothing are filled in from their neighbours.
+    masked : bool array
+        Pixels that say nothing.
+    kept : bool array
+        Of these, the ones that keep their own value in a result: marks, and what the user or the file masks.
+    step : float
+        Least difference of two values; 0 for floats.
+    counts : dict of str to int
+        Pixels (of any channel) by what is wrong with them.
+    """
+
+    values: np.ndarray
+    masked: np.ndarray
+    kept: np.ndarray
+    step: float
+    counts: dict[str, int]
+
+    @property
+    def sentence(self) -> str:
+        """What was left out, "" where nothing was."""
+        return describe_counts(self.counts)
+
+
+def describe_counts(counts: dict[str, int]) -> str:
+    """Say how many pixels were left out, and why; "" for none."""
+    listed = {kind: count for kind, count in counts.items() if count}
+    if not listed:
+        return ""
+    total = sum(listed.values())
+    kinds = ", ".join(f"{count} {kind}" for kind, count in listed.items())
+    return f"{total} {'pixel was' if total == 1 else 'pixels were'} left out ({kinds})."
+
+
+def survey_pixels(planes: np.ndarray, mask: np.ndarray | None = None) -> PixelSurvey:
+    """Find out which pixels of a piece say nothing of the scene, and fill them in.
+
+    Parameters
+    ----------
+    planes : array [C, (Z,) Y, X]
+        Native units; NaN and infinite values count as masked.
+    mask : bool array [(Z,) Y, X], optional
+        True at pixels that say nothing.
+    """
+    step = 1.0 if planes.dtype.kind in "ui" else 0.0
+    unknown = np.zeros(planes.shape, bool) if planes.dtype.kind in "ui" else ~np.isfinite(planes)
+    counts = {"not finite": int(unknown.any(0).sum())}
+    if mask is not None:
+        counts["masked"] = int((mask & ~unknown.any(0)).sum())
+        unknown |= mask
+    values, masked, marks = planes, unknown, np.zeros(planes.shape, bool)
+    spots = lines = 0
+    for at in np.ndindex(planes.shape[:-2]):
+        if unknown[at].all():
+            continue
+        plane = fill_masked(planes[at].astype(np.float32), unknown[at])
+        if plane.min() == plane.max():
+            continue
+        found = find_defects(plane, step)
+        marks[at] = found.marks
+        spots += int((found.spots & ~unknown[at]).sum())
+        lines += int((found.lines & ~unknown[at]).sum())
+        if found.masked.any() or unknown[at].any():
+            if masked is unknown:
+                masked = unknown.copy()
+            masked[at] |= found.masked
+    counts |= {"hot or dead": spots, "in lines": lines, "in marks or margins": int((marks & ~unknown).any(0).sum())}
+    if masked.any():
+        values = planes.copy()
+        for at in np.ndindex(planes.shape[:-2]):
+            if masked[at].any() and not masked[at].all():
+                filled = fill_masked(planes[at].astype(np.float32), masked[at])
+                values[at][masked[at]] = _as_type(filled[masked[at]], planes.dtype)
+            elif masked[at].all():
+                values[at] = 0
+    return PixelSurvey(values, masked, unknown | marks, step, counts)
+
+
+def clipping_levels(survey: PixelSurvey, type_end: float | None) -> tuple[float, ...]:
+    """Find the value from which on each channel is clipped; infinite where none is.
+
+    A clipped channel has many pixels of one value at its upper end, far more than of the values just below, and hardly
+    any above it.
+
+    Parameters
+    ----------
+    survey : PixelSurvey
+    type_end : float or None
+        The largest value of the data type, where a value is clipped in any case.
+    """
+    levels = []
+    for channel, masked in zip(survey.values, survey.masked, strict=True):
+        valid = channel[~masked] if masked.any() else channel.ravel()
+        level = np.inf
+        low, high = (float(valid.min()), float(valid.max())) if valid.size else (0.0, 0.0)
+        if low < high:
+            near = valid[valid >= high - NEAR_END * (high - low)]
+            level = spike_level(*np.unique(near, return_counts=True), low, valid.size)
+        levels.append(level if type_end is None else min(level, type_end))
+    return tuple(levels)
+
+
+def without_defects(piece: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
+    """Return a piece ``[(Z,) Y, X]`` or ``[Y, X, C]`` with the pixels that say nothing filled in."""
+    colour = piece.ndim == 3 and piece.shape[-1] in (3, 4)
+    if not colour:
+        return survey_pixels(piece[None], mask).values[0]
+    survey = survey_pixels(np.moveaxis(piece[..., :3], -1, 0), mask)
+    return np.concatenate([np.moveaxis(survey.values, 0, -1), piece[..., 3:]], axis=-1)
+
+
+def merge_counts(all_counts: list[dict[str, int]]) -> dict[str, int]:
+    """Add up the counts of several pieces."""
+    total: dict[str, int] = {}
+    for counts in all_counts:
+        for kind, count in counts.items():
+            total[kind] = total.get(kind, 0) + count
+    return total
+
+
+def spike_level(values: np.ndarray, counts: np.ndarray, low: float, total: int) -> float:
+    """Find the value at the upper end of a histogram that far more pixels have than those below; infinite for none.
+
+    Parameters
+    ----------
+    values, counts : array [n]
+        The upper part of the histogram, values ascending.
+    low : float
+        Least value of all.
+    total : int
+        Number of all pixels.
+    """
+    above = np.cumsum(counts[::-1])[::-1] - counts
+    reach = BELOW * (float(values[-1]) - low)
+    for index in np.flatnonzero((counts >= CLIPPED_PX) & (above <= OUTLIERS_ABOVE * total))[::-1]:
+        below = (values < values[index]) & (values >= values[index] - reach)
+        below[max(0, index - 1) : index] = True
+        usual = counts[below].mean() if below.any() else 1.0
+        if counts[index] >= CLIPPED_RATIO * usual:
+            return float(values[index])
+    return np.inf
+
+
+def _as_type(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    if dtype.kind in "ui":
+        info = np.iinfo(dtype)
+        return np.clip(np.rint(values), info.min, info.max).astype(dtype)
+    return values.astype(dtype)
