@@ -5,28 +5,23 @@ For example ``gp.batch("scans/*.tif", "sharp", method="classical", resume=True)`
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator as Yields
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from difflib import get_close_matches
-from glob import glob, has_magic
 from pathlib import Path
 from typing import Any, Unpack
 
 from ..core.errors import DeviceError, InputError
-from ..core.image_io import READABLE
 from ..core.iteration import run_to_end
-from ..core.lazy_io import is_zarr
 from ..core.provenance import array_hash
 from ..core.result import Progress
 from ..pipeline.request import Request, RequestArguments, parse_request
 from ..zoo.store import load_prior
+from .inputs import Sources, absolute, find_inputs
 from .manifest import Entry, Manifest, output_names
 from .task import Task, file_hash, process, size_and_time
-
-Sources = str | Path | Iterable[str | Path]
 
 
 @dataclass(frozen=True)
@@ -128,14 +123,11 @@ def iter_batch(
         No cluster answers at ``cluster``.
     """
     _check_names("iter_batch", arguments)
-    folder = _absolute(output)
+    folder = absolute(output)
     inputs = find_inputs(sources, folder)
     if not resume and not any(path.exists() for path in inputs):
         raise InputError(f"There is no file or folder {inputs[0]}; nothing was written.")
-    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
-        raise InputError(f"jobs must be a whole number >= 1; got {jobs!r}.")
-    if cluster and jobs > 1:
-        raise InputError("Give jobs or cluster, not both: the workers of the cluster process the files.")
+    _check_jobs(jobs, cluster)
     # the devices of the workers are unknown here, so the request is checked for the CPU
     given: dict[str, Any] = {"method": method, **arguments}
     request = parse_request(**(given | {"device": "cpu"} if cluster else given))
@@ -154,51 +146,11 @@ def _check_names(function: str, arguments: Mapping[str, Any]) -> None:
             raise TypeError(f"{function}() got an unexpected keyword argument {name!r}{hint}")
 
 
-def find_inputs(sources: Sources, output: Path) -> list[Path]:
-    """List the files that folders, globs and names stand for, as absolute paths, each once.
-
-    Globs skip the files in ``output``. Missing files are listed: each of them fails on its own.
-
-    Raises
-    ------
-    InputError
-        A folder or glob matches no images, or an input lies in ``output``.
-    """
-    inputs: dict[Path, None] = {}
-    for source in [sources] if isinstance(sources, str | Path) else sources:
-        path = _absolute(source)
-        if path.is_dir() and not is_zarr(path):
-            matches = [each for each in sorted(path.iterdir()) if _is_image(each)]
-        elif not path.exists() and has_magic(str(source)):
-            every = map(Path, sorted(glob(str(path), recursive=True)))  # noqa: PTH207 (the pattern is absolute)
-            matches = [each for each in every if _is_image(each) and not _lies_in(each, output)]
-        else:
-            matches = [path]
-        if not matches:
-            raise InputError(f"{source} holds no images; readable are {', '.join(READABLE)}.")
-        inputs.update(dict.fromkeys(matches))
-    inside = next((path for path in inputs if _lies_in(path, output)), None)
-    if inside is not None:
-        raise InputError(f"{inside} lies in the output folder; inputs are never overwritten. Give another folder.")
-    if not inputs:
-        raise InputError("No files were given; give files, folders or globs.")
-    return list(inputs)
-
-
-def _absolute(path: str | Path) -> Path:
-    """Resolve ``..`` but not links: a result has the name that the user sees."""
-    return Path(os.path.normpath(Path(path).absolute()))
-
-
-def _is_image(path: Path) -> bool:
-    if path.name.startswith("."):
-        return False
-    suffix = path.suffix.lower()
-    return (suffix in READABLE and path.is_file()) or (suffix == ".zarr" and path.is_dir())
-
-
-def _lies_in(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())
+def _check_jobs(jobs: int, cluster: str | None) -> None:
+    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
+        raise InputError(f"jobs must be a whole number >= 1; got {jobs!r}.")
+    if cluster and jobs > 1:
+        raise InputError("Give jobs or cluster, not both: the workers of the cluster process the files.")
 
 
 def _plain(request: Request) -> dict[str, Any]:
