@@ -14,8 +14,8 @@ import pytest
 import napari_genprior as gp
 from images import blocks
 from napari_genprior.batch_jobs import task
+from napari_genprior.batch_jobs.inputs import find_inputs
 from napari_genprior.batch_jobs.manifest import Manifest
-from napari_genprior.batch_jobs.run import find_inputs
 from napari_genprior.cli import main
 from napari_genprior.core.errors import FileError, InputError
 from napari_genprior.core.image_io import read_image, write_image

@@ -18,7 +18,7 @@ from napari_genprior.cli import main
 from napari_genprior.core import image_io as io
 from napari_genprior.core.errors import FileError, InputError
 from napari_genprior.settings import TrainingSettings
-from napari_genprior.training import data, kernel_simulators, losses
+from napari_genprior.training import data, image_files, kernel_simulators, losses
 from napari_genprior.training.loop import train
 
 
@@ -215,13 +215,13 @@ def folder(tmp_path):
 
 
 def test_images_of_a_folder_are_scaled_or_cut_into_tiles(folder):
-    assert data.read_images(folder, size=8).shape == (9, 1, 8, 8)
-    tiles = data.read_images(folder, size=8, tiles=True)
+    assert image_files.read_images(folder, size=8).shape == (9, 1, 8, 8)
+    tiles = image_files.read_images(folder, size=8, tiles=True)
     assert tiles.shape == (9 * 2 * 3, 1, 8, 8)
     np.testing.assert_array_equal(tiles[1, 0], io.read_image(folder / "0.png")[:8, 8:16])
     io.write_image(folder / "colour.png", np.zeros((20, 20, 3), np.uint8))
-    assert data.read_images(folder, size=8).shape == (10, 3, 8, 8)
-    assert data.read_images(folder, size=8, channels=1).shape == (10, 1, 8, 8)
+    assert image_files.read_images(folder, size=8).shape == (10, 3, 8, 8)
+    assert image_files.read_images(folder, size=8, channels=1).shape == (10, 1, 8, 8)
 
 
 def test_an_npz_is_read_by_key_or_as_packed_jpeg(tmp_path):
@@ -229,12 +229,12 @@ def test_an_npz_is_read_by_key_or_as_packed_jpeg(tmp_path):
 
     stack = np.stack([(blocks(16, 16, seed) * 255).astype(np.uint8) for seed in range(3)])
     np.savez(tmp_path / "a.npz", x=stack, other=stack[..., None].repeat(3, -1))
-    assert data.read_images(tmp_path / "a.npz").shape == (3, 1, 16, 16)
-    assert data.read_images(tmp_path / "a.npz", key="other").shape == (3, 3, 16, 16)
+    assert image_files.read_images(tmp_path / "a.npz").shape == (3, 1, 16, 16)
+    assert image_files.read_images(tmp_path / "a.npz", key="other").shape == (3, 3, 16, 16)
     streams = [imagecodecs.jpeg8_encode(image, level=95) for image in stack]
     offsets = np.cumsum([0, *map(len, streams)])
     np.savez(tmp_path / "b.npz", jpeg=np.frombuffer(b"".join(streams), np.uint8), offsets=offsets)
-    packed = data.read_images(tmp_path / "b.npz")
+    packed = image_files.read_images(tmp_path / "b.npz")
     assert packed.shape == (3, 1, 16, 16)
     assert abs(packed[:, 0].astype(int) - stack).mean() < 8
 

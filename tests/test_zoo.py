@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from napari_genprior import blur
 from napari_genprior.core.errors import ModelError
 from napari_genprior.nets.linear_gaussian import fit
 from napari_genprior.zoo import store
+from napari_genprior.zoo.card import Card, CardFields
 
 
 @pytest.fixture
@@ -31,6 +33,10 @@ def copied(tmp_path, monkeypatch):
 
     write.tensors = tensors
     return write
+
+
+def test_the_typed_fields_are_those_of_a_card():
+    assert get_type_hints(CardFields).keys() == Card.model_fields.keys() - {"sha256"}
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from napari.components import ViewerModel
@@ -10,7 +10,6 @@ from napari.layers import Image
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
 from qtpy.QtGui import QIcon, QPixmap
 from qtpy.QtWidgets import (
-    QComboBox,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -22,7 +21,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible, QLabeledSlider
 
-from .field_editors import INT_MAX, NullableEditor, rich
+from .field_editors import INT_MAX, CompactCombo, NullableEditor, rich
 
 MIN_FRACTION = 0.05  # of a run; less of it says little about the rest
 DOCK_WIDTH = 300  # px, the least at which no text of the forms is cut
@@ -31,7 +30,7 @@ MAX_TIME_LIMIT_S, DEFAULT_TIME_LIMIT_S = 600, 60  # of the slider; the default i
 COLOURS = {"plain": "#7a869a", "good": "#2e9e5b", "doubt": "#d98e04", "bad": "#d1495b"}
 
 
-class LayerCombo(QComboBox):
+class LayerCombo(CompactCombo):
     """Choice of a layer that follows the layer list.
 
     Parameters
@@ -49,7 +48,6 @@ class LayerCombo(QComboBox):
         super().__init__()
         self._viewer, self._accepts, self._prefers = viewer, accepts, prefers
         self._watched: Image | None = None
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(8)  # a long layer name must not widen the dock
         events = viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered, events.renamed):
@@ -105,6 +103,28 @@ class LayerCombo(QComboBox):
 
     def _data_changed(self, event: Any = None) -> None:
         self.changed.emit()
+
+
+class AxesCombo(CompactCombo):
+    """Choice of what the axes of a layer mean; of several interpretations none is chosen at first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setPlaceholderText("choose what they mean")
+
+    def offer(self, labels: Mapping[str, str]) -> None:
+        """Offer these axes, each with its label; the chosen ones stay chosen if they are among them."""
+        options = list(labels)
+        if [self.itemData(i) for i in range(self.count())] == options:
+            return
+        before = self.currentData()
+        self.blockSignals(True)
+        self.clear()
+        for axes, label in labels.items():
+            self.addItem(label, axes)
+        first = 0 if len(options) == 1 else -1
+        self.setCurrentIndex(options.index(before) if before in options else first)
+        self.blockSignals(False)
 
 
 class Message(QLabel):

@@ -29,6 +29,14 @@ SHORT_UNIT = 4  # characters; a longer unit is in the tooltip alone
 SYMBOLS = {"degrees": "°"}
 
 
+class CompactCombo(QComboBox):
+    """A list whose long entries do not widen the dock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+
+
 class ScientificSpinBox(QDoubleSpinBox):
     """A spin box that keeps small numbers: Qt's own shows 1e-5 as 0.00 and then returns 0."""
 
@@ -138,8 +146,7 @@ def _editor(kind: Any, field: FieldInfo) -> QWidget | None:
     unit = SYMBOLS.get(str(extra.get("unit", "")), str(extra.get("unit", "")))
     suffix = f" {unit}" if unit and len(unit) <= SHORT_UNIT else ""
     if get_origin(kind) is Literal:
-        combo = QComboBox()
-        combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        combo = CompactCombo()
         for choice in get_args(kind):
             combo.addItem(str(choice), choice)
         return combo

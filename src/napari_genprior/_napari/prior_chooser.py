@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from napari.qt.threading import create_worker
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from ..core.arrays import cpu_generator
 from ..methods.registry import Method
 from ..pipeline.prior_choice import fitting_priors
 from ..zoo.card import Card
 from ..zoo.store import load_prior
-from .field_editors import rich
+from .field_editors import CompactCombo, rich
 from .plots import SampleStrip
 from .prior_texts import limits
 from .settings_form import Rows
@@ -59,8 +59,7 @@ class PriorChooser(QWidget):
         self.kind = kind
         self._cards: list[Card] = []
         self._sampled_by_hash: dict[str, np.ndarray | str] = {}
-        self.combo = QComboBox()
-        self.combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.combo = CompactCombo()
         self.combo.setPlaceholderText("none fits")
         self.samples, self.limits = SampleStrip(), QLabel()
         self.limits.setWordWrap(True)

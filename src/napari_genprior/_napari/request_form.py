@@ -17,8 +17,8 @@ from ..pipeline.request_checks import MAX_TILES
 from ..pipeline.request_export import DEFAULTS
 from ..settings import Settings, VolumeSettings
 from . import layers as _layers
-from .common_widgets import Advanced, LayerCombo, seed_box, time_limit_slider
-from .field_editors import get_value, rich, set_value
+from .common_widgets import Advanced, AxesCombo, LayerCombo, seed_box, time_limit_slider
+from .field_editors import CompactCombo, get_value, rich, set_value
 from .jobs import Job, count_jobs, jobs_for, select
 from .layers import SelectedImage
 from .preferences import preferences
@@ -85,13 +85,12 @@ class RequestForm(WorkerWidget):
 
     def _add_image_and_scope(self) -> None:
         self.image = LayerCombo(self._viewer, _layers.is_image, _layers.looks_like_image)
-        self.scope, self.axes, self.tiles = _combo(), _combo(), QSpinBox()
+        self.scope, self.axes, self.tiles = CompactCombo(), AxesCombo(), QSpinBox()
         volumes = any(method.recipe_3d is not None for method in self._methods.values())
         for scope in Scope:
             if volumes or scope is not Scope.VOLUME:
                 self.scope.addItem(scope.label, scope)
                 self.scope.setItemData(self.scope.count() - 1, rich(scope.help), Qt.ItemDataRole.ToolTipRole)
-        self.axes.setPlaceholderText("choose what they mean")
         self.tiles.setRange(1, MAX_TILES)
         self.tiles.setValue(FormValues.tiles)
         self.form.add("image", "Image", self.image, "The blurred layer. Of a stack, the displayed plane is used.")
@@ -101,7 +100,7 @@ class RequestForm(WorkerWidget):
         self.form.add("tiles", "Tiles", self.tiles, tip)
 
     def _add_method(self) -> None:
-        self.method = _combo()
+        self.method = CompactCombo()
         for name, method in self._methods.items():
             self.method.addItem(name, name)
             self.method.setItemData(self.method.count() - 1, rich(method.summary), Qt.ItemDataRole.ToolTipRole)
@@ -228,23 +227,15 @@ class RequestForm(WorkerWidget):
             self.axes.setCurrentIndex(self.axes.findData(request["axes"]))
 
     def show_axes(self) -> None:
-        """Offer what the axes of the chosen layer may mean; of several interpretations none is chosen at first."""
+        """Offer what the axes of the chosen layer may mean."""
         selected, scope = self.selected(), self.chosen_scope
         whole = selected is not None and scope.whole_layer
         self.form.show_row("axes", whole)
         self.form.show_row("tiles", scope is Scope.VARYING and not self.chosen.needs_kernel)
-        options = axis_options(scope, selected) if selected is not None and whole else []
-        if [self.axes.itemData(i) for i in range(self.axes.count())] == options:
-            return
-        before = self.axes.currentData()
-        self.axes.blockSignals(True)
-        self.axes.clear()
-        for axes in options:
-            assert selected is not None
-            self.axes.addItem(axes_label(axes, selected), axes)
-        first = 0 if len(options) == 1 else -1
-        self.axes.setCurrentIndex(options.index(before) if before in options else first)
-        self.axes.blockSignals(False)
+        labels: dict[str, str] = {}
+        if selected is not None and whole:
+            labels = {axes: axes_label(axes, selected) for axes in axis_options(scope, selected)}
+        self.axes.offer(labels)
 
     def show_method(self, *_: Any) -> None:
         """Show the settings and choices of the chosen method and scope."""
@@ -253,10 +244,3 @@ class RequestForm(WorkerWidget):
         self.method.setToolTip(rich(self.chosen.summary))
         self.scope.setToolTip(rich(self.chosen_scope.help))
         self.schedule_refresh()
-
-
-def _combo() -> QComboBox:
-    """Make a list whose long entries do not widen the dock."""
-    combo = QComboBox()
-    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    return combo

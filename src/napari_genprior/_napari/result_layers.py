@@ -9,7 +9,7 @@ from napari.components import ViewerModel
 from napari.layers import Image
 
 from ..blur.support import pad_to
-from ..core.axes import Layout
+from ..core.layout import Layout
 from ..core.result import DeblurResult
 from . import layers as _layers
 from .layers import SelectedImage

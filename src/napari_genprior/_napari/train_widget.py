@@ -14,7 +14,7 @@ from ..core.errors import GenPriorError
 from ..core.image_io import read_image
 from ..core.intensity import Intensity
 from ..settings import TrainingSettings
-from ..training import data
+from ..training import data, image_files
 from ..training.loop import train
 from ..zoo.store import user_folder
 from . import layers as _layers
@@ -45,7 +45,7 @@ def training(
     yield Live(0.0, "Reading the images")
     stack = np.asarray(source)
     stack = stack.reshape(-1, *stack.shape[-2 - rgb :])
-    patches = data.tiles_of(Intensity.of(stack, absolute=True).to_working(stack), size)
+    patches = image_files.tiles_of(Intensity.of(stack, absolute=True).to_working(stack), size)
     if settings["arch"] == "linear":
         settings = settings | {"latent": max(1, min(MAX_COMPONENTS, len(patches) // 3))}
     checked = TrainingSettings.checked(settings | {"size": size, "checkpoint_seconds": CHECKPOINT_INTERVAL_S})

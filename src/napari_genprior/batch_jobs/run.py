@@ -5,28 +5,20 @@ For example ``gp.batch("scans/*.tif", "sharp", method="classical", resume=True)`
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator as Yields
-from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from difflib import get_close_matches
-from glob import glob, has_magic
 from pathlib import Path
 from typing import Any, Unpack
 
 from ..core.errors import DeviceError, InputError
-from ..core.image_io import READABLE
 from ..core.iteration import run_to_end
-from ..core.lazy_io import is_zarr
-from ..core.provenance import array_hash
 from ..core.result import Progress
-from ..pipeline.request import Request, RequestArguments, parse_request
-from ..zoo.store import load_prior
+from ..pipeline.request import RequestArguments
+from .arguments import check_jobs, check_names, checked_request, plain_request
+from .inputs import Sources, absolute, find_inputs
 from .manifest import Entry, Manifest, output_names
 from .task import Task, file_hash, process, size_and_time
-
-Sources = str | Path | Iterable[str | Path]
 
 
 @dataclass(frozen=True)
@@ -72,7 +64,7 @@ def batch(
     **arguments: Unpack[RequestArguments],
 ) -> list[Entry]:
     """Deblur many files; see :func:`iter_batch`, which also yields the progress."""
-    _check_names("batch", arguments)
+    check_names("batch", arguments)
     run = iter_batch(sources, output, resume=resume, jobs=jobs, cluster=cluster, method=method, **arguments)
     return run_to_end(run)
 
@@ -127,98 +119,14 @@ def iter_batch(
     DeviceError
         No cluster answers at ``cluster``.
     """
-    _check_names("iter_batch", arguments)
-    folder = _absolute(output)
+    check_names("iter_batch", arguments)
+    folder = absolute(output)
     inputs = find_inputs(sources, folder)
     if not resume and not any(path.exists() for path in inputs):
         raise InputError(f"There is no file or folder {inputs[0]}; nothing was written.")
-    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
-        raise InputError(f"jobs must be a whole number >= 1; got {jobs!r}.")
-    if cluster and jobs > 1:
-        raise InputError("Give jobs or cluster, not both: the workers of the cluster process the files.")
-    # the devices of the workers are unknown here, so the request is checked for the CPU
-    given: dict[str, Any] = {"method": method, **arguments}
-    request = parse_request(**(given | {"device": "cpu"} if cluster else given))
-    if request.kernel is not None:  # read once, also where it is given as a path
-        given["kernel"] = request.kernel
-    return _run(inputs, folder, resume, jobs, cluster, given, _plain(request))
-
-
-def _check_names(function: str, arguments: Mapping[str, Any]) -> None:
-    """Raise the TypeError of a call with an unknown keyword argument, as if ``function`` named all of them."""
-    known = RequestArguments.__annotations__
-    for name in arguments:
-        if name not in known:
-            similar = get_close_matches(name, known, n=1)
-            hint = f"; did you mean {similar[0]!r}?" if similar else ""
-            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}{hint}")
-
-
-def find_inputs(sources: Sources, output: Path) -> list[Path]:
-    """List the files that folders, globs and names stand for, as absolute paths, each once.
-
-    Globs skip the files in ``output``. Missing files are listed: each of them fails on its own.
-
-    Raises
-    ------
-    InputError
-        A folder or glob matches no images, or an input lies in ``output``.
-    """
-    inputs: dict[Path, None] = {}
-    for source in [sources] if isinstance(sources, str | Path) else sources:
-        path = _absolute(source)
-        if path.is_dir() and not is_zarr(path):
-            matches = [each for each in sorted(path.iterdir()) if _is_image(each)]
-        elif not path.exists() and has_magic(str(source)):
-            every = map(Path, sorted(glob(str(path), recursive=True)))  # noqa: PTH207 (the pattern is absolute)
-            matches = [each for each in every if _is_image(each) and not _lies_in(each, output)]
-        else:
-            matches = [path]
-        if not matches:
-            raise InputError(f"{source} holds no images; readable are {', '.join(READABLE)}.")
-        inputs.update(dict.fromkeys(matches))
-    inside = next((path for path in inputs if _lies_in(path, output)), None)
-    if inside is not None:
-        raise InputError(f"{inside} lies in the output folder; inputs are never overwritten. Give another folder.")
-    if not inputs:
-        raise InputError("No files were given; give files, folders or globs.")
-    return list(inputs)
-
-
-def _absolute(path: str | Path) -> Path:
-    """Resolve ``..`` but not links: a result has the name that the user sees."""
-    return Path(os.path.normpath(Path(path).absolute()))
-
-
-def _is_image(path: Path) -> bool:
-    if path.name.startswith("."):
-        return False
-    suffix = path.suffix.lower()
-    return (suffix in READABLE and path.is_file()) or (suffix == ".zarr" and path.is_dir())
-
-
-def _lies_in(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())
-
-
-def _plain(request: Request) -> dict[str, Any]:
-    """Return a request as plain values, without the device, which does not change results."""
-    names = {field: getattr(request.settings, field, None) for field in ("image_prior", "kernel_prior")}
-    return {
-        "method": request.method.name,
-        "settings": request.settings.model_dump(mode="json"),
-        "kernel_size": None if request.kernel_size is None else list(request.kernel_size),
-        "kernel_sha256": None if request.kernel is None else array_hash(request.kernel),
-        "seed": request.seed,
-        "time_limit_s": request.time_limit_s,
-        "axes": None if request.axes is None else list(map(str, request.axes)),
-        "kernel_per": request.kernel_per,
-        "mode": request.mode,
-        "tiles": None if request.tiles is None else list(request.tiles),
-        "tile_size": (request.tile_size or "auto") if request.tiled else None,
-        "voxel_size_um": None if request.voxel_size_um is None else list(request.voxel_size_um),
-        "priors": {field: load_prior(name).card.sha256 for field, name in names.items() if name},
-    }
+    check_jobs(jobs, cluster)
+    given, request = checked_request({"method": method, **arguments}, cluster)
+    return _run(inputs, folder, resume, jobs, cluster, given, plain_request(request))
 
 
 def _run(

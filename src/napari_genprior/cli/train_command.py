@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from ..core.errors import InputError
 from ..settings import TrainingSettings
-from ..training import data, kernel_simulators, learners, psf_3d
+from ..training import architectures, data, image_files, kernel_simulators, psf_3d
 from ..training.initializers import InitializerTask
 from ..training.kernel_initializers import initializer_task
 from ..training.loop import Trained, run
@@ -58,7 +58,7 @@ def train_from(
     if pair:
         task = _initializer_task(pair, settings, source, simulator, kernels, quiet, **reading)
     elif source is not None:
-        fixed = learners.FIXED.get(settings.arch)
+        fixed = architectures.FIXED.get(settings.arch)
         n_channels, size = fixed or (int(channels), settings.size)
         task = GeneratorTask(_read(source, settings, kind, channels=n_channels, size=size, **reading), settings)
     else:
@@ -93,7 +93,7 @@ def _initializer_task(
 
 
 def _read(source: Path, settings: TrainingSettings, kind: data.Kind, **reading: Any) -> data.Images:
-    array = data.read_images(source, **reading)
+    array = image_files.read_images(source, **reading)
     about = f"{len(array)} {kind}s of {source.name}"
     return data.split(array, kind, about, held_out=settings.validation_fraction, seed=settings.seed)
 

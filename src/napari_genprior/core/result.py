@@ -8,9 +8,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from .axes import Layout
 from .errors import InputError
 from .kernel_map import draw_kernel_map
+from .layout import Layout
 from .result_file import load_parts, report_of, save_result
 from .run_records import (
     History,

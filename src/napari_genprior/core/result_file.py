@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .axes import Layout
 from .errors import LONGEST, FileError, InputError, short_repr
 from .image_io import write_atomic
+from .layout import Layout
 from .run_records import History, Provenance, Status, StatusCode, Verdict
 
 FORMAT = 2

@@ -1,21 +1,18 @@
 """Measure the overhead of a batch beyond its deconvolutions: reading, writing, the manifest.
 
-The deconvolutions are timed within the batch, so that other programs on the machine slow both alike.
+The seconds of the deconvolutions are those in the reports of the batch, so that other programs on the machine slow both
+alike.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from skimage.transform import resize
 
-from ..batch_jobs import task as files
 from ..batch_jobs.run import batch
 from ..blur import motion
 from ..core.image_io import write_image
@@ -40,45 +37,18 @@ def lines(count: int) -> Report:
         for number, image in enumerate(images):
             write_image(source / f"{number:04}.png", image)
         known_kernel(images[0], kernel)  # warm up: a process initializes once
-        overheads: list[np.ndarray] = []
+        overheads: list[float] = []
         for number in range(N_REPEATS):
-            with _timed_deconvolutions() as restoring:
-                begun = _now()
-                batch(source, Path(name) / f"out{number}", kernel=kernel)
-                whole = _now() - begun
+            begun = time.perf_counter()
+            entries = batch(source, Path(name) / f"out{number}", kernel=kernel)
+            whole = time.perf_counter() - begun
+            restoring = sum(entry.report["provenance"]["seconds"] for entry in entries)
             overheads.append(whole / restoring - 1)
-            yield (
-                f"  run {number + 1}: batch {whole[0]:.2f} processor s, its deconvolutions {restoring[0]:.2f} s; "
-                f"wall time {whole[1]:.2f} s and {restoring[1]:.2f} s"
-            )
-    processor, wall = np.median(overheads, axis=0)
-    yield f"overhead of the batch: {processor:+.1%} processor time, {wall:+.1%} wall time"
-    metrics = {"added wall time, %": 100 * wall, "added processor time, %": 100 * processor}
-    runs = [{"run": i, "processor": values[0], "wall": values[1]} for i, values in enumerate(overheads)]
-    return [Row(f"batch of {count} images", "batch", metrics, "kernel", images=runs)]
-
-
-@contextmanager
-def _timed_deconvolutions() -> Iterator[np.ndarray]:
-    """Sum up the time of the deconvolutions of a batch in this process: processor seconds and wall seconds."""
-    spent, restore = np.zeros(2), files.run
-
-    def timed(*arguments: Any, **others: Any) -> Generator[Any, None, Any]:
-        begun = _now()
-        result = yield from restore(*arguments, **others)
-        spent[:] += _now() - begun
-        return result
-
-    files.run = timed
-    try:
-        yield spent
-    finally:
-        files.run = restore
-
-
-def _now() -> np.ndarray:
-    """Return processor seconds and wall seconds."""
-    return np.array([time.process_time(), time.perf_counter()])
+            yield f"  run {number + 1}: batch {whole:.2f} s, its deconvolutions {restoring:.2f} s"
+    added = float(np.median(overheads))
+    yield f"overhead of the batch: {added:+.1%} wall time"
+    runs = [{"run": i, "wall": overhead} for i, overhead in enumerate(overheads)]
+    return [Row(f"batch of {count} images", "batch", {"added wall time, %": 100 * added}, "kernel", images=runs)]
 
 
 def _images(count: int, kernel: np.ndarray) -> list[np.ndarray]:

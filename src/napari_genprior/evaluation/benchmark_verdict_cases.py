@@ -10,27 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import imagecodecs
 import numpy as np
-import skimage.data
 from skimage.transform import resize
 
 from .. import blur
 from ..simulation import simulate
-from ..training.data import read_images, split
-from .benchmark_files import read_arrays
+from .benchmark_verdict_images import Draw, Sets
 
 SEED = 20_261_121
 NOISE_STD = (0.002, 0.1)  # fraction of the range, drawn log-uniformly
 SIDE_PX = 96  # of blurred photographs and nuclei
 BLURS = ("motion", "shake", "defocus", "gaussian")
 GENERATORS = {"digits": "digits-28", "nuclei tile": "nuclei-64", "face": "faces-64"}
-
-Draw = np.random.Generator
 
 
 @dataclass(frozen=True)
@@ -65,7 +61,6 @@ class Kind:
 
 
 CAMERA_FILE = "camera file"
-LARGE = ("astronaut", "brick", "camera", "chelsea", "coffee", "gravel", "rocket")  # names in skimage.data
 GAMMA = 2.2
 JPEG_QUALITY = (75, 97)
 
@@ -84,51 +79,6 @@ KINDS = (
     Kind(16, "not blurred, generator", ("digits", "nuclei tile"), ("relaxed", "evidence", "generator", "relaxed")),
     Kind(60, CAMERA_FILE, ("large photograph", "photograph"), ("classical",)),
 )  # fmt: skip
-
-
-class Sets:
-    """Images by subject, read on first use; for the training sets of shipped priors, their held-out part."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    @cached_property
-    def photograph(self) -> np.ndarray:
-        return read_arrays(self.folder / "bsd400" / "bsd400.npz", "train")[0]
-
-    @cached_property
-    def nuclei(self) -> np.ndarray:
-        return read_arrays(self.folder / "nuclei_dsb2018" / "nuclei_dsb2018.npz", "img_256x256")[0]
-
-    @cached_property
-    def digits(self) -> np.ndarray:
-        images = read_arrays(self.folder / "mnist" / "mnist.npz", "x_train")[0]
-        return split(images[:, None], "image", "digits").held_out.numpy()[:, 0]
-
-    @cached_property
-    def large_photograph(self) -> list[np.ndarray]:
-        return [getattr(skimage.data, name)() for name in LARGE]
-
-    @cached_property
-    def face(self) -> np.ndarray:
-        array = read_images(self.folder / "faces64" / "faces64_celeba.npz")
-        return np.moveaxis(split(array, "image", "faces").held_out.numpy(), 1, -1)
-
-    def draw(self, subject: str, side: int, rng: Draw) -> tuple[str, np.ndarray]:
-        """Draw a textured part of an image; return its name and float64 ``[side, side]`` or ``[64, 64, 3]``."""
-        source = getattr(self, "nuclei" if subject == "nuclei tile" else subject.replace(" ", "_"))
-        while True:
-            number = int(rng.integers(len(source)))
-            image = source[number] / 255
-            if subject == "face":  # frame faces as in the training of the prior, with the eyes at row 33
-                image = np.concatenate([resize(image[:24], (33, 64)), image[24:55]])
-            top, left = (int(rng.integers(n - min(side, n) + 1)) for n in image.shape[:2])
-            part = image[top : top + side, left : left + side]
-            if part.std() > 0.03:
-                break
-        if subject.startswith("nuclei"):  # many are dim: scale them to the full range, as in the training of the prior
-            part = (part - part.min()) / (part.max() - part.min())
-        return f"{subject} {number}", part
 
 
 def cases(folder: Path) -> Iterator[Callable[[], Case]]:

@@ -12,7 +12,7 @@ import torch
 from .. import blur
 from ..core.arrays import cpu_generator
 from ..core.errors import InputError
-from ..training import data, kernel_simulators
+from ..training import image_files, kernel_simulators
 from ..zoo.store import Generator, load_prior
 from .study_table import Axis
 
@@ -51,7 +51,7 @@ def given_images(path: Path, key: str, prior: Generator, count: int) -> Images:
         The images cannot be read, are too few, or differ from the prior's images in size.
     """
     card = prior.card
-    array = data.read_images(path, size=card.size[0], channels=card.channels, key=key)
+    array = image_files.read_images(path, size=card.size[0], channels=card.channels, key=key)
     if array.shape[2:] != card.size:
         size = "x".join(map(str, array.shape[2:]))
         raise InputError(

@@ -148,6 +148,7 @@ class InitializerTask(Task):
         self.kernels = DatasetSource(kernel, kernels, settings) if kernels else PriorSource(kernel, settings.seed + 1)
         self.count = self.images.count
         height, width = image.card.size[:2]
+        image_prior, kernel_prior = (Named(name=card.name, sha256=card.sha256) for card in cards)
         self.about = {
             "kind": "initializer", "arch": "initializer", "latent": sum(card.latent for card in cards),
             "arguments": {
@@ -155,7 +156,7 @@ class InitializerTask(Task):
                 "height": height, "width": width, "hidden": settings.width or 512,
             },
             "channels": cards[0].channels, "size": (height, width),
-            "initializer_for": tuple(Named(name=card.name, sha256=card.sha256) for card in cards),
+            "initializer_for": (image_prior, kernel_prior),
             "data": f"{self.images.about}, blurred by {self.kernels.about}; "
             f"noise {NOISE_STD[0]:.1%} to {NOISE_STD[1]:.0%}",
         }  # fmt: skip

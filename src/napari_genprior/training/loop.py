@@ -10,10 +10,9 @@ CPU with the same number of threads.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +23,12 @@ from torch import Tensor
 from ..core.arrays import resolve_device
 from ..core.errors import InputError
 from ..core.image_io import check_place, write_image
-from ..optim.checkpoint_io import read_state
 from ..settings import TrainingSettings
-from ..zoo.card import Card
+from ..zoo.card import Card, CardFields
 from ..zoo.export import checked_card, write_prior
 from . import checkpoint, data, learners
+from .checkpoint import State
 from .tasks import GeneratorTask, Task
-
-RESUMABLE = ("minutes", "checkpoint_seconds", "device", "patience", "float16", "keep_encoder")  # may differ on resuming
 
 
 @dataclass(frozen=True)
@@ -69,16 +66,6 @@ class Trained:
     steps: int
     seconds: float
     reason: str
-
-
-@dataclass
-class _State:
-    step: int = 0
-    seconds: float = 0.0
-    held_out: float | None = None
-    best: float | None = None
-    since_best: int = 0
-    run: dict[str, Any] = field(default_factory=dict)  # settings and data of the run
 
 
 def train(
@@ -137,18 +124,18 @@ def run(
 ) -> Generator[TrainingProgress, None, Trained]:
     """Run the training of any task; see :func:`train` for the parameters and what is yielded."""
     settings = task.settings
-    about: dict[str, Any] = {
-        **task.about, "name": name, "distribution": "normal", "output_range": (0.0, 1.0),
-        "license_weights": license_weights, "license_data": license_data,
+    about: CardFields = {
+        **task.about, "name": name, "distribution": "normal", "output_range": (0.0, 1.0), "metrics": {},
+        "license_weights": license_weights, "license_data": license_data, "recipe": "pending",
     }  # fmt: skip
-    checked_card(**about, recipe="pending", metrics={}, sha256="0" * 64)
+    checked_card("0" * 64, **about)
     if (folder / f"{name}.json").exists() and not overwrite:
         raise InputError(f"There is a model {name} in {folder} already; choose another name, or give --overwrite.")
     path = folder / f"{name}.checkpoint"
     check_place(path)
     device = resolve_device(settings.device)
     learner = task.learner(device)
-    state, best = _resume_or_start(path, learner, task)
+    state, best = checkpoint.resume_or_start(path, learner, task)
     held_out = task.held_out(device)
     if state.step == 0:
         task.prepare(learner)
@@ -160,12 +147,12 @@ def run(
         net.load_state_dict(best)
     net, about["arguments"] = task.stored(net, device)
     write_image(folder / f"{name}.png", task.sample_sheet(net, held_out))
-    recipe = recipe or settings.model_dump_json(exclude_defaults=True)
-    card = write_prior(
-        net, folder, half=settings.float16, **about, metrics=task.measure(net, held_out),
-        recipe=f"{recipe}: {state.step} updates of {settings.batch} images in {state.seconds / 60:.1f} min "
-        f"on {device.type}, {torch.get_num_threads()} thread(s); {reason}",
-    )  # fmt: skip
+    about["metrics"] = task.measure(net, held_out)
+    about["recipe"] = (
+        f"{recipe or settings.model_dump_json(exclude_defaults=True)}: {state.step} updates of {settings.batch} images "
+        f"in {state.seconds / 60:.1f} min on {device.type}, {torch.get_num_threads()} thread(s); {reason}"
+    )
+    card = write_prior(net, folder, half=settings.float16, **about)
     path.unlink(missing_ok=True)
     return Trained(card, folder / f"{name}.json", state.step, state.seconds, reason)
 
@@ -174,7 +161,7 @@ def _updates(
     learner: learners.Learner,
     task: Task,
     held_out: Any,
-    state: _State,
+    state: State,
     best: dict[str, Tensor],
     path: Path,
 ) -> Generator[TrainingProgress, None, str]:
@@ -209,21 +196,21 @@ def _updates(
                 _validate(learner, held_out, state, best)
             state.seconds = time.monotonic() - started
             if time.monotonic() - written >= settings.checkpoint_seconds:
-                _checkpoint(learner, task, held_out, state, best, path)
+                checkpoint.write(path, learner, task, held_out, state, best)
                 written = time.monotonic()
             yield _progress(settings, state, state.step / per_epoch, losses)
     except GeneratorExit:
-        _checkpoint(learner, task, held_out, state, best, path)
+        checkpoint.write(path, learner, task, held_out, state, best)
         raise
     _validate(learner, held_out, state, best)
     return f"all {settings.steps} steps completed" if settings.steps else "time limit reached"
 
 
-def _fraction(settings: TrainingSettings, state: _State) -> float:
+def _fraction(settings: TrainingSettings, state: State) -> float:
     return state.step / settings.steps if settings.steps else state.seconds / (60 * settings.minutes)
 
 
-def _progress(settings: TrainingSettings, state: _State, epoch: float, losses: dict[str, Tensor]) -> TrainingProgress:
+def _progress(settings: TrainingSettings, state: State, epoch: float, losses: dict[str, Tensor]) -> TrainingProgress:
     fraction = min(1.0, _fraction(settings, state))
     left = state.seconds * (1 - fraction) / fraction if fraction else float("inf")
     values = {name: float(value.detach()) for name, value in losses.items()}
@@ -236,7 +223,7 @@ def _step_generator(seed: int, number: int, purpose: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(mixed >> np.uint64(1)))
 
 
-def _validate(learner: learners.Learner, held_out: Any, state: _State, best: dict[str, Tensor]) -> None:
+def _validate(learner: learners.Learner, held_out: Any, state: State, best: dict[str, Tensor]) -> None:
     state.held_out = learner.validation_loss(held_out)
     if state.held_out is None:
         return
@@ -245,29 +232,3 @@ def _validate(learner: learners.Learner, held_out: Any, state: _State, best: dic
         best.update({key: value.detach().clone() for key, value in learner.averaged.state_dict().items()})
     else:
         state.since_best += 1
-
-
-def _resume_or_start(path: Path, learner: learners.Learner, task: Task) -> tuple[_State, dict[str, Tensor]]:
-    """Restore the state and best weights of an interrupted run, or return those of a new run."""
-    settings = task.settings.model_dump(mode="json", exclude=set(RESUMABLE))
-    run: dict[str, Any] = {"settings": settings, "data": task.fingerprint()}
-    stored = read_state(path)
-    if stored is None:
-        return _State(run=run), {}
-    if stored["run"] != run:
-        before, now = stored["run"]["settings"], settings
-        differ = [
-            f"{key} {before.get(key)!r} (now {value!r})" for key, value in now.items() if before.get(key) != value
-        ]
-        raise InputError(
-            f"{path} is an unfinished training with {', '.join(differ) or 'other data'}; "
-            "repeat its command to finish it, delete it, or choose another name."
-        )
-    return _State(**stored), checkpoint.load(path, learner)
-
-
-def _checkpoint(
-    learner: learners.Learner, task: Task, held_out: Any, state: _State, best: dict[str, Tensor], path: Path
-) -> None:
-    checkpoint.save(path, learner, best, json.loads(json.dumps(vars(state))))
-    write_image(path.with_suffix(".png"), task.sample_sheet(learner.averaged, held_out))

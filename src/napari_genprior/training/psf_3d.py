@@ -92,7 +92,7 @@ def train_volumes(
     return write_prior(
         net, folder, half=settings.float16, name=name, kind="kernel", arch="linear", latent=net.latent,
         arguments={"latent": net.latent, "channels": 1, **size, "kernel": True}, distribution="normal", channels=1,
-        size=tuple(volumes.shape[2:]), output_range=(0.0, 1.0), license_weights=license_weights,
+        size=(depth, height, width), output_range=(0.0, 1.0), license_weights=license_weights,
         license_data=license_data, data=f"{len(volumes)} simulated {ABOUT}; seed {settings.seed}",
         recipe=recipe or settings.model_dump_json(exclude_defaults=True),
         metrics={"relative_error_encoder": round(losses.relative_error(held_out, decoded), 3)},

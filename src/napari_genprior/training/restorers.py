@@ -205,10 +205,11 @@ class RestorerTask(Task):
         self.problems = simulate(images.train, settings.seed)
         self.tests = simulate(images.held_out, settings.seed + 1)
         self.count = len(self.problems.noise)
-        width = settings.width or 32
+        height, width = images.train.shape[2:]
+        n_channels = settings.width or 32
         self.about = {
-            "kind": "restorer", "arch": "restorer", "arguments": {"width": width, "deep": 2 * width},
-            "latent": 0, "channels": 1, "size": tuple(images.train.shape[2:]),
+            "kind": "restorer", "arch": "restorer", "arguments": {"width": n_channels, "deep": 2 * n_channels},
+            "latent": 0, "channels": 1, "size": (height, width),
             "data": f"{images.about}, blurred by simulated shakes of up to {KERNEL - 2} px, a quarter of the kernels "
             f"estimated; noise {NOISE_STD[0]:.1%} to {NOISE_STD[1]:.0%}",
         }  # fmt: skip

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from ..blur.support import CENTRED_PX, off_center
 from ..settings import TrainingSettings
+from ..zoo.card import ModelFields
 from ..zoo.export import stored_precision
 from ..zoo.quantization import NOT_QUANTIZED
 from ..zoo.registry import build
-from . import data, evaluation, learners
+from . import architectures, data, evaluation, learners
 
 N_MEASURED = 32  # held-out images that are projected onto the range after the training
 
@@ -25,7 +26,7 @@ class Task(ABC):
     Attributes
     ----------
     settings : TrainingSettings
-    about : dict
+    about : ModelFields
         Fields of the model card that are known before the training.
     count : int
         Number of training examples.
@@ -34,7 +35,7 @@ class Task(ABC):
     """
 
     settings: TrainingSettings
-    about: dict[str, Any]
+    about: ModelFields
     count: int
     learns = True
 
@@ -75,9 +76,9 @@ class GeneratorTask(Task):
     """Training of a generator of images or kernels."""
 
     def __init__(self, images: data.Images, settings: TrainingSettings) -> None:
-        arguments = learners.architecture_arguments(settings, images)
+        arguments = architectures.architecture_arguments(settings, images)
         self.settings, self.images = settings, images
-        self.size = learners.image_side(settings, arguments)
+        self.size = architectures.image_side(settings, arguments)
         self.kernel = images.kind == "kernel"
         self.count = len(images.train)
         self.learns = settings.arch != "linear" or settings.residual_network

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NotRequired, Self, TypedDict
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -44,13 +44,43 @@ class Named(BaseModel):
 USUAL_RANGE_DB = 25.0  # of image priors whose card does not state it
 
 
+Kind = Literal["image", "kernel", "initializer", "restorer"]
+
+
+class ModelFields(TypedDict):
+    """Fields of a :class:`Card` that are known before the training."""
+
+    kind: Kind
+    initializer_for: NotRequired[tuple[Named, Named] | None]
+    arch: str
+    arguments: dict[str, Any]
+    latent: int
+    channels: int
+    size: tuple[int, int] | tuple[int, int, int]
+    data: str
+    edges: NotRequired[float]
+    centred: NotRequired[bool | None]
+
+
+class CardFields(ModelFields):
+    """Fields of a :class:`Card` but the hash of the weights; :class:`Card` checks their values."""
+
+    name: str
+    distribution: Literal["normal"]
+    output_range: tuple[float, float]
+    license_weights: str
+    license_data: str
+    recipe: str
+    metrics: dict[str, float]
+
+
 class Card(BaseModel):
     """The description of a pretrained model: what it is, how it was trained, and its licences."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")
-    kind: Literal["image", "kernel", "initializer", "restorer"] = Field(
+    kind: Kind = Field(
         description="A prior of images or kernels; an initializer predicts initial latents of both from a blurred "
         "image; a restorer is the network of unrolled deconvolution."
     )

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import torch
 from torch import nn
 
 from ..core.errors import InputError, ModelError
 from ..core.image_io import write_atomic
-from .card import Card
+from .card import Card, CardFields
 from .quantization import NOT_QUANTIZED, pack, unpack
 
 
-def write_prior(net: nn.Module, folder: Path, *, half: bool = True, **about: Any) -> Card:
+def write_prior(net: nn.Module, folder: Path, *, half: bool = True, **about: Unpack[CardFields]) -> Card:
     """Write a model as ``NAME.safetensors`` and ``NAME.json``.
 
     Parameters
@@ -53,7 +53,7 @@ def write_prior(net: nn.Module, folder: Path, *, half: bool = True, **about: Any
     return card
 
 
-def checked_card(**fields: Any) -> Card:
+def checked_card(sha256: str, **fields: Unpack[CardFields]) -> Card:
     """Make a card from its fields; also called before long runs, with the fields known by then.
 
     Raises
@@ -64,7 +64,7 @@ def checked_card(**fields: Any) -> Card:
     from pydantic import ValidationError
 
     try:
-        return Card(**fields)
+        return Card(sha256=sha256, **fields)
     except ValidationError as error:
         first = error.errors()[0]
         name = first["loc"][0]

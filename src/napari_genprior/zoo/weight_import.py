@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import FileError, InputError, ModelError
-from .card import Card
+from .card import Card, ModelFields
 from .validation import MAX_WEIGHTS_BYTES
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def import_prior(
     )  # fmt: skip
 
 
-def _from_keras(path: Path) -> tuple[nn.Module, dict[str, Any]]:
+def _from_keras(path: Path) -> tuple[nn.Module, ModelFields]:
     """Read the blur autoencoder of Asim 2020; return the network and fields of its card."""
     from ..nets.vae import BlurVAE
 
@@ -167,7 +167,7 @@ def _load(net: nn.Module, arrays: dict[str, np.ndarray]) -> None:
         raise ValueError(str(error).splitlines()[-1].strip()) from error
 
 
-def _from_torch(path: Path) -> tuple[nn.Module, dict[str, Any]]:
+def _from_torch(path: Path) -> tuple[nn.Module, ModelFields]:
     """Read a state dict of a PG-GAN; return the network and fields of its card."""
     import torch
 
