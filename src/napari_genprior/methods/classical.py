@@ -40,7 +40,11 @@ def classical(problem: Problem) -> Recipe:
     def out_of_time() -> bool:
         return problem.time_limit_s is not None and time.monotonic() - begun > SEARCH_SHARE * problem.time_limit_s
 
+    planned = 0
+
     def snapshot(level: Level) -> Snapshot:
+        nonlocal planned
+        planned = level.total
         preview = blurred  # of a large image only a part is searched
         if max(blurred.shape[-2:]) <= REGION:
             preview = interpolate(level.image[:1], size=blurred.shape[-2:], mode="bilinear").expand_as(blurred)
@@ -53,7 +57,8 @@ def classical(problem: Problem) -> Recipe:
     best = best_candidate(candidates)
     image = deconvolve_known(blurred, candidates[best].kernel, s, kernel_given=False, noise=noise)
     ranked = [(each.kernel, each.cost) for each in candidates]
-    return Solution(image, candidates[best].kernel, selected=best, candidates=ranked)
+    stopped = len(candidates) < planned
+    return Solution(image, candidates[best].kernel, selected=best, stopped=stopped, candidates=ranked)
 
 
 def known_kernel(problem: Problem) -> Recipe:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator as Yields
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -82,11 +83,7 @@ def iter_deblur(
     )
     check_inputs_safe(out, image, kernel, checkpoint)
     check_inputs_safe(checkpoint, image, kernel)
-    if not is_path(image):
-        return run(plan_request(image, request, out), checkpoint)
-    with open_lazy(image) as source:  # only its head is read
-        plan_request(source, request, out)
-    return _run_file(Path(image), request, out, checkpoint)
+    return _plan_and_run(image, request, out, checkpoint)
 
 
 def deblur(
@@ -169,7 +166,8 @@ def deblur(
     Raises
     ------
     InputError
-        Image, kernel or arguments cannot be used; axes are wrong or ambiguous. The message says what is allowed.
+        Image, kernel or arguments cannot be used, or one would have no effect beside the others; axes are wrong or
+        ambiguous. The message says what is allowed.
     DeviceError
         No such device, or out of memory.
     FileError
@@ -251,8 +249,19 @@ def known_kernel(
     )
 
 
-def _run_file(
-    path: Path, request: Request, out: Any, checkpoint: str | Path | None
+def _plan_and_run(
+    image: Any, request: Request, out: Any, checkpoint: str | Path | None
 ) -> Yields[Progress, None, DeblurResult]:
-    with open_lazy(path) as source:
-        return (yield from run(plan_request(source, request, out), checkpoint))
+    """Plan at once, so that errors are raised at the call; a file stays open until the run ends."""
+    with ExitStack() as opened:
+        source = opened.enter_context(open_lazy(image)) if is_path(image) else image
+        begun = run(plan_request(source, request, out), checkpoint)
+        files = opened.pop_all()
+    return _close_at_end(begun, files)
+
+
+def _close_at_end(
+    begun: Yields[Progress, None, DeblurResult], files: ExitStack
+) -> Yields[Progress, None, DeblurResult]:
+    with files:
+        return (yield from begun)

@@ -95,12 +95,13 @@ def run_recipe(
         late = plan.time_limit_s is not None and time.perf_counter() - clock > plan.time_limit_s
         if late and not _keeps_time_limit(plan) and snapshot.image is not None and snapshot.kernel is not None:
             recipe.close()
-            status = Status(
-                StatusCode.STOPPED, f"The time limit of {plan.time_limit_s:g} s was reached; {state_of(progress)}"
-            )
             early = Solution(snapshot.image, snapshot.kernel)
+            status = _out_of_time(plan, state_of(progress))
             return _restored(plan, piece, intensity, problem.blurred, early, status, snapshots)
-    status = DIVERGED if solution.diverged else DONE
+    if solution.diverged:
+        status = DIVERGED
+    else:
+        status = _out_of_time(plan, "the best estimate so far is returned.") if solution.stopped else DONE
     return _restored(plan, piece, intensity, problem.blurred, solution, status, snapshots)
 
 
@@ -110,10 +111,15 @@ def _keeps_time_limit(plan: Plan) -> bool:
     return plan.method.keeps_time_limit and not plan.is_volume and not in_range
 
 
+def _out_of_time(plan: Plan, returned: str) -> Status:
+    return Status(StatusCode.STOPPED, f"The time limit of {plan.time_limit_s:g} s was reached; {returned}")
+
+
 def known_kernel_plan(plan: Plan) -> Plan:
-    """Return the same run as deconvolution with a known kernel."""
+    """Return the same run as deconvolution with a known kernel; of a plane that is one step, without a time limit."""
     settings = plan.settings if plan.is_volume else known_kernel_settings(plan.settings)
-    return replace(plan, method=METHODS["known-kernel"], settings=settings, priors={})
+    limit = plan.time_limit_s if plan.is_volume else None
+    return replace(plan, method=METHODS["known-kernel"], settings=settings, priors={}, time_limit_s=limit)
 
 
 def known_kernel_settings(settings: Settings) -> KnownKernelSettings:
@@ -141,7 +147,13 @@ def assess_result(plan: Plan, result: DeblurResult) -> Verdict:
     }
     candidates = [(kernel_to_tensor(kernel, cpu), cost) for kernel, cost in result.candidates]
     blurred, image = (to_tensor(each, intensity, cpu) for each in (piece, result.found))
-    solution = Solution(image, kernel_to_tensor(result.kernel, cpu), candidates=candidates, extra_images=extra_images)
+    solution = Solution(
+        image,
+        kernel_to_tensor(result.kernel, cpu),
+        stopped=_keeps_time_limit(plan),
+        candidates=candidates,
+        extra_images=extra_images,
+    )
     return _assess(plan, blurred, intensity.clamp(image), solution, result.status, [])
 
 
@@ -192,8 +204,8 @@ def _restored(
 ) -> Restored:
     """Match the flux, assess in working units, then convert once."""
     image = solution.image
-    stopped = status.code is StatusCode.STOPPED
-    if plan.method.finds_kernel and not plan.is_volume and not stopped:  # a projection keeps its own grey values
+    cut = _is_cut(status, solution)
+    if plan.method.finds_kernel and not plan.is_volume and not cut:  # a projection keeps its own grey values
         image = match_flux(blurred, image, intensity)
     verdict = _assess(plan, blurred, intensity.clamp(image), solution, status, snapshots)
     return Restored(
@@ -235,9 +247,14 @@ def _assess(
         context = replace(context, range_error=prior.card.range_error)
     given = plan.kernels is not None or plan.method.needs_kernel or not plan.method.finds_kernel
     # who gave a kernel, or stopped the run, wants to see the estimate
-    may_reject = not given and status.code is not StatusCode.STOPPED
+    may_reject = not given and not _is_cut(status, solution)
     kernel = kernel_to_tensor(to_kernel(solution.kernel), torch.device("cpu"))
     return judge(blurred.cpu(), image.cpu(), kernel, status, given, context, may_reject)
+
+
+def _is_cut(status: Status, solution: Solution) -> bool:
+    """Return whether the run was stopped at a snapshot: an image that the recipe did not finish."""
+    return status.code is StatusCode.STOPPED and not solution.stopped
 
 
 def _to_progress(snapshot: Snapshot, intensity: Intensity, like: np.ndarray) -> Progress:

@@ -21,7 +21,7 @@ from ..core.arrays import to_tensor
 from ..core.checks import check_image
 from ..core.iteration import run_to_end
 from ..core.provenance import array_hash
-from ..core.result import Index, Progress, Status, StatusCode, Verdict
+from ..core.result import Index, Progress, Verdict
 from ..operators.detail import detail, most_textured_part
 from ..operators.noise import effective_noise, noise_std
 from .device_memory import AdaptiveBatcher
@@ -121,6 +121,6 @@ class VaryingPieces(Pieces):
             kernels=self.kernels,
             verdict=self.verdict,
             input_sha256=array_hash(self.array),
-            status=Status(StatusCode.DONE, " ".join(["Completed.", *self.batcher.notes])),
+            status=self.overall_status(notes=self.batcher.notes),
             device=str(self.batcher.device),
         )

@@ -13,7 +13,7 @@ from ..blur.support import center_subpixel, kernel_similarity, pad_to
 from ..core.checks import check_image, check_volume
 from ..core.errors import InputError
 from ..core.iteration import run_to_end
-from ..core.result import Index, Progress, Verdict, VerdictLabel
+from ..core.result import Index, Progress, Status, Verdict, VerdictLabel
 from ..operators.detail import detail, most_textured_part
 from .output import PieceOutput
 from .pieces import Outcome, Pieces, with_counts
@@ -36,6 +36,7 @@ class StackPieces(Pieces):
         self.kernels: dict[Index, np.ndarray] = {}
         self.found: dict[Index, Verdict] = {}
         self.verdicts: dict[Index, Verdict] = {}
+        self.volumes: list[Status] = []  # how the restoration of each ended
         self.constant: list[Index] = []
         self.digest = hashlib.sha256(f"{np.dtype(plan.data.dtype).str}{layout.shape}".encode())
         self.step = self.restored = 0
@@ -106,6 +107,7 @@ class StackPieces(Pieces):
         if first or self.plan.is_volume:  # of a given kernel, the first piece is assessed; of volumes, each
             restored = run_to_end(run_recipe(known_kernel_plan(self.plan), [check_piece(self.plan, piece)], kernel))
             explained[index] = restored.verdict.improved
+            self.volumes += [restored.status] if self.plan.is_volume else []
             if first:
                 self.found[group] = restored.verdict
             return restored.image
@@ -125,6 +127,7 @@ class StackPieces(Pieces):
             kernels=gather(self.kernels, self.plan.layout.groups),
             verdict=combine(self.verdicts, len(self.constant)),
             input_sha256=self.digest.hexdigest(),
+            status=self.overall_status(volumes=self.volumes),
             verdicts=self.verdicts,
             constant_pieces=tuple(self.constant),
         )
