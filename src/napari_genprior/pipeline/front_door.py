@@ -64,23 +64,10 @@ def iter_deblur(
     """
     request = parse_request(
         method,
-        axes=axes,
-        kernel=kernel,
-        kernel_size=kernel_size,
-        kernel_per=kernel_per,
-        mode=mode,
-        tiles=tiles,
-        tile_size=tile_size,
-        voxel_size_um=voxel_size_um,
-        image_prior=image_prior,
-        kernel_prior=kernel_prior,
-        restarts=restarts,
-        steps=steps,
-        seed=seed,
-        device=device,
-        time_limit_s=time_limit_s,
-        settings=settings,
-    )
+        axes=axes, kernel=kernel, kernel_size=kernel_size, kernel_per=kernel_per, mode=mode, tiles=tiles,
+        tile_size=tile_size, voxel_size_um=voxel_size_um, image_prior=image_prior, kernel_prior=kernel_prior,
+        restarts=restarts, steps=steps, seed=seed, device=device, time_limit_s=time_limit_s, settings=settings,
+    )  # fmt: skip
     check_inputs_safe(out, image, kernel, checkpoint)
     check_inputs_safe(checkpoint, image, kernel)
     return _plan_and_run(image, request, out, checkpoint)
@@ -182,27 +169,12 @@ def deblur(
     ((96, 96, 3), (9, 9))
     """
     run_of_image = iter_deblur(
-        image,
-        method,
-        axes=axes,
-        kernel=kernel,
-        kernel_size=kernel_size,
-        kernel_per=kernel_per,
-        mode=mode,
-        tiles=tiles,
-        tile_size=tile_size,
-        voxel_size_um=voxel_size_um,
-        image_prior=image_prior,
-        kernel_prior=kernel_prior,
-        restarts=restarts,
-        steps=steps,
-        seed=seed,
-        device=device,
-        time_limit_s=time_limit_s,
-        out=out,
-        checkpoint=checkpoint,
-        settings=settings,
-    )
+        image, method,
+        axes=axes, kernel=kernel, kernel_size=kernel_size, kernel_per=kernel_per, mode=mode, tiles=tiles,
+        tile_size=tile_size, voxel_size_um=voxel_size_um, image_prior=image_prior, kernel_prior=kernel_prior,
+        restarts=restarts, steps=steps, seed=seed, device=device, time_limit_s=time_limit_s, out=out,
+        checkpoint=checkpoint, settings=settings,
+    )  # fmt: skip
     return run_to_end(run_of_image)
 
 
@@ -233,20 +205,10 @@ def known_kernel(
     (64, 64)
     """
     return deblur(
-        image,
-        "known-kernel",
-        axes=axes,
-        kernel=kernel,
-        kernel_per=kernel_per,
-        mode=mode,
-        tiles=tiles,
-        tile_size=tile_size,
-        voxel_size_um=voxel_size_um,
-        seed=seed,
-        device=device,
-        out=out,
-        settings=settings,
-    )
+        image, "known-kernel",
+        axes=axes, kernel=kernel, kernel_per=kernel_per, mode=mode, tiles=tiles, tile_size=tile_size,
+        voxel_size_um=voxel_size_um, seed=seed, device=device, out=out, settings=settings,
+    )  # fmt: skip
 
 
 def _plan_and_run(

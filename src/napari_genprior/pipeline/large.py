@@ -22,7 +22,8 @@ from .device_memory import AdaptiveBatcher
 from .global_statistics import GlobalStatistics
 from .pieces import Outcome, Pieces, at_fraction
 from .plan import Plan, output_path
-from .recipe_run import Restored, known_kernel_plan, known_kernel_settings, run_recipe
+from .recipe_run import Restored, run_recipe
+from .restore import known_kernel_plan, known_kernel_settings
 from .resume import ResumeState, resume_or_start
 from .tiled_deconvolution import TileSolver, restore_in_tiles, tile_grid, tile_side
 from .tiling import first_unfinished_row

@@ -25,9 +25,8 @@ from ..core.result import (
 from ..methods import Problem, Snapshot, Solution
 from ..methods.checkpoint import Checkpoint
 from ..methods.final_deconvolution import match_flux
-from ..methods.registry import METHODS
 from ..quality.verdict import RunContext, judge
-from ..settings import ClassicalSettings, KnownKernelSettings, Settings
+from ..settings import ClassicalSettings
 from ..zoo.store import Generator
 from .plan import Plan
 
@@ -115,20 +114,6 @@ def _out_of_time(plan: Plan, returned: str) -> Status:
     return Status(StatusCode.STOPPED, f"The time limit of {plan.time_limit_s:g} s was reached; {returned}")
 
 
-def known_kernel_plan(plan: Plan) -> Plan:
-    """Return the same run as deconvolution with a known kernel; of a plane that is one step, without a time limit."""
-    settings = plan.settings if plan.is_volume else known_kernel_settings(plan.settings)
-    limit = plan.time_limit_s if plan.is_volume else None
-    return replace(plan, method=METHODS["known-kernel"], settings=settings, priors={}, time_limit_s=limit)
-
-
-def known_kernel_settings(settings: Settings) -> KnownKernelSettings:
-    """Return those settings of a method that deconvolution of a plane with a known kernel has."""
-    if not isinstance(settings, KnownKernelSettings):
-        return KnownKernelSettings.checked({})
-    return KnownKernelSettings.checked(settings.model_dump(include=set(KnownKernelSettings.model_fields)))
-
-
 def state_of(last: Progress) -> str:
     """Say which state of a stopped run is returned."""
     return f"the state at step {last.step} of {last.total} ({last.stage}) is returned."
@@ -147,13 +132,8 @@ def assess_result(plan: Plan, result: DeblurResult) -> Verdict:
     }
     candidates = [(kernel_to_tensor(kernel, cpu), cost) for kernel, cost in result.candidates]
     blurred, image = (to_tensor(each, intensity, cpu) for each in (piece, result.found))
-    solution = Solution(
-        image,
-        kernel_to_tensor(result.kernel, cpu),
-        stopped=_keeps_time_limit(plan),
-        candidates=candidates,
-        extra_images=extra_images,
-    )
+    kernel, stopped = kernel_to_tensor(result.kernel, cpu), _keeps_time_limit(plan)
+    solution = Solution(image, kernel, stopped=stopped, candidates=candidates, extra_images=extra_images)
     return _assess(plan, blurred, intensity.clamp(image), solution, result.status, [])
 
 

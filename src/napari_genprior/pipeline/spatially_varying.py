@@ -28,7 +28,8 @@ from .device_memory import AdaptiveBatcher
 from .kernel_field import choose_kernels, smooth_kernels, split_tiles
 from .pieces import Outcome, Pieces, at_fraction
 from .plan import Plan
-from .recipe_run import Restored, known_kernel_plan, known_kernel_settings, run_recipe
+from .recipe_run import Restored, run_recipe
+from .restore import known_kernel_plan, known_kernel_settings
 from .tiled_deconvolution import TileSolver, restore_in_tiles, tile_grid, tile_side
 
 WHOLE: Index = ()  # the group of the kernel of the whole image, which says how large those of the tiles are

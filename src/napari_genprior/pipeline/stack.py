@@ -18,8 +18,8 @@ from ..operators.detail import detail, most_textured_part
 from .output import PieceOutput
 from .pieces import Outcome, Pieces, with_counts
 from .plan import Plan
-from .recipe_run import Restored, known_kernel_plan, run_recipe
-from .restore import restore_plane
+from .recipe_run import Restored, run_recipe
+from .restore import known_kernel_plan, restore_plane
 
 SEARCH_STEPS = 20  # deconvolutions that an estimation takes as long as, for the progress bar
 MAX_COMPANIONS = 4  # planes in which a kernel is estimated together, in some three times the time of one
