@@ -13,11 +13,10 @@ from napari_genprior.deconvolution.total_variation import deconvolve, strength_f
 from napari_genprior.estimation import l0_gradient as kernel_l0
 from napari_genprior.estimation.multi_start import (
     ADDITIONAL_CONFIGS,
-    best_candidate,
+    MultiStartSearch,
     candidate_sizes,
     find_size,
     largest_kernel,
-    multi_start_search,
 )
 from napari_genprior.methods import Problem
 from napari_genprior.methods.classical import classical
@@ -219,17 +218,19 @@ def test_the_size_is_estimated_too(blurred):
 
 @pytest.mark.slow
 def test_the_best_candidate_is_no_worse_than_a_single_search(blurred):
-    _, candidates = drained(multi_start_search(blurred, (17, 17), 0.005))
-    errors = [metrics.kernel_error(one.kernel[0, 0].numpy(), KERNEL) for one in candidates]
-    assert errors[best_candidate(candidates)] < min(errors) + 0.1
+    search = MultiStartSearch(blurred, (17, 17), 0.005)
+    drained(search.run())
+    errors = [metrics.kernel_error(one.kernel[0, 0].numpy(), KERNEL) for one in search.candidates]
+    assert errors[search.best] < min(errors) + 0.1
 
 
 @pytest.mark.slow
 def test_a_search_that_is_out_of_time_returns_its_candidates(blurred):
-    levels, candidates = drained(multi_start_search(blurred, None, 0.005, out_of_time=lambda: True))
-    assert len(candidates) == 1
-    assert {level.index for level in levels} == {0}
-    assert candidates[best_candidate(candidates)].kernel.sum().item() == pytest.approx(1, abs=1e-5)
+    search = MultiStartSearch(blurred, None, 0.005)
+    levels, _ = drained(search.run(end=0))
+    assert len(search.candidates) == 1 < search.total
+    assert [level.index for level in levels] == list(range(len(levels)))  # those of one pyramid
+    assert search.candidates[search.best].kernel.sum().item() == pytest.approx(1, abs=1e-5)
 
 
 def test_the_true_kernel_has_a_lower_cost_than_wrong_ones(blurred):
@@ -282,7 +283,9 @@ def test_the_same_image_twice_gives_the_kernel_of_one(blurred, rule):
 @pytest.mark.slow
 def test_kernels_that_images_share_are_compared_on_the_first(blurred):
     both = torch.cat([blurred, blurred.flip(-1)])
-    _, candidates = drained(multi_start_search(both, (17, 17), 0.005, out_of_time=lambda: True))
+    search = MultiStartSearch(both, (17, 17), 0.005)
+    drained(search.run(end=0))
+    candidates = search.candidates
     kernel = candidates[0].kernel
     image = deconvolve(blurred, kernel, strength_for(KERNEL_NOISE))
     torch.testing.assert_close(candidates[0].image, image)
@@ -339,9 +342,10 @@ def test_a_kernel_is_not_fitted_to_masked_pixels(captioned):
 @pytest.mark.slow
 def test_images_with_saturated_pixels_are_searched_with_a_mask_too(captioned, blurred):
     def searches(image):
-        levels, candidates = drained(multi_start_search(image, (17, 17), 0.005))
-        assert {level.total for level in levels} == {len(candidates)}
-        return len(candidates)
+        search = MultiStartSearch(image, (17, 17), 0.005)
+        drained(search.run())
+        assert len(search.candidates) == search.total
+        return search.total
 
     assert searches(captioned) > searches(blurred * 0.9) == 1 + len(ADDITIONAL_CONFIGS)
 

@@ -177,7 +177,7 @@ def test_kernel_and_image_are_estimated_for_an_image_in_range(scene):
 
 def test_a_given_kernel_is_not_changed(scene):
     blurred, sharp, kernel = scene
-    result = gp.deblur(blurred, "evidence", kernel=kernel, **PRIORS)
+    result = gp.deblur(blurred, "evidence", kernel=kernel, image_prior=PRIORS["image_prior"])
     np.testing.assert_allclose(result.kernel, kernel, atol=1e-6)
     assert psnr(result.image, sharp) > psnr(blurred, sharp) + 6
 

@@ -80,11 +80,6 @@ def test_an_image_larger_than_its_generator_is_deblurred(scene):
     assert len(result.candidates) == 2
 
 
-def test_a_given_kernel_is_not_changed(scene):
-    result = gp.deblur(scene[1], "patches", kernel=scene[2], **PRIORS)
-    np.testing.assert_allclose(result.kernel, scene[2], atol=1e-6)
-
-
 def test_only_priors_no_larger_than_the_image_and_of_its_channels_are_accepted():
     for image in (blocks(60, 100), np.stack([blocks(80, 80)] * 3, -1)):
         with pytest.raises(InputError, match="nuclei-64-linear is a prior of images"):

@@ -343,7 +343,7 @@ def test_volumes_of_a_movie_are_solved_one_by_one_and_take_their_own_arguments()
     first = next(run)
     assert (first.index, first.image.shape, first.kernel.shape) == ((0,), (6, 24, 24), (3, 3, 3))
     run.close()
-    with pytest.raises(gp.GenPriorError, match="Volumes take no kernel_size"):
+    with pytest.raises(gp.GenPriorError, match="Volumes take no kernel size"):
         gp.iter_deblur(movie, axes="TZYX", mode="3d", kernel_size=5)
 
 

@@ -14,6 +14,7 @@ from ..core.units import voxel_size_um
 from ..methods.registry import Method
 from ..pipeline import runtime_estimate
 from ..pipeline.plan import make_plan
+from ..pipeline.unused_arguments import UNKNOWN_KERNEL_SETTINGS
 from .layers import SelectedImage
 from .prior_texts import no_image_prior
 
@@ -221,6 +222,8 @@ def with_kernel(arguments: Mapping[str, Any], kernel: np.ndarray) -> dict[str, A
     """Return the arguments of a run on the same image with a known kernel."""
     fields = ("device", "axes", "mode", "voxel_size_um", *(("settings",) if arguments.get("mode") == "3d" else ()))
     same = {name: arguments[name] for name in fields if name in arguments}
+    if "settings" in same:
+        same["settings"] = {n: v for n, v in same["settings"].items() if n not in UNKNOWN_KERNEL_SETTINGS}
     return {**same, "method": "known-kernel", "kernel": kernel}
 
 

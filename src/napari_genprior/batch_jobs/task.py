@@ -112,10 +112,7 @@ def restore(source: Lazy, arguments: dict[str, Any], out: Path | None = None) ->
     DeblurResult
         Without extra images; ``image`` has the type of the file unless it is written to ``out``.
     """
-    plan = make_plan(source, out=out, **arguments)
-    if plan.single and not plan.is_volume and max(plan.layout.sides("YX")) > LARGE_PX:  # PNG, JPEG, NPY
-        plan = make_plan(source, out=out, **(arguments | {"tile_size": "auto"}))
-    result = yield from run(plan)
+    result = yield from run(make_plan(source, out=out, to_file=True, **arguments))
     image = result.image if out is not None else as_type(result.image, np.dtype(source.data.dtype))
     return replace(result, image=image, extra_images={})
 

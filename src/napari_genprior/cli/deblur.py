@@ -76,7 +76,7 @@ def deblur(context: click.Context, **_options: Any) -> None:
         write_outputs(plan, result, outputs)
     if outputs.report:
         write_report(outputs.report, result, source, kernel_file, outputs.image)
-    click.echo(f"{outputs.image}: {result.sentence}{_hint(result, outputs)}")
+    click.echo(f"{outputs.image}: {_stopped(result)}{result.sentence}{_hint(result, outputs)}")
 
 
 def _say_that_planes_are_separate(plan: Plan) -> None:
@@ -90,7 +90,10 @@ def check_outputs(plan: Plan, outputs: Outputs) -> None:
     """Raise where an output beside the image cannot be written: before the run, not after it."""
     from ..core.image_io import check_place
     from ..core.tiled_io import check_destination
-    from ..pipeline.output_checks import check_output
+    from ..pipeline.output_checks import check_creatable, check_output
+
+    for path in filter(None, (outputs.kernel, outputs.report)):
+        check_creatable(path)
 
     if outputs.estimate:
         if not plan.single:
@@ -118,6 +121,13 @@ def write_outputs(plan: Plan, result: DeblurResult, outputs: Outputs) -> None:
     if outputs.kernel:
         axes = plan.layout.own + plan.layout.space if plan.tiles is None else GRID_AXES
         write_image_file(outputs.kernel, result.kernels, plan.source, axes)
+
+
+def _stopped(result: DeblurResult) -> str:
+    """Return what a time limit cut short; empty for a run that came to its end."""
+    from ..core.result import StatusCode
+
+    return f"{result.status.sentence} " if result.status.code is StatusCode.STOPPED else ""
 
 
 def _hint(result: DeblurResult, outputs: Outputs) -> str:

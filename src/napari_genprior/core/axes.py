@@ -101,14 +101,26 @@ def make_layout(
     if mode == "3d" and ("Z" not in letters or "S" in letters):
         why = "no Z axis" if "Z" not in letters else "colours: split them, and name their axis C"
         raise InputError(f"mode='3d' needs a Z axis and grey values; the axes {letters} have {why}.")
-    needed = {"channel": "C", "frame": "T"}.get(kernel_per, "")
+    check_kernel_axis(layout)
+    return layout
+
+
+def check_kernel_axis(layout: Layout) -> None:
+    """Refuse kernels for each channel, frame or plane where the axes have no several of them; raises InputError."""
+    letters = layout.axes
+    if layout.kernel_per != "stack" and not layout.looped:
+        what = "volume" if layout.mode == "3d" else "image"
+        raise InputError(
+            f"A kernel per {layout.kernel_per} is for stacks; this is one {what}, with the axes {letters}. Leave "
+            "kernel_per at 'stack'."
+        )
+    needed = {"channel": "C", "frame": "T"}.get(layout.kernel_per, "")
     if needed and needed not in letters:
         free = ", ".join(repr(mode) for mode, axis in (("channel", "C"), ("frame", "T")) if axis in letters)
         others = ", ".join(filter(None, ("'stack'", free, "'plane'")))
         raise InputError(
-            f"kernel_per={kernel_per!r} needs a {needed} axis; the axes {letters} have none. Allowed: {others}."
+            f"kernel_per={layout.kernel_per!r} needs a {needed} axis; the axes {letters} have none. Allowed: {others}."
         )
-    return layout
 
 
 def _known(shape: tuple[int, ...], names: str | Sequence[str] | None) -> list[str]:

@@ -33,6 +33,11 @@ class RowWriter(Protocol):
 def check_destination(path: str | Path) -> Path:
     """Check that a large image can be written at ``path``, before a long run.
 
+    Returns
+    -------
+    Path
+        Where it will be written: of a link to a Zarr folder, the folder.
+
     Raises
     ------
     InputError
@@ -43,6 +48,7 @@ def check_destination(path: str | Path) -> Path:
     path = Path(path)
     if path.suffix.lower() == ".zarr":
         need_zarr(f"Writing {path}")
+        path = path.resolve()
         if path.exists() and not (path.is_dir() and is_zarr(path) and _has_zarr_metadata(path)):
             raise FileError(f"{path} exists and is not a Zarr folder, so it is not replaced. Give another name.")
         check_place(path.with_name(f"{path.name}.part"))
@@ -83,9 +89,9 @@ def open_writer(
     InputError, FileError
         See :func:`check_destination`; or the disk is full.
     """
-    path = check_destination(path)
+    in_zarr, path = Path(path).suffix.lower() == ".zarr", check_destination(path)
     height = shape[axes.index("Y")]
-    if path.suffix.lower() == ".zarr":
+    if in_zarr:
         with _rename_on_success(path, part or path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")) as beside:
             yield _zarr_row_writer(_open_or_create_zarr(beside, shape, dtype, like, axes), height)
         return

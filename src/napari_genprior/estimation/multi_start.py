@@ -7,14 +7,15 @@ another rule for the kernel step. Candidates are compared by the image that each
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+import math
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
 from torch import Tensor
 
 from ..blur.support import crop_to_mass, odd, trim_empty
-from ..core.iteration import map_states, run_to_end
 from ..deconvolution.total_variation import deconvolve, strength_for
 from ..operators.noise import KERNEL_NOISE
 from ..operators.observation import Observed
@@ -68,14 +69,8 @@ class Candidate:
     cost: float
 
 
-def multi_start_search(
-    blurred: Tensor | Observed,
-    size: tuple[int, int] | None,
-    noise: float,
-    out_of_time: Callable[[], bool] = lambda: False,
-    additional: tuple[SearchConfig, ...] = ADDITIONAL_CONFIGS,
-) -> Generator[Level, None, list[Candidate]]:
-    """Estimate the kernel by :func:`.l0_gradient.estimate_kernel` from several configurations.
+class MultiStartSearch:
+    """Searches for a kernel by :func:`.l0_gradient.estimate_kernel` from several configurations.
 
     Parameters
     ----------
@@ -88,44 +83,24 @@ def multi_start_search(
         of the best candidate.
     noise : float
         Standard deviation of the image's noise.
-    out_of_time : callable
-        Called after each search; the estimation ends when it returns True.
     additional : tuple of SearchConfig
         Searches at the given or estimated size, after those from :data:`FIRST_CONFIG`. For images with saturated
         pixels, searches that mask them are added.
 
-    Yields
-    ------
-    Level
-        After each pyramid level; ``index`` and ``total`` count the searches.
-
-    Returns
-    -------
-    list of Candidate
-        In the order of the searches; at least one.
+    Attributes
+    ----------
+    total : int
+        Number of searches.
+    candidates : list of Candidate
+        Those of the searches so far, in their order.
     """
-    searches = _Searches(blurred, size, noise, additional)
-    for support, config, count in product(searches.sizes, searches.first, searches.counts):
-        yield from searches.run(support, config, count)
-        if out_of_time():
-            return searches.candidates
-    support = searches.final_support()
-    for config, count in product(searches.additional, searches.counts):
-        yield from searches.run(support, config, count)
-        if out_of_time():
-            break
-    return searches.candidates
-
-
-class _Searches:
-    """The planned searches on the most textured part of the images, and the candidates so far."""
 
     def __init__(
         self,
         blurred: Tensor | Observed,
         size: tuple[int, int] | None,
         noise: float,
-        additional: tuple[SearchConfig, ...],
+        additional: tuple[SearchConfig, ...] = ADDITIONAL_CONFIGS,
     ) -> None:
         self.images, self.size = search_images(blurred, noise), size
         height, width = self.images.grey.shape[-2:]
@@ -137,18 +112,36 @@ class _Searches:
         self.total = (len(self.sizes) * len(self.first) + len(self.additional)) * len(self.counts)
         self.candidates: list[Candidate] = []
 
-    def run(self, support: tuple[int, int], config: SearchConfig, count: int) -> Generator[Level, None, None]:
+    def run(self, end: float = math.inf) -> Iterator[Level]:
+        """Run the searches, until a time in seconds on the monotonic clock; at least one is run.
+
+        Yields
+        ------
+        Level
+            After each pyramid level of each search.
+        """
+        for support, config, count in product(self.sizes, self.first, self.counts):
+            yield from self._search(support, config, count)
+            if time.monotonic() > end:
+                return
+        support = self._final_support()
+        for config, count in product(self.additional, self.counts):
+            yield from self._search(support, config, count)
+            if time.monotonic() > end:
+                return
+
+    @property
+    def best(self) -> int:
+        """Index of the candidate of least cost."""
+        return min(range(len(self.candidates)), key=lambda i: self.candidates[i].cost)
+
+    def _search(self, support: tuple[int, int], config: SearchConfig, count: int) -> Iterator[Level]:
         """Run one search on the first ``count`` images and append its candidate."""
-
-        def numbered(level: Level) -> Level:
-            return Level(len(self.candidates), self.total, level.image * self.images.scale, level.kernel)
-
         sides = zip(support, self.limits, strict=True)
         kh, kw = (max(side, min(odd(side * config.support_factor), limit)) for side, limit in sides)
         noise = self.images.noise
         images, mask = self.images.choose(count, config.use_saturated)
-        search = estimate_kernel(images, (kh, kw), config.lam, noise, config.rule, mask)
-        kernel = yield from map_states(search, numbered)
+        kernel = yield from estimate_kernel(images, (kh, kw), config.lam, noise, config.rule, mask)
         kernel = trim_empty(kernel) if self.size is None else crop_to_mass(kernel, self.size)
         first = self.images.observed.rows(slice(0, 1))
         image = deconvolve(first, kernel, strength_for(max(noise, KERNEL_NOISE)))
@@ -157,23 +150,20 @@ class _Searches:
         cost = kernel_cost(explained, image, kernel)
         self.candidates.append(Candidate(kernel, image * self.images.scale, cost))
 
-    def final_support(self) -> tuple[int, int]:
+    def _final_support(self) -> tuple[int, int]:
         """Return the given size, or that of the best candidate and a margin."""
         if self.size:
             return self.size
-        kh, kw = self.candidates[best_candidate(self.candidates)].kernel.shape[-2:]
+        kh, kw = self.candidates[self.best].kernel.shape[-2:]
         return min(kh + 2 * SUPPORT_MARGIN_PX, self.limits[0]), min(kw + 2 * SUPPORT_MARGIN_PX, self.limits[1])
-
-
-def best_candidate(candidates: list[Candidate]) -> int:
-    """Return the index of the candidate of least cost."""
-    return min(range(len(candidates)), key=lambda i: candidates[i].cost)
 
 
 def find_size(blurred: Tensor | Observed, noise: float) -> tuple[int, int]:
     """Estimate the support ``(kh, kw)`` in pixels that the kernel of ``blurred`` [P, C, Y, X] needs."""
-    candidates = run_to_end(multi_start_search(blurred, None, noise, additional=()))
-    kernel = candidates[best_candidate(candidates)].kernel
+    search = MultiStartSearch(blurred, None, noise, additional=())
+    for _level in search.run():
+        pass
+    kernel = search.candidates[search.best].kernel
     return kernel.shape[-2], kernel.shape[-1]
 
 

@@ -86,6 +86,8 @@ class Solution:
 
     Parameters
     ----------
+    stopped : bool
+        The recipe came to its time limit before all that it had planned; image and kernel are its best so far.
     candidates : sequence of (Tensor [1, 1, kh, kw], float)
         Kernels that were compared, the selected one too, each with its cost (loss, negative log posterior): lower is
         better, only differences mean anything.
@@ -98,6 +100,7 @@ class Solution:
     kernel: Tensor
     selected: int = 0
     diverged: bool = False
+    stopped: bool = False
     candidates: Sequence[tuple[Tensor, float]] = ()
     extra_images: dict[str, Tensor] = field(default_factory=dict)
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from torch.nn.functional import interpolate
 
-from ..core.iteration import map_states
-from ..estimation.l0_gradient import Level
-from ..estimation.multi_start import best_candidate, multi_start_search
+from ..estimation.multi_start import MultiStartSearch
 from ..operators.detail import REGION
-from ..operators.observation import join
 from ..quality.kernel_criteria import is_sharp
 from ..settings import ClassicalSettings, KnownKernelSettings
 from .base import Problem, Recipe, Snapshot, Solution
@@ -36,23 +34,21 @@ def classical(problem: Problem) -> Recipe:
         yield Snapshot(0, 1, "The image is sharp", blurred, blurred.new_ones(1, 1, 1, 1))
         return Solution(blurred, blurred.new_ones(1, 1, 1, 1))
 
-    def out_of_time() -> bool:
-        return problem.time_limit_s is not None and time.monotonic() - begun > SEARCH_SHARE * problem.time_limit_s
-
-    def snapshot(level: Level) -> Snapshot:
+    images = problem.observed if problem.companions is None else join([problem.observed, problem.companions])
+    search = MultiStartSearch(images, problem.kernel_size, noise)
+    limit = math.inf if problem.time_limit_s is None else problem.time_limit_s
+    for level in search.run(begun + SEARCH_SHARE * limit):
         preview = blurred  # of a large image only a part is searched
         if max(blurred.shape[-2:]) <= REGION:
             preview = interpolate(level.image[:1], size=blurred.shape[-2:], mode="bilinear").expand_as(blurred)
-        stage = f"Kernel candidate {level.index + 1}/{level.total}"
-        return Snapshot(level.index, level.total, stage, preview, level.kernel)
-
-    images = problem.observed if problem.companions is None else join([problem.observed, problem.companions])
-    search = multi_start_search(images, problem.kernel_size, noise, out_of_time)
-    candidates = yield from map_states(search, snapshot)
-    best = best_candidate(candidates)
-    image = deconvolve_known(problem.observed, candidates[best].kernel, s, kernel_given=False, noise=noise)
-    ranked = [(each.kernel, each.cost) for each in candidates]
-    return Solution(image, candidates[best].kernel, selected=best, candidates=ranked)
+        number = len(search.candidates)
+        yield Snapshot(number, search.total, f"Kernel candidate {number + 1}/{search.total}", preview, level.kernel)
+    best = search.best
+    kernel = search.candidates[best].kernel
+    image = deconvolve_known(problem.observed, kernel, s, kernel_given=False, noise=noise)
+    ranked = [(each.kernel, each.cost) for each in search.candidates]
+    stopped = len(ranked) < search.total
+    return Solution(image, kernel, selected=best, stopped=stopped, candidates=ranked)
 
 
 def known_kernel(problem: Problem) -> Recipe:

@@ -99,6 +99,7 @@ class DeepSearch:
         self.objective = Objective(self.operator, blurred, image(self.size), kernel, terms, random)
         self.slice = run_slice
         self.loss = math.inf
+        self.done = 0  # steps of the search
         self.diverged = False
 
     def scene(self) -> Tensor:
@@ -178,9 +179,9 @@ class DeepSearch:
                 try:
                     state = next(search)
                 except StopIteration as end:
-                    self.diverged = end.value.code == StatusCode.DIVERGED
+                    self.done, self.diverged = steps, end.value.code == StatusCode.DIVERGED
                     return
-                self.loss = float(state.losses["total"][0])
+                self.done, self.loss = state.step, float(state.losses["total"][0])
                 losses = {name: torch.from_numpy(value) for name, value in state.losses.items()}
                 yield self._snapshot(state.step, self.slice.name, losses)
                 if self.slice.out_of_time:
@@ -234,7 +235,9 @@ class DeepSearch:
             kernel = center(remove_specks(kernel, CLIP, MIN_COMPONENT_MASS))
             noise = max(problem.noise, KERNEL_NOISE)
             image = final_image(problem.blurred, kernel, noise, s)
-        return Solution(image, kernel, diverged=self.diverged, extra_images=extra_images), self.loss
+        stopped = self.slice.before + self.done < self.slice.total  # by the time limit
+        solution = Solution(image, kernel, diverged=self.diverged, stopped=stopped, extra_images=extra_images)
+        return solution, self.loss
 
 
 def resampled(image: Tensor, shape: tuple[int, int]) -> Tensor:

@@ -51,6 +51,7 @@ def ensemble(problem: Problem, run_once: Callable[[Problem, float], Generator[Sn
             break
     best = min(range(len(outcomes)), key=lambda i: (outcomes[i][0].diverged, outcomes[i][1]))
     solution = outcomes[best][0]
+    solution = replace(solution, stopped=solution.stopped or len(outcomes) < runs)
     if len(outcomes) == 1:
         return solution
     spread = torch.cat([one.image for one, _ in outcomes]).std(0, keepdim=True)

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from ..core.arrays import cpu_generator
-from ..core.errors import InputError
 from ..core.iteration import map_states
 from ..core.result import GENERATOR_ESTIMATE, RESTART_STD, StatusCode
 from ..operators.bilinear import Convolution
@@ -41,20 +40,11 @@ def project(problem: Problem) -> Recipe:
     """Project the blurred image onto the generator's range (Asim 2020, eq. 4): ``G(argmin_z |y - G(z)|^2)``.
 
     There is no blur model: the kernel of the result is a single point.
-
-    Raises
-    ------
-    InputError
-        A kernel was given.
     """
     s, blurred, prior = problem.settings, problem.blurred, problem.image_prior
     assert isinstance(s, ProjectSettings)
     assert prior is not None
-    if problem.kernel is not None:
-        raise InputError(
-            "Method 'project' does not use a kernel; use method 'generator' with the kernel, or give none."
-        )
-    point = start_kernel("delta", problem.kernel_size or POINT_KERNEL_PX, blurred.device)
+    point = start_kernel("delta", POINT_KERNEL_PX, blurred.device)
     yield Snapshot(0, 1, "Projection", blurred, point)
     latents = closest_latents(prior.net, blurred, restarts=s.restarts, seed=problem.seed)
     with torch.no_grad():

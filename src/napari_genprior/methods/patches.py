@@ -83,9 +83,6 @@ def patches(problem: Problem) -> Recipe:
     assert isinstance(s, PatchSettings)
     noise = max(float(noise_std(blurred).mean()), KERNEL_NOISE)
     periodic = is_periodic(blurred, noise)
-    if problem.kernel is not None:
-        yield Snapshot(0, 1, "Deconvolution", blurred, problem.kernel)
-        return Solution(final_image(blurred, problem.kernel, noise, s, periodic), problem.kernel)
     kernels = yield from kernels_from_prior(problem)
     initial = kernels[int(ringing_score(blurred, kernels).argmin()), None]
     kernel, decoded = yield from _with_patches(problem, initial, noise)

@@ -36,6 +36,7 @@ class Method:
     settings: type[Settings]
     summary: str
     needs_kernel: bool = False
+    takes_kernel: bool = True  # a given kernel is used as it is; the method still has something to do
     prefers_linear: bool = False  # a linear image prior serves better than one that is not
     untrained: bool = False  # priors are untrained networks: minutes, not seconds
     finds_kernel: bool = True
@@ -121,6 +122,7 @@ METHODS: dict[str, Method] = {
             "Cover a larger image by patches from a pretrained generator; one kernel for all.",
             prefers_linear=True,
             uses_patches=True,
+            takes_kernel=False,
         ),
         Method(
             "project",
@@ -128,6 +130,7 @@ METHODS: dict[str, Method] = {
             ProjectSettings,
             "Project onto the generator's range (naive projection): the closest image, to compare with.",
             finds_kernel=False,
+            takes_kernel=False,
             single_only=True,
         ),
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator as Yields
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -63,30 +64,13 @@ def iter_deblur(
     """
     request = parse_request(
         method,
-        axes=axes,
-        kernel=kernel,
-        kernel_size=kernel_size,
-        kernel_per=kernel_per,
-        mode=mode,
-        tiles=tiles,
-        tile_size=tile_size,
-        voxel_size_um=voxel_size_um,
-        image_prior=image_prior,
-        kernel_prior=kernel_prior,
-        restarts=restarts,
-        steps=steps,
-        seed=seed,
-        device=device,
-        time_limit_s=time_limit_s,
-        settings=settings,
-    )
+        axes=axes, kernel=kernel, kernel_size=kernel_size, kernel_per=kernel_per, mode=mode, tiles=tiles,
+        tile_size=tile_size, voxel_size_um=voxel_size_um, image_prior=image_prior, kernel_prior=kernel_prior,
+        restarts=restarts, steps=steps, seed=seed, device=device, time_limit_s=time_limit_s, settings=settings,
+    )  # fmt: skip
     check_inputs_safe(out, image, kernel, checkpoint)
     check_inputs_safe(checkpoint, image, kernel)
-    if not is_path(image):
-        return run(plan_request(image, request, out), checkpoint)
-    with open_lazy(image) as source:  # only its head is read
-        plan_request(source, request, out)
-    return _run_file(Path(image), request, out, checkpoint)
+    return _plan_and_run(image, request, out, checkpoint)
 
 
 def deblur(
@@ -169,7 +153,8 @@ def deblur(
     Raises
     ------
     InputError
-        Image, kernel or arguments cannot be used; axes are wrong or ambiguous. The message says what is allowed.
+        Image, kernel or arguments cannot be used, or one would have no effect beside the others; axes are wrong or
+        ambiguous. The message says what is allowed.
     DeviceError
         No such device, or out of memory.
     FileError
@@ -184,27 +169,12 @@ def deblur(
     ((96, 96, 3), (9, 9))
     """
     run_of_image = iter_deblur(
-        image,
-        method,
-        axes=axes,
-        kernel=kernel,
-        kernel_size=kernel_size,
-        kernel_per=kernel_per,
-        mode=mode,
-        tiles=tiles,
-        tile_size=tile_size,
-        voxel_size_um=voxel_size_um,
-        image_prior=image_prior,
-        kernel_prior=kernel_prior,
-        restarts=restarts,
-        steps=steps,
-        seed=seed,
-        device=device,
-        time_limit_s=time_limit_s,
-        out=out,
-        checkpoint=checkpoint,
-        settings=settings,
-    )
+        image, method,
+        axes=axes, kernel=kernel, kernel_size=kernel_size, kernel_per=kernel_per, mode=mode, tiles=tiles,
+        tile_size=tile_size, voxel_size_um=voxel_size_um, image_prior=image_prior, kernel_prior=kernel_prior,
+        restarts=restarts, steps=steps, seed=seed, device=device, time_limit_s=time_limit_s, out=out,
+        checkpoint=checkpoint, settings=settings,
+    )  # fmt: skip
     return run_to_end(run_of_image)
 
 
@@ -235,24 +205,25 @@ def known_kernel(
     (64, 64)
     """
     return deblur(
-        image,
-        "known-kernel",
-        axes=axes,
-        kernel=kernel,
-        kernel_per=kernel_per,
-        mode=mode,
-        tiles=tiles,
-        tile_size=tile_size,
-        voxel_size_um=voxel_size_um,
-        seed=seed,
-        device=device,
-        out=out,
-        settings=settings,
-    )
+        image, "known-kernel",
+        axes=axes, kernel=kernel, kernel_per=kernel_per, mode=mode, tiles=tiles, tile_size=tile_size,
+        voxel_size_um=voxel_size_um, seed=seed, device=device, out=out, settings=settings,
+    )  # fmt: skip
 
 
-def _run_file(
-    path: Path, request: Request, out: Any, checkpoint: str | Path | None
+def _plan_and_run(
+    image: Any, request: Request, out: Any, checkpoint: str | Path | None
 ) -> Yields[Progress, None, DeblurResult]:
-    with open_lazy(path) as source:
-        return (yield from run(plan_request(source, request, out), checkpoint))
+    """Plan at once, so that errors are raised at the call; a file stays open until the run ends."""
+    with ExitStack() as opened:
+        source = opened.enter_context(open_lazy(image)) if is_path(image) else image
+        begun = run(plan_request(source, request, out), checkpoint)
+        files = opened.pop_all()
+    return _close_at_end(begun, files)
+
+
+def _close_at_end(
+    begun: Yields[Progress, None, DeblurResult], files: ExitStack
+) -> Yields[Progress, None, DeblurResult]:
+    with files:
+        return (yield from begun)

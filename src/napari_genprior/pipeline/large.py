@@ -14,7 +14,7 @@ from ..core.image_io import as_type
 from ..core.iteration import run_to_end
 from ..core.lazy_io import TIFFS
 from ..core.provenance import array_hash
-from ..core.result import Index, Progress, Status, StatusCode, Verdict
+from ..core.result import Index, Progress, Verdict
 from ..core.tiled_io import open_writer
 from ..core.version import __version__
 from ..operators.noise import effective_noise
@@ -23,7 +23,8 @@ from .device_memory import AdaptiveBatcher
 from .global_statistics import GlobalStatistics
 from .pieces import Outcome, Pieces, at_fraction
 from .plan import Plan, output_path
-from .recipe_run import Restored, known_kernel_plan, known_kernel_settings, run_recipe
+from .recipe_run import Restored, run_recipe
+from .restore import known_kernel_plan, known_kernel_settings
 from .resume import ResumeState, resume_or_start
 from .tiled_deconvolution import TileSolver, restore_in_tiles, tile_grid, tile_side
 from .tiling import first_unfinished_row
@@ -44,7 +45,7 @@ class LargePieces(Pieces):
         self.verdict: Verdict | None = None
         self.image: Any = None
         self.notes: list[str] = []
-        self.tile_px = self.tiles = 0
+        self.tile_px = self.tiles = self.total = 0
 
     @property
     def batches(self) -> Sequence[Sequence[Index]]:
@@ -60,7 +61,7 @@ class LargePieces(Pieces):
         self.statistics.check_range()
         if self.path is not None:
             self.state = self.files.enter_context(resume_or_start(self.path, self._identity()))
-            self.kernel, self.verdict = self.state.kernel, self.state.verdict
+            self.kernel, self.verdict, self.estimations = self.state.kernel, self.state.verdict, self.state.estimations
         if self.plan.kernels is not None and self.verdict is None:
             known = known_kernel_plan(self.plan)
             part, mask = self.statistics.part, self.statistics.part_mask
@@ -122,8 +123,7 @@ class LargePieces(Pieces):
                     fraction = sum(SHARES) + (1 - sum(SHARES)) * done / total
                     yield at_fraction(fraction, f"Tile {done}/{total}", self.kernel)
                 self._note(plane + 1, 0)
-        left_out = describe_counts(self.statistics.counts)
-        self.notes = [f"Completed, in {total} tiles.", *([left_out] if left_out else []), *self.batcher.notes]
+        self.total, self.notes = total, [describe_counts(self.statistics.counts), *self.batcher.notes]
         if any(before):
             self.notes.append(f"Resumed a run that was killed at plane {before[0] + 1}, row {before[1]}.")
 
@@ -176,7 +176,7 @@ class LargePieces(Pieces):
             kernels=self.kernel,
             verdict=self.verdict,
             input_sha256=self.statistics.sha256,
-            status=Status(StatusCode.DONE, " ".join(self.notes)),
+            status=self.overall_status(f"Completed, in {self.total} tiles.", self.notes),
             device=str(self.batcher.device),
             arguments={"tile_px": self.tile_px, "tiles_per_plane": self.tiles},
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def check_output(path: Path, layout: Layout, dtype: np.dtype) -> None:
     """Raise where the result cannot be written: before a long run, not after."""
     if dtype.itemsize > 8:
         raise InputError(f"Values of type {dtype} cannot be written to a file; convert the image to float64 first.")
+    check_creatable(path)
     if is_single(layout) and layout.mode == "2d" and path.suffix.lower() != ".zarr":
         check_writable(path, dtype)
         return
@@ -48,6 +50,16 @@ def check_output(path: Path, layout: Layout, dtype: np.dtype) -> None:
         raise InputError(f"The image has the axes {layout.axes}; its last ones must be YX, or YXS (colour).")
     if path.suffix.lower() in TIFFS and "S" in layout.axes[:-1]:
         raise InputError(f"The image has the axes {layout.axes}; in a TIFF, colour must be the last axis: YXS.")
+
+
+def check_creatable(path: Path) -> None:
+    """Raise FileError where no file can be made at ``path``, as a trial says (long names, read-only disks)."""
+    place = path.resolve() if path.suffix.lower() == ".zarr" else path
+    try:
+        with tempfile.NamedTemporaryFile(prefix=f".{place.name}.", suffix=".part", dir=place.parent):
+            pass
+    except OSError as error:
+        raise FileError(f"Cannot write {path}: {error.strerror or error}.") from error
 
 
 def check_out_array(out: Any, layout: Layout, image: Any, in_tiles: bool) -> None:

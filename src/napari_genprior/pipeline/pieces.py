@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..core.result import Index, Progress, Status, Verdict
+from ..core.result import Index, Progress, Status, StatusCode, Verdict
 from .plan import Plan
 from .recipe_run import DONE, Restored
 
@@ -52,6 +52,7 @@ class Pieces(ABC):
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.files = ExitStack()
+        self.estimations: list[Status] = []  # how each estimation of a kernel ended
 
     @property
     @abstractmethod
@@ -90,6 +91,33 @@ class Pieces(ABC):
     def known(self, group: Index) -> bool:
         """Return whether a group's kernel needs no estimation: it is given, or was estimated by an earlier run."""
         return self.plan.kernels is not None
+
+    def overall_status(
+        self, completed: str = "Completed.", notes: Sequence[str] = (), volumes: Sequence[Status] = ()
+    ) -> Status:
+        """Return the status of the whole: diverged or stopped where any of its parts was.
+
+        Parameters
+        ----------
+        completed : str
+            The sentence where none was.
+        notes : sequence of str
+            Sentences that follow; empty ones are left out.
+        volumes : sequence of Status
+            How the restoration of each volume ended; that of a plane is one step.
+        """
+        code, sentence = StatusCode.DONE, completed
+        parts = (("kernel estimations", self.estimations), ("volumes", volumes))
+        for stop, text in (
+            (StatusCode.STOPPED, f"The time limit of {self.plan.time_limit_s or 0:g} s was reached in {{}}; the best "
+             "estimates so far are used."),
+            (StatusCode.DIVERGED, "The losses became NaN or infinite in {}; the last finite states are used."),
+        ):  # fmt: skip
+            counts = [(sum(end.code is stop for end in ends), len(ends), noun) for noun, ends in parts]
+            where = " and ".join(f"{count} of {total} {noun}" for count, total, noun in counts if count)
+            if where:
+                code, sentence = stop, text.format(where)
+        return Status(code, " ".join(filter(None, [sentence, *notes])))
 
     def while_estimating(self, group: Index, progress: Progress) -> Progress:
         """Return the progress of the whole run, from that of one estimation."""

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from ..core.axes import COLOURS, Layout, make_layout
+from ..core.axes import COLOURS, Layout, check_kernel_axis, make_layout
 from ..core.checks import check_image, check_volume, check_volume_shape
 from ..core.errors import GenPriorError, InputError
 from ..core.lazy_io import Lazy
@@ -116,12 +116,22 @@ class Plan(Request):
         return f"{kernel}, {self.method.name} on {self.device}{limit}"
 
 
-def make_plan(image: Any, method: str = "auto", *, out: Any = None, **arguments: Unpack[RequestArguments]) -> Plan:
-    """Check all arguments of :func:`.front_door.deblur` and put them together; raises what that raises."""
-    return plan_request(image, parse_request(method, **arguments), out)
+def make_plan(
+    image: Any,
+    method: str = "auto",
+    *,
+    out: Any = None,
+    to_file: bool | None = None,
+    **arguments: Unpack[RequestArguments],
+) -> Plan:
+    """Check all arguments of :func:`.front_door.deblur` and put them together; raises what that raises.
+
+    ``out`` and ``to_file`` are those of :func:`plan_request`.
+    """
+    return plan_request(image, parse_request(method, **arguments), out, to_file)
 
 
-def plan_request(image: Any, request: Request, out: Any = None) -> Plan:
+def plan_request(image: Any, request: Request, out: Any = None, to_file: bool | None = None) -> Plan:
     """Put a checked request and its image together.
 
     Parameters
@@ -130,11 +140,15 @@ def plan_request(image: Any, request: Request, out: Any = None) -> Plan:
         Of a file, what :func:`~napari_genprior.core.lazy_io.open_lazy` gives.
     out : path or array-like, optional
         See :func:`.front_door.deblur`.
+    to_file : bool, optional
+        The result ends in a file, whoever writes it: a large image is restored in tiles. By default where ``out`` is a
+        path.
     """
     source = image if isinstance(image, Lazy) else Lazy(image)
     data = source.data if _is_array(source.data) else _as_array(source.data)
     layout = _layout(data, request, source)
-    large = is_path(out) and request.mode == "2d" and max(layout.sides("YX")) > LARGE_PX
+    to_file = is_path(out) if to_file is None else to_file
+    large = to_file and request.mode == "2d" and max(layout.sides("YX")) > LARGE_PX
     tiled = request.tiles is None and (request.tiled or large)
     if tiled or request.tiles is not None:
         check_tiled(request, layout, tiled)
@@ -209,8 +223,9 @@ def _layout(data: Any, request: Request, source: Lazy) -> Layout:
             names = "ZYX"
         elif request.mode == "2d" and (len(shape) < 3 or (len(shape) == 3 and shape[-1] in COLOURS)):
             check_image(data) if len(shape) < 2 else None
-            names = "YXS"[: len(shape)]
-            return Layout(names, tuple(int(n) for n in shape), request.kernel_per)
+            layout = Layout("YXS"[: len(shape)], tuple(int(n) for n in shape), request.kernel_per)
+            check_kernel_axis(layout)
+            return layout
     return make_layout(shape, names, request.kernel_per, request.mode)
 
 

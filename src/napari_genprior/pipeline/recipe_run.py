@@ -24,10 +24,9 @@ from ..core.result import (
 from ..methods import Problem, Snapshot, Solution
 from ..methods.checkpoint import Checkpoint
 from ..methods.final_deconvolution import match_flux
-from ..methods.registry import METHODS
 from ..operators.observation import Observed
 from ..quality.verdict import RunContext, judge
-from ..settings import ClassicalSettings, KnownKernelSettings, Settings
+from ..settings import ClassicalSettings
 from ..zoo.store import Generator
 from .observe import ObservedPiece, observe_piece, observe_pieces
 from .plan import Plan
@@ -104,12 +103,13 @@ def run_recipe(
         late = plan.time_limit_s is not None and time.perf_counter() - clock > plan.time_limit_s
         if late and not _keeps_time_limit(plan) and snapshot.image is not None and snapshot.kernel is not None:
             recipe.close()
-            status = Status(
-                StatusCode.STOPPED, f"The time limit of {plan.time_limit_s:g} s was reached; {state_of(progress)}"
-            )
             early = Solution(snapshot.image, snapshot.kernel)
+            status = _out_of_time(plan, state_of(progress))
             return _restored(plan, piece, early, status, snapshots)
-    status = DIVERGED if solution.diverged else DONE
+    if solution.diverged:
+        status = DIVERGED
+    else:
+        status = _out_of_time(plan, "the best estimate so far is returned.") if solution.stopped else DONE
     return _restored(plan, piece, solution, status, snapshots)
 
 
@@ -119,17 +119,8 @@ def _keeps_time_limit(plan: Plan) -> bool:
     return plan.method.keeps_time_limit and not plan.is_volume and not in_range
 
 
-def known_kernel_plan(plan: Plan) -> Plan:
-    """Return the same run as deconvolution with a known kernel."""
-    settings = plan.settings if plan.is_volume else known_kernel_settings(plan.settings)
-    return replace(plan, method=METHODS["known-kernel"], settings=settings, priors={})
-
-
-def known_kernel_settings(settings: Settings) -> KnownKernelSettings:
-    """Return those settings of a method that deconvolution of a plane with a known kernel has."""
-    if not isinstance(settings, KnownKernelSettings):
-        return KnownKernelSettings.checked({})
-    return KnownKernelSettings.checked(settings.model_dump(include=set(KnownKernelSettings.model_fields)))
+def _out_of_time(plan: Plan, returned: str) -> Status:
+    return Status(StatusCode.STOPPED, f"The time limit of {plan.time_limit_s:g} s was reached; {returned}")
 
 
 def state_of(last: Progress) -> str:
@@ -152,7 +143,8 @@ def assess_result(plan: Plan, result: DeblurResult) -> Verdict:
     candidates = [(kernel_to_tensor(kernel, cpu), cost) for kernel, cost in result.candidates]
     image = to_tensor(result.found, intensity, cpu)
     image = torch.where(piece.observed.masked & ~torch.isfinite(image), piece.observed.values, image)
-    solution = Solution(image, kernel_to_tensor(result.kernel, cpu), candidates=candidates, extra_images=extra_images)
+    kernel, stopped = kernel_to_tensor(result.kernel, cpu), _keeps_time_limit(plan)
+    solution = Solution(image, kernel, stopped=stopped, candidates=candidates, extra_images=extra_images)
     return _assess(plan, piece.observed, intensity.clamp(image), solution, result.status, [])
 
 
@@ -203,9 +195,8 @@ def _restored(
 ) -> Restored:
     """Match the flux, assess in working units, then convert once."""
     image, intensity = solution.image, piece.intensity
-    observed = piece.observed.to(image.device)
-    stopped = status.code is StatusCode.STOPPED
-    if plan.method.finds_kernel and not plan.is_volume and not stopped:  # a projection keeps its own grey values
+    observed, cut = piece.observed.to(image.device), _is_cut(status, solution)
+    if plan.method.finds_kernel and not plan.is_volume and not cut:  # a projection keeps its own grey values
         image = match_flux(observed, image, intensity.lowest)
     verdict = _assess(plan, observed, intensity.clamp(image), solution, status, snapshots)
     return Restored(
@@ -247,9 +238,14 @@ def _assess(
         context = replace(context, range_error=prior.card.range_error)
     given = plan.kernels is not None or plan.method.needs_kernel or not plan.method.finds_kernel
     # who gave a kernel, or stopped the run, wants to see the estimate
-    may_reject = not given and status.code is not StatusCode.STOPPED
+    may_reject = not given and not _is_cut(status, solution)
     kernel = kernel_to_tensor(to_kernel(solution.kernel), torch.device("cpu"))
     return judge(blurred.to(torch.device("cpu")), image.cpu(), kernel, status, given, context, may_reject)
+
+
+def _is_cut(status: Status, solution: Solution) -> bool:
+    """Return whether the run was stopped at a snapshot: an image that the recipe did not finish."""
+    return status.code is StatusCode.STOPPED and not solution.stopped
 
 
 def _to_progress(snapshot: Snapshot, piece: ObservedPiece) -> Progress:

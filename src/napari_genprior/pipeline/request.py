@@ -26,6 +26,7 @@ from .request_checks import (
 )
 from .request_checks import is_path as is_path
 from .request_checks import read_array as read_array
+from .unused_arguments import refuse_unused_of_kernel, refuse_unused_of_mode
 
 KernelSize = int | tuple[int, int] | Literal["auto"] | None
 Mode = Literal["auto", "2d", "3d"]
@@ -116,8 +117,9 @@ def parse_request(
     options = {"image_prior": image_prior, "kernel_prior": kernel_prior, "restarts": restarts, "steps": steps}
     model = VolumeSettings if dimensions == "3d" else chosen.settings
     checked = _check_settings(chosen, model, settings, options)
-    size = _check_size(kernel_size, dimensions, checked)
-    grid = check_tiles(tiles, given)
+    size, grid = check_kernel_size(kernel_size), check_tiles(tiles, given)
+    refuse_unused_of_kernel(chosen, checked, given, size, kernel_prior)
+    refuse_unused_of_mode(dimensions, checked, grid, tile_size, voxel_size_um, steps)
     if grid and "image_prior" in model.model_fields:
         raise InputError(
             f"{chosen.name!r} needs an image of the size of its image prior, and tiles are smaller; "
@@ -139,19 +141,6 @@ def parse_request(
         device=resolve_device(device),
         time_limit_s=check_time_limit(time_limit_s),
     )
-
-
-def _check_size(kernel_size: KernelSize, dimensions: str, settings: Settings) -> tuple[int, int] | None:
-    """Return the kernel size, which volumes and kernel priors do not take."""
-    size, prior = check_kernel_size(kernel_size), getattr(settings, "kernel_prior", None)
-    if size is not None and dimensions == "3d":
-        raise InputError(f"Volumes take no kernel_size, as candidates have sizes of their own; got {kernel_size}.")
-    if size is not None and prior:
-        raise InputError(
-            f"The kernel prior {prior} has kernels of one size; got kernel_size={kernel_size}. "
-            "Leave it 'auto', or choose a kernel prior of another size."
-        )
-    return size
 
 
 def find_method(name: str) -> Method:

@@ -1,18 +1,35 @@
-"""Deconvolve a plane whose kernel is known, without the verdict that takes twice as long."""
+"""Restore pieces whose kernel is known: by a run of their own, or without the verdict that takes twice as long."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
 from ..core.arrays import kernel_to_tensor
 from ..core.checks import check_image
 from ..methods.final_deconvolution import deconvolve_known, match_flux
+from ..methods.registry import METHODS
 from ..operators.noise import noise_level, residual_std
+from ..settings import KnownKernelSettings, Settings
 from .observe import observe_piece
 from .plan import Plan
-from .recipe_run import known_kernel_settings
 
 UNEXPLAINED, RESIDUAL_FLOOR = 3.0, 0.01  # residual over noise, and fraction of the range, up to which it is explained
+
+
+def known_kernel_plan(plan: Plan) -> Plan:
+    """Return the same run as deconvolution with a known kernel; of a plane that is one step, without a time limit."""
+    settings = plan.settings if plan.is_volume else known_kernel_settings(plan.settings)
+    limit = plan.time_limit_s if plan.is_volume else None
+    return replace(plan, method=METHODS["known-kernel"], settings=settings, priors={}, time_limit_s=limit)
+
+
+def known_kernel_settings(settings: Settings) -> KnownKernelSettings:
+    """Return those settings of a method that deconvolution of a plane with a known kernel has."""
+    if not isinstance(settings, KnownKernelSettings):
+        return KnownKernelSettings.checked({})
+    return KnownKernelSettings.checked(settings.model_dump(include=set(KnownKernelSettings.model_fields)))
 
 
 def restore_plane(

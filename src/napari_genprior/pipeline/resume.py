@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core.errors import FileError
 from ..core.image_io import write_json
-from ..core.result import Verdict
+from ..core.result import Status, StatusCode, Verdict
 
 
 @dataclass
@@ -29,6 +29,8 @@ class ResumeState:
         All that the output depends on, plain enough for JSON: only the same run resumes.
     kernel : float32 array [kh, kw] or None
         None: not estimated yet.
+    estimations : list of Status
+        How the estimation of the kernel ended; empty where it is given.
     planes, rows : int
         Number of complete planes, and of rows of the next one.
     """
@@ -37,6 +39,7 @@ class ResumeState:
     identity: dict[str, Any]
     kernel: np.ndarray | None = None
     verdict: Verdict | None = None
+    estimations: list[Status] = field(default_factory=list)
     planes: int = 0
     rows: int = 0
 
@@ -48,6 +51,7 @@ class ResumeState:
         """Store the progress; what is written of the output must be safe by then."""
         self.kernel, self.verdict, self.planes, self.rows = kernel, verdict, planes, rows
         found = {"kernel": kernel.tolist(), "verdict": asdict(verdict), "planes": planes, "rows": rows}
+        found["estimations"] = [asdict(status) for status in self.estimations]
         write_json(self.path, {"identity": self.identity, **found})
 
 
@@ -64,6 +68,8 @@ def resume_or_start(destination: Path, identity: dict[str, Any]) -> Iterator[Res
     """
     from filelock import FileLock, Timeout
 
+    if destination.is_symlink() and destination.suffix.lower() == ".zarr":  # the folder is replaced, not the link
+        destination = destination.resolve()
     part = destination.with_name(f".{destination.name}.part")
     lock = FileLock(destination.with_name(f".{destination.name}.lock"))
     try:
@@ -91,6 +97,7 @@ def _read(state: ResumeState) -> None:
         found = json.loads(state.path.read_text(encoding="utf-8"))
         if found["identity"] == state.identity:
             state.kernel, state.verdict = np.asarray(found["kernel"], np.float32), Verdict(**found["verdict"])
+            state.estimations = [Status(StatusCode(end["code"]), end["sentence"]) for end in found["estimations"]]
             state.planes, state.rows = int(found["planes"]), int(found["rows"])
     except (OSError, ValueError, KeyError, TypeError):  # none, or damaged: start anew
         return

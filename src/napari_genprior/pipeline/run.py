@@ -20,6 +20,7 @@ from ..core.version import __version__
 from ..methods.checkpoint import Checkpoint
 from .finalize import Clock, build_result
 from .large import LargePieces
+from .output_checks import check_creatable
 from .pieces import Pieces
 from .plan import Plan
 from .recipe_run import Restored, run_recipe
@@ -71,6 +72,7 @@ def _run(plan: Plan, checkpoint: Checkpoint | None) -> Yields[Progress, None, De
                 if not pieces.known(group):
                     estimate = yield from _estimate(pieces, group, checkpoint)
                     if estimate is not None:
+                        pieces.estimations.append(estimate.status)
                         pieces.take(group, estimate)
             yield from pieces.restore(batch)
         outcome = pieces.outcome()
@@ -102,6 +104,7 @@ def _checkpoint(plan: Plan, path: Path) -> Checkpoint:
         raise InputError(
             f"Method {plan.method.name!r} does not support checkpoints; single images with untrained networks do."
         )
+    check_creatable(path)
     check_place(path)
     parts = [plan.method.name, plan.settings.model_dump_json(), plan.kernel_size, plan.seed, array_hash(plan.image)]
     parts += [prior.card.sha256 for prior in plan.priors.values()]

@@ -27,9 +27,10 @@ from ..operators.pixel_survey import describe_counts, without_defects
 from .device_memory import AdaptiveBatcher
 from .kernel_field import choose_kernels, smooth_kernels, split_tiles
 from .observe import observe_piece
-from .pieces import Outcome, Pieces, at_fraction, with_note
+from .pieces import Outcome, Pieces, at_fraction
 from .plan import Plan
-from .recipe_run import DONE, Restored, known_kernel_plan, known_kernel_settings, run_recipe
+from .recipe_run import Restored, run_recipe
+from .restore import known_kernel_plan, known_kernel_settings
 from .tiled_deconvolution import TileSolver, restore_in_tiles, tile_grid, tile_side
 
 WHOLE: Index = ()  # the group of the kernel of the whole image, which says how large those of the tiles are
@@ -124,6 +125,6 @@ class VaryingPieces(Pieces):
             kernels=self.kernels,
             verdict=self.verdict,
             input_sha256=array_hash(self.array),
-            status=with_note(DONE, " ".join(filter(None, [describe_counts(self.counts), *self.batcher.notes]))),
+            status=self.overall_status(notes=[describe_counts(self.counts), *self.batcher.notes]),
             device=str(self.batcher.device),
         )

@@ -13,14 +13,14 @@ from ..blur.support import center_subpixel, kernel_similarity, pad_to
 from ..core.checks import check_image, check_volume
 from ..core.errors import InputError
 from ..core.iteration import run_to_end
-from ..core.result import Index, Progress, Verdict, VerdictLabel
+from ..core.result import Index, Progress, Status, Verdict, VerdictLabel
 from ..operators.detail import detail, is_constant, most_textured_region
 from ..operators.pixel_survey import describe_counts, merge_counts, without_defects
 from .output import PieceOutput
-from .pieces import Outcome, Pieces, with_counts, with_note
+from .pieces import Outcome, Pieces, with_counts
 from .plan import Plan
-from .recipe_run import DONE, Restored, known_kernel_plan, run_recipe
-from .restore import restore_plane
+from .recipe_run import Restored, run_recipe
+from .restore import known_kernel_plan, restore_plane
 
 SEARCH_STEPS = 20  # deconvolutions that an estimation takes as long as, for the progress bar
 MAX_COMPANIONS = 4  # planes in which a kernel is estimated together, in some three times the time of one
@@ -37,6 +37,7 @@ class StackPieces(Pieces):
         self.kernels: dict[Index, np.ndarray] = {}
         self.found: dict[Index, Verdict] = {}
         self.verdicts: dict[Index, Verdict] = {}
+        self.volumes: list[Status] = []  # how the restoration of each ended
         self.constant: list[Index] = []
         self.counts: list[dict[str, int]] = []
         self.first: Index = ()
@@ -125,6 +126,7 @@ class StackPieces(Pieces):
             restored = run_to_end(recipe)
             self.counts.append(restored.counts)
             explained[index] = restored.verdict.improved
+            self.volumes += [restored.status] if self.plan.is_volume else []
             if first:
                 self.found[group] = restored.verdict
             return restored.image
@@ -145,9 +147,9 @@ class StackPieces(Pieces):
             kernels=gather(self.kernels, self.plan.layout.groups),
             verdict=combine(self.verdicts, len(self.constant)),
             input_sha256=self.digest.hexdigest(),
+            status=self.overall_status(notes=[describe_counts(merge_counts(self.counts))], volumes=self.volumes),
             verdicts=self.verdicts,
             constant_pieces=tuple(self.constant),
-            status=with_note(DONE, describe_counts(merge_counts(self.counts))),
         )
 
 

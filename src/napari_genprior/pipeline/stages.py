@@ -21,7 +21,7 @@ from ..settings import Settings
 from .front_door import known_kernel
 from .observe import observe_piece
 from .plan import plan_request
-from .request import KernelSize, Mode, is_path, parse_request, read_array
+from .request import KernelSize, Mode, find_method, is_path, parse_request, read_array
 from .run import estimate_first_kernel
 
 
@@ -75,6 +75,9 @@ def estimate_kernel(
     >>> gp.estimate_kernel(sim.blurred, kernel_size=9).kernel.shape
     (9, 9)
     """
+    chosen = find_method(method)
+    if chosen.needs_kernel or not chosen.finds_kernel:
+        raise InputError(f"Method {method!r} estimates no kernel; choose one that does, such as 'auto'.")
     request = parse_request(
         method,
         axes=axes,
