@@ -140,7 +140,7 @@ def iter_batch(
     given: dict[str, Any] = {"method": method, **arguments}
     request = parse_request(**(given | {"device": "cpu"} if cluster else given))
     if request.kernel is not None:  # read once, also where it is given as a path
-        given["kernel"] = request.kernel
+        given["kernel"] = request.given_kernel
     return _run(inputs, folder, resume, jobs, cluster, given, _plain(request))
 
 
