@@ -19,6 +19,7 @@ LARGEST_FACTOR = 20.0  # between pixel sizes of kernel and image; more is a wron
 OVERSAMPLING = 5  # samples per pixel and axis when a kernel is integrated over coarser pixels
 LARGEST_VOLUME = 4  # times the side of a volume; a longer kernel is some other file
 MIN_SPOTS = 3  # of an image of beads; two spots may be the kernel of a double image
+MANY_SPOTS = 6  # are beads, however dense
 MIN_FIELD_PX = 24  # least side of an image of beads
 SPOT_LEVEL = 0.15  # of the peak above the median; the path between the bright parts of shake is seldom dimmer
 SPOT_DISTANCE = 2.0  # from the next, in diameters
@@ -91,7 +92,9 @@ def clean_kernel(values: np.ndarray) -> tuple[np.ndarray, list[str]]:
     if any(offset):
         kernel = centred(kernel, offset)
         shifts = ", ".join(f"{axis} {-o:+.2f}" for axis, o in zip("zyx"[-len(offset) :], offset, strict=True) if o)
-        removed.append(f"The kernel was shifted onto its centre pixel ({shifts} px), so that the result is not shifted.")
+        removed.append(
+            f"The kernel was shifted onto its centre pixel ({shifts} px), so that the result is not shifted."
+        )
     elif removed:
         kernel = crop_rim(kernel)
     notes += removed
@@ -118,7 +121,7 @@ def _refuse_beads(kernel: np.ndarray) -> None:
     between = np.hypot(*(centres[:, None] - centres[None]).transpose(2, 0, 1))
     np.fill_diagonal(between, np.inf)
     apart = float(np.median(between.min(1))) > SPOT_DISTANCE * width
-    if len(boxes) >= MIN_SPOTS and apart:
+    if len(boxes) >= MANY_SPOTS or (len(boxes) >= MIN_SPOTS and apart):
         raise InputError(
             f"The kernel shows {len(boxes)} separate spots, as an image of beads does; a kernel is the image of one. "
             "Average them first: genprior kernel beads IN -o kernel.tif, or 'From beads' in the kernel tools."

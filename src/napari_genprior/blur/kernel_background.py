@@ -17,7 +17,7 @@ MIN_MASS = 0.01  # of the kernel; a background that weighs less does no harm
 SIGNIFICANT = 4.0  # standard errors, of means over the border
 CORE_SIGMAS = 3.0  # of the smoothed kernel's noise; what is dimmer is outside its core
 CORE_SIGMA_PX = 1.0  # of the Gaussian filter before the core is outlined
-ROUNDING = 12**-0.5  # standard deviation of rounding to whole counts
+ROUNDING = 0.6  # counts of noise, at least, of whole counts: a background between two of them is left in part
 SCATTERED = 0.25  # of neighbours at an edge, of which one is 0 and the other is not; of random ones, half
 MAX_NEGATIVE = 1e-3  # of the mass; rounding and resampling leave less
 
