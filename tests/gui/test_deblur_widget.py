@@ -360,6 +360,33 @@ class TestLayers:
         finish(widget)
         assert viewer.layers["b deblurred"].metadata["genprior"]["provenance"]["arguments"]["kernel_sha256"]
 
+    def test_what_is_done_to_a_measured_kernel_is_said_before_and_after_the_run(
+        self, widget, viewer, slow, blurred, finish
+    ):
+        offsets = np.arange(20) - 9.5
+        measured = np.round(100 + 3000 * np.exp(-(offsets[:, None] ** 2 + offsets**2) / 4))
+        viewer.add_image(measured, name="psf", units=blurred.units, scale=(0.25, 0.25))
+        widget.method.setCurrentText("slow-known")
+        widget.refresh()
+        for words in ("background", "shifted onto its centre pixel", "resampled"):
+            assert words in widget.sentence.text()
+        slow.step(100)
+        widget.run_or_cancel()
+        finish(widget)
+        assert "background" in widget.verdict.text()
+
+    def test_a_kernel_layer_of_an_earlier_run_is_taken_as_it_is(self, widget, viewer, blurred):
+        kernel = np.zeros((12, 12), np.float32)
+        kernel[4:7, 4:7] = [[1, 2, 1], [2, 4, 2], [1, 2, 1]]
+        own = {"metadata": {"genprior": {}}, "units": blurred.units, "scale": blurred.scale}
+        viewer.add_image(kernel / 16, name="kernel", **own)
+        widget.method.setCurrentText("slow-known")
+        widget.refresh()
+        assert "given kernel of 12x12" in widget.sentence.text()
+        viewer.layers["kernel"].metadata.clear()
+        widget.refresh()
+        assert "shifted onto its centre pixel" in widget.sentence.text()
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, method in METHODS.items() if not uses_image_prior(method)])

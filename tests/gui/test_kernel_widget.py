@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tifffile
 from napari.layers import Labels
 
 from napari_genprior import blur
@@ -109,3 +110,12 @@ def test_without_layers_every_button_says_what_is_missing(widget):
     for press in (widget.from_beads, widget.resample):
         press()
         assert widget.outcome.kind == "doubt"
+
+
+def test_a_measured_kernel_is_cleaned_when_it_is_imported(widget, viewer, tmp_path):
+    offsets = np.arange(21) - 10
+    measured = np.round(100 + 3000 * np.exp(-(offsets[:, None] ** 2 + offsets**2) / 4)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "psf.tif", measured)
+    widget.load(tmp_path / "psf.tif")
+    assert viewer.layers["psf kernel"].data.min() < 1e-9
+    assert "background" in widget.outcome.text()

@@ -232,7 +232,8 @@ class DeblurBase(RequestForm):
         elif result is None:
             sentence, kind = f"Cancelled before there was a result. {kept or 'Nothing was kept.'}", "doubt"
         else:
-            ended = "" if result.status.code is StatusCode.DONE else result.status.sentence
+            kernel_notes = " ".join(result.provenance.arguments.get("kernel_notes", ()))
+            ended = kernel_notes if result.status.code is StatusCode.DONE else result.status.sentence
             sentence = " ".join(filter(None, (ended, result.sentence, notes)))
             kind = KINDS[result.verdict.label or VerdictLabel.DOUBTFUL]
         named = result is not None or self._total > 1

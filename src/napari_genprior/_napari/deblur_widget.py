@@ -63,8 +63,8 @@ class DeblurWidget(DeblurBase):
 
     def choices(self) -> dict[str, Any]:
         if self.chosen.needs_kernel:
-            layer = self.kernel.layer
-            return {"kernel": None if layer is None else _layers.select_all(layer).image}
+            kernel, image = self.kernel.layer, self.image.layer
+            return {"kernel": None if kernel is None else _layers.given_kernel(kernel, image)}
         if self._takes_prior() and get_value(self.kernel_prior):
             return {"kernel_prior": get_value(self.kernel_prior)}
         return {"kernel_size": get_value(self.kernel_size) or "auto"}

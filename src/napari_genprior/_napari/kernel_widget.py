@@ -13,9 +13,11 @@ from qtpy.QtWidgets import QFileDialog, QGridLayout, QPushButton, QSpinBox
 
 from .. import blur
 from ..blur.beads import DEFAULT_SIDE_PX, Beads
+from ..blur.given_kernel import clean_kernel
 from ..core.checks import check_kernel
 from ..core.errors import GenPriorError, InputError
-from ..core.image_io import read_image, write_image
+from ..core.image_io import write_image
+from ..pipeline.kernel_files import read_kernel
 from . import layers as _layers
 from .common_widgets import LayerCombo, Message, debounced, scrolled, side_by_side, size_text
 from .field_editors import rich
@@ -119,7 +121,9 @@ class KernelWidget(WorkerWidget):
     def load(self, path: Path) -> None:
         """Read a kernel from a file into a new layer."""
         try:
-            self._add(check_kernel(read_image(path)), path.stem, f"Imported from {path}.")
+            given = read_kernel(path)
+            kernel, notes = (given.values, []) if given.exact else clean_kernel(given.values)
+            self._add(check_kernel(kernel), path.stem, " ".join([f"Imported from {path}.", *notes]))
         except GenPriorError as error:
             self.outcome.say(str(error), "bad")
 

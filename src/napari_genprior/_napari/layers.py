@@ -10,7 +10,9 @@ import numpy as np
 from napari.layers import Image
 from napari.utils.transforms import Affine
 
+from ..blur.given_kernel import GivenKernel, is_normalized
 from ..core.result import RESTART_STD
+from ..core.units import MICROMETRES, lengths_um
 
 KEY = "genprior"  # of our entry in a layer's metadata
 UNFINISHED = {"status": {"code": "running", "sentence": "Not finished: a preview."}}
@@ -71,6 +73,31 @@ def is_image(layer: Any) -> bool:
 def is_kernel(layer: Any, axes: int = 2) -> bool:
     """Return whether a layer may be offered as a kernel: grey values, and as many ``axes``."""
     return isinstance(layer, Image) and not layer.rgb and layer.ndim == axes
+
+
+def given_kernel(layer: Image, image: Image | None) -> GivenKernel:
+    """Return the kernel or kernels of a layer, with the pixel sizes of both layers where these are known.
+
+    A kernel layer that a run added is taken as it is.
+    """
+    sizes = {} if image is None else _pixel_size_um(image)
+    values = np.asarray(_data(layer))
+    own = KEY in layer.metadata and is_normalized(values)
+    return GivenKernel(values, _pixel_size_um(layer), sizes, exact=own, carrier="layer")
+
+
+def _pixel_size_um(layer: Image) -> dict[str, float]:
+    """Return the pixel size of a layer's last axes (z, y, x) in um; a scale without a unit of length counts as um.
+
+    A scale of 1 says nothing: layers without a pixel size have it.
+    """
+    axes = "ZYX"[-min(layer.ndim, 3) :]
+    scale = dict(zip(axes, map(float, layer.scale[-3:]), strict=True))
+    if set(scale.values()) == {1.0}:
+        return {}
+    units = [str(unit) for unit in layer.units[-3:]]
+    named = [unit if unit in MICROMETRES else "micrometer" for unit in units]
+    return lengths_um(scale, dict(zip(axes, named, strict=True)))
 
 
 def looks_like_kernel(layer: Image) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..blur.given_kernel import GivenKernel
 from ..core.axes import axis_candidates, describe_axes, make_layout
 from ..core.units import voxel_size_um
 from ..methods.registry import Method
@@ -134,7 +135,7 @@ def resolve(values: FormValues, selected: SelectedImage | None) -> Resolved:
         arguments |= {"axes": values.axes, "kernel_per": scope.value}
     elif scope is Scope.VARYING:
         kernel = values.choices.get("kernel")
-        grid = () if kernel is None else np.shape(kernel)[:-2]  # given kernels say how many tiles there are
+        grid = () if kernel is None else kernel.values.shape[:-2]  # given kernels say how many tiles there are
         arguments["tiles"] = grid if len(grid) == 2 else (values.tiles, values.tiles)
     return Resolved(arguments, _missing(values, selected))
 
@@ -187,7 +188,8 @@ def _expectation(values: FormValues, selected: SelectedImage, arguments: Mapping
     plan = make_plan(selected.image, **arguments)
     seconds = runtime_estimate.sentence(plan)
     each = " each" if seconds and values.scope in (Scope.SELECTED, Scope.PLANES) else ""
-    return ", ".join(filter(None, (plan.sentence, seconds + each)))
+    expected = ", ".join(filter(None, (plan.sentence, seconds + each)))
+    return " ".join([f"{expected}.", *plan.kernel_notes]) if plan.kernel_notes else expected
 
 
 def axis_options(scope: Scope, selected: SelectedImage) -> list[str]:
@@ -224,7 +226,7 @@ def with_kernel(arguments: Mapping[str, Any], kernel: np.ndarray) -> dict[str, A
     same = {name: arguments[name] for name in fields if name in arguments}
     if "settings" in same:
         same["settings"] = {n: v for n, v in same["settings"].items() if n not in UNKNOWN_KERNEL_SETTINGS}
-    return {**same, "method": "known-kernel", "kernel": kernel}
+    return {**same, "method": "known-kernel", "kernel": GivenKernel(kernel, exact=True)}
 
 
 def _voxel_size(axes: str | None, selected: SelectedImage | None) -> tuple[float, float, float] | None:

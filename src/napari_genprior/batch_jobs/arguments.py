@@ -35,7 +35,7 @@ def checked_request(given: dict[str, Any], cluster: str | None) -> tuple[dict[st
     # the devices of the workers are unknown here, so the request is checked for the CPU
     request = parse_request(**(given | {"device": "cpu"} if cluster else given))
     if request.kernel is not None:  # read once, also where it is given as a path
-        given = {**given, "kernel": request.kernel}
+        given = {**given, "kernel": request.given_kernel}
     return given, request
 
 

@@ -72,6 +72,8 @@ def deblur(context: click.Context, **_options: Any) -> None:
             prepare_rerun(plan, earlier, source)
         elif "mode" not in arguments:
             _say_that_planes_are_separate(plan)
+        for note in plan.kernel_notes:
+            click.echo(note, err=True)
         result = run_with_progress(run(plan, checkpoint), plan.sentence, quiet)
         write_outputs(plan, result, outputs)
     if outputs.report:

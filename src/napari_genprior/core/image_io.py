@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from .errors import LONGEST, FileError, InputError
+from .version import SOFTWARE
 
 READABLE = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".npy")
 JPEG_QUALITY = 95
@@ -171,7 +172,9 @@ def write_image(path: str | Path, image: np.ndarray, description: dict[str, Any]
             photometric = "rgb" if colour else "minisblack"
             # without its shape, an array of more than three axes would be read as a flat list of planes
             shaped: dict[str, Any] | None = {} if text is None and image.ndim > 3 + colour else None
-            tifffile.imwrite(beside, image, photometric=photometric, description=text, metadata=shaped)
+            tifffile.imwrite(
+                beside, image, photometric=photometric, description=text, metadata=shaped, software=SOFTWARE
+            )
         elif suffix == ".png":
             import imagecodecs
 

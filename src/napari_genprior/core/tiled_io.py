@@ -14,6 +14,7 @@ import numpy as np
 from .errors import FileError, InputError
 from .image_io import check_place, write_atomic, write_image
 from .lazy_io import OME_VERSION, SPACE_AXES, TIFFS, Lazy, is_zarr, need_zarr
+from .version import SOFTWARE
 
 CHUNK_PX = 512  # sides of the chunks of Zarr files
 OME_AXES = set("TCZYXS")
@@ -218,9 +219,8 @@ def _open_or_create_tiff(
             metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": symbol}
     if not begun:
         with tifffile.TiffWriter(path, bigtiff=True, ome=True) as writer:
-            writer.write(
-                shape=shape, dtype=dtype, metadata=metadata, photometric="rgb" if axes[-1] == "S" else "minisblack"
-            )
+            photometric = "rgb" if axes[-1] == "S" else "minisblack"
+            writer.write(shape=shape, dtype=dtype, metadata=metadata, photometric=photometric, software=SOFTWARE)
     with tifffile.TiffFile(path) as tiff:
         offset = tiff.series[0].dataoffset
         assert offset is not None  # uncompressed and contiguous

@@ -28,3 +28,8 @@ def voxel_size_um(sizes: Mapping[str, float], units: Mapping[str, str]) -> tuple
         return None
     z, y, x = (float(sizes[axis]) * MICROMETRES.get(units.get(axis, ""), 1.0) for axis in "ZYX")
     return z, y, x
+
+
+def lengths_um(sizes: Mapping[str, float], units: Mapping[str, str]) -> dict[str, float]:
+    """Return the sizes that have a unit of length, in um, by letter of the axis."""
+    return {axis: float(n) * MICROMETRES[units[axis]] for axis, n in sizes.items() if units.get(axis) in MICROMETRES}

@@ -9,6 +9,7 @@ from torch.nn.functional import interpolate
 
 from ..estimation.multi_start import MultiStartSearch
 from ..operators.detail import REGION
+from ..operators.observation import join
 from ..quality.kernel_criteria import is_sharp
 from ..settings import ClassicalSettings, KnownKernelSettings
 from .base import Problem, Recipe, Snapshot, Solution

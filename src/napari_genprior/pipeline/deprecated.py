@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.errors import InputError, short_repr
 from .front_door import deblur, iter_deblur
-from .request import check_kernel
+from .kernel_files import parse_kernel
 
 RENAMED = {
     "budget_s": "time_limit_s", "voxel_um": "voxel_size_um", "tile": "tile_size", "kernels": "kernel_per",
@@ -44,8 +44,8 @@ def new_names(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def _with_grid(tiles: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments with ``tiles``: where a grid of kernels is given, its rows and columns."""
-    kernel = check_kernel(arguments.get("kernel"))
-    grid = kernel.shape[:2] if kernel is not None and kernel.ndim == 4 else tiles
+    given = parse_kernel(arguments.get("kernel"))
+    grid = given.values.shape[:2] if given is not None and given.values.ndim == 4 else tiles
     return new_names(arguments) | {"tiles": grid}
 
 

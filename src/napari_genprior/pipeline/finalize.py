@@ -61,7 +61,7 @@ def build_result(plan: Plan, outcome: Outcome, clock: Clock, complete: bool = Tr
         kernels=outcome.kernels,
         verdict=outcome.verdict,
         history=History.of([] if restored is None else restored.snapshots),
-        status=outcome.status,
+        status=_with_notes(outcome.status, plan.kernel_notes),
         provenance=_provenance(plan, outcome, clock),
         selected=0 if restored is None else restored.selected,
         extra_images=extra,
@@ -71,6 +71,11 @@ def build_result(plan: Plan, outcome: Outcome, clock: Clock, complete: bool = Tr
         constant_pieces=outcome.constant_pieces,
         path=output_path(plan),
     )
+
+
+def _with_notes(status: Status, notes: tuple[str, ...]) -> Status:
+    """Return a status whose sentence also says what was done to the given kernels."""
+    return Status(status.code, " ".join([status.sentence, *notes]))
 
 
 def _put_out(plan: Plan, image: np.ndarray) -> Any:
@@ -95,6 +100,7 @@ def _provenance(plan: Plan, outcome: Outcome, clock: Clock) -> Provenance:
         "voxel_size_um": None if plan.voxel_size_um is None else list(plan.voxel_size_um),
         "kernel_size": "auto" if plan.kernel_size is None else list(plan.kernel_size),
         "kernel_sha256": None if plan.kernels is None else array_hash(plan.kernels),
+        "kernel_notes": list(plan.kernel_notes),
         "time_limit_s": plan.time_limit_s,
         "tile_size": (plan.tile_size or "auto") if plan.tiled else None,
         **{f"{field}_sha256": prior.card.sha256 for field, prior in plan.priors.items()},

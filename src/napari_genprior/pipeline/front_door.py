@@ -110,8 +110,9 @@ def deblur(
         What the axes mean, a letter each: T (time), C (channel), Z (depth), Y, X, S (colour), such as "TCYX". By
         default as the file says, or as the shape allows.
     kernel : array or path, optional
-        The kernel, where it is known: ``[kh, kw]``, of volumes ``[kz, kh, kw]``; >= 0, it is normalized to sum 1. Or
-        one for each group of pieces, ``[groups..., kh, kw]``; with ``tiles``, ``[rows, columns, kh, kw]``.
+        The kernel, where it is known: ``[kh, kw]``, of volumes ``[kz, kh, kw]``; it is normalized to sum 1. Or one for
+        each group of pieces, ``[groups..., kh, kw]``; with ``tiles``, ``[rows, columns, kh, kw]``. A measured kernel is
+        cleaned, centred and resampled to the image's pixels; the sentence of ``status`` says what was done.
     kernel_size : "auto", int or (int, int)
         Side, or height and width, of the unknown kernel in pixels; raised to odd numbers.
     kernel_per : {"stack", "channel", "frame", "plane"}

@@ -18,8 +18,9 @@ from ..estimation.psf_candidates import MicroscopeConstraints, parse_constraints
 from ..operators.detail import REGION
 from ..settings import VolumeSettings
 from ..zoo.store import Generator
+from .given_kernels import prepare_kernels
 from .output_checks import check_out_array, check_output
-from .plan_checks import check_fits, check_kernel_axes, check_kernels, check_tiled, is_single
+from .plan_checks import check_fits, check_kernel_axes, check_tiled, is_single
 from .prior_choice import load_priors
 from .request import Request, RequestArguments, is_path, parse_request
 
@@ -38,6 +39,8 @@ class Plan(Request):
         What its axes mean.
     kernels : float32 array or None
         The kernels where they are given, ``[groups..., (kz,) kh, kw]``, or ``[rows, columns, kh, kw]`` with tiles.
+    kernel_notes : tuple of str
+        What was done to the given kernels, a sentence each.
     priors : dict
         "image_prior", "kernel_prior": the pretrained priors that the settings name.
     voxel_weights : (float, float, float)
@@ -55,6 +58,7 @@ class Plan(Request):
     data: Any
     layout: Layout
     kernels: np.ndarray | None
+    kernel_notes: tuple[str, ...]
     priors: dict[str, Generator]
     voxel_weights: tuple[float, float, float]
     psf_constraints: MicroscopeConstraints | None
@@ -165,7 +169,7 @@ def plan_request(image: Any, request: Request, out: Any = None, to_file: bool | 
         check_out_array(out, layout, data, tiled or request.tiles is not None)
     if is_path(out):
         check_output(Path(out), layout, np.dtype(data.dtype))
-    kernels = None if request.kernel is None else check_kernels(request.kernel, layout, request.tiles)
+    kernels, kernel_notes = prepare_kernels(request, layout, source, tiled)
     sides = request.voxel_size_um or (voxel_size_um(source.pixel_size, source.units) if request.mode == "3d" else None)
     shape = _estimation_shape(request, layout, tiled)
     check_fits(request, kernels, layout, shape, tiled)
@@ -174,6 +178,7 @@ def plan_request(image: Any, request: Request, out: Any = None, to_file: bool | 
         data=data,
         layout=layout,
         kernels=kernels,
+        kernel_notes=kernel_notes,
         priors=load_priors(request, shape, needed=kernels is None),
         voxel_weights=_voxel_weights(sides),
         psf_constraints=_constraints(request, sides) if kernels is None else None,

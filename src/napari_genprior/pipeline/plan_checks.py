@@ -96,15 +96,20 @@ def _kernels_wanted(kernel: np.ndarray, layout: Layout, groups: tuple[int, ...],
     return f"The kernel has shape {kernel.shape}; here it must be [{one}]{several}.{hint}"
 
 
+def room_of_kernels(layout: Layout, tiles: tuple[int, int] | None, tiled: bool) -> tuple[int, ...]:
+    """Return the sides of the volume, image, tile or region that a given kernel is used in."""
+    sides = layout.sides(layout.space)
+    if tiles is not None:
+        return tuple(length // count for length, count in zip(sides, tiles, strict=True))
+    return tuple(min(length, REGION) for length in sides) if tiled else sides
+
+
 def check_fits(request: Request, kernels: np.ndarray | None, layout: Layout, shape: Sequence[int], tiled: bool) -> None:
     """Refuse kernels larger than the image, tile or region that they are used in."""
     if request.mode == "3d":
         return
-    whole = layout.sides("YX")
-    if request.tiles is not None:
-        whole = shape = tuple(length // count for length, count in zip(whole, request.tiles, strict=True))
-    elif tiled:
-        whole = tuple(min(length, REGION) for length in whole)
-    for sides, room in ((None if kernels is None else kernels.shape[-2:], whole), (request.kernel_size, shape)):
+    room = room_of_kernels(layout, request.tiles, tiled)
+    shape = room if request.tiles is not None else shape
+    for sides, place in ((None if kernels is None else kernels.shape[-2:], room), (request.kernel_size, shape)):
         if sides is not None:
-            check_fit(sides, tuple(room))
+            check_fit(sides, tuple(place))

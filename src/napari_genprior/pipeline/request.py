@@ -9,14 +9,15 @@ from typing import Any, Literal, TypedDict, get_args
 import numpy as np
 import torch
 
+from ..blur.given_kernel import GivenKernel
 from ..core.arrays import resolve_device
 from ..core.axes import ALIASES, KernelPer
 from ..core.errors import InputError, short_repr
 from ..methods.registry import METHODS, Method
 from ..settings import Settings, VolumeSettings
+from .kernel_files import parse_kernel
 from .request_checks import (
     check_axes,
-    check_kernel,
     check_kernel_per,
     check_seed,
     check_tile_size,
@@ -60,7 +61,7 @@ class Request:
 
     Parameters
     ----------
-    kernel : array or None
+    given_kernel : GivenKernel or None
         As given: the number of kernels is checked once the axes are known.
     tiles : (int, int) or None
         Rows and columns of kernels, where the blur varies over the image.
@@ -72,7 +73,7 @@ class Request:
 
     method: Method
     settings: Settings
-    kernel: np.ndarray | None
+    given_kernel: GivenKernel | None
     kernel_size: tuple[int, int] | None
     kernel_per: KernelPer
     mode: Literal["2d", "3d"]
@@ -84,6 +85,11 @@ class Request:
     seed: int
     device: torch.device
     time_limit_s: float | None
+
+    @property
+    def kernel(self) -> np.ndarray | None:
+        """The values of the given kernel or kernels, as given."""
+        return None if self.given_kernel is None else self.given_kernel.values
 
 
 def parse_request(
@@ -107,7 +113,8 @@ def parse_request(
     settings: Settings | Mapping[str, Any] | None = None,
 ) -> Request:
     """Check the arguments of :func:`.front_door.deblur` that do not depend on the image; raises what that raises."""
-    given, axes, kernel_per = check_kernel(kernel), check_axes(axes), check_kernel_per(kernel_per)
+    given_kernel, axes, kernel_per = parse_kernel(kernel), check_axes(axes), check_kernel_per(kernel_per)
+    given = None if given_kernel is None else given_kernel.values
     dimensions = _dimensions(mode, given, kernel_per, tiles, voxel_size_um, settings, axes)
     chosen = find_method(_resolved_name(method, given is not None, dimensions))
     if chosen.needs_kernel and given is None:
@@ -128,7 +135,7 @@ def parse_request(
     return Request(
         method=chosen,
         settings=checked,
-        kernel=given,
+        given_kernel=given_kernel,
         kernel_size=size,
         kernel_per=kernel_per,
         mode=dimensions,

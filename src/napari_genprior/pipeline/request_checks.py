@@ -27,18 +27,6 @@ def read_array(path: str | Path) -> np.ndarray:
         return np.asarray(file.data[...])
 
 
-def check_kernel(kernel: Any) -> np.ndarray | None:
-    """Return the given kernel or kernels as an array; its shape and values are checked once the axes are known."""
-    if kernel is None:
-        return None
-    if is_path(kernel):
-        return read_array(kernel)
-    try:
-        return np.asarray(kernel)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"kernel must be an array of numbers, or a path; got {short_repr(kernel)}.") from error
-
-
 def check_axes(axes: Any) -> str | Sequence[str] | None:
     """Refuse axes that are not text; which letters fit is checked once the image is known."""
     text = isinstance(axes, Sequence) and not isinstance(axes, bytes) and all(isinstance(axis, str) for axis in axes)
