@@ -154,6 +154,6 @@ def test_a_digit_is_deblurred_under_an_autoencoder(digit):
 @pytest.mark.slow
 def test_a_given_kernel_is_not_changed_under_an_autoencoder(digit):
     blurred, sharp, kernel = digit
-    result = gp.deblur(blurred, "evidence", kernel=kernel, **PRIORS)
+    result = gp.deblur(blurred, "evidence", kernel=kernel, image_prior=PRIORS["image_prior"])
     np.testing.assert_allclose(result.kernel, kernel, atol=1e-6)
     assert psnr(result.image, sharp) > psnr(blurred, sharp) + 6
