@@ -44,7 +44,7 @@ class SharpImages:
         """Return the SHA-256 of all training images."""
         digest = hashlib.sha256()
         for image in (*self.photos, *self.nuclei, *self.scenes):
-            digest.update(image)
+            digest.update(image.tobytes())
         return digest.hexdigest()
 
     def examples(self, count: int, rng: np.random.Generator) -> Tensor:

@@ -37,9 +37,9 @@ def add_noise(sharp: Tensor, level: float, seed: int) -> Tensor:
     return sharp + level / 255 * torch.randn(sharp.shape, generator=cpu_generator(seed)).to(sharp)
 
 
-def psnr(net: Any, sharp: Tensor, level: float) -> Tensor:
+def psnr(net: Any, sharp: Tensor, level: float, seed: int = 0) -> Tensor:
     """Measure the PSNR in dB, ``[N]``, of images ``[N, 1, Y, X]`` with noise of ``level`` / 255 added and removed."""
-    denoised = net(add_noise(sharp, level, 0), torch.full((1, 1, 1, 1), level / 255, device=sharp.device))
+    denoised = net(add_noise(sharp, level, seed), torch.full((1, 1, 1, 1), level / 255, device=sharp.device))
     return -10 * (denoised - sharp).square().mean((1, 2, 3)).log10()
 
 

@@ -69,7 +69,7 @@ def _spots(side: int, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.5:
         density = gaussian_filter(rng.normal(size=scene.shape), rng.uniform(4, 20))
         points = points[:, map_coordinates(density, points, order=1) > 0]
-    _deposit(scene, points, rng.exponential(size=points.shape[1]))
+    _deposit(scene, points, rng.exponential(size=(points.shape[1],)))
     return scene / max(float(scene.max()), 1e-6)
 
 
