@@ -27,6 +27,7 @@ from napari_genprior.zoo import initializers as proposals
 from napari_genprior.zoo import restorers, store
 from napari_genprior.zoo import validation as untrusted
 from napari_genprior.zoo.card import MAX_CARD_BYTES, read_card
+from napari_genprior.zoo.denoisers import load_denoiser
 from napari_genprior.zoo.registry import build
 from napari_genprior.zoo.weight_import import import_prior
 
@@ -295,6 +296,12 @@ def test_imported_files_do_not_read_others(tmp_path):
         )
     with pytest.raises(ModelError, match="another file"):
         import_prior(tmp_path / "reads.h5", out_folder=tmp_path)
+
+
+def test_a_denoiser_with_too_many_blocks_is_refused(model, little_memory):
+    path = model(kind="denoiser", arch="denoiser", latent=0, arguments={"blocks": 2**24})
+    with pytest.raises(ModelError, match="0 to 16 blocks"):
+        load_denoiser(Path(path), torch.device("cpu"))
 
 
 def test_a_restorer_of_another_architecture_is_refused(model, tmp_path, monkeypatch):

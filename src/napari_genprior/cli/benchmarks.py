@@ -161,6 +161,17 @@ def kodak(
     return benchmark_kodak.lines(folder, kernel_folder, method, size_given, not colour, count, per_image)
 
 
+@benchmark("denoise")
+@click.argument("folder", type=PATH)
+@click.option("--model", type=PATH, metavar="CARD", help="Card (.json) of a denoiser.  [default: the installed one]")
+@PER_IMAGE
+def denoise(folder: Path, model: Path | None, per_image: bool) -> Report:
+    """Measure the denoiser on grey images with noise of 2.5, 5, 15, 25 and 50 of 255."""
+    from ..evaluation import benchmark_denoise
+
+    return benchmark_denoise.lines(folder, model, per_image)
+
+
 @benchmark("batch")
 @click.option("--count", type=click.IntRange(1), default=40, show_default=True, help="Number of images.")
 def batch(count: int) -> Report:

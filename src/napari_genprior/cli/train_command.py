@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,12 +18,16 @@ from tqdm import tqdm
 from ..core.errors import InputError
 from ..settings import TrainingSettings
 from ..training import architectures, data, image_files, kernel_simulators, psf_3d
+from ..training.denoiser_data import read_sharp_images
+from ..training.denoisers import DenoiserTask
 from ..training.initializers import InitializerTask
 from ..training.kernel_initializers import initializer_task
-from ..training.loop import Trained, run
+from ..training.loop import Trained, TrainingProgress, run
 from ..training.tasks import GeneratorTask, Task
 from ..zoo.store import load_prior, user_folder
 
+LINE_EVERY_S = 60.0  # of the progress where there is no terminal
+Training = Generator[TrainingProgress, None, Trained]
 NO_DATA = "none needed: the kernels are simulated by this package"
 
 
@@ -44,9 +53,7 @@ def train_from(
     """Run the command; see its help for the options. Returns None for generators of volumes."""
     if not pair and (source is None) == (simulator is None):
         raise InputError("Give one of --data (a folder, npz or npy file) and --simulate (a kernel simulator).")
-    folder = out_folder or user_folder()
-    if out_folder is None:
-        folder.mkdir(parents=True, exist_ok=True)
+    folder = _output_folder(out_folder)
     if simulator == psf_3d.SIMULATED and not pair:
         _train_volumes(
             settings, name, folder, kernels, licence_weights=licence_weights, recipe=recipe, overwrite=overwrite,
@@ -70,6 +77,40 @@ def train_from(
         task, name, folder, license_weights=licence_weights, license_data=licence_data, recipe=recipe,
         overwrite=overwrite,
     )  # fmt: skip
+    return _finish(running, name, quiet)
+
+
+def train_denoiser(
+    settings: TrainingSettings,
+    photos: Path,
+    nuclei: Path | None,
+    *,
+    name: str,
+    licence_weights: str,
+    licence_data: str,
+    out_folder: Path | None,
+    overwrite: bool,
+    quiet: bool,
+    recipe: str,
+) -> Trained:
+    """Run ``genprior train denoiser``; see its help for the options."""
+    task = DenoiserTask(read_sharp_images(photos, nuclei, settings.seed), settings)
+    running = run(
+        task, name, _output_folder(out_folder), license_weights=licence_weights, license_data=licence_data,
+        recipe=recipe, overwrite=overwrite,
+    )  # fmt: skip
+    return _finish(running, name, quiet)
+
+
+def _output_folder(chosen: Path | None) -> Path:
+    folder = chosen or user_folder()
+    if chosen is None:
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _finish(running: Training, name: str, quiet: bool) -> Trained:
+    """Run a training to its end and print the metrics."""
     trained = _run_with_progress(running, name, quiet)
     metrics = ", ".join(f"{metric} {value:g}" for metric, value in trained.card.metrics.items())
     click.echo(f"{trained.path}: {metrics}; {trained.steps} steps, {trained.seconds / 60:.1f} min: {trained.reason}.")
@@ -126,12 +167,18 @@ def _train_volumes(
     click.echo(f"{folder / name}.json: " + ", ".join(f"{key} {value:g}" for key, value in card.metrics.items()) + ".")
 
 
-def _run_with_progress(running, name: str, quiet: bool) -> Trained:
-    """Run the training behind a progress bar; an interruption closes the generator, which writes a checkpoint."""
+def _run_with_progress(running: Training, name: str, quiet: bool) -> Trained:
+    """Run a training behind a progress bar, or with a line a minute where standard error is no terminal.
+
+    Ctrl-C or a termination signal ends it after the current update, with a checkpoint; a second one ends it at once.
+    """
     form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
-    with tqdm(total=1.0, desc=name, disable=quiet, bar_format=form) as bar:
+    terminal = sys.stderr.isatty()
+    written = time.monotonic()
+    bar = tqdm(total=1.0, desc=name, disable=quiet or not terminal, bar_format=form)
+    with bar, _interruptible() as interrupted:
         try:
-            while True:
+            while not interrupted:
                 try:
                     progress = next(running)
                 except StopIteration as end:
@@ -139,7 +186,31 @@ def _run_with_progress(running, name: str, quiet: bool) -> Trained:
                 shown = {key: f"{value:.4g}" for key, value in progress.losses.items()}
                 if progress.held_out is not None:
                     shown["validation"] = f"{progress.held_out:.5g}"
-                bar.set_postfix({"step": progress.step, **shown}, refresh=False)
-                bar.update(progress.fraction - bar.n)
+                if terminal:
+                    bar.set_postfix({"step": progress.step, **shown}, refresh=False)
+                    bar.update(progress.fraction - bar.n)
+                elif not quiet and time.monotonic() - written >= LINE_EVERY_S:
+                    written = time.monotonic()
+                    values = ", ".join(f"{key} {value}" for key, value in shown.items())
+                    click.echo(f"{name}: step {progress.step}, {progress.seconds:.0f} s, {values}", err=True)
+            raise KeyboardInterrupt
         finally:
-            running.close()
+            running.close()  # writes a checkpoint
+
+
+@contextmanager
+def _interruptible() -> Iterator[list[int]]:
+    """Collect the first Ctrl-C or termination signal in a list, so that no update is interrupted half-way."""
+    received: list[int] = []
+
+    def receive(number: int, _frame: object) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    before = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

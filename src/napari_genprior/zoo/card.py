@@ -44,7 +44,7 @@ class Named(BaseModel):
 USUAL_RANGE_DB = 25.0  # of image priors whose card does not state it
 
 
-Kind = Literal["image", "kernel", "initializer", "restorer"]
+Kind = Literal["image", "kernel", "initializer", "restorer", "denoiser"]
 
 
 class ModelFields(TypedDict):
@@ -82,7 +82,7 @@ class Card(BaseModel):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")
     kind: Kind = Field(
         description="A prior of images or kernels; an initializer predicts initial latents of both from a blurred "
-        "image; a restorer is the network of unrolled deconvolution."
+        "image; a restorer is the network of unrolled deconvolution; a denoiser is a prior of images of any size."
     )
     initializer_for: tuple[Named, Named] | None = Field(
         None, description="Initializers: the image prior and the kernel prior whose latents are predicted."
@@ -90,13 +90,15 @@ class Card(BaseModel):
     arch: Text
     arguments: dict[Text, Argument] = Field(description="Arguments of the architecture.")
     latent: int = Field(
-        ge=0, le=65536, description="Length of the latent vector; initializers: of both together; a restorer has none."
+        ge=0,
+        le=65536,
+        description="Length of the latent vector; initializers: of both together; restorers and denoisers have none.",
     )
     distribution: Literal["normal"] = Field(description="Distribution of the latent vector.")
     channels: int = Field(ge=1, le=16)
     size: tuple[int, int] | tuple[int, int, int] = Field(
         description="Height and width (volumes: depth, height and width) in pixels of the decoded images, or of the "
-        "images an initializer or restorer takes."
+        "images an initializer, restorer or denoiser was trained on."
     )
     output_range: tuple[float, float]
     sha256: str = Field(pattern=HASH, description="SHA-256 of the weights file.")
@@ -133,8 +135,8 @@ class Card(BaseModel):
     def _check_kind(self) -> Self:
         if (self.kind == "initializer") != (self.initializer_for is not None):
             raise ValueError("initializer_for (two priors) is needed for an initializer, and for no other model")
-        if (self.kind == "restorer") != (self.latent == 0):
-            raise ValueError("latent must be 0 for a restorer, and for no other model")
+        if (self.kind in ("restorer", "denoiser")) != (self.latent == 0):
+            raise ValueError("latent must be 0 for a restorer or denoiser, and for no other model")
         return self
 
     @property

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 FULL_PRECISION = ("residual_spectrum",)  # has values as small as 1e-8, which float16 cannot represent
-NOT_QUANTIZED = ("kernel", "restorer")  # kinds of models that lose more with 8 bits
+NOT_QUANTIZED = ("kernel", "restorer", "denoiser")  # kinds of models that lose more with 8 bits
 LARGE = 4096  # values; smaller tensors are not quantized to 8 bits
 STEP = ".step"  # suffix of the tensor [rows] that holds the quantization steps of another
 LARGEST = 127

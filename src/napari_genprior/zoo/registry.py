@@ -21,6 +21,7 @@ ARCHITECTURES = {
     "initializer": ("nets.initializer", "Initializer"),
     "kernel-initializer": ("nets.initializer", "KernelInitializer"),
     "restorer": ("nets.restorer", "Restorer"),
+    "denoiser": ("nets.denoiser", "Denoiser"),
 }
 
 

@@ -89,7 +89,7 @@ def list_priors() -> list[Card]:
 
 
 def list_models() -> list[Card]:
-    """List the cards of all installed models: priors, initializers and restorers."""
+    """List the cards of all installed models: priors, initializers, restorers and denoisers."""
     cards: dict[str, Card] = {}
     for _, card in readable():
         cards.setdefault(card.name, card)
