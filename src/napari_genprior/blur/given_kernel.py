@@ -17,6 +17,7 @@ MOST_NEGATIVE = 0.5  # of the peak; a kernel with values below that is none, not
 SAME_SIZE = 0.02  # relative difference of pixel sizes that makes no visible difference
 LARGEST_FACTOR = 20.0  # between pixel sizes of kernel and image; more is a wrong unit
 OVERSAMPLING = 5  # samples per pixel and axis when a kernel is integrated over coarser pixels
+MARGIN_PX = 2  # around a kernel while its centre is measured
 LARGEST_VOLUME = 4  # times the side of a volume; a longer kernel is some other file
 MIN_SPOTS = 3  # of an image of beads; two spots may be the kernel of a double image
 MANY_SPOTS = 6  # are beads, however dense
@@ -88,9 +89,10 @@ def clean_kernel(values: np.ndarray) -> tuple[np.ndarray, list[str]]:
         notes.append("The kernel's peak was in its first pixel (FFT order); it was moved to the centre.")
     _refuse_beads(kernel)
     kernel, removed = remove_background(kernel, count)
-    offset = centre_offset(kernel, measured=bool(removed))
+    inside = crop_rim(kernel, MARGIN_PX)  # what follows takes seconds on the empty space of large kernels
+    offset = centre_offset(inside, measured=bool(removed), even=len(kernel) % 2 == 0)
     if any(offset):
-        kernel = centred(kernel, offset)
+        kernel = centred(inside, offset)
         shifts = ", ".join(f"{axis} {-o:+.2f}" for axis, o in zip("zyx"[-len(offset) :], offset, strict=True) if o)
         removed.append(
             f"The kernel was shifted onto its centre pixel ({shifts} px), so that the result is not shifted."

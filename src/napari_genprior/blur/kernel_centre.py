@@ -42,7 +42,7 @@ def unshift_fft_order(kernel: np.ndarray) -> np.ndarray | None:
     return np.fft.fftshift(kernel, None if first else (-2, -1))
 
 
-def centre_offset(kernel: np.ndarray, measured: bool) -> tuple[float, ...]:
+def centre_offset(kernel: np.ndarray, measured: bool, even: bool) -> tuple[float, ...]:
     """Measure how far the centre of a kernel lies from pixel ``n // 2`` along each axis; 0 where it is to stay.
 
     Parameters
@@ -52,6 +52,8 @@ def centre_offset(kernel: np.ndarray, measured: bool) -> tuple[float, ...]:
     measured : bool
         The kernel comes from a camera. An exact kernel is centred only where it is a round, symmetric spot: the centre
         of mass of others, such as camera shake, is where the blur has it.
+    even : bool
+        The number of planes was even before empty ones were cropped.
     """
     plane = kernel.reshape(-1, *kernel.shape[-2:]).sum(0)
     lateral = _offset(plane)
@@ -61,8 +63,8 @@ def centre_offset(kernel: np.ndarray, measured: bool) -> tuple[float, ...]:
     if kernel.ndim == 2:
         return lateral
     axial = _offset(kernel.max((1, 2)))  # the sum is the same in all planes of a widefield microscope
-    even = len(kernel) % 2 == 0 and abs(axial[0] + 0.5) < OFF_CENTRE_PX  # centred between two planes
-    least = least if measured or even else OFF_FOCUS_PLANES
+    between = even and abs(axial[0] + 0.5) < OFF_CENTRE_PX  # two planes
+    least = least if measured or between else OFF_FOCUS_PLANES
     symmetric = measured or _correlation(_moved(kernel, (axial[0], 0, 0)), turned=(0,)) > MIN_SYMMETRY
     if not symmetric or abs(axial[0]) < least:
         axial = (0.0,)
@@ -75,15 +77,15 @@ def centred(kernel: np.ndarray, offset: tuple[float, ...]) -> np.ndarray:
     return crop_rim(moved)
 
 
-def crop_rim(kernel: np.ndarray) -> np.ndarray:
-    """Crop the nearly empty rim of a kernel symmetrically about its centre pixel; the sides become odd."""
-    mass = kernel.sum()
+def crop_rim(kernel: np.ndarray, margin: int = 0) -> np.ndarray:
+    """Crop the nearly empty rim of a kernel about its centre pixel, but for a margin; the sides become odd."""
+    kernel = np.pad(kernel, [(0, 1 - side % 2) for side in kernel.shape])  # the centre pixel stays n // 2
     slices = []
     for axis, side in enumerate(kernel.shape):
         profile = kernel.sum(tuple(other for other in range(kernel.ndim) if other != axis))
         rings = np.bincount(np.abs(np.arange(side) - side // 2), weights=profile)
-        reach = int(np.searchsorted(np.cumsum(rings), KEPT_MASS * mass))
-        reach = min(reach, (side - 1) // 2)
+        reach = int(np.searchsorted(np.cumsum(rings), KEPT_MASS * rings.sum())) + margin
+        reach = min(reach, side // 2)
         slices.append(slice(side // 2 - reach, side // 2 + reach + 1))
     return kernel[tuple(slices)]
 
