@@ -46,9 +46,11 @@ def deconvolve_known(
     -------
     Tensor [R, C, Y, X]
     """
-    measured = noise_level(blurred) if noise is None else noise
-    periodic = is_periodic(as_observed(blurred).values, measured) if periodic is None else periodic
-    return final_image(blurred, kernel, effective_noise(measured, kernel_given), settings, periodic)
+    observed = as_observed(blurred)
+    measured = noise_level(observed) if noise is None else noise
+    periodic = is_periodic(observed.values, measured) if periodic is None else periodic
+    observed = observed if kernel_given else observed.without_clipped()
+    return final_image(observed, kernel, effective_noise(measured, kernel_given), settings, periodic)
 
 
 def final_image(

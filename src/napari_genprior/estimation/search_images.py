@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from torch import Tensor
-from torch.nn.functional import max_pool2d
 
 from ..operators.detail import REGION, most_textured_place
 from ..operators.fill import fill_tensor
-from ..operators.observation import CAP, Observed, as_observed, join, typical_top, wide_masks
+from ..operators.observation import CAP, CLIPPED_REACH_PX, Observed, as_observed, join, typical_top, wide_masks, widen
 
 MIN_SATURATED_FRACTION = 1e-3  # of the pixels, for masked searches; the maximum of an image alone is no saturation
-SATURATION_REACH_PX = 2  # around saturated pixels, which masked searches leave out too
 DIM_TOP = 0.4  # of the range: an image whose typical top is lower is searched on a scale of its own
 
 
@@ -67,10 +65,6 @@ def search_images(blurred: Tensor | Observed, noise: float) -> SearchImages:
     part = join([each.crop(most_textured_place(each.values, REGION)) for each in grey])
     masked, filled, excluded = wide_masks(part.masked), None, None
     if float(part.at_least.float().mean()) > MIN_SATURATED_FRACTION:
-        excluded = masked | _widen(part.at_least, SATURATION_REACH_PX)
+        excluded = masked | widen(part.at_least, CLIPPED_REACH_PX)
         filled = fill_tensor(part.values, excluded)
     return SearchImages(part, masked, filled, excluded, noise / scale, scale)
-
-
-def _widen(mask: Tensor, reach: int) -> Tensor:
-    return max_pool2d(mask.float(), 2 * reach + 1, 1, reach) > 0

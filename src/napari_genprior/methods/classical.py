@@ -9,7 +9,7 @@ from torch.nn.functional import interpolate
 
 from ..estimation.multi_start import MultiStartSearch
 from ..operators.detail import REGION
-from ..operators.observation import join
+from ..operators.observation import join, without_highlights
 from ..quality.kernel_criteria import is_sharp
 from ..settings import ClassicalSettings, KnownKernelSettings
 from .base import Problem, Recipe, Snapshot, Solution
@@ -31,7 +31,7 @@ def classical(problem: Problem) -> Recipe:
     if problem.kernel_prior is not None:
         return (yield from kernel_in_range(problem))
     noise, begun = problem.noise, time.monotonic()
-    if problem.kernel_size is None and is_sharp(blurred, noise):
+    if problem.kernel_size is None and is_sharp(without_highlights(problem.observed), noise):
         yield Snapshot(0, 1, "The image is sharp", blurred, blurred.new_ones(1, 1, 1, 1))
         return Solution(blurred, blurred.new_ones(1, 1, 1, 1))
 

@@ -7,7 +7,7 @@ image is larger than the data: a canvas, with a mask of the pixels where there a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 import torch
@@ -24,6 +24,7 @@ MASKED_FRACTION = 0.1  # of masked pixels in a coarser one from which that is ma
 DILATION_PX = 3  # ... with all that are so near to it
 TYPICAL_SHARE = 0.995  # of the pixels: they lie at or below the typical top
 CAP = 1.5  # typical tops, from which on a pixel belongs to a bright object
+CLIPPED_REACH_PX = 2  # around clipped pixels: 2 dB better than 0 on simulated lamps, with estimated kernels
 WIDE_PX = 3  # side of masked squares whose filling may mislead a kernel's estimation
 BLOCK = 4  # px, sides of a smooth canvas are multiples of it
 KERNEL_TAIL = 0.002  # of a kernel's sum, along an axis, whose reach beyond a volume is not modelled
@@ -68,6 +69,16 @@ class Observed:
         textured = (flat.amax(-1) > flat.amin(-1)).any(0)
         some = self._each(lambda part: part[:, textured]) if textured.any() else self
         return some._each(lambda part: part.any(1, True) if part.dtype is torch.bool else part.mean(1, keepdim=True))
+
+    def without_clipped(self) -> Observed:
+        """Mask what is clipped at the upper end and the pixels around it.
+
+        Lights are so bright that the error of an estimated kernel outweighs all else around them.
+        """
+        if not self.at_least.any():
+            return self
+        masked = self.masked | widen(self.at_least, CLIPPED_REACH_PX)
+        return replace(self, masked=masked, at_least=self.at_least & ~masked, at_most=self.at_most & ~masked)
 
     def rescaled(self, scale: float, cap: float) -> Observed:
         """Divide by ``scale``; values above ``cap`` then only say that the true value is at least so large."""
@@ -114,6 +125,11 @@ def typical_top(observed: Observed) -> float:
         return 1.0
     rank = max(1, round(TYPICAL_SHARE * valid.numel()))
     return float(valid.kthvalue(rank).values)
+
+
+def without_highlights(image: Observed) -> Tensor:
+    """Return the values with few bright objects cut off, which would outweigh the scene: ``[R, C, Y, X]``."""
+    return image.values.clamp(max=CAP * typical_top(image))
 
 
 def join(parts: Sequence[Observed]) -> Observed:
@@ -225,6 +241,11 @@ def pad_zero(blurred: Tensor | Observed, margin: Sequence[int]) -> Observation:
         return _on_canvas(blurred, canvas, shape)
     inside = _corner_mask(shape, canvas)
     return Observation(canvas, ~inside, torch.zeros_like(inside), torch.zeros_like(inside), shape)
+
+
+def widen(mask: Tensor, reach: int) -> Tensor:
+    """Add the pixels within a square of ``reach`` pixels around a mask of images, bool ``[P, C, Y, X]``."""
+    return max_pool2d(mask.float(), 2 * reach + 1, 1, reach) > 0
 
 
 def wide_masks(masked: Tensor) -> Tensor:

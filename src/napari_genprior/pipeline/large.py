@@ -104,7 +104,8 @@ class LargePieces(Pieces):
         self.tile_px, self.tiles = columns[0].read.stop, len(rows) * len(columns)
         noise = effective_noise(self.statistics.noise, kernel_given=self.plan.kernels is not None)
         settings = known_kernel_settings(self.plan.settings)
-        step = TileSolver(grid, noise, self.statistics.intensity, settings, self.verdict.rejected)
+        given = self.plan.kernels is not None
+        step = TileSolver(grid, noise, self.statistics.intensity, settings, given, self.verdict.rejected)
         before = (0, 0) if self.state is None else (self.state.planes, self.state.rows)
         indices = list(np.ndindex(layout.pieces))
         done, total = before[0] * self.tiles, len(indices) * self.tiles

@@ -105,7 +105,8 @@ class VaryingPieces(Pieces):
         assert self.kernels is not None
         sides = (self.kernels.shape[-2], self.kernels.shape[-1])
         rows, columns = tile_grid((self.array.shape[0], self.array.shape[1]), self.kernels, tile_side(sides))
-        step = TileSolver(self.kernels, self.noise, self.scale, known_kernel_settings(self.plan.settings))
+        settings, given = known_kernel_settings(self.plan.settings), self.plan.kernels is not None
+        step = TileSolver(self.kernels, self.noise, self.scale, settings, given)
         begun = 0.0 if self.plan.kernels is not None else sum(SHARES)
         total = len(rows) * len(columns)
         strips = restore_in_tiles(self.array, rows, columns, step, self.batcher, self.plan.mask_of(()))

@@ -36,6 +36,8 @@ class TileSolver:
         Standard deviation, of the range.
     intensity : Intensity
         Of the whole image.
+    kernel_given : bool
+        The user vouches for the kernels; estimated ones err.
     unchanged : bool
         The tiles stay as they are: the verdict rejects the estimate.
     """
@@ -44,6 +46,7 @@ class TileSolver:
     noise: float
     intensity: Intensity
     settings: KnownKernelSettings
+    kernel_given: bool
     unchanged: bool = False
 
 
@@ -117,6 +120,7 @@ def restore_in_tiles(
             blurred: Tensor, which: slice, kernels: Tensor = kernels, observed: Observed = observed
         ) -> Tensor:
             seen = replace(observed.rows(which).to(blurred.device), values=blurred)
+            seen = seen if step.kernel_given else seen.without_clipped()
             return final_image(seen, kernels[which].to(blurred.device), step.noise, step.settings)
 
         for piece, image in zip(pieces, batcher(deconvolve_batch, observed.values), strict=True):
