@@ -36,6 +36,8 @@ def checked_request(given: dict[str, Any], cluster: str | None) -> tuple[dict[st
     request = parse_request(**(given | {"device": "cpu"} if cluster else given))
     if request.kernel is not None:  # read once, also where it is given as a path
         given = {**given, "kernel": request.given_kernel}
+    if request.mask is not None:
+        given = {**given, "mask": request.mask}
     return given, request
 
 
@@ -47,6 +49,7 @@ def plain_request(request: Request) -> dict[str, Any]:
         "settings": request.settings.model_dump(mode="json"),
         "kernel_size": None if request.kernel_size is None else list(request.kernel_size),
         "kernel_sha256": None if request.kernel is None else array_hash(request.kernel),
+        "mask_sha256": None if request.mask is None else array_hash(request.mask),
         "seed": request.seed,
         "time_limit_s": request.time_limit_s,
         "axes": None if request.axes is None else list(map(str, request.axes)),

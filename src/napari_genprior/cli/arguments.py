@@ -89,6 +89,9 @@ REQUEST_OPTIONS = (
     click.option("--voxel-size", "voxel_size_um", callback=_voxel_size, metavar="Z,Y,X",
                  help="Size of a voxel in um; given as an option, it chooses --mode 3d.  "
                       "[default: as the file says, otherwise a cube; neither chooses volumes]"),
+    click.option("--mask", type=PATH, metavar="FILE",
+                 help="Leave out the pixels where the image in this file is not 0, such as dust or a label. Hot and "
+                      "dead pixels, stuck lines, bars, burned-in text, margins and NaN are found without it."),
     click.option("--image-prior", metavar="NAME",
                  help="Use this pretrained image prior; 'genprior models' lists them."),
     click.option("--kernel-prior", metavar="NAME",

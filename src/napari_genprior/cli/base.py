@@ -125,10 +125,12 @@ def run_with_progress(progress: Any, sentence: str, quiet: bool) -> Any:
             bar.update(snapshot.fraction - bar.n)
 
 
-def write_report(path: Path, result: Any, source: Path, kernel_file: Path | None, output: Path) -> None:
+def write_report(
+    path: Path, result: Any, source: Path, kernel_file: Path | None, output: Path, mask_file: Path | None = None
+) -> None:
     """Write the report of a result and the absolute paths of its files, from which ``--rerun`` repeats the run."""
     from ..core.image_io import write_json
 
-    files = {"input": source, "kernel": kernel_file, "output": output}
+    files = {"input": source, "kernel": kernel_file, "mask": mask_file, "output": output}
     absolute = {name: str(file.absolute()) if file else None for name, file in files.items()}
     write_json(path, {**result.report(), "files": absolute})

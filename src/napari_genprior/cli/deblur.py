@@ -57,9 +57,9 @@ def deblur(context: click.Context, **_options: Any) -> None:
     if source is None:
         raise click.UsageError("Missing argument IN (the blurred image), or --rerun with a report.")
     arguments = earlier.arguments if earlier else request_arguments(given)
-    kernel_file = arguments.get("kernel")
+    kernel_file, mask_file = arguments.get("kernel"), arguments.get("mask")
     written = (outputs.image, outputs.report, outputs.kernel, outputs.estimate, checkpoint)
-    check_output_paths(source, *written, others=(kernel_file, given.get("settings_file"), rerun))
+    check_output_paths(source, *written, others=(kernel_file, mask_file, given.get("settings_file"), rerun))
 
     from ..core.lazy_io import open_lazy
     from ..pipeline.plan import make_plan
@@ -77,7 +77,7 @@ def deblur(context: click.Context, **_options: Any) -> None:
         result = run_with_progress(run(plan, checkpoint), plan.sentence, quiet)
         write_outputs(plan, result, outputs)
     if outputs.report:
-        write_report(outputs.report, result, source, kernel_file, outputs.image)
+        write_report(outputs.report, result, source, kernel_file, outputs.image, mask_file)
     click.echo(f"{outputs.image}: {_stopped(result)}{result.sentence}{_hint(result, outputs)}")
 
 

@@ -28,7 +28,7 @@ class EarlierRun:
         Of :func:`~napari_genprior.deblur`.
     threads : int
         Number of torch threads, on which the last bits of a result depend.
-    input_sha256, kernel_sha256 : str or None
+    input_sha256, kernel_sha256, mask_sha256 : str or None
         Hashes of the input and of the given kernels.
     """
 
@@ -37,6 +37,7 @@ class EarlierRun:
     threads: int
     input_sha256: str
     kernel_sha256: str | None
+    mask_sha256: str | None
 
 
 def read_report(path: Path) -> EarlierRun:
@@ -62,6 +63,8 @@ def read_report(path: Path) -> EarlierRun:
         arguments |= {name: provenance[name] for name in ("method", "settings", "seed", "device")}
         if files["kernel"]:
             arguments["kernel"] = Path(files["kernel"])
+        if files.get("mask"):
+            arguments["mask"] = Path(files["mask"])
         if size != "auto":
             arguments["kernel_size"] = tuple(size)
         return EarlierRun(
@@ -70,6 +73,7 @@ def read_report(path: Path) -> EarlierRun:
             threads=_threads(provenance["threads"]),
             input_sha256=provenance["input_sha256"],
             kernel_sha256=recorded["kernel_sha256"],
+            mask_sha256=recorded.get("mask_sha256"),
         )
     except OSError as error:
         raise FileError(f"The report {path} cannot be read: {error.strerror or error}.") from error
@@ -96,6 +100,8 @@ def prepare_rerun(plan: Plan, earlier: EarlierRun, source: Path) -> None:
     kernel_sha256 = None if plan.kernels is None else array_hash(plan.kernels)
     if kernel_sha256 != earlier.kernel_sha256:
         raise InputError("The kernel file is not the kernel of that run (SHA-256 differs).")
+    if (None if plan.mask is None else array_hash(plan.mask)) != earlier.mask_sha256:
+        raise InputError("The mask file is not the mask of that run (SHA-256 differs).")
     if input_hash(plan) != earlier.input_sha256:
         raise InputError(
             f"{source} is not the image of that run (SHA-256 differs); a run repeats only on its own input."

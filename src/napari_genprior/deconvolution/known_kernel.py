@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..operators.boundary import is_periodic
 from ..operators.noise import KERNEL_NOISE, LEAST_NOISE, effective_noise, noise_level
-from ..operators.observation import CAP, Observed, as_observed, typical_top
+from ..operators.observation import CAP, Observed, as_observed, typical_top, without_highlights
 from ..settings import KnownKernelSettings
 from ..zoo.restorers import find_restorer
 from .total_variation import REFERENCE_STRENGTH, STEPS, deconvolve, strength_for
@@ -48,7 +48,7 @@ def deconvolve_known(
     """
     observed = as_observed(blurred)
     measured = noise_level(observed) if noise is None else noise
-    periodic = is_periodic(observed.values, measured) if periodic is None else periodic
+    periodic = is_periodic(without_highlights(observed), measured) if periodic is None else periodic
     observed = observed if kernel_given else observed.without_clipped()
     return final_image(observed, kernel, effective_noise(measured, kernel_given), settings, periodic)
 

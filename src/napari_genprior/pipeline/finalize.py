@@ -99,6 +99,7 @@ def _provenance(plan: Plan, outcome: Outcome, clock: Clock) -> Provenance:
         "tiles": None if plan.tiles is None else list(plan.tiles),
         "voxel_size_um": None if plan.voxel_size_um is None else list(plan.voxel_size_um),
         "kernel_size": "auto" if plan.kernel_size is None else list(plan.kernel_size),
+        "mask_sha256": None if plan.mask is None else array_hash(plan.mask),
         "kernel_sha256": None if plan.kernels is None else array_hash(plan.kernels),
         "kernel_notes": list(plan.kernel_notes),
         "time_limit_s": plan.time_limit_s,

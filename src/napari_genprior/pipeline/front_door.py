@@ -34,6 +34,7 @@ def iter_deblur(
     tiles: tuple[int, int] | None = None,
     tile_size: TileSize = None,
     voxel_size_um: Sequence[float] | None = None,
+    mask: Any = None,
     image_prior: str | None = None,
     kernel_prior: str | None = None,
     restarts: int | None = None,
@@ -65,11 +66,11 @@ def iter_deblur(
     request = parse_request(
         method,
         axes=axes, kernel=kernel, kernel_size=kernel_size, kernel_per=kernel_per, mode=mode, tiles=tiles,
-        tile_size=tile_size, voxel_size_um=voxel_size_um, image_prior=image_prior, kernel_prior=kernel_prior,
+        tile_size=tile_size, voxel_size_um=voxel_size_um, mask=mask, image_prior=image_prior, kernel_prior=kernel_prior,
         restarts=restarts, steps=steps, seed=seed, device=device, time_limit_s=time_limit_s, settings=settings,
     )  # fmt: skip
-    check_inputs_safe(out, image, kernel, checkpoint)
-    check_inputs_safe(checkpoint, image, kernel)
+    check_inputs_safe(out, image, kernel, mask, checkpoint)
+    check_inputs_safe(checkpoint, image, kernel, mask)
     return _plan_and_run(image, request, out, checkpoint)
 
 
@@ -85,6 +86,7 @@ def deblur(
     tiles: tuple[int, int] | None = None,
     tile_size: TileSize = None,
     voxel_size_um: Sequence[float] | None = None,
+    mask: Any = None,
     image_prior: str | None = None,
     kernel_prior: str | None = None,
     restarts: int | None = None,
@@ -127,6 +129,10 @@ def deblur(
         memory, 1.2 GB for a tile). Chosen by itself where ``out`` is a path and a side is longer than 4096 px.
     voxel_size_um : (float, float, float), optional
         Sides of a voxel along z, y and x in um; by default as the file says, else voxels are cubes.
+    mask : array or path, optional
+        Not 0 at pixels that say nothing of the scene, such as dust or a label: of the image's shape, without colours,
+        or of one plane (volume) for all. They influence nothing, and keep their values. Masked arrays bring their own.
+        Hot and dead pixels, stuck lines, bars, burned-in text, margins and NaN are found without it.
     image_prior, kernel_prior : str, optional
         Names of pretrained priors, for the methods that use them.
     restarts, steps : int, optional
@@ -172,7 +178,7 @@ def deblur(
     run_of_image = iter_deblur(
         image, method,
         axes=axes, kernel=kernel, kernel_size=kernel_size, kernel_per=kernel_per, mode=mode, tiles=tiles,
-        tile_size=tile_size, voxel_size_um=voxel_size_um, image_prior=image_prior, kernel_prior=kernel_prior,
+        tile_size=tile_size, voxel_size_um=voxel_size_um, mask=mask, image_prior=image_prior, kernel_prior=kernel_prior,
         restarts=restarts, steps=steps, seed=seed, device=device, time_limit_s=time_limit_s, out=out,
         checkpoint=checkpoint, settings=settings,
     )  # fmt: skip
@@ -189,6 +195,7 @@ def known_kernel(
     tiles: tuple[int, int] | None = None,
     tile_size: TileSize = None,
     voxel_size_um: Sequence[float] | None = None,
+    mask: Any = None,
     device: str = "auto",
     seed: int = 0,
     out: Any = None,
@@ -208,7 +215,7 @@ def known_kernel(
     return deblur(
         image, "known-kernel",
         axes=axes, kernel=kernel, kernel_per=kernel_per, mode=mode, tiles=tiles, tile_size=tile_size,
-        voxel_size_um=voxel_size_um, seed=seed, device=device, out=out, settings=settings,
+        voxel_size_um=voxel_size_um, mask=mask, seed=seed, device=device, out=out, settings=settings,
     )  # fmt: skip
 
 

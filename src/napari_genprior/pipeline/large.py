@@ -165,6 +165,7 @@ class LargePieces(Pieces):
             "input": [statistics.sha256, plan.layout.axes, list(plan.layout.shape), statistics.dtype.str],
             "method": [plan.method.name, plan.settings.model_dump(mode="json"), plan.seed, plan.time_limit_s],
             "kernel": [plan.kernel_size, kernel],
+            "mask": None if plan.mask is None else array_hash(plan.mask),
             "tile": plan.tile_size,
             "device": str(plan.device),
         }

@@ -19,6 +19,7 @@ from ..operators.detail import REGION
 from ..settings import VolumeSettings
 from ..zoo.store import Generator
 from .given_kernels import prepare_kernels
+from .masks import fit_mask
 from .output_checks import check_out_array, check_output
 from .plan_checks import check_fits, check_kernel_axes, check_tiled, is_single
 from .prior_choice import load_priors
@@ -51,8 +52,6 @@ class Plan(Request):
         Where the image is to be written; a path is for large images and stacks.
     source : Lazy
         Where the data come from: pixel sizes and units of a file.
-    mask : bool array or None
-        True at pixels that say nothing, of the shape of the data without colours.
     """
 
     data: Any
@@ -64,7 +63,6 @@ class Plan(Request):
     psf_constraints: MicroscopeConstraints | None
     out: Any
     source: Lazy
-    mask: np.ndarray | None = None
 
     @property
     def single(self) -> bool:
@@ -151,6 +149,7 @@ def plan_request(image: Any, request: Request, out: Any = None, to_file: bool | 
     source = image if isinstance(image, Lazy) else Lazy(image)
     data = source.data if _is_array(source.data) else _as_array(source.data)
     layout = _layout(data, request, source)
+    mask = fit_mask(request.mask, data, layout)
     to_file = is_path(out) if to_file is None else to_file
     large = to_file and request.mode == "2d" and max(layout.sides("YX")) > LARGE_PX
     tiled = request.tiles is None and (request.tiled or large)
@@ -174,7 +173,7 @@ def plan_request(image: Any, request: Request, out: Any = None, to_file: bool | 
     shape = _estimation_shape(request, layout, tiled)
     check_fits(request, kernels, layout, shape, tiled)
     return Plan(
-        **{**vars(request), "tiled": tiled, "voxel_size_um": sides},
+        **{**vars(request), "tiled": tiled, "voxel_size_um": sides, "mask": mask},
         data=data,
         layout=layout,
         kernels=kernels,

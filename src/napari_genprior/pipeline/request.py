@@ -16,6 +16,7 @@ from ..core.errors import InputError, short_repr
 from ..methods.registry import METHODS, Method
 from ..settings import Settings, VolumeSettings
 from .kernel_files import parse_kernel
+from .masks import read_mask
 from .request_checks import (
     check_axes,
     check_kernel_per,
@@ -45,6 +46,7 @@ class RequestArguments(TypedDict, total=False):
     tiles: tuple[int, int] | None
     tile_size: TileSize
     voxel_size_um: Sequence[float] | None
+    mask: Any
     image_prior: str | None
     kernel_prior: str | None
     restarts: int | None
@@ -69,6 +71,8 @@ class Request:
         Pixels that a tile of a large image adds to its overlaps; None: chosen by memory.
     tiled : bool
         Restore plane by plane in tiles, in bounded memory.
+    mask : bool array or None
+        True at pixels that say nothing; of a plan, of the shape of the data without colours.
     """
 
     method: Method
@@ -82,6 +86,7 @@ class Request:
     tile_size: int | None
     tiled: bool
     voxel_size_um: tuple[float, float, float] | None
+    mask: np.ndarray | None
     seed: int
     device: torch.device
     time_limit_s: float | None
@@ -103,6 +108,7 @@ def parse_request(
     tiles: tuple[int, int] | None = None,
     tile_size: TileSize = None,
     voxel_size_um: Sequence[float] | None = None,
+    mask: Any = None,
     image_prior: str | None = None,
     kernel_prior: str | None = None,
     restarts: int | None = None,
@@ -144,6 +150,7 @@ def parse_request(
         tile_size=check_tile_size(tile_size),
         tiled=tile_size is not None,
         voxel_size_um=check_voxel_size(voxel_size_um),
+        mask=read_mask(mask),
         seed=check_seed(seed),
         device=resolve_device(device),
         time_limit_s=check_time_limit(time_limit_s),
