@@ -24,7 +24,7 @@ from napari_genprior.operators.boundary import kernel_reach, periodic_axes
 from napari_genprior.operators.convolution import crop_kernel, transfer_function
 from napari_genprior.operators.finite_differences import differences, differences_adjoint, slope_power
 from napari_genprior.operators.noise import NoiseModel, estimate_noise_model
-from napari_genprior.operators.observation import KERNEL_TAIL, pad_zero
+from napari_genprior.operators.observation import KERNEL_TAIL, observe, pad_zero
 from napari_genprior.pipeline.front_door import deblur, iter_deblur
 from napari_genprior.settings import VolumeSettings
 from napari_genprior.zoo.store import load_prior
@@ -268,7 +268,7 @@ def test_all_candidates_have_what_is_known():
 @pytest.mark.parametrize("noise", [0.0025, 0.005, 0.02, 0.05])
 def test_held_out_voxels_are_predicted_best_by_the_true_kernel(noise):
     _, blurred = scene(KERNEL, (16, 32, 32), noise)
-    volume = torch.from_numpy(blurred)[None, None]
+    volume = observe(torch.from_numpy(blurred)[None, None])
     split = held_out.hold_out(held_out.padded_volume(volume, (1.0, 1.0, 1.0), (4, 6, 6)), volume, seed=0)
     kernels = [torch.from_numpy(gaussian((9, 11, 11), (1.2 * w, 1.5 * w, 1.5 * w)))[None, None] for w in (0.5, 1, 1.6)]
     found = [held_out.held_out_error(split, kernel) for kernel in kernels]
@@ -280,7 +280,7 @@ def test_held_out_voxels_are_predicted_best_by_the_true_kernel(noise):
 @pytest.mark.parametrize("noise", [0.005, 0.05])
 def test_the_regularization_of_lowest_held_out_error_is_near_the_best(noise):
     sharp, blurred = scene(KERNEL, (16, 32, 32), noise)
-    volume = torch.from_numpy(blurred)[None, None]
+    volume = observe(torch.from_numpy(blurred)[None, None])
     split = held_out.hold_out(held_out.padded_volume(volume, (1.0, 1.0, 1.0), (4, 6, 6)), volume, seed=0)
     _, suits = held_out.held_out_error(split, torch.from_numpy(KERNEL)[None, None])
     arguments = {"device": "cpu"}

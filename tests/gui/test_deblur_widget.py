@@ -216,7 +216,7 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("spoil", "says"),
         [
-            (lambda p: np.where(p == p.max(), np.nan, p), "NaN"),
+            (lambda p: np.where(p < p.max(), np.nan, p), "NaN"),
             (lambda p: np.full((30, 30), 7.0), "constant"),
             (lambda p: p[:4], "4x48"),
             (lambda p: p > 3, "data type"),

@@ -12,7 +12,7 @@ from ..operators.observation import Observed
 
 __all__ = ["deconvolve_known", "effective_noise", "final_image", "match_flux"]
 
-SATURATED_FRACTION = 1e-3  # share of the pixels at the range's end, from which light may be missing
+SATURATED_FRACTION = 1e-3  # share of clipped and masked pixels, from which light may be missing
 FLUX_ROUNDS = 3  # to scale an image may clip more of it
 MAX_FLUX_FACTOR = 1.25  # an image whose mean is further off than this is wrong in other ways
 
@@ -21,10 +21,10 @@ def match_flux(blurred: Observed, image: Tensor, lowest: float | None) -> Tensor
     """Scale each channel ``[R, C, (Z,) Y, X]`` to the input's mean: blur moves light, it makes none.
 
     Unknown borders, regularization and clipping at the lowest value would change it by some tenths of a percent, and
-    planes of a stack would flicker. Masked pixels do not count. A saturated image did lose some light: it is returned
-    unchanged.
+    planes of a stack would flicker. An image with clipped pixels did lose some light, and one with many masked ones
+    keeps what is unknown: they are returned unchanged.
     """
-    if float(blurred.clipped.float().mean()) > SATURATED_FRACTION:
+    if float((blurred.at_least | blurred.masked).any(1).float().mean()) > SATURATED_FRACTION:
         return image
     least = -math.inf if lowest is None else lowest
     axes = tuple(range(2, image.ndim))

@@ -20,7 +20,9 @@ RING = 0.3  # of the deviation of a defect, which the pixels around it stay belo
 LINE_FRACTION = 0.5  # of a row or column that deviates: a stuck line
 MARK_PX = 6  # least area of a mark
 SHARP_STEP = 4.0  # the step at the edge of a mark over the next one; of a blurred edge they are alike
-SHARP_FRACTION, SHARP_FRACTION_MARGIN = 0.5, 0.25  # of the edge that is so sharp; of marks at the border of the image
+# Share of the edge that is so sharp: of marks, and of those at the border of the image. Clipped lights have 0.3, and
+# 0.6 where they are 40 times too bright.
+SHARP_FRACTION, SHARP_FRACTION_MARGIN = 0.65, 0.4
 CROWDED = 0.2  # of the plane: so many deviating pixels are texture or noise, not defects
 MAD_TO_STD = 1.4826  # of normal noise
 
