@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..operators.boundary import is_periodic
 from ..operators.noise import KERNEL_NOISE, LEAST_NOISE, effective_noise, noise_level
-from ..operators.observation import CAP, Observed, as_observed, typical_top, without_highlights
+from ..operators.observation import CAP, CLIPPED_REACH_PX, Observed, as_observed, typical_top, widen, without_highlights
 from ..settings import KnownKernelSettings
 from ..zoo.restorers import find_restorer
 from .total_variation import REFERENCE_STRENGTH, STEPS, deconvolve, strength_for
@@ -74,10 +74,12 @@ def final_image(
     if top >= WIDE_RANGE:
         return whole
     # the scene lies far below few bright objects: it is restored on its own scale, on which these only say "at least"
-    dim = observed.rescaled(top, CAP)
-    floor = KERNEL_NOISE if noise >= KERNEL_NOISE else LEAST_NOISE
+    dim, floor, bright = observed.rescaled(top, CAP), LEAST_NOISE, whole > CAP * top
+    if noise >= KERNEL_NOISE:  # as of estimated kernels, whose ghosts of a bright object outshine the scene too
+        bright &= widen(dim.at_least, CLIPPED_REACH_PX)
+        dim, floor = dim.without_clipped(), KERNEL_NOISE
     scene = top * _restore(dim, kernel, max(noise_level(dim), floor), settings, periodic)
-    return torch.where(whole > CAP * top, whole, scene)
+    return torch.where(bright, whole, scene)
 
 
 def _restore(blurred: Observed, kernel: Tensor, noise: float, settings: KnownKernelSettings, periodic: bool) -> Tensor:

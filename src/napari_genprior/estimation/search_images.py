@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..operators.detail import REGION, most_textured_place
 from ..operators.fill import fill_tensor
+from ..operators.noise import noise_level
 from ..operators.observation import CAP, CLIPPED_REACH_PX, Observed, as_observed, join, typical_top, wide_masks, widen
 
 MIN_SATURATED_FRACTION = 1e-3  # of the pixels, for masked searches; the maximum of an image alone is no saturation
@@ -58,13 +59,34 @@ def search_images(blurred: Tensor | Observed, noise: float) -> SearchImages:
     """Prepare images ``[P, C, Y, X]``, with noise of this standard deviation, for searches."""
     images = as_observed(blurred)
     grey = [images.rows(slice(index, index + 1)).grey() for index in range(len(images.values))]
-    top = typical_top(grey[0])
-    scale = top if 0 < top < DIM_TOP else 1.0
-    if scale != 1:
-        grey = [each.rescaled(scale, CAP) for each in grey]
+    scale = _own_scale(grey[0])
+    grey = [each.rescaled(scale, CAP) if scale != 1 else each for each in grey]
     part = join([each.crop(most_textured_place(each.values, REGION)) for each in grey])
     masked, filled, excluded = wide_masks(part.masked), None, None
     if float(part.at_least.float().mean()) > MIN_SATURATED_FRACTION:
         excluded = masked | widen(part.at_least, CLIPPED_REACH_PX)
         filled = fill_tensor(part.values, excluded)
     return SearchImages(part, masked, filled, excluded, noise / scale, scale)
+
+
+def without_lights(image: Observed) -> tuple[Tensor, float]:
+    """Fill in what is clipped, and bright objects that outshine the scene; return image and noise.
+
+    Returns
+    -------
+    image : Tensor [1, C, Y, X]
+        Grey where there was something to fill in.
+    noise : float
+        Standard deviation.
+    """
+    scale = _own_scale(image)
+    if scale == 1 and not image.at_least.any():
+        return image.values, noise_level(image)
+    grey = image.grey().rescaled(scale, CAP) if scale != 1 else image.grey()
+    return fill_tensor(grey.values, widen(grey.at_least, CLIPPED_REACH_PX)), noise_level(grey)
+
+
+def _own_scale(image: Observed) -> float:
+    """Return the typical top of an image that is dim beside few bright objects, or altogether; 1 for others."""
+    top = typical_top(image)
+    return top if 0 < top < DIM_TOP else 1.0

@@ -8,8 +8,9 @@ import time
 from torch.nn.functional import interpolate
 
 from ..estimation.multi_start import MultiStartSearch
+from ..estimation.search_images import without_lights
 from ..operators.detail import REGION
-from ..operators.observation import join, without_highlights
+from ..operators.observation import join
 from ..quality.kernel_criteria import is_sharp
 from ..settings import ClassicalSettings, KnownKernelSettings
 from .base import Problem, Recipe, Snapshot, Solution
@@ -31,7 +32,7 @@ def classical(problem: Problem) -> Recipe:
     if problem.kernel_prior is not None:
         return (yield from kernel_in_range(problem))
     noise, begun = problem.noise, time.monotonic()
-    if problem.kernel_size is None and is_sharp(without_highlights(problem.observed), noise):
+    if problem.kernel_size is None and is_sharp(*without_lights(problem.observed)):
         yield Snapshot(0, 1, "The image is sharp", blurred, blurred.new_ones(1, 1, 1, 1))
         return Solution(blurred, blurred.new_ones(1, 1, 1, 1))
 

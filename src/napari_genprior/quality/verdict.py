@@ -86,6 +86,8 @@ def judge(
     """
     context = context or RunContext()
     blurred = as_observed(blurred)
+    if not kernel_given:  # as in its deconvolution
+        blurred = blurred.without_clipped()
     if image.ndim == 5:
         gain = likelihood_gain(context.candidates, context.costs)
         verdict = judge_volume(blurred.explained_by(image, kernel), image, kernel, context.misfit, gain)
