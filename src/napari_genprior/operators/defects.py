@@ -23,6 +23,7 @@ SHARP_STEP = 4.0  # the step at the edge of a mark over the next one; of a blurr
 # Share of the edge that is so sharp: of marks, and of those at the border of the image. Clipped lights have 0.3, and
 # 0.6 where they are 40 times too bright.
 SHARP_FRACTION, SHARP_FRACTION_MARGIN = 0.65, 0.4
+SAMPLES = 100_000  # pixels whose percentiles stand for those of all
 CROWDED = 0.2  # of the plane: so many deviating pixels are texture or noise, not defects
 MAD_TO_STD = 1.4826  # of normal noise
 
@@ -65,12 +66,13 @@ def find_defects(plane: np.ndarray, step: float) -> Defects:
         return Defects(none, none, marks)
     rows, columns = _median5(plane, 0), _median5(plane, 1)
     median = _median5(rows, 1)
-    low, high = np.percentile(median[~marks] if not marks.all() else median, (0.5, 99.5))
+    valid = median if marks.all() else median[~marks]
+    low, high = np.percentile(valid.ravel()[:: 1 + valid.size // SAMPLES], (0.5, 99.5))
     least = max(LEAST_DEVIATION * (high - low), LEAST_LEVELS * step, np.finfo(np.float32).tiny)
     deviation = np.abs(plane - median)
     wide = _median5(_median5(deviation, 0), 1)
     limit = np.maximum(least, SPREADS * MAD_TO_STD * np.maximum(wide, np.median(wide)))
-    activity = ndimage.maximum_filter(median, 5) - ndimage.minimum_filter(median, 5)
+    activity = _extreme(median, 5, np.maximum) - _extreme(median, 5, np.minimum)
     found = (deviation > np.maximum(limit, ACTIVITY * activity)) & ~marks
     lines = _lines(np.abs(plane - rows) > limit, 1) | _lines(np.abs(plane - columns) > limit, 0)
     lines &= ~marks
@@ -81,14 +83,15 @@ def find_defects(plane: np.ndarray, step: float) -> Defects:
 
 def find_marks(plane: np.ndarray, step: float) -> np.ndarray:
     """Find areas of exactly one value whose edges are sharper than those of a blurred scene, bool ``[Y, X]``."""
-    flat = (ndimage.maximum_filter(plane, 3) == plane) & (ndimage.minimum_filter(plane, 3) == plane)
+    flat = _extreme(plane, 3, np.maximum) == _extreme(plane, 3, np.minimum)
     extreme = (plane == plane.max()) | (plane == plane.min())
     # an area grows from where a whole neighbourhood has one value; thin strokes have an extreme one
     labels, count = ndimage.label(flat | extreme, np.ones((3, 3)))
     if count == 0:
         return np.zeros(plane.shape, bool)
     grown = ndimage.grey_dilation(labels, footprint=np.ones((3, 3)))
-    values = ndimage.maximum(plane, labels, np.arange(count + 1))
+    values = np.zeros(count + 1, plane.dtype)
+    values[labels.ravel()] = plane.ravel()  # an area has one value
     labels = np.where((labels == 0) & (grown > 0) & (plane == values[grown]), grown, labels)
     edges, sharp = np.zeros(count + 1), np.zeros(count + 1)
     noise = np.median(np.abs(np.diff(plane, axis=1))) + step
@@ -132,6 +135,17 @@ def _lines(deviating: np.ndarray, axis: int) -> np.ndarray:
     """Mark whole rows (axis 1) or columns (axis 0) most of whose pixels deviate from the lines beside them."""
     line = deviating.mean(axis, keepdims=True) > LINE_FRACTION
     return np.broadcast_to(line, deviating.shape).copy()
+
+
+def _extreme(plane: np.ndarray, size: int, function: np.ufunc) -> np.ndarray:
+    """Compute the maximum or minimum over squares of 3 or 5 pixels; the border is repeated."""
+    for axis in (0, 1):
+        rows = np.moveaxis(plane, axis, 0)
+        padded = np.concatenate([rows[:1]] * (size // 2) + [rows] + [rows[-1:]] * (size // 2))
+        pairs = function(padded[:-1], padded[1:])
+        ends = pairs if size == 3 else function(pairs[:-2], pairs[2:])
+        plane = np.moveaxis(function(ends[:-1], ends[1:]), 0, axis)
+    return plane
 
 
 def _median5(plane: np.ndarray, axis: int) -> np.ndarray:
