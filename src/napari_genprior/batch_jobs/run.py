@@ -19,6 +19,7 @@ from ..core.errors import DeviceError, InputError
 from ..core.image_io import READABLE
 from ..core.iteration import run_to_end
 from ..core.lazy_io import is_zarr
+from ..core.paths import absolute, exists, is_folder
 from ..core.provenance import array_hash
 from ..core.result import Progress
 from ..pipeline.request import Request, RequestArguments, parse_request
@@ -130,7 +131,7 @@ def iter_batch(
     _check_names("iter_batch", arguments)
     folder = _absolute(output)
     inputs = find_inputs(sources, folder)
-    if not resume and not any(path.exists() for path in inputs):
+    if not resume and not any(exists(path) for path in inputs):
         raise InputError(f"There is no file or folder {inputs[0]}; nothing was written.")
     if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
         raise InputError(f"jobs must be a whole number >= 1; got {jobs!r}.")
@@ -167,9 +168,9 @@ def find_inputs(sources: Sources, output: Path) -> list[Path]:
     inputs: dict[Path, None] = {}
     for source in [sources] if isinstance(sources, str | Path) else sources:
         path = _absolute(source)
-        if path.is_dir() and not is_zarr(path):
+        if is_folder(path) and not is_zarr(path):
             matches = [each for each in sorted(path.iterdir()) if _is_image(each)]
-        elif not path.exists() and has_magic(str(source)):
+        elif not exists(path) and has_magic(str(source)):
             every = map(Path, sorted(glob(str(path), recursive=True)))  # noqa: PTH207 (the pattern is absolute)
             matches = [each for each in every if _is_image(each) and not _lies_in(each, output)]
         else:
@@ -198,7 +199,7 @@ def _is_image(path: Path) -> bool:
 
 
 def _lies_in(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())
+    return absolute(path).is_relative_to(absolute(folder))
 
 
 def _plain(request: Request) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .arguments import REQUEST_OPTIONS, current_names, request_arguments, with_options
-from .base import genprior, report_error, run_with_progress
+from .base import PATH, genprior, report_error, run_with_progress
 
 OUTCOMES = {"improved": "improved", "doubtful": "doubtful", "no improvement": "returned unchanged"}
 N_NAMED = 3  # failed files that the last line names
@@ -17,7 +17,7 @@ N_NAMED = 3  # failed files that the last line names
 
 @genprior.command()
 @click.argument("sources", metavar="DIR_OR_GLOB...", nargs=-1, required=True)
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for results and manifest.")
+@click.option("-o", "--output", required=True, type=PATH, help="Folder for results and manifest.")
 @click.option("--resume", is_flag=True, help="Resume the batch in that folder; changed files are processed again.")
 @click.option(
     "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Number of processes on this machine."

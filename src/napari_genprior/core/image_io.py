@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from .errors import LONGEST, FileError, InputError
+from .paths import exists, is_file, is_folder
 
 READABLE = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".npy")
 JPEG_QUALITY = 95
@@ -35,6 +36,7 @@ def write_atomic(path: str | Path) -> Iterator[Path]:
         The folder does not exist, may not be written to, or the disk is full.
     """
     path = Path(path)
+    exists(path)  # refuses names that no file system takes
     beside: Path | None = None
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
@@ -83,7 +85,7 @@ def read_image(path: str | Path) -> np.ndarray:
     """
     suffix = suffix_of(path)
     path = Path(path)
-    if not path.is_file():
+    if not is_file(path):
         raise FileError(f"There is no file {path}.")
     try:
         if suffix == ".npy":
@@ -191,9 +193,9 @@ def check_place(path: str | Path) -> None:
     """Check that a file can be written at ``path``, before a long run; raises FileError."""
     path = Path(path)
     reason = None
-    if path.is_dir():
+    if is_folder(path):
         reason = "it is a folder"
-    elif not path.parent.is_dir():
+    elif not is_folder(path.parent):
         reason = "No such file or directory"
     elif not os.access(path.parent, os.W_OK):
         reason = "Permission denied"

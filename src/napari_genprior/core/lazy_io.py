@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .errors import LONGEST, FileError, GenPriorError, InputError
+from .paths import exists, is_file
 
 TIFFS = (".tif", ".tiff")
 OME_VERSION = "0.5"  # default of written files
@@ -61,7 +62,7 @@ def open_lazy(source: Any) -> Iterator[Lazy]:
         yield Lazy(source if hasattr(source, "shape") and hasattr(source, "dtype") else np.asarray(source))
         return
     path = Path(source)
-    if not path.exists():
+    if not exists(path):
         raise FileError(f"There is no file {path}.")
     if is_zarr(path):
         yield _open_zarr(path)
@@ -97,7 +98,7 @@ def read_pixel_size(path: str | Path) -> Lazy:
 def is_zarr(path: str | Path) -> bool:
     """Tell whether a path is a Zarr folder, or has its suffix."""
     return Path(path).suffix.lower() == ".zarr" or any(
-        (Path(path) / name).is_file() for name in ("zarr.json", ".zarray", ".zgroup")
+        is_file(Path(path) / name) for name in ("zarr.json", ".zarray", ".zgroup")
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from .errors import FileError, InputError
 from .image_io import check_place, write_atomic, write_image
 from .lazy_io import OME_VERSION, SPACE_AXES, TIFFS, Lazy, is_zarr, need_zarr
+from .paths import exists, is_file, is_folder
 
 CHUNK_PX = 512  # sides of the chunks of Zarr files
 OME_AXES = set("TCZYXS")
@@ -43,7 +44,7 @@ def check_destination(path: str | Path) -> Path:
     path = Path(path)
     if path.suffix.lower() == ".zarr":
         need_zarr(f"Writing {path}")
-        if path.exists() and not (path.is_dir() and is_zarr(path) and _has_zarr_metadata(path)):
+        if exists(path) and not (is_folder(path) and is_zarr(path) and _has_zarr_metadata(path)):
             raise FileError(f"{path} exists and is not a Zarr folder, so it is not replaced. Give another name.")
         check_place(path.with_name(f"{path.name}.part"))
     elif path.suffix.lower() in TIFFS:
@@ -56,7 +57,7 @@ def check_destination(path: str | Path) -> Path:
 
 def _has_zarr_metadata(path: Path) -> bool:
     """Tell whether a folder has a metadata file of Zarr."""
-    return any((path / name).is_file() for name in ("zarr.json", ".zarray", ".zgroup"))
+    return any(is_file(path / name) for name in ("zarr.json", ".zarray", ".zgroup"))
 
 
 @contextmanager

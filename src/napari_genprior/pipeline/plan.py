@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.axes import COLOURS, Layout, make_layout
 from ..core.checks import check_image, check_volume, check_volume_shape
-from ..core.errors import GenPriorError, InputError
+from ..core.errors import GenPriorError, InputError, short_repr
 from ..core.intensity import Intensity
 from ..core.lazy_io import Lazy
 from ..core.units import voxel_size_um
@@ -193,6 +193,11 @@ def _read_whole(data: Any) -> np.ndarray:
 def _layout(data: Any, request: Request, source: Lazy) -> Layout:
     """Decide what the axes mean: as the caller says, as the file says, or as the shape allows."""
     shape = tuple(data.shape)
+    if not all(n == n for n in shape):  # NaN
+        raise InputError(
+            f"The image has the shape {short_repr(shape)}, some sides of which are not known yet; "
+            "let dask compute its chunk sizes first."
+        )
     names = request.axes if request.axes is not None else source.axes
     if _kind_of(data) not in "uif":
         raise InputError(f"The image has data type {data.dtype}; integers or floats are needed.")

@@ -24,6 +24,7 @@ from torch import Tensor
 from ..core.arrays import resolve_device
 from ..core.errors import InputError
 from ..core.image_io import check_place, write_image
+from ..core.paths import exists
 from ..optim.checkpoint_io import read_state
 from ..settings import TrainingSettings
 from ..zoo.card import Card
@@ -142,7 +143,7 @@ def run(
         "license_weights": license_weights, "license_data": license_data,
     }  # fmt: skip
     checked_card(**about, recipe="pending", metrics={}, sha256="0" * 64)
-    if (folder / f"{name}.json").exists() and not overwrite:
+    if exists(folder / f"{name}.json") and not overwrite:
         raise InputError(f"There is a model {name} in {folder} already; choose another name, or give --overwrite.")
     path = folder / f"{name}.checkpoint"
     check_place(path)
