@@ -88,6 +88,8 @@ REQUEST_OPTIONS = (
     click.option("--voxel-size", "voxel_size_um", callback=_voxel_size, metavar="Z,Y,X",
                  help="Size of a voxel in um; given as an option, it chooses --mode 3d.  "
                       "[default: as the file says, otherwise a cube; neither chooses volumes]"),
+    click.option("--series", type=click.IntRange(0), metavar="N",
+                 help="Read this image of a file with several, from 0.  [default: the largest]"),
     click.option("--image-prior", metavar="NAME",
                  help="Use this pretrained image prior; 'genprior models' lists them."),
     click.option("--kernel-prior", metavar="NAME",

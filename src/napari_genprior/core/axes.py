@@ -171,6 +171,14 @@ def infer_axes(shape: Sequence[int], names: str | Sequence[str] | None = None) -
     raise InputError(f"{size} can be read in several ways: {options}. Say which: axes={candidates[0]!r}, for example.")
 
 
+def colours_last(names: str | Sequence[str], stored: str | None) -> str | Sequence[str]:
+    """Move the colours in a user's names to the end, where the reader of a file has put them."""
+    letters = [_letter(name) for name in names]
+    if stored is None or len(letters) != len(stored) or not stored.endswith("S") or "S" not in letters[:-1]:
+        return names
+    return [*(letter for letter in letters if letter != "S"), "S"]
+
+
 def axis_candidates(shape: Sequence[int], names: str | Sequence[str] | None = None) -> list[str]:
     """List the possible axes of an array, the most usual first; none where the names do not fit."""
     shape = tuple(int(n) for n in shape)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.axes import KernelPer
+from ..core.errors import InputError
 from ..core.iteration import run_to_end
 from ..core.lazy_io import open_lazy
 from ..core.result import DeblurResult, Progress
@@ -40,6 +41,7 @@ def iter_deblur(
     seed: int = 0,
     device: str = "auto",
     time_limit_s: float | None = None,
+    series: int | None = None,
     out: Any = None,
     checkpoint: str | Path | None = None,
     settings: Settings | Mapping[str, Any] | None = None,
@@ -78,13 +80,16 @@ def iter_deblur(
         seed=seed,
         device=device,
         time_limit_s=time_limit_s,
+        series=series,
         settings=settings,
     )
     check_inputs_safe(out, image, kernel, checkpoint)
     check_inputs_safe(checkpoint, image, kernel)
     if not is_path(image):
+        if series is not None:
+            raise InputError("series= chooses an image of a file; an array is one image. Leave it out.")
         return run(plan_request(image, request, out), checkpoint)
-    with open_lazy(image) as source:  # only its head is read
+    with open_lazy(image, series) as source:  # only its head is read
         plan_request(source, request, out)
     return _run_file(Path(image), request, out, checkpoint)
 
@@ -108,6 +113,7 @@ def deblur(
     seed: int = 0,
     device: str = "auto",
     time_limit_s: float | None = None,
+    series: int | None = None,
     out: Any = None,
     checkpoint: str | Path | None = None,
     settings: Settings | Mapping[str, Any] | None = None,
@@ -153,6 +159,9 @@ def deblur(
     time_limit_s : float, optional
         Seconds after which the best estimate so far is returned, > 0; of each kernel estimation, where there are
         several. A step that is under way is finished.
+    series : int, optional
+        Which image of a file with several, from 0. By default the largest; where several are as large, the error lists
+        them.
     out : path or array-like, optional
         Where the result goes instead of a new float32 array: a path, in the input's type (stacks and volumes: TIFF or
         Zarr), or something of the image's shape that can be assigned to, such as a Zarr array.
@@ -201,6 +210,7 @@ def deblur(
         seed=seed,
         device=device,
         time_limit_s=time_limit_s,
+        series=series,
         out=out,
         checkpoint=checkpoint,
         settings=settings,
@@ -220,6 +230,7 @@ def known_kernel(
     voxel_size_um: Sequence[float] | None = None,
     device: str = "auto",
     seed: int = 0,
+    series: int | None = None,
     out: Any = None,
     settings: Settings | Mapping[str, Any] | None = None,
 ) -> DeblurResult:
@@ -246,6 +257,7 @@ def known_kernel(
         voxel_size_um=voxel_size_um,
         seed=seed,
         device=device,
+        series=series,
         out=out,
         settings=settings,
     )
@@ -254,5 +266,5 @@ def known_kernel(
 def _run_file(
     path: Path, request: Request, out: Any, checkpoint: str | Path | None
 ) -> Yields[Progress, None, DeblurResult]:
-    with open_lazy(path) as source:
+    with open_lazy(path, request.series) as source:
         return (yield from run(plan_request(source, request, out), checkpoint))

@@ -19,6 +19,7 @@ from .request_checks import (
     check_kernel,
     check_kernel_per,
     check_seed,
+    check_series,
     check_tile_size,
     check_tiles,
     check_time_limit,
@@ -50,6 +51,7 @@ class RequestArguments(TypedDict, total=False):
     seed: int
     device: str
     time_limit_s: float | None
+    series: int | None
     settings: Settings | Mapping[str, Any] | None
 
 
@@ -67,6 +69,8 @@ class Request:
         Pixels that a tile of a large image adds to its overlaps; None: chosen by memory.
     tiled : bool
         Restore plane by plane in tiles, in bounded memory.
+    series : int or None
+        Which image of a file is read; None: the largest.
     """
 
     method: Method
@@ -83,6 +87,7 @@ class Request:
     seed: int
     device: torch.device
     time_limit_s: float | None
+    series: int | None
 
 
 def parse_request(
@@ -103,6 +108,7 @@ def parse_request(
     seed: int = 0,
     device: str = "auto",
     time_limit_s: float | None = None,
+    series: int | None = None,
     settings: Settings | Mapping[str, Any] | None = None,
 ) -> Request:
     """Check the arguments of :func:`.front_door.deblur` that do not depend on the image; raises what that raises."""
@@ -138,6 +144,7 @@ def parse_request(
         seed=check_seed(seed),
         device=resolve_device(device),
         time_limit_s=check_time_limit(time_limit_s),
+        series=check_series(series),
     )
 
 
