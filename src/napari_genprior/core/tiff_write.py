@@ -18,7 +18,8 @@ from .units import SYMBOLS
 OME_AXES = set("TCZYXS")
 IMAGEJ_TYPES = ("uint8", "uint16", "float32")
 IMAGEJ_BYTES = 2**32 - 2**20  # such files have 32-bit offsets
-IMAGEJ_SYMBOLS = {"micrometer": "micron"}
+IMAGEJ_SYMBOLS = {"micrometer": "micron", "angstrom": "angstrom"}
+IMAGEJ_TEXTS = {"Info", "Labels"}  # which may hold any letter; others are ASCII
 ALPHA = 2  # of ExtraSamples, not premultiplied
 
 
@@ -114,7 +115,9 @@ def _fits_imagej(shape: tuple[int, ...], dtype: np.dtype, like: Lazy, axes: str,
 
 def _imagej(like: Lazy, axes: str) -> dict[str, Any]:
     """Return ImageJ's own metadata, with the pixel size of ``like``."""
-    metadata: dict[str, Any] = dict(like.metadata.imagej or {}) | {"axes": axes}
+    known = like.metadata.imagej or {}
+    metadata: dict[str, Any] = {n: value if n in IMAGEJ_TEXTS else _ascii(value) for n, value in known.items()}
+    metadata["axes"] = axes
     options: dict[str, Any] = {"metadata": metadata}
     sizes, units = like.pixel_size, like.units
     if "X" in sizes and "Y" in sizes:
@@ -130,6 +133,13 @@ def _imagej(like: Lazy, axes: str) -> dict[str, Any]:
         options["colormap"] = like.metadata.colour_map
         options.pop("photometric", None)
     return options
+
+
+def _ascii(value: Any) -> Any:
+    """Write letters beyond ASCII as ImageJ does."""
+    if not isinstance(value, str):
+        return value
+    return "".join(letter if letter.isascii() else f"\\u{ord(letter):04X}" for letter in value)
 
 
 def _imagej_unit(name: str) -> str:
