@@ -10,6 +10,7 @@ import click
 
 from .arguments import REQUEST_OPTIONS, current_names, request_arguments, with_options
 from .base import PATH, genprior, report_error, run_with_progress
+from .wording import in_options
 
 OUTCOMES = {"improved": "improved", "doubtful": "doubtful", "no improvement": "returned unchanged"}
 N_NAMED = 3  # failed files that the last line names
@@ -54,7 +55,7 @@ def batch(context: click.Context, **_options: Any) -> None:
     counts += f", {len(failed)} failed" if failed else ""
     click.echo(f"{output}: {len(entries)} files: {counts} (manifest.jsonl)")
     if failed:
-        named = "; ".join(f"{Path(entry.input).name}: {entry.reason}" for entry in failed[:N_NAMED])
+        named = "; ".join(f"{Path(entry.input).name}: {in_options(entry.reason)}" for entry in failed[:N_NAMED])
         more = f"; and {len(failed) - N_NAMED} more" if len(failed) > N_NAMED else ""
         code = 1 if any(entry.fault for entry in failed) else 2
         report_error(f"{len(failed)} of {len(entries)} files failed: {named}{more}", code)

@@ -161,6 +161,8 @@ def infer_axes(shape: Sequence[int], names: str | Sequence[str] | None = None) -
     candidates = _candidates(shape, known)
     if len(candidates) == 1:
         return candidates[0]
+    if not candidates and names is None and sum(n >= LEAST_SIDE_PX for n in shape) < 2:
+        raise InputError(f"{size} is too small: Y and X (rows and columns) must be {LEAST_SIDE_PX} px or more each.")
     if not candidates:
         given = "" if names is None else f" cannot have the axes {short_repr(names)}: it"
         raise InputError(

@@ -39,7 +39,7 @@ def open_microscope(path: Path, series: int | None = None) -> Lazy:
         names = [str(scene) for scene in image.scenes]
     except Exception as error:  # of its readers
         raise FileError(
-            f"{path} cannot be read ({type(error).__name__}: {str(error)[:LONGEST]}). A reader of bioio for "
+            f"{path} cannot be read ({str(error)[:LONGEST]}). A reader of bioio for "
             f"{path.suffix} may be missing, or the file damaged; save it as OME-TIFF in the microscope's program."
         ) from error
     number = choose_series(path, [1] * len(names), names, range(len(names)), series)

@@ -111,8 +111,7 @@ class Guarded:
             raise
         except Exception as error:  # codecs and remote stores raise errors of many types
             raise FileError(
-                f"{self.name} cannot be read in full; it may be damaged or truncated "
-                f"({type(error).__name__}: {str(error)[:LONGEST]})."
+                f"{self.name} cannot be read in full; it may be damaged or truncated ({str(error)[:LONGEST]})."
             ) from error
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:

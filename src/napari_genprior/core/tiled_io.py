@@ -36,7 +36,7 @@ def check_destination(path: str | Path) -> Path:
     Raises
     ------
     InputError
-        The file type is neither .zarr nor TIFF.
+        The file type is none of .zarr, TIFF and .npy.
     FileError
         No file can be written there, or something exists there that must not be replaced.
     """
@@ -46,11 +46,11 @@ def check_destination(path: str | Path) -> Path:
         if exists(path) and not (is_folder(path) and is_zarr(path) and _has_zarr_metadata(path)):
             raise FileError(f"{path} exists and is not a Zarr folder, so it is not replaced. Give another name.")
         check_place(path.with_name(f"{path.name}.part"))
-    elif path.suffix.lower() in TIFFS:
+    elif path.suffix.lower() in (*TIFFS, ".npy"):
         check_place(path)
     else:
         kind = path.suffix or "(none)"
-        raise InputError(f"{path} has type {kind!r}; stacks and volumes are written as .zarr or .tif.")
+        raise InputError(f"{path} has type {kind!r}; stacks and volumes are written as .zarr, .tif or .npy.")
     return path
 
 
@@ -68,11 +68,11 @@ def open_writer(
     Parameters
     ----------
     path : path
-        ``.zarr`` for OME-Zarr, ``.tif`` or ``.tiff`` for uncompressed BigTIFF (OME-TIFF, except for colour images).
+        ``.zarr`` for OME-Zarr, ``.npy``, ``.tif`` or ``.tiff`` for uncompressed TIFF (as ImageJ or OME write it).
     shape, dtype
         Of the whole array.
     like : Lazy
-        Source of pixel sizes, units and version of OME-Zarr.
+        Source of pixel sizes, units, metadata and version of OME-Zarr.
     axes : str
         A letter per axis of ``shape``, the last of them "YX" or "YXS".
     part : Path, optional
@@ -90,9 +90,11 @@ def open_writer(
             yield _zarr_row_writer(open_or_create(beside, shape, dtype, like, axes), height)
         return
     with _rename_on_success(path, part) if part else write_atomic(path) as beside:
-        offset, stored_dtype, stored_shape = _open_or_create_tiff(
-            beside, shape, dtype, like, axes, beside == part and beside.exists()
-        )
+        begun = beside == part and beside.exists()
+        if path.suffix.lower() == ".npy":
+            offset, stored_dtype, stored_shape = _open_or_create_npy(beside, shape, dtype, begun)
+        else:
+            offset, stored_dtype, stored_shape = _open_or_create_tiff(beside, shape, dtype, like, axes, begun)
 
         def write(index: tuple[int, ...], first: int, rows: np.ndarray) -> int:
             end = first + len(rows)
@@ -171,6 +173,15 @@ def _rename_on_success(path: Path, beside: Path) -> Iterator[Path]:
             shutil.rmtree(beside, ignore_errors=True)
         else:
             beside.unlink(missing_ok=True)
+
+
+def _open_or_create_npy(
+    path: Path, shape: tuple[int, ...], dtype: np.dtype, begun: bool
+) -> tuple[int, np.dtype, tuple[int, ...]]:
+    """Open the unfinished file at a path, or create one; return offset, data type and shape of its values."""
+    kind = None if begun else dtype
+    mapped = np.lib.format.open_memmap(path, "r+" if begun else "w+", kind, None if begun else shape)
+    return mapped.offset, mapped.dtype, shape
 
 
 def _open_or_create_tiff(

@@ -163,8 +163,8 @@ def deblur(
         Which image of a file with several, from 0. By default the largest; where several are as large, the error lists
         them.
     out : path or array-like, optional
-        Where the result goes instead of a new float32 array: a path, in the input's type (stacks and volumes: TIFF or
-        Zarr), or something of the image's shape that can be assigned to, such as a Zarr array.
+        Where the result goes instead of a new float32 array: a path, in the input's type (stacks and volumes: TIFF,
+        NPY or Zarr), or something of the image's shape that can be assigned to, such as a Zarr array.
     checkpoint : path, optional
         Of methods with untrained networks: a file that is written every minute and deleted at the end. If the run is
         killed, the same call resumes from it and ends in the same result.
