@@ -148,3 +148,11 @@ def test_stacks_are_written_as_npy_too(tmp_path):
 def test_small_arrays_are_told_their_size():
     with pytest.raises(InputError, match="too small"):
         gp.deblur(np.zeros((2, 6, 6)))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.int64, np.uint64])
+def test_stacks_of_types_that_ome_does_not_know_are_written(tmp_path, dtype):
+    stack = np.stack([GREY, GREY[::-1]]).astype(dtype) / (100 if dtype == np.float16 else 1)
+    gp.known_kernel(stack.astype(dtype), np.ones((1, 1)), axes="TYX", out=tmp_path / "b.tif")
+    with open_lazy(tmp_path / "b.tif") as made:
+        assert (made.axes, made.data.dtype, made.data.shape) == ("TYX", dtype, stack.shape)

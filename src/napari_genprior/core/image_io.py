@@ -107,7 +107,8 @@ def read_whole(path: Path, series: int | None = None) -> Lazy:
     except MemoryError as error:
         raise FileError(f"{path} does not fit into memory; crop it, or use a machine with more memory.") from error
     except Exception as error:  # each codec has its own errors for damaged files
-        raise FileError(f"{path} cannot be read; it may be damaged or truncated ({str(error)[:LONGEST]}).") from error
+        reason = "no image was recognized in it" if "BytesIO" in str(error) else str(error)[:LONGEST]
+        raise FileError(f"{path} cannot be read; it may be damaged or truncated ({reason}).") from error
 
 
 def _without_single_axis(array: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .metadata import Metadata, tags_of_exif
-from .ome import rewrite_ome
+from .ome import TYPES, rewrite_ome
 from .source import SPACE_AXES, Lazy
 from .units import SYMBOLS
 
@@ -65,6 +65,8 @@ def plan_tiff(shape: tuple[int, ...], dtype: np.dtype, like: Lazy, axes: str) ->
     if text is not None:
         image |= {"description": text.encode(), "metadata": None}
         return TiffPlan(shape, axes, {"bigtiff": True, "ome": False}, image)
+    if np.dtype(dtype).name not in TYPES:  # OME knows no float16 and no 64-bit integers
+        return TiffPlan(shape, axes, {"bigtiff": True, "ome": False}, image | {"metadata": {"axes": axes}})
     return TiffPlan(shape, axes, {"bigtiff": True, "ome": True}, image | {"metadata": _ome(like, shape, axes)})
 
 
