@@ -276,7 +276,7 @@ def test_statistics_by_strips_are_those_of_the_whole(blurred, monkeypatch):
     [
         ({"tile_size": 5}, InputError, "at least 64"),
         ({"out": "out.png"}, InputError, r"write \.tif or \.npy"),
-        ({"source": np.ones((2, 64, 64)), "axes": "TYX", "out": "out.png"}, InputError, r"\.zarr or \.tif"),
+        ({"source": np.ones((2, 64, 64)), "axes": "TYX", "out": "out.png"}, InputError, r"\.zarr, \.tif or"),
         ({"out": "missing/out.tif"}, FileError, "No such file"),
         ({"source": "missing.tif"}, FileError, "no file"),
         ({"source": np.zeros((64, 64))}, InputError, "constant"),

@@ -39,6 +39,8 @@ PNG_HEAD = 33  # bytes: signature and IHDR
 def read_photo(path: Path) -> Lazy:
     """Read an image upright, as grey or RGB(A); raises errors of many types where it is damaged."""
     suffix, content = path.suffix.lower(), path.read_bytes()
+    if suffix == ".png":  # before Pillow looks for what follows
+        check_declared(8 * prod(struct.unpack(">II", content[16:24])), len(content), MAX_COMPRESSION)
     deep = _deep_jpeg(content) if suffix in JPEGS else None
     if deep is not None:
         return Lazy(deep, "YXS"[: deep.ndim])

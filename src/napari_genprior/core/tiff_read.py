@@ -88,8 +88,8 @@ def _open(path: Path, tiff: Any, files: ExitStack, wanted: int | None) -> Lazy:
     samples, ome = samples_of(page, lookup_table), ome_of(tiff, number)
     orientation = int(page.tags.valueof("Orientation", 1))
     whole = orientation in range(2, 9) or samples.extra != () or page.imagedepth > 1
+    check_declared(series.nbytes, _stored_bytes(path, series), MAX_COMPRESSION)
     if series.nbytes <= EAGER_BYTES or whole:
-        check_declared(series.nbytes, _stored_bytes(path, series), MAX_COMPRESSION)
         stored, axes = _samples_last(series.asarray(), axes)
         data: Any = samples.apply(stored)
         axes = _after(axes, data.ndim)
