@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 
+import napari_genprior as gp
 from napari_genprior.core import image_io as io
 from napari_genprior.core.errors import FileError, InputError
 from napari_genprior.core.lazy_io import open_lazy
@@ -133,3 +134,25 @@ def test_arrays_of_four_axes_keep_their_shape_in_tiff(tmp_path):
 def test_as_type_rounds_and_clips():
     np.testing.assert_array_equal(io.as_type(np.float32([-3, 0.6, 254.5, 300]), np.dtype("u1")), [0, 1, 254, 255])
     assert io.as_type(np.float32([1.5]), np.dtype("f8")).dtype == np.float64
+
+
+def test_stacks_are_written_as_npy_too(tmp_path):
+    stack = np.stack([GREY, GREY[::-1]])
+    np.save(tmp_path / "a.npy", stack)
+    result = gp.known_kernel(tmp_path / "a.npy", np.ones((1, 1)), axes="TYX", out=tmp_path / "b.npy")
+    made = np.load(result.path)
+    assert made.dtype == stack.dtype
+    assert np.abs(made.astype(float) - stack).mean() < 0.02 * np.ptp(stack)
+
+
+def test_small_arrays_are_told_their_size():
+    with pytest.raises(InputError, match="too small"):
+        gp.deblur(np.zeros((2, 6, 6)))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.int64, np.uint64])
+def test_stacks_of_types_that_ome_does_not_know_are_written(tmp_path, dtype):
+    stack = np.stack([GREY, GREY[::-1]]).astype(dtype) / (100 if dtype == np.float16 else 1)
+    gp.known_kernel(stack.astype(dtype), np.ones((1, 1)), axes="TYX", out=tmp_path / "b.tif")
+    with open_lazy(tmp_path / "b.tif") as made:
+        assert (made.axes, made.data.dtype, made.data.shape) == ("TYX", dtype, stack.shape)

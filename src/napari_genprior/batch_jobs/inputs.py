@@ -10,6 +10,7 @@ from pathlib import Path
 from ..core.errors import InputError
 from ..core.image_io import READABLE
 from ..core.lazy_io import is_zarr
+from ..core.paths import absolute, exists, is_folder
 
 Sources = str | Path | Iterable[str | Path]
 
@@ -26,10 +27,10 @@ def find_inputs(sources: Sources, output: Path) -> list[Path]:
     """
     inputs: dict[Path, None] = {}
     for source in [sources] if isinstance(sources, str | Path) else sources:
-        path = absolute(source)
-        if path.is_dir() and not is_zarr(path):
+        path = without_dots(source)
+        if is_folder(path) and not is_zarr(path):
             matches = [each for each in sorted(path.iterdir()) if _is_image(each)]
-        elif not path.exists() and has_magic(str(source)):
+        elif not exists(path) and has_magic(str(source)):
             every = map(Path, sorted(glob(str(path), recursive=True)))  # noqa: PTH207 (the pattern is absolute)
             matches = [each for each in every if _is_image(each) and not _lies_in(each, output)]
         else:
@@ -45,7 +46,7 @@ def find_inputs(sources: Sources, output: Path) -> list[Path]:
     return list(inputs)
 
 
-def absolute(path: str | Path) -> Path:
+def without_dots(path: str | Path) -> Path:
     """Resolve ``..`` but not links: a result has the name that the user sees."""
     return Path(os.path.normpath(Path(path).absolute()))
 
@@ -58,4 +59,4 @@ def _is_image(path: Path) -> bool:
 
 
 def _lies_in(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())
+    return absolute(path).is_relative_to(absolute(folder))

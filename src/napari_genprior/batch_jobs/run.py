@@ -13,10 +13,11 @@ from typing import Any, Unpack
 
 from ..core.errors import DeviceError, InputError
 from ..core.iteration import run_to_end
+from ..core.paths import exists
 from ..core.result import Progress
 from ..pipeline.request import RequestArguments
 from .arguments import check_jobs, check_names, checked_request, plain_request
-from .inputs import Sources, absolute, find_inputs
+from .inputs import Sources, find_inputs, without_dots
 from .manifest import Entry, Manifest, output_names
 from .task import Task, file_hash, process, size_and_time
 
@@ -120,9 +121,9 @@ def iter_batch(
         No cluster answers at ``cluster``.
     """
     check_names("iter_batch", arguments)
-    folder = absolute(output)
+    folder = without_dots(output)
     inputs = find_inputs(sources, folder)
-    if not resume and not any(path.exists() for path in inputs):
+    if not resume and not any(exists(path) for path in inputs):
         raise InputError(f"There is no file or folder {inputs[0]}; nothing was written.")
     check_jobs(jobs, cluster)
     given, request = checked_request({"method": method, **arguments}, cluster)

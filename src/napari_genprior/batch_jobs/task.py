@@ -17,7 +17,7 @@ from ..core.image_io import as_type
 from ..core.lazy_io import TIFFS, Lazy, is_zarr, open_lazy
 from ..core.result import DeblurResult, Progress
 from ..core.tiled_io import write_image_file
-from ..pipeline.plan import LARGE_PX, make_plan
+from ..pipeline.plan import is_large, make_plan
 from ..pipeline.run import run
 from .manifest import PARTS, Entry, byte_size
 
@@ -54,8 +54,8 @@ class Task:
 
     @property
     def large(self) -> bool:
-        """Whether the file is read and written row by row: Zarr, and TIFF with a side of more than 4096 pixels."""
-        return is_zarr(self.input) or _longest_side(self.input) > LARGE_PX
+        """Whether the file is read and written row by row: Zarr, and large TIFF."""
+        return is_zarr(self.input) or is_large(_sides(self.input))
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def process(task: Task) -> Yields[Progress, None, Entry]:
     parts = temporary_paths(task)
     try:
         read = fingerprint(task.input)
-        with open_lazy(task.input) as source:
+        with open_lazy(task.input, task.arguments.get("series")) as source:
             out = task.folder / parts["image"] if task.large else None
             result = yield from restore(source, task.arguments, out)
     except Exception as error:
@@ -100,7 +100,7 @@ def process(task: Task) -> Yields[Progress, None, Entry]:
 def load(task: Task) -> Loaded:
     """Read the file of a task into memory; raises the errors of :func:`.lazy_io.open_lazy`."""
     read = fingerprint(task.input)
-    with open_lazy(task.input) as source:
+    with open_lazy(task.input, task.arguments.get("series")) as source:
         return Loaded(replace(source, data=np.asarray(source.data[...])), read)
 
 
@@ -134,7 +134,7 @@ def store(
         write_image_file(task.folder / parts["image"], result.image, loaded.source, layout.axes)
     if "kernel" in parts:
         axes = None if result.kernels.ndim > len(layout.own + layout.space) else layout.own + layout.space
-        write_image_file(task.folder / parts["kernel"], result.kernels, loaded.source, axes)
+        write_image_file(task.folder / parts["kernel"], result.kernels, loaded.source.scale_only, axes)
     read = loaded.fingerprint
     return Entry(
         input=str(task.input),
@@ -167,17 +167,13 @@ def failed(task: Task, error: BaseException) -> Entry:
     return Entry(str(task.input), task.name, "failed", reason, task.request, fault=not expected)
 
 
-def _longest_side(path: Path) -> int:
-    """Read the longest side of a TIFF from its header; 0 for other files and for unreadable ones."""
+def _sides(path: Path) -> tuple[int, int]:
+    """Read rows and columns of a TIFF from its header; 0 for other files and for unreadable ones."""
     if path.suffix.lower() not in TIFFS:
-        return 0
-    import tifffile
+        return 0, 0
+    from ..core.tiff_read import largest_sides
 
-    try:
-        with tifffile.TiffFile(path) as tiff:
-            return max(tiff.series[0].shape)
-    except Exception:
-        return 0  # reading the image raises the error with its reason
+    return largest_sides(path)
 
 
 def fingerprint(path: Path) -> Fingerprint:

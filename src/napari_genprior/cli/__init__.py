@@ -12,6 +12,7 @@ import click
 from ..core.errors import GenPriorError
 from . import batch, benchmarks, deblur, diagnostics, kernels, priors, simulate, studies  # noqa: F401 (they add commands)
 from .base import genprior, report_error
+from .wording import in_options
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     except click.ClickException as error:
         return report_error(error.format_message(), 2)
     except GenPriorError as error:
-        return report_error(str(error), 2)
+        return report_error(in_options(str(error)), 2)
     except (KeyboardInterrupt, click.Abort):
         return report_error("interrupted; nothing was written, or whole files only.", 130)
     except Exception as error:

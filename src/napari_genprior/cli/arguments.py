@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
 
 from ..core.errors import InputError
+from .base import PATH
 
 # Named here, as the registry imports torch, which a help text need not wait for; a test compares both.
 METHOD_NAMES = (
@@ -17,7 +17,6 @@ METHOD_NAMES = (
     "relaxed", "patches", "project",
 )  # fmt: skip
 OLD_VALUES = {"one": "stack", "planes": "2d", "volume": "3d"}  # of options that have another name now
-PATH = click.Path(path_type=Path)
 
 
 def _kernel_size(_context: click.Context, _parameter: click.Parameter, text: str | None) -> Any:
@@ -92,6 +91,8 @@ REQUEST_OPTIONS = (
     click.option("--mask", type=PATH, metavar="FILE",
                  help="Leave out the pixels where the image in this file is not 0, such as dust or a label. Hot and "
                       "dead pixels, stuck lines, bars, burned-in text, margins and NaN are found without it."),
+    click.option("--series", type=click.IntRange(0), metavar="N",
+                 help="Read this image of a file with several, from 0.  [default: the largest]"),
     click.option("--image-prior", metavar="NAME",
                  help="Use this pretrained image prior; 'genprior models' lists them."),
     click.option("--kernel-prior", metavar="NAME",

@@ -10,12 +10,27 @@ from typing import Any
 import click
 
 from ..core import log_file as logs
-from ..core.errors import InputError
+from ..core.errors import InputError, short_repr
+from ..core.paths import same_file
 from ..core.version import __version__
 from ..settings import Settings
 
 # The public option names; the settings carry their unit in the name, the options do not.
 OPTION_NAMES = {"kind": "--blur", "angle_deg": "--angle", "sigma_px": "--sigma", "radius_px": "--radius"}
+
+
+class _FilePath(click.Path):
+    """A path, which need not exist; names that no file system takes are errors of usage."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a path; raises click.BadParameter."""
+        try:
+            return super().convert(value, param, ctx)
+        except (OSError, ValueError) as error:
+            self.fail(f"{short_repr(value)} cannot be a file name: {error}.", param, ctx)
+
+
+PATH = _FilePath(path_type=Path)
 
 
 class Command(click.Command):
@@ -90,19 +105,12 @@ def check_output_paths(source: Path, *outputs: Path | None, others: Iterable[Pat
     checked: list[Path] = []
     for output in filter(None, outputs):
         for read in filter(None, (source, *others)):
-            if _same_file(output, read):
+            if same_file(output, read):
                 what = "the input itself" if read is source else f"{read}, which is read"
                 raise InputError(f"The output {output} is {what}; inputs are never overwritten. Give another name.")
-        if any(_same_file(output, other) for other in checked):
+        if any(same_file(output, other) for other in checked):
             raise InputError(f"Two outputs would be written to {output}; give each its own name.")
         checked.append(output)
-
-
-def _same_file(first: Path, second: Path) -> bool:
-    """Return whether two paths name the same file."""
-    if first.exists() and second.exists():
-        return first.samefile(second)  # also through links, and names in another case
-    return first.resolve() == second.resolve()
 
 
 def run_with_progress(progress: Any, sentence: str, quiet: bool) -> Any:

@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from .arguments import REQUEST_OPTIONS, current_names, request_arguments, with_options
-from .base import genprior, report_error, run_with_progress
+from .base import PATH, genprior, report_error, run_with_progress
+from .wording import in_options
 
 OUTCOMES = {"improved": "improved", "doubtful": "doubtful", "no improvement": "returned unchanged"}
 N_NAMED = 3  # failed files that the last line names
@@ -17,7 +18,7 @@ N_NAMED = 3  # failed files that the last line names
 
 @genprior.command()
 @click.argument("sources", metavar="DIR_OR_GLOB...", nargs=-1, required=True)
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for results and manifest.")
+@click.option("-o", "--output", required=True, type=PATH, help="Folder for results and manifest.")
 @click.option("--resume", is_flag=True, help="Resume the batch in that folder; changed files are processed again.")
 @click.option(
     "--jobs", type=click.IntRange(1), default=1, show_default=True, help="Number of processes on this machine."
@@ -54,7 +55,7 @@ def batch(context: click.Context, **_options: Any) -> None:
     counts += f", {len(failed)} failed" if failed else ""
     click.echo(f"{output}: {len(entries)} files: {counts} (manifest.jsonl)")
     if failed:
-        named = "; ".join(f"{Path(entry.input).name}: {entry.reason}" for entry in failed[:N_NAMED])
+        named = "; ".join(f"{Path(entry.input).name}: {in_options(entry.reason)}" for entry in failed[:N_NAMED])
         more = f"; and {len(failed) - N_NAMED} more" if len(failed) > N_NAMED else ""
         code = 1 if any(entry.fault for entry in failed) else 2
         report_error(f"{len(failed)} of {len(entries)} files failed: {named}{more}", code)

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .base import genprior
+from .base import PATH, genprior
 from .command_text import command_text
 
 if TYPE_CHECKING:
     from ..evaluation.benchmark_report import Report
 
-PATH = click.Path(path_type=Path)
 PER_IMAGE = click.option("--per-image", is_flag=True, help="Print a line per image too.")
 
 

@@ -65,7 +65,7 @@ def deblur(context: click.Context, **_options: Any) -> None:
     from ..pipeline.plan import make_plan
     from ..pipeline.run import run
 
-    with open_lazy(source) as file:
+    with open_lazy(source, arguments.get("series")) as file:
         plan = make_plan(file, out=outputs.image, **arguments)
         check_outputs(plan, outputs)
         if earlier:
@@ -122,7 +122,7 @@ def write_outputs(plan: Plan, result: DeblurResult, outputs: Outputs) -> None:
         write_image_file(outputs.estimate, as_type(result.found, plan.image.dtype), plan.source, plan.layout.axes)
     if outputs.kernel:
         axes = plan.layout.own + plan.layout.space if plan.tiles is None else GRID_AXES
-        write_image_file(outputs.kernel, result.kernels, plan.source, axes)
+        write_image_file(outputs.kernel, result.kernels, plan.source.scale_only, axes)
 
 
 def _stopped(result: DeblurResult) -> str:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from .base import genprior, run_with_progress
+from .base import PATH, genprior, run_with_progress
 
 
 @genprior.command()
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=Path("demo"),
     show_default=True,
     help="Output folder.",
@@ -31,7 +31,7 @@ def demo(output: Path, quiet: bool) -> None:
 @click.option(
     "--report",
     "report_file",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Write a bug report (JSON): versions, devices, models, the end of the log; without user names and folders.",
 )
 def doctor(report_file: Path | None) -> None:

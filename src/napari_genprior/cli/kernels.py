@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from .base import check_output_paths, genprior
+from .base import PATH, check_output_paths, genprior
 
 
 @genprior.group()
@@ -16,8 +16,8 @@ def kernel() -> None:
 
 
 @kernel.command("beads")
-@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Kernel to write (float TIFF).")
+@click.argument("source", metavar="IN", type=PATH)
+@click.option("-o", "--output", required=True, type=PATH, help="Kernel to write (float TIFF).")
 @click.option(
     "--size", type=click.IntRange(3), help="Side in pixels; even numbers are raised to the next odd one.  [default: 33]"
 )
@@ -35,8 +35,8 @@ def beads_(source: Path, output: Path, size: int | None) -> None:
 
 
 @kernel.command()
-@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Kernel to write (float TIFF).")
+@click.argument("source", metavar="IN", type=PATH)
+@click.option("-o", "--output", required=True, type=PATH, help="Kernel to write (float TIFF).")
 @click.option("--factor", required=True, type=float, help="Pixel size of the kernel over pixel size of the image.")
 def resample(source: Path, output: Path, factor: float) -> None:
     """Resample a kernel to larger or smaller pixels."""
@@ -51,7 +51,7 @@ def resample(source: Path, output: Path, factor: float) -> None:
 
 
 @kernel.command()
-@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
+@click.argument("source", metavar="IN", type=PATH)
 def measure(source: Path) -> None:
     """Measure width and motion length (pixels) and angle (degrees, counter-clockwise from the x axis) of a kernel."""
     from ..blur import measure_kernel as measured

@@ -11,7 +11,7 @@ import click
 
 from ..settings import TrainingSettings
 from .arguments import with_options
-from .base import genprior, options_from, report_error
+from .base import PATH, genprior, options_from, report_error
 from .command_text import command_text
 
 MODEL_OPTIONS = (
@@ -31,7 +31,7 @@ NOT_IN_RECIPE = ("licence", "quiet", "out_folder", "overwrite")  # beginnings of
 
 @genprior.group(invoke_without_command=True)
 @click.option("-o", "--output", "name", help="Name of the new prior; required.")
-@click.option("--data", "source", type=click.Path(path_type=Path), help="Folder of images, npz or npy file.")
+@click.option("--data", "source", type=PATH, help="Folder of images, npz or npy file.")
 @click.option(
     "--simulate",
     "simulator",
@@ -143,7 +143,7 @@ def models(context: click.Context) -> None:
 
 
 @models.command("import")
-@click.argument("source", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("source", metavar="FILE", type=PATH)
 @click.option("-o", "--output", "name", help="Name of the new prior.  [default: the file's]")
 @click.option(
     "--licence-weights", default="not stated; ask its authors", show_default=True,
@@ -152,7 +152,7 @@ def models(context: click.Context) -> None:
 @click.option(
     "--licence-data", default="not stated", show_default=True, help="Licence of the training data, for the card."
 )
-@click.option("--out-folder", type=click.Path(path_type=Path), help="Output folder.  [default: the user's models]")
+@click.option("--out-folder", type=PATH, help="Output folder.  [default: the user's models]")
 def import_(source: Path, name: str | None, **given: Any) -> None:
     """Import the Keras blur decoder of Asim et al. (.h5), or the PyTorch state dict of a PG-GAN (.pt, .pth)."""
     from ..zoo.weight_import import import_prior

@@ -8,19 +8,17 @@ from typing import Any
 import click
 
 from ..settings import BlurSettings, NoiseSettings
-from .base import check_output_paths, genprior, options_from
+from .base import PATH, check_output_paths, genprior, options_from
 
 
 @genprior.command()
-@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Blurred image to write.")
+@click.argument("source", metavar="IN", type=PATH)
+@click.option("-o", "--output", required=True, type=PATH, help="Blurred image to write.")
 @options_from(BlurSettings)
-@click.option(
-    "--kernel", "kernel_file", type=click.Path(path_type=Path), help="Blur with the kernel in this file instead."
-)
+@click.option("--kernel", "kernel_file", type=PATH, help="Blur with the kernel in this file instead.")
 @options_from(NoiseSettings)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the random numbers.")
-@click.option("--kernel-out", type=click.Path(path_type=Path), help="Write the kernel here (float TIFF).")
+@click.option("--kernel-out", type=PATH, help="Write the kernel here (float TIFF).")
 def simulate(
     source: Path, output: Path, kernel_file: Path | None, seed: int, kernel_out: Path | None, **values: Any
 ) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
 
 from ..evaluation.study_table import STUDIES, TRUTHS, Study
-from .base import genprior, report_error
+from .base import PATH, genprior, report_error
 
 
 @genprior.group()
@@ -24,8 +23,8 @@ def _data_options(entry: Study) -> list[Callable]:
     """Return the options that choose images, kernels and priors."""
     default_source = f"{entry.sample_from}; with other image priors the first one"
     return [
-        click.option("-o", "--output", "folder", type=click.Path(path_type=Path), required=True, help="Output folder."),
-        click.option("--data", type=click.Path(path_type=Path), help="Sharp images: a folder, npz or npy file."),
+        click.option("-o", "--output", "folder", type=PATH, required=True, help="Output folder."),
+        click.option("--data", type=PATH, help="Sharp images: a folder, npz or npy file."),
         click.option("--key", default="", help="Name of the array in an npz file.  [default: x, train or x_train]"),
         click.option(
             "--sample-from", default="", show_default=default_source if entry.sample_from else "the image prior",

@@ -54,6 +54,8 @@ def infer_axes(shape: Sequence[int], names: str | Sequence[str] | None = None) -
     candidates = _candidates(shape, known)
     if len(candidates) == 1:
         return candidates[0]
+    if not candidates and names is None and sum(n >= LEAST_SIDE_PX for n in shape) < 2:
+        raise InputError(f"{size} is too small: Y and X (rows and columns) must be {LEAST_SIDE_PX} px or more each.")
     if not candidates:
         given = "" if names is None else f" cannot have the axes {short_repr(names)}: it"
         raise InputError(
@@ -62,6 +64,14 @@ def infer_axes(shape: Sequence[int], names: str | Sequence[str] | None = None) -
         )
     options = "; ".join(f"{axes!r} ({describe_axes(axes, shape)})" for axes in candidates)
     raise InputError(f"{size} can be read in several ways: {options}. Say which: axes={candidates[0]!r}, for example.")
+
+
+def colours_last(names: str | Sequence[str], stored: str | None) -> str | Sequence[str]:
+    """Move the colours in a user's names to the end, where the reader of a file has put them."""
+    letters = [_letter(name) for name in names]
+    if stored is None or len(letters) != len(stored) or not stored.endswith("S") or "S" not in letters[:-1]:
+        return names
+    return [*(letter for letter in letters if letter != "S"), "S"]
 
 
 def axis_candidates(shape: Sequence[int], names: str | Sequence[str] | None = None) -> list[str]:

@@ -1,13 +1,12 @@
 """Read and write image files. Files are written atomically: completely or not at all.
 
-PNG, JPEG and TIFF are read and written through imagecodecs and tifffile (8 and 16 bit, float TIFF), NPY through numpy.
+NPY files are read and written here, others by :mod:`.photo_io`, :mod:`.tiff_read` and :mod:`.tiff_write`.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,13 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from .errors import LONGEST, FileError, InputError
-from .version import SOFTWARE
+from .errors import LONGEST, FileError, GenPriorError, InputError
+from .file_size import check_declared
+from .paths import exists, is_file, is_folder
+from .photo_io import PHOTO_TYPES, read_photo, write_photo
+from .series import choose_series
+from .source import Lazy
 
-READABLE = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".npy")
-JPEG_QUALITY = 95
-MAX_COMPRESSION = 4096  # ratio; deflate reaches about 1000, LZW 2700
-ALWAYS_ALLOWED_BYTES = 2**20  # that any file may declare
+READABLE = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".npy", ".webp", ".bmp", ".jp2", ".j2k", ".jpx")
 
 
 @contextmanager
@@ -36,6 +36,7 @@ def write_atomic(path: str | Path) -> Iterator[Path]:
         The folder does not exist, may not be written to, or the disk is full.
     """
     path = Path(path)
+    exists(path)  # refuses names that no file system takes
     beside: Path | None = None
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
@@ -73,46 +74,47 @@ def suffix_of(path: str | Path) -> str:
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """Read an image in its stored data type. JPEG images are rotated as their EXIF orientation says.
+    """Read an image as it shows: upright, grey or RGB(A), in its stored data type.
 
     Raises
     ------
     FileError
         The file is missing, unreadable or truncated.
     InputError
-        The file type is not supported.
+        The file type is not supported, or the file holds several images.
     """
+    suffix_of(path)
+    if not is_file(path):
+        raise FileError(f"There is no file {path}.")
+    from .lazy_io import open_lazy
+
+    with open_lazy(path) as opened:
+        return np.asarray(opened.data[...])
+
+
+def read_whole(path: Path, series: int | None = None) -> Lazy:
+    """Read a file of a type that is decoded at once (not TIFF, not Zarr); raises what :func:`read_image` raises."""
     suffix = suffix_of(path)
-    path = Path(path)
-    if not path.is_file():
+    choose_series(path, [1], [""], [0], series)
+    if not is_file(path):
         raise FileError(f"There is no file {path}.")
     try:
-        if suffix == ".npy":
-            return _read_npy(path)
-        if suffix in (".tif", ".tiff"):
-            return _read_tiff(path)
-        if suffix in (".jpg", ".jpeg"):
-            from PIL import Image, ImageOps
-
-            with Image.open(path) as image:
-                return np.asarray(ImageOps.exif_transpose(image))
-        import imagecodecs
-
-        content = path.read_bytes()
-        _check_declared(8 * prod(struct.unpack(">II", content[16:24])), len(content), MAX_COMPRESSION)
-        return imagecodecs.png_decode(content)
+        return Lazy(_without_single_axis(_read_npy(path))) if suffix == ".npy" else read_photo(path)
+    except GenPriorError:
+        raise
     except PermissionError as error:
         raise FileError(f"No permission to read {path}.") from error
     except MemoryError as error:
         raise FileError(f"{path} does not fit into memory; crop it, or use a machine with more memory.") from error
     except Exception as error:  # each codec has its own errors for damaged files
-        raise FileError(f"{path} cannot be read; it may be damaged or truncated ({str(error)[:LONGEST]}).") from error
+        reason = "no image was recognized in it" if "BytesIO" in str(error) else str(error)[:LONGEST]
+        raise FileError(f"{path} cannot be read; it may be damaged or truncated ({reason}).") from error
 
 
-def _check_declared(declared: int, held: int, ratio: float = 1.0) -> None:
-    """Compare the declared size with that of the file: a damaged or hostile header may declare any size."""
-    if declared > ratio * held + ALWAYS_ALLOWED_BYTES:
-        raise ValueError(f"it declares some {declared} bytes of pixels, but has {held} bytes")
+def _without_single_axis(array: np.ndarray) -> np.ndarray:
+    """Return ``[1, Y, X]`` and ``[Y, X, 1]`` as the image they are."""
+    single = array.ndim == 3 and 1 in (array.shape[0], array.shape[2]) and min(sorted(array.shape)[1:]) > 1
+    return array.squeeze() if single else array
 
 
 def _read_npy(path: Path) -> np.ndarray:
@@ -123,21 +125,8 @@ def _read_npy(path: Path) -> np.ndarray:
         if version not in readers:
             raise ValueError(f"version {version} of the format is not supported")
         shape, _, dtype = readers[version](file)
-    _check_declared(prod(shape) * dtype.itemsize, path.stat().st_size)
+    check_declared(prod(shape) * dtype.itemsize, path.stat().st_size)
     return np.load(path, allow_pickle=False)
-
-
-def _read_tiff(path: Path) -> np.ndarray:
-    """Read the first series of a TIFF file, with colours last."""
-    import tifffile
-
-    with tifffile.TiffFile(path) as tiff:
-        series = tiff.series[0]
-        _check_declared(series.nbytes, path.stat().st_size, MAX_COMPRESSION)
-        image = series.asarray()
-        if "S" in series.axes and image.ndim == 3 and series.axes.index("S") == 0:  # planar RGB
-            image = np.moveaxis(image, 0, -1)
-    return image
 
 
 def as_type(image: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -148,8 +137,17 @@ def as_type(image: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return image.astype(dtype)
 
 
-def write_image(path: str | Path, image: np.ndarray, description: dict[str, Any] | None = None) -> Path:
-    """Write an image in its data type; ``description`` is written to the TIFF description as JSON.
+def write_image(
+    path: str | Path, image: np.ndarray, description: dict[str, Any] | None = None, like: Lazy | None = None
+) -> Path:
+    """Write an image in its data type.
+
+    Parameters
+    ----------
+    description : dict, optional
+        Written to the TIFF description, as JSON.
+    like : Lazy, optional
+        Source of alpha and metadata, which are written as far as the file type holds them.
 
     Raises
     ------
@@ -159,34 +157,17 @@ def write_image(path: str | Path, image: np.ndarray, description: dict[str, Any]
         The file cannot be written.
     """
     check_writable(path, image.dtype)
-    suffix = suffix_of(path)
+    suffix, like = suffix_of(path), like or Lazy(None)
     with write_atomic(path) as beside:
         if suffix == ".npy":
             with beside.open("wb") as file:
                 np.save(file, image, allow_pickle=False)
         elif suffix in (".tif", ".tiff"):
-            import tifffile
+            from .tiff_write import write_plain
 
-            text = None if description is None else json.dumps(description)
-            colour = image.ndim == 3 and image.shape[-1] in (3, 4)
-            photometric = "rgb" if colour else "minisblack"
-            # without its shape, an array of more than three axes would be read as a flat list of planes
-            shaped: dict[str, Any] | None = {} if text is None and image.ndim > 3 + colour else None
-            tifffile.imwrite(
-                beside, image, photometric=photometric, description=text, metadata=shaped, software=SOFTWARE
-            )
-        elif suffix == ".png":
-            import imagecodecs
-
-            beside.write_bytes(imagecodecs.png_encode(np.ascontiguousarray(image)))
+            write_plain(beside, image, description, like)
         else:
-            import imagecodecs
-
-            beside.write_bytes(
-                imagecodecs.jpeg8_encode(
-                    np.ascontiguousarray(image[..., :3] if image.ndim == 3 else image), level=JPEG_QUALITY
-                )
-            )
+            write_photo(beside, suffix, image, like)
     return Path(path)
 
 
@@ -194,9 +175,9 @@ def check_place(path: str | Path) -> None:
     """Check that a file can be written at ``path``, before a long run; raises FileError."""
     path = Path(path)
     reason = None
-    if path.is_dir():
+    if is_folder(path):
         reason = "it is a folder"
-    elif not path.parent.is_dir():
+    elif not is_folder(path.parent):
         reason = "No such file or directory"
     elif not os.access(path.parent, os.W_OK):
         reason = "Permission denied"
@@ -215,7 +196,7 @@ def check_writable(path: str | Path, dtype: np.dtype | str) -> None:
         The file type cannot hold the data type.
     """
     name = np.dtype(dtype).name
-    allowed = {".png": ("uint8", "uint16"), ".jpg": ("uint8",), ".jpeg": ("uint8",)}.get(suffix_of(path))
+    allowed = PHOTO_TYPES.get(suffix_of(path))
     if allowed is not None and name not in allowed:
         raise InputError(
             f"{Path(path).suffix} files hold {' or '.join(allowed)}, not {name}; write .tif or .npy instead."

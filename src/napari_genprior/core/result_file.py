@@ -68,6 +68,8 @@ def load_parts(path: str | Path) -> dict[str, Any]:
         report = json.loads(str(arrays.pop("report")))
         if report["format"] != FORMAT:
             raise FileError(f"{path} has format {report['format']}; this version reads {FORMAT}.")
+        if report["path"] is None and "image" not in arrays:
+            raise ValueError("it holds no image")
         return _from_parts(report, arrays)
     except FileError:
         raise

@@ -13,12 +13,11 @@ import numpy as np
 
 from .errors import FileError, InputError
 from .image_io import check_place, write_atomic, write_image
-from .lazy_io import OME_VERSION, SPACE_AXES, TIFFS, Lazy, is_zarr, need_zarr
-from .version import SOFTWARE
-
-CHUNK_PX = 512  # sides of the chunks of Zarr files
-OME_AXES = set("TCZYXS")
-AXIS_TYPES = {"T": "time", "C": "channel"}  # in OME-Zarr; others are "space"
+from .lazy_io import TIFFS, is_zarr, need_zarr
+from .paths import exists, is_file, is_folder
+from .source import Lazy
+from .tiff_write import OME_AXES, plan_tiff
+from .zarr_write import CHUNK_PX, open_or_create
 
 
 class RowWriter(Protocol):
@@ -42,7 +41,7 @@ def check_destination(path: str | Path) -> Path:
     Raises
     ------
     InputError
-        The file type is neither .zarr nor TIFF.
+        The file type is none of .zarr, TIFF and .npy.
     FileError
         No file can be written there, or something exists there that must not be replaced.
     """
@@ -50,20 +49,20 @@ def check_destination(path: str | Path) -> Path:
     if path.suffix.lower() == ".zarr":
         need_zarr(f"Writing {path}")
         path = path.resolve()
-        if path.exists() and not (path.is_dir() and is_zarr(path) and _has_zarr_metadata(path)):
+        if exists(path) and not (is_folder(path) and is_zarr(path) and _has_zarr_metadata(path)):
             raise FileError(f"{path} exists and is not a Zarr folder, so it is not replaced. Give another name.")
         check_place(path.with_name(f"{path.name}.part"))
-    elif path.suffix.lower() in TIFFS:
+    elif path.suffix.lower() in (*TIFFS, ".npy"):
         check_place(path)
     else:
         kind = path.suffix or "(none)"
-        raise InputError(f"{path} has type {kind!r}; stacks and volumes are written as .zarr or .tif.")
+        raise InputError(f"{path} has type {kind!r}; stacks and volumes are written as .zarr, .tif or .npy.")
     return path
 
 
 def _has_zarr_metadata(path: Path) -> bool:
     """Tell whether a folder has a metadata file of Zarr."""
-    return any((path / name).is_file() for name in ("zarr.json", ".zarray", ".zgroup"))
+    return any(is_file(path / name) for name in ("zarr.json", ".zarray", ".zgroup"))
 
 
 @contextmanager
@@ -75,11 +74,11 @@ def open_writer(
     Parameters
     ----------
     path : path
-        ``.zarr`` for OME-Zarr, ``.tif`` or ``.tiff`` for uncompressed BigTIFF (OME-TIFF, except for colour images).
+        ``.zarr`` for OME-Zarr, ``.npy``, ``.tif`` or ``.tiff`` for uncompressed TIFF (as ImageJ or OME write it).
     shape, dtype
         Of the whole array.
     like : Lazy
-        Source of pixel sizes, units and version of OME-Zarr.
+        Source of pixel sizes, units, metadata and version of OME-Zarr.
     axes : str
         A letter per axis of ``shape``, the last of them "YX" or "YXS".
     part : Path, optional
@@ -94,19 +93,24 @@ def open_writer(
     height = shape[axes.index("Y")]
     if in_zarr:
         with _rename_on_success(path, part or path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")) as beside:
-            yield _zarr_row_writer(_open_or_create_zarr(beside, shape, dtype, like, axes), height)
+            yield _zarr_row_writer(open_or_create(beside, shape, dtype, like, axes), height)
         return
     with _rename_on_success(path, part) if part else write_atomic(path) as beside:
-        offset, stored_dtype = _open_or_create_tiff(
-            beside, shape, dtype, like, axes, beside == part and beside.exists()
-        )
+        begun = beside == part and beside.exists()
+        if path.suffix.lower() == ".npy":
+            offset, stored_dtype, stored_shape = _open_or_create_npy(beside, shape, dtype, begun)
+        else:
+            offset, stored_dtype, stored_shape = _open_or_create_tiff(beside, shape, dtype, like, axes, begun)
 
         def write(index: tuple[int, ...], first: int, rows: np.ndarray) -> int:
+            end = first + len(rows)
+            if stored_shape != shape and like.alpha is not None:  # grey with alpha
+                rows = np.stack([rows, like.alpha[index][first:end].astype(rows.dtype)], -1)
             # mapped anew each time, so that written data do not stay in memory
-            mapped = np.memmap(beside, stored_dtype, "r+", offset, shape)
-            mapped[index][first : first + len(rows)] = rows
+            mapped = np.memmap(beside, stored_dtype, "r+", offset, stored_shape)
+            mapped[index][first:end] = rows
             mapped.flush()
-            return first + len(rows)
+            return end
 
         yield write
 
@@ -146,9 +150,10 @@ def write_image_file(path: str | Path, image: np.ndarray, like: Lazy, axes: str 
     if axes is None and (image.ndim == 2 or colour):
         axes = "YXS" if colour else "YX"
     suffix = Path(path).suffix.lower()
-    in_tiff = suffix in TIFFS and set(axes or "?") <= OME_AXES and bool(like.pixel_size or image.ndim > 2 + colour)
+    described = like.pixel_size or like.metadata.imagej or like.metadata.ome_xml
+    in_tiff = suffix in TIFFS and set(axes or "?") <= OME_AXES and bool(described or image.ndim > 2 + colour)
     if axes is None or not (in_tiff or suffix == ".zarr"):
-        write_image(path, image)
+        write_image(path, image, like=like)
         return
     with open_writer(path, image.shape, image.dtype.newbyteorder("="), like, axes) as write:
         for index in np.ndindex(image.shape[: axes.index("Y")]):
@@ -176,52 +181,25 @@ def _rename_on_success(path: Path, beside: Path) -> Iterator[Path]:
             beside.unlink(missing_ok=True)
 
 
-def _open_or_create_zarr(path: Path, shape: tuple[int, ...], dtype: np.dtype, like: Lazy, axes: str) -> Any:
-    """Open the unfinished array at a path, or create one."""
-    import zarr
-
-    if path.exists():
-        return zarr.open_group(path, mode="r+")["0"]
-    old = like.ome_version in ("0.1", "0.2", "0.3", "0.4")
-    version = "0.4" if old else OME_VERSION
-    described = []
-    for axis in axes:
-        entry = {"name": axis.lower(), "type": AXIS_TYPES.get(axis, "space" if axis in SPACE_AXES else "channel")}
-        described.append(entry | ({"unit": like.units[axis]} if axis in like.units else {}))
-    scale = {"type": "scale", "scale": [like.pixel_size.get(axis, 1.0) for axis in axes]}
-    multiscales: dict[str, Any] = {
-        "axes": described,
-        "datasets": [{"path": "0", "coordinateTransformations": [scale]}],
-        "name": "deblurred",
-    }
-    if old:
-        attributes: dict[str, Any] = {"multiscales": [{**multiscales, "version": version}]}
-    else:
-        attributes = {"ome": {"version": version, "multiscales": [multiscales]}}
-    group = zarr.create_group(path, zarr_format=2 if old else 3, attributes=attributes)
-    chunks = tuple(
-        min(CHUNK_PX, n) if axis in "YX" else n if axis == "S" else 1 for axis, n in zip(axes, shape, strict=True)
-    )
-    names = None if old else [axis.lower() for axis in axes]
-    return group.create_array("0", shape=shape, dtype=dtype, chunks=chunks, dimension_names=names)
+def _open_or_create_npy(
+    path: Path, shape: tuple[int, ...], dtype: np.dtype, begun: bool
+) -> tuple[int, np.dtype, tuple[int, ...]]:
+    """Open the unfinished file at a path, or create one; return offset, data type and shape of its values."""
+    kind = None if begun else dtype
+    mapped = np.lib.format.open_memmap(path, "r+" if begun else "w+", kind, None if begun else shape)
+    return mapped.offset, mapped.dtype, shape
 
 
 def _open_or_create_tiff(
     path: Path, shape: tuple[int, ...], dtype: np.dtype, like: Lazy, axes: str, begun: bool
-) -> tuple[int, np.dtype]:
-    """Open the unfinished file at a path, or create one; return the offset and the data type of its values."""
+) -> tuple[int, np.dtype, tuple[int, ...]]:
+    """Open the unfinished file at a path, or create one; return offset, data type and shape of its values."""
     import tifffile
 
-    metadata: dict[str, Any] = {"axes": axes}
-    for axis, size in like.pixel_size.items():
-        symbol = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm", "meter": "m"}.get(like.units.get(axis, ""))
-        if axis in SPACE_AXES and symbol:
-            metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": symbol}
+    plan = plan_tiff(shape, dtype, like, axes)
     if not begun:
-        with tifffile.TiffWriter(path, bigtiff=True, ome=True) as writer:
-            photometric = "rgb" if axes[-1] == "S" else "minisblack"
-            writer.write(shape=shape, dtype=dtype, metadata=metadata, photometric=photometric, software=SOFTWARE)
+        with tifffile.TiffWriter(path, **plan.file) as writer:
+            writer.write(shape=plan.shape, dtype=dtype, **plan.image)
     with tifffile.TiffFile(path) as tiff:
-        offset = tiff.series[0].dataoffset
-        assert offset is not None  # uncompressed and contiguous
-        return offset, np.dtype(dtype).newbyteorder(tiff.byteorder)
+        offset = tiff.pages.first.dataoffsets[0]  # uncompressed, and one page after the other
+        return offset, np.dtype(dtype).newbyteorder(tiff.byteorder), plan.shape

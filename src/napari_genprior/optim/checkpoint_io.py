@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..core.errors import FileError
 from ..core.image_io import write_atomic
+from ..core.paths import exists
 
 
 def save_state(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
@@ -33,7 +34,7 @@ def read_state(path: Path) -> dict[str, Any] | None:
     """
     from safetensors import SafetensorError, safe_open
 
-    if not path.exists():
+    if not exists(path):
         return None
     try:
         with safe_open(path, framework="pt") as file:

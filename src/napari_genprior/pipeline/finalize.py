@@ -103,6 +103,7 @@ def _provenance(plan: Plan, outcome: Outcome, clock: Clock) -> Provenance:
         "kernel_sha256": None if plan.kernels is None else array_hash(plan.kernels),
         "kernel_notes": list(plan.kernel_notes),
         "time_limit_s": plan.time_limit_s,
+        "series": plan.series,
         "tile_size": (plan.tile_size or "auto") if plan.tiled else None,
         **{f"{field}_sha256": prior.card.sha256 for field, prior in plan.priors.items()},
         "networks": network_hashes(plan.method, plan.settings, plan.priors, plan.kernels is not None),

@@ -42,6 +42,7 @@ def iter_deblur(
     seed: int = 0,
     device: str = "auto",
     time_limit_s: float | None = None,
+    series: int | None = None,
     out: Any = None,
     checkpoint: str | Path | None = None,
     settings: Settings | Mapping[str, Any] | None = None,
@@ -67,7 +68,8 @@ def iter_deblur(
         method,
         axes=axes, kernel=kernel, kernel_size=kernel_size, kernel_per=kernel_per, mode=mode, tiles=tiles,
         tile_size=tile_size, voxel_size_um=voxel_size_um, mask=mask, image_prior=image_prior, kernel_prior=kernel_prior,
-        restarts=restarts, steps=steps, seed=seed, device=device, time_limit_s=time_limit_s, settings=settings,
+        restarts=restarts, steps=steps, seed=seed, device=device, time_limit_s=time_limit_s, series=series,
+        settings=settings,
     )  # fmt: skip
     check_inputs_safe(out, image, kernel, mask, checkpoint)
     check_inputs_safe(checkpoint, image, kernel, mask)
@@ -94,6 +96,7 @@ def deblur(
     seed: int = 0,
     device: str = "auto",
     time_limit_s: float | None = None,
+    series: int | None = None,
     out: Any = None,
     checkpoint: str | Path | None = None,
     settings: Settings | Mapping[str, Any] | None = None,
@@ -144,9 +147,12 @@ def deblur(
     time_limit_s : float, optional
         Seconds after which the best estimate so far is returned, > 0; of each kernel estimation, where there are
         several. A step that is under way is finished.
+    series : int, optional
+        Which image of a file with several, from 0. By default the largest; where several are as large, the error lists
+        them.
     out : path or array-like, optional
-        Where the result goes instead of a new float32 array: a path, in the input's type (stacks and volumes: TIFF or
-        Zarr), or something of the image's shape that can be assigned to, such as a Zarr array.
+        Where the result goes instead of a new float32 array: a path, in the input's type (stacks and volumes: TIFF,
+        NPY or Zarr), or something of the image's shape that can be assigned to, such as a Zarr array.
     checkpoint : path, optional
         Of methods with untrained networks: a file that is written every minute and deleted at the end. If the run is
         killed, the same call resumes from it and ends in the same result.
@@ -179,8 +185,8 @@ def deblur(
         image, method,
         axes=axes, kernel=kernel, kernel_size=kernel_size, kernel_per=kernel_per, mode=mode, tiles=tiles,
         tile_size=tile_size, voxel_size_um=voxel_size_um, mask=mask, image_prior=image_prior, kernel_prior=kernel_prior,
-        restarts=restarts, steps=steps, seed=seed, device=device, time_limit_s=time_limit_s, out=out,
-        checkpoint=checkpoint, settings=settings,
+        restarts=restarts, steps=steps, seed=seed, device=device, time_limit_s=time_limit_s, series=series,
+        out=out, checkpoint=checkpoint, settings=settings,
     )  # fmt: skip
     return run_to_end(run_of_image)
 
@@ -198,6 +204,7 @@ def known_kernel(
     mask: Any = None,
     device: str = "auto",
     seed: int = 0,
+    series: int | None = None,
     out: Any = None,
     settings: Settings | Mapping[str, Any] | None = None,
 ) -> DeblurResult:
@@ -215,7 +222,7 @@ def known_kernel(
     return deblur(
         image, "known-kernel",
         axes=axes, kernel=kernel, kernel_per=kernel_per, mode=mode, tiles=tiles, tile_size=tile_size,
-        voxel_size_um=voxel_size_um, mask=mask, seed=seed, device=device, out=out, settings=settings,
+        voxel_size_um=voxel_size_um, mask=mask, seed=seed, device=device, series=series, out=out, settings=settings,
     )  # fmt: skip
 
 
@@ -224,7 +231,7 @@ def _plan_and_run(
 ) -> Yields[Progress, None, DeblurResult]:
     """Plan at once, so that errors are raised at the call; a file stays open until the run ends."""
     with ExitStack() as opened:
-        source = opened.enter_context(open_lazy(image)) if is_path(image) else image
+        source = opened.enter_context(open_lazy(image, request.series)) if is_path(image) else image
         begun = run(plan_request(source, request, out), checkpoint)
         files = opened.pop_all()
     return _close_at_end(begun, files)

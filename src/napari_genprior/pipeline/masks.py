@@ -26,7 +26,7 @@ def read_mask(mask: Any) -> np.ndarray | None:
     return np.nan_to_num(array) != 0 if array.dtype.kind == "f" else array != 0
 
 
-def fit_mask(mask: np.ndarray | None, data: Any, layout: Layout) -> np.ndarray | None:
+def fit_mask(mask: np.ndarray | None, data: Any, layout: Layout, hidden: np.ndarray | None = None) -> np.ndarray | None:
     """Return the mask for all pieces: that of the user, and where the data are a masked array, theirs.
 
     Parameters
@@ -35,6 +35,8 @@ def fit_mask(mask: np.ndarray | None, data: Any, layout: Layout) -> np.ndarray |
         Of the image's shape; without colours; or of one piece, which serves all.
     data : array-like
         The image, stack or volume.
+    hidden : bool array [Y, X], optional
+        What transparency hides.
 
     Returns
     -------
@@ -45,9 +47,10 @@ def fit_mask(mask: np.ndarray | None, data: Any, layout: Layout) -> np.ndarray |
     shape = layout.sides(axes)
     own = np.ma.getmaskarray(data) if isinstance(data, np.ma.MaskedArray) and data.mask is not np.ma.nomask else None
     whole = None if own is None else _without_colours(own, layout)
-    if mask is not None:
-        given = _broadcast(_without_colours(mask, layout), layout, axes, shape)
-        whole = given if whole is None else whole | given
+    for given in (mask, hidden):
+        if given is not None:
+            fitted = _broadcast(_without_colours(given, layout), layout, axes, shape)
+            whole = fitted if whole is None else whole | fitted
     if whole is not None and 1 - whole.mean() < LEAST_VALID:
         raise InputError(
             f"The mask leaves out {int(whole.sum())} of {whole.size} pixels; too few are left. The mask is not 0 where "

@@ -12,6 +12,7 @@ from ..core.axes import Layout
 from ..core.errors import FileError, InputError, short_repr
 from ..core.image_io import check_writable
 from ..core.lazy_io import TIFFS
+from ..core.paths import absolute
 from ..core.tiled_io import check_destination
 from .plan_checks import is_single
 from .request import is_path
@@ -84,12 +85,9 @@ def check_out_array(out: Any, layout: Layout, image: Any, in_tiles: bool) -> Non
 
 def _storage(item: Any) -> Path | None:
     """Return the file or folder behind a path, Zarr array or memory map; None for what is in memory."""
-    try:
-        if is_path(item):
-            return Path(item).resolve()
-        if isinstance(item, np.memmap) and item.filename is not None:
-            return Path(item.filename).resolve()
-        root = getattr(getattr(item, "store", None), "root", None)
-        return None if root is None else (Path(root) / str(getattr(item, "path", ""))).resolve()
-    except (OSError, ValueError) as error:  # a name that no file system takes
-        raise FileError(f"{short_repr(item)} is not a usable file name ({error}).") from error
+    if is_path(item):
+        return absolute(item)
+    if isinstance(item, np.memmap) and item.filename is not None:
+        return absolute(item.filename)
+    root = getattr(getattr(item, "store", None), "root", None)
+    return None if root is None else absolute(Path(root) / str(getattr(item, "path", "")))

@@ -21,6 +21,7 @@ from .request_checks import (
     check_axes,
     check_kernel_per,
     check_seed,
+    check_series,
     check_tile_size,
     check_tiles,
     check_time_limit,
@@ -54,6 +55,7 @@ class RequestArguments(TypedDict, total=False):
     seed: int
     device: str
     time_limit_s: float | None
+    series: int | None
     settings: Settings | Mapping[str, Any] | None
 
 
@@ -73,6 +75,8 @@ class Request:
         Restore plane by plane in tiles, in bounded memory.
     mask : bool array or None
         True at pixels that say nothing; of a plan, of the shape of the data without colours.
+    series : int or None
+        Which image of a file is read; None: the largest.
     """
 
     method: Method
@@ -90,6 +94,7 @@ class Request:
     seed: int
     device: torch.device
     time_limit_s: float | None
+    series: int | None
 
     @property
     def kernel(self) -> np.ndarray | None:
@@ -116,6 +121,7 @@ def parse_request(
     seed: int = 0,
     device: str = "auto",
     time_limit_s: float | None = None,
+    series: int | None = None,
     settings: Settings | Mapping[str, Any] | None = None,
 ) -> Request:
     """Check the arguments of :func:`.front_door.deblur` that do not depend on the image; raises what that raises."""
@@ -154,6 +160,7 @@ def parse_request(
         seed=check_seed(seed),
         device=resolve_device(device),
         time_limit_s=check_time_limit(time_limit_s),
+        series=check_series(series),
     )
 
 

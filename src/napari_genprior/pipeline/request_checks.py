@@ -90,6 +90,13 @@ def check_seed(seed: Any) -> int:
     return int(seed)
 
 
+def check_series(series: Any) -> int | None:
+    """Return the number of an image in a file."""
+    if series is not None and (not _is_integer(series) or series < 0):
+        raise InputError(f"series must be a whole number >= 0; got {short_repr(series)}.")
+    return None if series is None else int(series)
+
+
 def check_time_limit(seconds: Any) -> float | None:
     """Return the time limit in seconds; None for no limit."""
     if seconds is None:

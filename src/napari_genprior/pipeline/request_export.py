@@ -19,11 +19,12 @@ from .deprecated import new_names
 
 FIELDS = (
     "method", "axes", "kernel_size", "kernel_per", "mode", "tiles", "tile_size", "voxel_size_um", "image_prior",
-    "kernel_prior", "restarts", "steps", "seed", "device", "time_limit_s", "settings",
+    "kernel_prior", "restarts", "steps", "seed", "device", "time_limit_s", "series", "settings",
 )  # fmt: skip
 DEFAULTS: dict[str, Any] = {
     "method": "auto", "axes": None, "kernel_size": "auto", "kernel_per": "stack", "mode": "auto", "tiles": None,
     "tile_size": None, "voxel_size_um": None, "seed": 0, "device": "auto", "time_limit_s": None,
+    "series": None,
 }  # fmt: skip
 OPTIONS = {"time_limit_s": "time-limit", "voxel_size_um": "voxel-size"}  # whose option has another name
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..core.errors import FileError
 from ..core.image_io import write_json
+from ..core.paths import is_folder
 from ..core.result import Status, StatusCode, Verdict
 
 
@@ -104,7 +105,7 @@ def _read(state: ResumeState) -> None:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    if is_folder(path):
         shutil.rmtree(path, ignore_errors=True)
     else:
         with suppress(OSError):  # of the lock, which Windows keeps while it is held, too

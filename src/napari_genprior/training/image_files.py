@@ -11,6 +11,7 @@ import torch
 
 from ..core.errors import FileError, InputError
 from ..core.image_io import READABLE, read_image
+from ..core.paths import is_file, is_folder
 
 KEYS = ("x", "train", "x_train")  # default names of the array in an npz file, tried in this order
 
@@ -43,12 +44,12 @@ def read_images(path: Path, *, size: int = 0, channels: int = 0, key: str = "", 
         The file or folder is missing, cannot be read, or holds no usable images.
     """
     path = Path(path)
-    if path.is_dir():
+    if is_folder(path):
         images = list(_from_folder(path, size or 64, tiles))
         if not images:
             raise InputError(f"The folder {path} holds no images; readable are {', '.join(READABLE)}.")
         return np.stack(_match_channels(images, channels))
-    if not path.is_file():
+    if not is_file(path):
         raise FileError(f"There is no file or folder {path}.")
     array = _from_file(path, key)
     if array.ndim == 3:

@@ -23,6 +23,7 @@ from torch import Tensor
 from ..core.arrays import resolve_device
 from ..core.errors import InputError
 from ..core.image_io import check_place, write_image
+from ..core.paths import exists
 from ..settings import TrainingSettings
 from ..zoo.card import Card, CardFields
 from ..zoo.export import checked_card, write_prior
@@ -129,7 +130,7 @@ def run(
         "license_weights": license_weights, "license_data": license_data, "recipe": "pending",
     }  # fmt: skip
     checked_card("0" * 64, **about)
-    if (folder / f"{name}.json").exists() and not overwrite:
+    if exists(folder / f"{name}.json") and not overwrite:
         raise InputError(f"There is a model {name} in {folder} already; choose another name, or give --overwrite.")
     path = folder / f"{name}.checkpoint"
     check_place(path)

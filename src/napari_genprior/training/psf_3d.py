@@ -12,6 +12,7 @@ from ..blur import microscope as optics
 from ..blur import random_microscope as objectives
 from ..core.errors import InputError
 from ..core.image_io import check_place
+from ..core.paths import exists
 from ..nets.linear_gaussian import fit
 from ..settings import TrainingSettings
 from ..zoo.card import Card
@@ -77,7 +78,7 @@ def train_volumes(
     """
     if settings.arch != "linear" or settings.residual_network:
         raise InputError("Generators of volumes must be linear, without a refiner; give --arch linear.")
-    if (folder / f"{name}.json").exists() and not overwrite:
+    if exists(folder / f"{name}.json") and not overwrite:
         raise InputError(f"There is a model {name} in {folder} already; choose another name, or give --overwrite.")
     check_place(folder / f"{name}.json")
     volumes = torch.from_numpy(kernels)[:, None]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import FileError, InputError, ModelError
+from ..core.paths import exists, is_file
 from .card import Card, ModelFields
 from .validation import MAX_WEIGHTS_BYTES
 
@@ -55,7 +56,7 @@ def import_prior(
         The weights do not fit the architecture.
     """
     source = Path(source)
-    if not source.is_file():
+    if not is_file(source):
         raise FileError(f"There is no file {source}.")
     readers = {".h5": _from_keras, ".hdf5": _from_keras, ".pt": _from_torch, ".pth": _from_torch}
     reader = readers.get(source.suffix.lower())
@@ -69,7 +70,7 @@ def import_prior(
     from .store import user_folder
 
     folder = out_folder or user_folder()
-    if (folder / f"{name}.json").exists():
+    if exists(folder / f"{name}.json"):
         raise InputError(f"There is a model {name} in {folder} already; choose another name by -o.")
     if out_folder is None:
         folder.mkdir(parents=True, exist_ok=True)
