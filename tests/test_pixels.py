@@ -254,3 +254,27 @@ def test_tiles_leave_out_what_a_whole_image_does():
     tiled = gp.deblur(spoiled, kernel=KERNEL, mask=mask, tile_size=96)
     assert np.abs(tiled.image - whole.image)[20:-20, 20:-20].max() < 30
     assert "600 masked" in tiled.status.sentence
+
+
+def test_results_keep_what_a_file_cuts_off(tmp_path):
+    """Peaks beyond 255 stay in the array and in a float file; an 8-bit file says how many it lost."""
+    beads = np.full((64, 64), 0.05, np.float32)
+    beads[20, 20] = beads[40, 30] = 6.0
+    image = np.rint(255 * gp.simulate(beads, KERNEL, noise=0, boundary="reflect", clip=False).blurred / 1.2)
+    image = image.clip(0, 255).astype(np.uint8)
+    assert image.max() < 255, "nothing is clipped in the input"
+    in_memory = gp.known_kernel(image, KERNEL).image
+    assert in_memory.max() > 300
+    assert in_memory.sum() == pytest.approx(image.sum(), rel=1e-3)
+    cut = gp.known_kernel(image, KERNEL, out=tmp_path / "out.tif")
+    assert f"{(np.rint(in_memory) > 255).sum()} above 255" in cut.status.sentence
+    assert tifffile.imread(tmp_path / "out.tif").dtype == np.uint8
+    whole = gp.known_kernel(image, KERNEL, out=tmp_path / "float.tif", dtype="float32")
+    assert "cut off" not in whole.status.sentence
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "float.tif"), in_memory)
+    stack = gp.known_kernel(np.stack([image] * 2), KERNEL, axes="TYX", out=tmp_path / "stack.tif")
+    assert f"{2 * (np.rint(in_memory) > 255).sum()} above 255" in stack.status.sentence
+    with pytest.raises(InputError, match="float32"):
+        gp.known_kernel(image, KERNEL, dtype="float32")
+    with pytest.raises(InputError, match="one of input, float32"):
+        gp.known_kernel(image, KERNEL, out=tmp_path / "x.tif", dtype="int12")

@@ -50,6 +50,7 @@ def plain_request(request: Request) -> dict[str, Any]:
         "kernel_size": None if request.kernel_size is None else list(request.kernel_size),
         "kernel_sha256": None if request.kernel is None else array_hash(request.kernel),
         "mask_sha256": None if request.mask is None else array_hash(request.mask),
+        "dtype": request.dtype,
         "seed": request.seed,
         "time_limit_s": request.time_limit_s,
         "axes": None if request.axes is None else list(map(str, request.axes)),

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ..core.conversion import Conversion
 from ..core.errors import FileError, GenPriorError
-from ..core.image_io import as_type
 from ..core.lazy_io import TIFFS, Lazy, is_zarr, open_lazy
 from ..core.result import DeblurResult, Progress
 from ..core.tiled_io import write_image_file
@@ -112,9 +112,14 @@ def restore(source: Lazy, arguments: dict[str, Any], out: Path | None = None) ->
     DeblurResult
         Without extra images; ``image`` has the type of the file unless it is written to ``out``.
     """
-    result = yield from run(make_plan(source, out=out, to_file=True, **arguments))
-    image = result.image if out is not None else as_type(result.image, np.dtype(source.data.dtype))
-    return replace(result, image=image, extra_images={})
+    plan = make_plan(source, out=out, to_file=True, **arguments)
+    result = yield from run(plan)
+    image, status = result.image, result.status
+    if out is None:
+        conversion = Conversion(plan.file_dtype)
+        image = conversion(image)
+        status = replace(status, sentence=" ".join(filter(None, [status.sentence, conversion.sentence])))
+    return replace(result, image=image, status=status, extra_images={})
 
 
 def store(

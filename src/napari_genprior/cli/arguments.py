@@ -91,6 +91,9 @@ REQUEST_OPTIONS = (
     click.option("--mask", type=PATH, metavar="FILE",
                  help="Leave out the pixels where the image in this file is not 0, such as dust or a label. Hot and "
                       "dead pixels, stuck lines, bars, burned-in text, margins and NaN are found without it."),
+    click.option("--dtype", type=click.Choice(["input", "float32"]),
+                 help="Data type of the output: the input's, whose range cuts values off, which is told; or float32.  "
+                      "[default: input]"),
     click.option("--series", type=click.IntRange(0), metavar="N",
                  help="Read this image of a file with several, from 0.  [default: the largest]"),
     click.option("--image-prior", metavar="NAME",

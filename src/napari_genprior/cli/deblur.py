@@ -115,11 +115,11 @@ def check_outputs(plan: Plan, outputs: Outputs) -> None:
 
 def write_outputs(plan: Plan, result: DeblurResult, outputs: Outputs) -> None:
     """Write what was asked for beside the image, which the run has written."""
-    from ..core.image_io import as_type
+    from ..core.conversion import Conversion
     from ..core.tiled_io import write_image_file
 
     if outputs.estimate:
-        write_image_file(outputs.estimate, as_type(result.found, plan.image.dtype), plan.source, plan.layout.axes)
+        write_image_file(outputs.estimate, Conversion(plan.file_dtype)(result.found), plan.source, plan.layout.axes)
     if outputs.kernel:
         axes = plan.layout.own + plan.layout.space if plan.tiles is None else GRID_AXES
         write_image_file(outputs.kernel, result.kernels, plan.source.scale_only, axes)

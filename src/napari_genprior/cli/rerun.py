@@ -12,7 +12,7 @@ from ..core.errors import FileError, InputError, short_repr
 if TYPE_CHECKING:
     from ..pipeline.plan import Plan
 
-RECORDED = ("axes", "kernel_per", "mode", "tiles", "tile_size", "voxel_size_um", "time_limit_s", "series")
+RECORDED = ("axes", "kernel_per", "mode", "tiles", "tile_size", "voxel_size_um", "time_limit_s", "dtype", "series")
 MAX_THREADS = 1024
 
 

@@ -78,7 +78,9 @@ def write_plain(path: Path, image: np.ndarray, description: dict[str, Any] | Non
 
     colour = image.ndim == 3 and image.shape[-1] in (3, 4)
     axes = "YXS" if colour else "YX"
-    options = _common(like.metadata, image.shape, axes) if image.ndim == len(axes) else {"software": SOFTWARE}
+    options: dict[str, Any] = (
+        _common(like.metadata, image.shape, axes) if image.ndim == len(axes) else {"software": SOFTWARE}
+    )
     options["photometric"] = _photometric(axes if colour else "YX")
     if like.alpha is not None and like.alpha.shape == image.shape:
         image = np.stack([image, like.alpha.astype(image.dtype)], -1)
@@ -103,8 +105,8 @@ def _common(metadata: Metadata, shape: tuple[int, ...], axes: str) -> dict[str, 
         known["iccprofile"] = metadata.icc_profile
     if metadata.dpi is not None:
         known |= {"resolution": metadata.dpi, "resolutionunit": "INCH"}
-    tags = metadata.tiff_tags or tags_of_exif(metadata.exif)
-    tags = [tag for tag in tags or () if tag[0] != SOFTWARE_TAG]
+    tags = list(metadata.tiff_tags or tags_of_exif(metadata.exif))
+    tags = [tag for tag in tags if tag[0] != SOFTWARE_TAG]
     if tags:
         known["extratags"] = tags
     return known

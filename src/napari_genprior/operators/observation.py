@@ -12,7 +12,7 @@ from math import inf
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate, max_pool2d
+from torch.nn.functional import interpolate, max_pool2d, max_pool3d
 
 from .boundary import fast_side, smooth_wrap
 from .convolution import apply_transfer, convolve, crop_kernel
@@ -244,8 +244,9 @@ def pad_zero(blurred: Tensor | Observed, margin: Sequence[int]) -> Observation:
 
 
 def widen(mask: Tensor, reach: int) -> Tensor:
-    """Add the pixels within a square of ``reach`` pixels around a mask of images, bool ``[P, C, Y, X]``."""
-    return max_pool2d(mask.float(), 2 * reach + 1, 1, reach) > 0
+    """Add the pixels within a square or cube of ``reach`` pixels around a mask, bool ``[P, C, (Z,) Y, X]``."""
+    pool = max_pool2d if mask.ndim == 4 else max_pool3d
+    return pool(mask.float(), 2 * reach + 1, 1, reach) > 0
 
 
 def wide_masks(masked: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.image_io import as_type
+from ..core.conversion import Conversion
 from ..core.provenance import array_hash, provenance_of
 from ..core.result import (
     REJECTED_ESTIMATE,
@@ -53,15 +53,17 @@ def build_result(plan: Plan, outcome: Outcome, clock: Clock, complete: bool = Tr
     if restored is not None and outcome.verdict.rejected:
         extra, image = extra | {REJECTED_ESTIMATE: image}, plan.image.astype(np.float32)
     logger.info("%s: %s (%.1f s)", plan.sentence, outcome.verdict.reason, clock.seconds)
+    notes = plan.kernel_notes
     wanted = plan.out is not None and (complete or output_path(plan) is None)
     if wanted and image is not None and image is not plan.out:
-        image = _put_out(plan, image)
+        image, cut_off = _put_out(plan, image)
+        notes = (cut_off, *notes)
     return DeblurResult(
         image=image,
         kernels=outcome.kernels,
         verdict=outcome.verdict,
         history=History.of([] if restored is None else restored.snapshots),
-        status=_with_notes(outcome.status, plan.kernel_notes),
+        status=_with_notes(outcome.status, notes),
         provenance=_provenance(plan, outcome, clock),
         selected=0 if restored is None else restored.selected,
         extra_images=extra,
@@ -74,20 +76,19 @@ def build_result(plan: Plan, outcome: Outcome, clock: Clock, complete: bool = Tr
 
 
 def _with_notes(status: Status, notes: tuple[str, ...]) -> Status:
-    """Return a status whose sentence also says what was done to the given kernels."""
-    return Status(status.code, " ".join([status.sentence, *notes]))
+    """Return a status with more sentences; empty ones are left out."""
+    return Status(status.code, " ".join(filter(None, [status.sentence, *notes])))
 
 
-def _put_out(plan: Plan, image: np.ndarray) -> Any:
-    """Hand an image that was restored in memory to where the caller wants it, and return what holds it."""
+def _put_out(plan: Plan, image: np.ndarray) -> tuple[Any, str]:
+    """Hand an image that was restored in memory to where the caller wants it; return what holds it, and a note."""
     path = output_path(plan)
     if path is not None:
-        write_image_file(
-            path, as_type(image, np.dtype(plan.data.dtype).newbyteorder("=")), plan.source, plan.layout.axes
-        )
-        return image
+        conversion = Conversion(plan.file_dtype)
+        write_image_file(path, conversion(image), plan.source, plan.layout.axes)
+        return image, conversion.sentence
     plan.out[...] = image
-    return plan.out
+    return plan.out, ""
 
 
 def _provenance(plan: Plan, outcome: Outcome, clock: Clock) -> Provenance:
@@ -103,6 +104,7 @@ def _provenance(plan: Plan, outcome: Outcome, clock: Clock) -> Provenance:
         "kernel_sha256": None if plan.kernels is None else array_hash(plan.kernels),
         "kernel_notes": list(plan.kernel_notes),
         "time_limit_s": plan.time_limit_s,
+        "dtype": plan.dtype,
         "series": plan.series,
         "tile_size": (plan.tile_size or "auto") if plan.tiled else None,
         **{f"{field}_sha256": prior.card.sha256 for field, prior in plan.priors.items()},

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.axes import KernelPer
+from ..core.conversion import FileType
 from ..core.iteration import run_to_end
 from ..core.lazy_io import open_lazy
 from ..core.result import DeblurResult, Progress
@@ -44,6 +45,7 @@ def iter_deblur(
     time_limit_s: float | None = None,
     series: int | None = None,
     out: Any = None,
+    dtype: FileType = "input",
     checkpoint: str | Path | None = None,
     settings: Settings | Mapping[str, Any] | None = None,
 ) -> Yields[Progress, None, DeblurResult]:
@@ -69,7 +71,7 @@ def iter_deblur(
         axes=axes, kernel=kernel, kernel_size=kernel_size, kernel_per=kernel_per, mode=mode, tiles=tiles,
         tile_size=tile_size, voxel_size_um=voxel_size_um, mask=mask, image_prior=image_prior, kernel_prior=kernel_prior,
         restarts=restarts, steps=steps, seed=seed, device=device, time_limit_s=time_limit_s, series=series,
-        settings=settings,
+        dtype=dtype, settings=settings,
     )  # fmt: skip
     check_inputs_safe(out, image, kernel, mask, checkpoint)
     check_inputs_safe(checkpoint, image, kernel, mask)
@@ -98,6 +100,7 @@ def deblur(
     time_limit_s: float | None = None,
     series: int | None = None,
     out: Any = None,
+    dtype: FileType = "input",
     checkpoint: str | Path | None = None,
     settings: Settings | Mapping[str, Any] | None = None,
 ) -> DeblurResult:
@@ -153,6 +156,9 @@ def deblur(
     out : path or array-like, optional
         Where the result goes instead of a new float32 array: a path, in the input's type (stacks and volumes: TIFF,
         NPY or Zarr), or something of the image's shape that can be assigned to, such as a Zarr array.
+    dtype : {"input", "float32"}
+        Data type of a file at ``out``: the input's, whose range cuts values off, which is told; or float32, which
+        keeps all. Results in memory are float32.
     checkpoint : path, optional
         Of methods with untrained networks: a file that is written every minute and deleted at the end. If the run is
         killed, the same call resumes from it and ends in the same result.
@@ -186,7 +192,7 @@ def deblur(
         axes=axes, kernel=kernel, kernel_size=kernel_size, kernel_per=kernel_per, mode=mode, tiles=tiles,
         tile_size=tile_size, voxel_size_um=voxel_size_um, mask=mask, image_prior=image_prior, kernel_prior=kernel_prior,
         restarts=restarts, steps=steps, seed=seed, device=device, time_limit_s=time_limit_s, series=series,
-        out=out, checkpoint=checkpoint, settings=settings,
+        out=out, dtype=dtype, checkpoint=checkpoint, settings=settings,
     )  # fmt: skip
     return run_to_end(run_of_image)
 
@@ -206,6 +212,7 @@ def known_kernel(
     seed: int = 0,
     series: int | None = None,
     out: Any = None,
+    dtype: FileType = "input",
     settings: Settings | Mapping[str, Any] | None = None,
 ) -> DeblurResult:
     """Deconvolve with a known kernel: ``deblur(image, "known-kernel", kernel=kernel)``.
@@ -222,7 +229,8 @@ def known_kernel(
     return deblur(
         image, "known-kernel",
         axes=axes, kernel=kernel, kernel_per=kernel_per, mode=mode, tiles=tiles, tile_size=tile_size,
-        voxel_size_um=voxel_size_um, mask=mask, seed=seed, device=device, series=series, out=out, settings=settings,
+        voxel_size_um=voxel_size_um, mask=mask, seed=seed, device=device, series=series, out=out, dtype=dtype,
+        settings=settings,
     )  # fmt: skip
 
 

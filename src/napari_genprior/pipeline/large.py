@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ..core.conversion import Conversion
 from ..core.errors import InputError
-from ..core.image_io import as_type
 from ..core.iteration import run_to_end
 from ..core.lazy_io import TIFFS
 from ..core.provenance import array_hash
@@ -39,7 +39,7 @@ class LargePieces(Pieces):
         super().__init__(plan)
         self.dtype = np.dtype(plan.data.dtype)
         self.statistics = GlobalStatistics(self.dtype.newbyteorder("="), plan.layout.shape)
-        self.batcher = AdaptiveBatcher(plan.device)
+        self.batcher, self.conversion = AdaptiveBatcher(plan.device), Conversion(plan.file_dtype)
         self.state: ResumeState | None = None
         self.kernel: np.ndarray | None = None
         self.verdict: Verdict | None = None
@@ -124,7 +124,10 @@ class LargePieces(Pieces):
                     fraction = sum(SHARES) + (1 - sum(SHARES)) * done / total
                     yield at_fraction(fraction, f"Tile {done}/{total}", self.kernel)
                 self._note(plane + 1, 0)
-        self.total, self.notes = total, [describe_counts(self.statistics.counts), *self.batcher.notes]
+        self.total, self.notes = (
+            total,
+            [describe_counts(self.statistics.counts), self.conversion.sentence, *self.batcher.notes],
+        )
         if any(before):
             self.notes.append(f"Resumed a run that was killed at plane {before[0] + 1}, row {before[1]}.")
 
@@ -142,7 +145,7 @@ class LargePieces(Pieces):
 
     def _writer(self) -> Any:
         """Return a context whose value writes rows of a plane, and returns how many rows of it are safe."""
-        layout, dtype = self.plan.layout, self.dtype
+        layout = self.plan.layout
         if self.path is None:
             in_memory = self.plan.out is None or output_path(self.plan) is not None
             self.image = np.empty(layout.shape, np.float32) if in_memory else self.plan.out
@@ -153,8 +156,8 @@ class LargePieces(Pieces):
 
             return nullcontext(put)
         part = None if self.state is None else self.state.part
-        native = dtype.newbyteorder("=")
-        return _Typed(open_writer(self.path, layout.shape, native, self.plan.source, layout.axes, part), dtype)
+        writer = open_writer(self.path, layout.shape, self.plan.file_dtype, self.plan.source, layout.axes, part)
+        return _Converted(writer, self.conversion)
 
     def _identity(self) -> dict[str, Any]:
         """Return all that the output depends on."""
@@ -167,6 +170,7 @@ class LargePieces(Pieces):
             "kernel": [plan.kernel_size, kernel],
             "mask": None if plan.mask is None else array_hash(plan.mask),
             "tile": plan.tile_size,
+            "file": str(plan.file_dtype),
             "device": str(plan.device),
         }
 
@@ -197,15 +201,15 @@ class LazyPlane:
         return read.astype(read.dtype.newbyteorder("="), copy=False)
 
 
-class _Typed:
+class _Converted:
     """Write rows in the type of the file."""
 
-    def __init__(self, writer: Any, dtype: np.dtype) -> None:
-        self._writer, self._dtype = writer, dtype
+    def __init__(self, writer: Any, conversion: Conversion) -> None:
+        self._writer, self._conversion = writer, conversion
 
     def __enter__(self) -> Any:
         write = self._writer.__enter__()
-        return lambda index, first, rows: write(index, first, as_type(rows, self._dtype))
+        return lambda index, first, rows: write(index, first, self._conversion(rows))
 
     def __exit__(self, *error: Any) -> None:
         self._writer.__exit__(*error)

@@ -79,6 +79,11 @@ class Plan(Request):
         return self.tiled or self.tiles is not None
 
     @property
+    def file_dtype(self) -> np.dtype:
+        """Data type of a file that the result is written to."""
+        return _file_dtype(self.data, self)
+
+    @property
     def is_volume(self) -> bool:
         """Whether a piece is a volume."""
         return self.mode == "3d"
@@ -170,8 +175,10 @@ def plan_request(image: Any, request: Request, out: Any = None, to_file: bool | 
         )
     if out is not None and not is_path(out):
         check_out_array(out, layout, data, tiled or request.tiles is not None)
+    if request.dtype != "input" and not to_file:
+        raise InputError("Only a file has a data type to choose, as results in memory are float32; leave it out.")
     if is_path(out):
-        check_output(Path(out), layout, np.dtype(data.dtype))
+        check_output(Path(out), layout, _file_dtype(data, request))
     kernels, kernel_notes = prepare_kernels(request, layout, source, tiled)
     sides = request.voxel_size_um or (voxel_size_um(source.pixel_size, source.units) if request.mode == "3d" else None)
     shape = _estimation_shape(request, layout, tiled)
@@ -193,6 +200,10 @@ def plan_request(image: Any, request: Request, out: Any = None, to_file: bool | 
 def is_large(sides: Sequence[int]) -> bool:
     """Tell whether a plane of these sides is restored in tiles where nothing else is requested."""
     return max(sides) > LARGE_PX or prod(sides) > LARGE_AREA_PX
+
+
+def _file_dtype(data: Any, request: Request) -> np.dtype:
+    return np.dtype(np.float32) if request.dtype == "float32" else np.dtype(data.dtype).newbyteorder("=")
 
 
 def _is_array(data: Any) -> bool:

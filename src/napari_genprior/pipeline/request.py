@@ -12,6 +12,7 @@ import torch
 from ..blur.given_kernel import GivenKernel
 from ..core.arrays import resolve_device
 from ..core.axes import ALIASES, KernelPer
+from ..core.conversion import FileType, check_file_type
 from ..core.errors import InputError, short_repr
 from ..methods.registry import METHODS, Method
 from ..settings import Settings, VolumeSettings
@@ -56,6 +57,7 @@ class RequestArguments(TypedDict, total=False):
     device: str
     time_limit_s: float | None
     series: int | None
+    dtype: FileType
     settings: Settings | Mapping[str, Any] | None
 
 
@@ -75,6 +77,8 @@ class Request:
         Restore plane by plane in tiles, in bounded memory.
     mask : bool array or None
         True at pixels that say nothing; of a plan, of the shape of the data without colours.
+    dtype : {"input", "float32"}
+        Data type of a file that the result is written to.
     series : int or None
         Which image of a file is read; None: the largest.
     """
@@ -91,6 +95,7 @@ class Request:
     tiled: bool
     voxel_size_um: tuple[float, float, float] | None
     mask: np.ndarray | None
+    dtype: FileType
     seed: int
     device: torch.device
     time_limit_s: float | None
@@ -122,6 +127,7 @@ def parse_request(
     device: str = "auto",
     time_limit_s: float | None = None,
     series: int | None = None,
+    dtype: FileType = "input",
     settings: Settings | Mapping[str, Any] | None = None,
 ) -> Request:
     """Check the arguments of :func:`.front_door.deblur` that do not depend on the image; raises what that raises."""
@@ -157,6 +163,7 @@ def parse_request(
         tiled=tile_size is not None,
         voxel_size_um=check_voxel_size(voxel_size_um),
         mask=read_mask(mask),
+        dtype=check_file_type(dtype),
         seed=check_seed(seed),
         device=resolve_device(device),
         time_limit_s=check_time_limit(time_limit_s),

@@ -142,12 +142,13 @@ class StackPieces(Pieces):
     def outcome(self) -> Outcome:
         if len(self.constant) == prod(self.plan.layout.pieces):
             raise InputError("All images of the stack are constant; there is nothing to restore.")
+        notes = [describe_counts(merge_counts(self.counts)), self.output.conversion.sentence]
         return Outcome(
             image=self.output.image,
             kernels=gather(self.kernels, self.plan.layout.groups),
             verdict=combine(self.verdicts, len(self.constant)),
             input_sha256=self.digest.hexdigest(),
-            status=self.overall_status(notes=[describe_counts(merge_counts(self.counts))], volumes=self.volumes),
+            status=self.overall_status(notes=notes, volumes=self.volumes),
             verdicts=self.verdicts,
             constant_pieces=tuple(self.constant),
         )

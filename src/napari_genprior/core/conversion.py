@@ -1,0 +1,59 @@
+"""Convert results to the data type of a file, and count what that cuts off."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+
+from .errors import InputError, short_repr
+
+FileType = Literal["input", "float32"]
+
+
+class Conversion:
+    """Convert float values to a data type, rounding for integers, and count the values beyond its range.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of the file.
+
+    Attributes
+    ----------
+    above, below : int
+        Values that were cut off so far.
+    """
+
+    def __init__(self, dtype: np.dtype) -> None:
+        self.dtype = np.dtype(dtype)
+        self.above = self.below = 0
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        if self.dtype.kind not in "ui":
+            return values.astype(self.dtype)
+        info = np.iinfo(self.dtype)
+        rounded = np.rint(values.astype(np.float64))
+        rounded[np.isnan(rounded)] = 0  # integers have no other value for them
+        self.above += int((rounded > info.max).sum())
+        self.below += int((rounded < info.min).sum())
+        return np.clip(rounded, info.min, info.max).astype(self.dtype)
+
+    @property
+    def sentence(self) -> str:
+        """What was cut off, "" where nothing was."""
+        if not self.above and not self.below:
+            return ""
+        info = np.iinfo(self.dtype)
+        counts = ((self.above, f"above {info.max}"), (self.below, f"below {info.min}"))
+        cut = " and ".join(f"{count} {where}" for count, where in counts if count)
+        verb = "was" if self.above + self.below == 1 else "were"
+        return f"In the file, {cut} {verb} cut off, the ends of {self.dtype}; a float32 file would keep them."
+
+
+def check_file_type(name: object) -> FileType:
+    """Refuse what :data:`FileType` does not name."""
+    allowed = get_args(FileType)
+    if not isinstance(name, str) or name not in allowed:
+        raise InputError(f"The data type of the file must be one of {', '.join(allowed)}; got {short_repr(name)}.")
+    return name  # type: ignore[return-value]
