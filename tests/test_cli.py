@@ -299,9 +299,8 @@ def test_deprecated_options_are_not_suggested(capsys, command):
 
 def test_planes_of_a_volume_are_announced_unless_the_mode_is_given(tmp_path, capsys):
     io.write_image(tmp_path / "k.npy", np.full((3, 3), 1 / 9, np.float32))
-    tifffile.imwrite(
-        tmp_path / "z.tif", np.stack([blocks(24, 32)] * 2).astype(np.float32), metadata={"axes": "ZYX"}, ome=True
-    )
+    planes = np.stack([blocks(24, 32)] * 2) + np.random.default_rng(0).normal(0, 0.01, (2, 24, 32))
+    tifffile.imwrite(tmp_path / "z.tif", planes.astype(np.float32), metadata={"axes": "ZYX"}, ome=True)
     command = f"deblur {tmp_path}/z.tif -o {tmp_path}/out.tif --kernel {tmp_path}/k.npy --quiet"
     assert run(command) == 0
     assert one_line(capsys) == "2 planes, each restored in 2-D; for a volume: --mode 3d\n"

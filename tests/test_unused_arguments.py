@@ -146,7 +146,7 @@ def test_a_file_is_opened_once_and_closed_at_the_end(name, tmp_path, monkeypatch
             super().close()
 
     monkeypatch.setattr(tifffile, "TiffFile", Counted)
-    monkeypatch.setattr(front_door, "open_lazy", lambda source: opened.append(source) or lazy_io.open_lazy(source))
+    monkeypatch.setattr(front_door, "open_lazy", lambda *source: opened.append(source) or lazy_io.open_lazy(*source))
     result = gp.deblur(tmp_path / name, kernel=KERNEL, out=tmp_path / "out.tif")
     assert result.image.shape == IMAGE.shape
     assert len(opened) == 1

@@ -36,6 +36,7 @@ GOOD = {
     "residual": 0.01, "noise": 0.01, "unexplained": 1.0, "residual_correlation": 0.05, "likelihood_gain": 100.0,
     "noise_gain": 0.2, "overshoot": 0.05, "disagreement": 0.1, "kernel_scattered_mass": 0.0, "kernel_peak": 0.1,
     "kernel_border_mass": 0.0, "kernel_width_px": 6.0, "sharpness_gain": 2.0, "shape_gain": 20.0, "ghosts": 0.008,
+    "structure": 100.0,
 }  # fmt: skip
 
 
@@ -330,3 +331,13 @@ def test_the_classifier_is_fitted_to_a_table_of_features(tmp_path, capsys):
     assert effects.pop("overshoot") < -5 * max(abs(effect) for effect in effects.values())
     caught, worse = map(int, re.search(r"ACCEPT_PROBABILITY = 0.\d+  # catches (\d+) of (\d+)", output).groups())
     assert caught >= 0.97 * worse > 30
+
+
+@pytest.mark.parametrize("kernel_given", [False, True])
+def test_noise_alone_is_never_improved(kernel_given):
+    rng = np.random.default_rng(0)
+    noises = rng.normal(0, 1, (96, 96)), rng.poisson(3.0, (96, 96)), rng.random((96, 96)), rng.integers(0, 2, (96, 96))
+    for noise in noises:
+        verdict = gp.assess(noise.astype(np.float32), noise * 0.5, gp.blur.gaussian(1.5), kernel_given=kernel_given)
+        assert not verdict.improved
+        assert "nothing but noise" in verdict.reason

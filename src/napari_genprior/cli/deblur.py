@@ -76,6 +76,8 @@ def deblur(context: click.Context, **_options: Any) -> None:
             click.echo(note, err=True)
         result = run_with_progress(run(plan, checkpoint), plan.sentence, quiet)
         write_outputs(plan, result, outputs)
+    if notes := _notes(plan, result):
+        click.echo(notes, err=True)
     if outputs.report:
         write_report(outputs.report, result, source, kernel_file, outputs.image, mask_file)
     click.echo(f"{outputs.image}: {_stopped(result)}{result.sentence}{_hint(result, outputs)}")
@@ -123,6 +125,14 @@ def write_outputs(plan: Plan, result: DeblurResult, outputs: Outputs) -> None:
     if outputs.kernel:
         axes = plan.layout.own + plan.layout.space if plan.tiles is None else GRID_AXES
         write_image_file(outputs.kernel, result.kernels, plan.source.scale_only, axes)
+
+
+def _notes(plan: Plan, result: DeblurResult) -> str:
+    """Return what was left out and cut off; what was done to the kernel was said before the run."""
+    sentence = result.status.sentence
+    for said in ("Completed.", *plan.kernel_notes):
+        sentence = sentence.replace(said, "")
+    return "" if _stopped(result) else " ".join(sentence.split())
 
 
 def _stopped(result: DeblurResult) -> str:

@@ -71,7 +71,7 @@ def final_image(
     observed = as_observed(blurred)
     top = typical_top(observed)
     whole = _restore(observed, kernel, noise, settings, periodic)
-    if top >= WIDE_RANGE:
+    if not 0 < top < WIDE_RANGE:
         return whole
     # the scene lies far below few bright objects: it is restored on its own scale, on which these only say "at least"
     dim, floor, bright = observed.rescaled(top, CAP), LEAST_NOISE, whole > CAP * top

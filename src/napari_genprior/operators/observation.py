@@ -24,6 +24,7 @@ MASKED_FRACTION = 0.1  # of masked pixels in a coarser one from which that is ma
 DILATION_PX = 3  # ... with all that are so near to it
 TYPICAL_SHARE = 0.95  # of the pixels: they lie at or below the typical top
 CAP = 1.5  # typical tops, from which on a pixel belongs to a bright object
+MOST_CLIPPED = 0.5  # of an image: with more left out, too little is left
 CLIPPED_REACH_PX = 2  # around clipped pixels: 2 dB better than 0 on simulated lamps, with estimated kernels
 WIDE_PX = 3  # side of masked squares whose filling may mislead a kernel's estimation
 BLOCK = 4  # px, sides of a smooth canvas are multiples of it
@@ -78,6 +79,8 @@ class Observed:
         if not self.at_least.any():
             return self
         masked = self.masked | widen(self.at_least, CLIPPED_REACH_PX)
+        if masked.float().mean() > MOST_CLIPPED:
+            return self
         return replace(self, masked=masked, at_least=self.at_least & ~masked, at_most=self.at_most & ~masked)
 
     def rescaled(self, scale: float, cap: float) -> Observed:

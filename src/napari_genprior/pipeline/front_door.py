@@ -13,6 +13,7 @@ from typing import Any
 
 from ..core.axes import KernelPer
 from ..core.conversion import FileType
+from ..core.errors import InputError
 from ..core.iteration import run_to_end
 from ..core.lazy_io import open_lazy
 from ..core.result import DeblurResult, Progress
@@ -238,6 +239,8 @@ def _plan_and_run(
     image: Any, request: Request, out: Any, checkpoint: str | Path | None
 ) -> Yields[Progress, None, DeblurResult]:
     """Plan at once, so that errors are raised at the call; a file stays open until the run ends."""
+    if request.series is not None and not is_path(image):
+        raise InputError("series= chooses an image of a file; an array is one image. Leave it out.")
     with ExitStack() as opened:
         source = opened.enter_context(open_lazy(image, request.series)) if is_path(image) else image
         begun = run(plan_request(source, request, out), checkpoint)

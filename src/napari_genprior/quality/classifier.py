@@ -76,12 +76,15 @@ FEATURES = (
     Feature("overshoot", -0.300, -2.192, -4.603, 1.688),
     Feature("kernel_scattered_mass", -3.071, 0.010, 0.000, 0.727),
 )
+MIN_STRUCTURE = 6.0  # standard deviations of chance, below which an image is nothing but noise
 INTERCEPT = 1.672  # log odds of a result with typical features
 
 MESSAGES = {
     "improved": "The kernel ({kernel_width_px:.1f} px wide) explains the image up to a residual of {residual:.4f} of "
     "the range (noise {noise:.4f}); gradients are {sharpness_gain:.2f} times as strong.",
     "point": "The estimated kernel is nearly a single point: the image is sharp, or its blur could not be estimated.",
+    "structure": "The image is nothing but noise: averages of its pixels vary no more than those of white noise do.",
+    "sharpness_gain": "The result is no sharper than the input: gradients are {sharpness_gain:.2f} times as strong.",
     "likelihood_gain": "The power spectrum gives little evidence of this blur ({likelihood_gain:.1f} nats per thousand "
     "pixels compared with no blur): the image may already be sharp, or blurred in another way.",
     "shape_gain": "A round Gaussian blur explains the power spectrum about as well as this kernel, or better "
@@ -132,6 +135,8 @@ def classify(features: Mapping[str, float], kernel_given: bool) -> tuple[Verdict
         The label, a sentence with the reason, and the probability that the result is closer to the truth than the
         input.
     """
+    if features["structure"] < MIN_STRUCTURE:
+        return VerdictLabel.REJECTED, MESSAGES["structure"], 0.0
     if not kernel_given and features["kernel_peak"] > MAX_PEAK_MASS:
         return VerdictLabel.REJECTED, MESSAGES["point"], 0.0
     used = applicable(features, kernel_given)
@@ -149,6 +154,8 @@ def _exceeded_limit(features: Mapping[str, float], kernel_given: bool) -> str | 
     """Return the feature whose limit is exceeded: such a result is never called improved."""
     if features["residual"] > max(MAX_RESIDUAL_NOISE_RATIO * features["noise"], VISIBLE_RESIDUAL):
         return "unexplained"
+    if features["sharpness_gain"] < 1:
+        return "sharpness_gain"
     if not kernel_given and features["kernel_border_mass"] > MAX_BORDER_MASS:
         return "kernel_border_mass"
     if features.get("generator_residual", 0) > OUT_OF_CLASS:
