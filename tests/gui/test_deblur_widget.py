@@ -373,7 +373,8 @@ class TestLayers:
         slow.step(100)
         widget.run_or_cancel()
         finish(widget)
-        assert "background" in widget.verdict.text()
+        assert "background" in widget.remarks.text()
+        assert "background" not in widget.verdict.text()
 
     def test_a_kernel_layer_of_an_earlier_run_is_taken_as_it_is(self, widget, viewer, blurred):
         kernel = np.zeros((12, 12), np.float32)
