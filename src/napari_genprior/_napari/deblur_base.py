@@ -13,11 +13,10 @@ from qtpy.QtWidgets import QProgressBar, QPushButton
 from ..core.errors import GenPriorError
 from ..core.result import DeblurResult
 from ..core.run_records import StatusCode, VerdictLabel
-from ..pipeline.recipe_run import DONE
 from .common_widgets import Message, debounced, remaining, scrolled, side_by_side, stretched
 from .field_editors import get_value, rich
 from .jobs import Job
-from .messages import Done, Failed, Live
+from .messages import Done, Failed, Live, Remarks
 from .plots import KernelChoice, KernelView, LossPlot
 from .preferences import use_threads
 from .request_form import RequestForm
@@ -229,7 +228,7 @@ class DeblurBase(RequestForm):
 
     def _show_end(self, message: Done | Failed) -> None:
         result: DeblurResult | None = message.value
-        kept = notes = remarks = ""
+        kept, notes, remarks = "", "", Remarks()
         if result is not None:
             self.view.show_kernel(kernel_drawing(result))
             if result.candidates:  # a run for a chosen candidate has none: the others stay
@@ -245,15 +244,15 @@ class DeblurBase(RequestForm):
         elif result is None:
             sentence, kind = f"Cancelled before there was a result. {kept or 'Nothing was kept.'}", "doubt"
         else:
-            done = result.status.code is StatusCode.DONE
-            remarks = result.status.sentence.removeprefix(DONE.sentence).strip() if done else ""
-            ended = "" if done else result.status.sentence
+            remarks = Remarks.of(result)
+            ended = "" if result.status.code is StatusCode.DONE else result.status.sentence
             sentence = " ".join(filter(None, (ended, result.sentence, notes)))
             kind = KINDS[result.verdict.label or VerdictLabel.DOUBTFUL]
         named = result is not None or self._total > 1
         if self._total > 1:  # each in its own line
-            sentence, remarks = f"{sentence} {remarks}".strip(), ""
-        self.remarks.say(remarks)
+            sentence, remarks = f"{sentence} {remarks.short}".strip(), Remarks()
+        self.remarks.say(remarks.short)
+        self.remarks.setToolTip(rich(remarks.full))
         self._report(f"{self._output.name}: {sentence}" if named else sentence, kind)
 
     def _report(self, sentence: str, kind: str) -> None:
