@@ -54,10 +54,9 @@ def main(folder: Path) -> None:
     widget.advanced.expand(animate=False)
     shoot(viewer, folder / "deblur-known-kernel.png")
 
-    dark = np.ones((64, 64), np.float32)
-    dark[3, 4] = np.nan
+    flat = np.ones((64, 64), np.float32)
     choose(widget.method, "auto")
-    widget.image.choose(viewer.add_image(dark, name="with a hole", visible=False, units=("um", "um")))
+    widget.image.choose(viewer.add_image(flat, name="without contrast", visible=False, units=("um", "um")))
     shoot(viewer, folder / "deblur-unusable.png")
     viewer.theme = "light"
     shoot(viewer, folder / "deblur-light.png")

@@ -366,3 +366,33 @@ def test_an_interrupted_batch_keeps_finished_files_and_says_so(tmp_path, out, ke
     assert 0 < len(finished) < 30
     assert set(results(out)) == finished
     assert not (out / ".parts").exists()
+
+
+def test_one_mask_serves_all_files_of_its_size(images, out, tmp_path, kernel_file, capsys):
+    mask = np.zeros((36, 40), np.uint8)
+    mask[5:9, 7:12] = 255
+    write_image(images / "small.png", read_image(images / "p00.png")[:30])
+    given = ["--kernel", str(kernel_file), "--mask", str(write_image(tmp_path / "mask.png", mask))]
+    assert main(["batch", str(images), "-o", str(out), *given]) == 2
+    assert "small.png" in capsys.readouterr().err
+    for entry in entries(out):
+        if entry["name"] == "small.png":
+            assert entry["reason"] == "The mask has the shape 36x40; the image needs 30x40."
+            continue
+        before, after = read_image(images / entry["name"]), read_image(out / entry["name"])
+        np.testing.assert_array_equal(after[mask > 0], before[mask > 0])
+        assert not np.array_equal(after, before)
+        assert "20 masked" in entry["report"]["status"]["sentence"]
+        assert len(entry["arguments"]["mask_sha256"]) == 64
+
+
+def test_another_mask_processes_the_files_again(images, out):
+    mask = np.zeros((36, 40), bool)
+    mask[5:9, 7:12] = True
+    gp.batch(images, out, kernel=KERNEL, mask=mask)
+    first = (out / "p00.png").read_bytes()
+    *_, end = gp.iter_batch(images, out, kernel=KERNEL, mask=mask, resume=True)
+    assert (end.skipped, end.repeated) == (4, 0)
+    *_, end = gp.iter_batch(images, out, kernel=KERNEL, mask=np.roll(mask, 9, 1), resume=True)
+    assert (end.skipped, end.repeated) == (0, 4)
+    assert (out / "p00.png").read_bytes() != first

@@ -101,6 +101,12 @@ def test_the_command_does_the_run_again(files, expected):
     np.testing.assert_array_equal(read_image(output), expected)
 
 
+def test_script_and_command_name_kernel_and_mask():
+    assert request_export.as_command({}, "a.tif", "k.tif", "m.tif").endswith("--kernel k.tif --mask m.tif")
+    assert "kernel='k.tif', mask='m.tif'" in request_export.as_script({}, "a.tif", "k.tif", "m.tif")
+    assert "mask" not in request_export.as_script({}, "a.tif", None)
+
+
 def test_a_command_with_every_kind_of_argument():
     command = request_export.as_command(
         {"kernel_size": (9, 7), "time_limit_s": 2.5, "settings": {"regularization": 0.5}}, "a b.tif", None

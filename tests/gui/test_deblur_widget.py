@@ -373,7 +373,9 @@ class TestLayers:
         slow.step(100)
         widget.run_or_cancel()
         finish(widget)
-        assert "background" in widget.verdict.text()
+        assert widget.remarks.text() == "The kernel was prepared in 3 steps (see the tooltip)."
+        for words in ("background", "shifted onto its centre pixel", "resampled"):
+            assert words in widget.remarks.toolTip()
 
     def test_a_kernel_layer_of_an_earlier_run_is_taken_as_it_is(self, widget, viewer, blurred):
         kernel = np.zeros((12, 12), np.float32)

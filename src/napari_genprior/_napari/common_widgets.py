@@ -26,6 +26,7 @@ from .field_editors import INT_MAX, CompactCombo, NullableEditor, rich
 MIN_FRACTION = 0.05  # of a run; less of it says little about the rest
 DOCK_WIDTH = 300  # px, the least at which no text of the forms is cut
 MAX_TIME_LIMIT_S, DEFAULT_TIME_LIMIT_S = 600, 60  # of the slider; the default is shown once it is switched on
+WATCHED = ("data", "labels_update", "scale", "translate", "rotate", "shear", "affine")  # events of a chosen layer
 # strong enough on napari's dark and light themes alike
 COLOURS = {"plain": "#7a869a", "good": "#2e9e5b", "doubt": "#d98e04", "bad": "#d1495b"}
 
@@ -40,13 +41,21 @@ class LayerCombo(CompactCombo):
         Tells whether a layer is offered.
     prefers : callable
         Tells which offered layers may be chosen without the user: the active one if it is among them, else the topmost.
+    none : str
+        Text of a first entry that stands for no layer; "" for no such entry.
     """
 
-    changed = Signal()  # another layer, or other data in it
+    changed = Signal()  # another layer, or other data or another place in it
 
-    def __init__(self, viewer: ViewerModel, accepts: Callable[[Any], bool], prefers: Callable[[Image], bool]) -> None:
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        accepts: Callable[[Any], bool],
+        prefers: Callable[[Image], bool],
+        none: str = "",
+    ) -> None:
         super().__init__()
-        self._viewer, self._accepts, self._prefers = viewer, accepts, prefers
+        self._viewer, self._accepts, self._prefers, self._none = viewer, accepts, prefers, none
         self._watched: Image | None = None
         self.setMinimumContentsLength(8)  # a long layer name must not widen the dock
         events = viewer.layers.events
@@ -75,6 +84,8 @@ class LayerCombo(CompactCombo):
             kept = self._first([layer for layer in offered if self._prefers(layer)])
         self.blockSignals(True)
         self.clear()
+        if self._none:
+            self.addItem(self._none, None)
         for layer in offered:
             self.addItem(layer.name, layer)
         self.setCurrentIndex(self._index(kept))
@@ -93,13 +104,17 @@ class LayerCombo(CompactCombo):
         return next((i for i in range(self.count()) if self.itemData(i) is layer), -1)
 
     def _chosen(self, *_: Any) -> None:
-        if self._watched is not None:
-            self._watched.events.data.disconnect(self._data_changed)
+        for event in self._events():
+            event.disconnect(self._data_changed)
         self._watched = self.layer
-        if self._watched is not None:
-            self._watched.events.data.connect(self._data_changed)
-            self.setToolTip(rich(self._watched.name))
+        for event in self._events():
+            event.connect(self._data_changed)
+        self.setToolTip("" if self._watched is None else rich(self._watched.name))
         self.changed.emit()
+
+    def _events(self) -> list[Any]:
+        """List the events of the watched layer that change what a run would do."""
+        return [] if self._watched is None else [e for n, e in self._watched.events.emitters.items() if n in WATCHED]
 
     def _data_changed(self, event: Any = None) -> None:
         self.changed.emit()

@@ -16,7 +16,7 @@ from ..core.run_records import StatusCode, VerdictLabel
 from .common_widgets import Message, debounced, remaining, scrolled, side_by_side, stretched
 from .field_editors import get_value, rich
 from .jobs import Job
-from .messages import Done, Failed, Live
+from .messages import Done, Failed, Live, Remarks
 from .plots import KernelChoice, KernelView, LossPlot
 from .preferences import use_threads
 from .request_form import RequestForm
@@ -47,6 +47,7 @@ class DeblurBase(RequestForm):
         self._build()
         for signal in (
             self.image.changed,
+            self.mask_layer.changed,
             self.axes.currentIndexChanged,
             self.tiles.valueChanged,
             self.device.currentIndexChanged,
@@ -61,7 +62,7 @@ class DeblurBase(RequestForm):
         self.refresh()
 
     def _build(self) -> None:
-        self.sentence, self.stage, self.verdict = Message(), Message(), Message()
+        self.sentence, self.stage, self.verdict, self.remarks = Message(), Message(), Message(), Message()
         self.run_button = QPushButton("Run")
         self.run_button.clicked.connect(self.run_or_cancel)
         self.all_button = QPushButton("Cancel all")
@@ -82,6 +83,7 @@ class DeblurBase(RequestForm):
         column.addWidget(self.bar)
         column.addWidget(self.stage)
         column.addLayout(side_by_side(self.view, self.verdict))
+        column.addWidget(self.remarks)
         column.addWidget(self.candidates)
         column.addWidget(self.compare)
         column.addWidget(self.plot)
@@ -124,10 +126,15 @@ class DeblurBase(RequestForm):
         if not self._jobs:
             return
         first = self._jobs[0]
-        self._arguments = resolve(self.values(), first.selected).arguments
+        try:
+            self._arguments = resolve(self.values(), first.selected).arguments
+        except GenPriorError as error:  # the mask was moved just now
+            self.sentence.say(str(error), "doubt")
+            return
         by_plane = self.chosen_scope is Scope.PLANES
         self._output = PlaneResultLayers(self._viewer, first.layer) if by_plane else ResultLayers(self._viewer)
         self.verdict.say("")
+        self.remarks.say("")
         use_threads()
         self._next()
 
@@ -148,7 +155,12 @@ class DeblurBase(RequestForm):
         self._job = self._jobs.pop(0)
         self._output.start(self._job.layer, self._job.selected)
         self.candidates.offer(())
-        self._run(self._job)
+        try:
+            self._arguments = self._arguments | self.mask_layer.argument(self._job.layer, self._job.selected)
+        except GenPriorError as error:
+            self.ended(Failed(error))
+        else:
+            self._run(self._job)
 
     def _run(self, job: Job) -> None:
         self._started = time.monotonic()
@@ -216,7 +228,7 @@ class DeblurBase(RequestForm):
 
     def _show_end(self, message: Done | Failed) -> None:
         result: DeblurResult | None = message.value
-        kept = notes = ""
+        kept, notes, remarks = "", "", Remarks()
         if result is not None:
             self.view.show_kernel(kernel_drawing(result))
             if result.candidates:  # a run for a chosen candidate has none: the others stay
@@ -232,11 +244,15 @@ class DeblurBase(RequestForm):
         elif result is None:
             sentence, kind = f"Cancelled before there was a result. {kept or 'Nothing was kept.'}", "doubt"
         else:
-            kernel_notes = " ".join(result.provenance.arguments.get("kernel_notes", ()))
-            ended = kernel_notes if result.status.code is StatusCode.DONE else result.status.sentence
+            remarks = Remarks.of(result)
+            ended = "" if result.status.code is StatusCode.DONE else result.status.sentence
             sentence = " ".join(filter(None, (ended, result.sentence, notes)))
             kind = KINDS[result.verdict.label or VerdictLabel.DOUBTFUL]
         named = result is not None or self._total > 1
+        if self._total > 1:  # each in its own line
+            sentence, remarks = f"{sentence} {remarks.short}".strip(), Remarks()
+        self.remarks.say(remarks.short)
+        self.remarks.setToolTip(rich(remarks.full))
         self._report(f"{self._output.name}: {sentence}" if named else sentence, kind)
 
     def _report(self, sentence: str, kind: str) -> None:

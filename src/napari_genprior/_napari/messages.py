@@ -1,4 +1,4 @@
-"""Messages between a run in a thread and the window: progress, end, error, and the request to stop."""
+"""Messages between a run in a thread and the window: progress, end, error, remarks, and the request to stop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import GenPriorError
-from ..core.run_records import Progress
+from ..core.result import DeblurResult
+from ..core.run_records import Progress, StatusCode
+from ..pipeline.recipe_run import DONE
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +59,26 @@ class Failed:
         if "out of memory" in text.lower() or isinstance(self.error, MemoryError):
             return f"Out of memory; use a smaller image or another device. ({text})"
         return f"An unexpected error: {text}. Please report it; details are in the log."
+
+
+@dataclass(frozen=True)
+class Remarks:
+    """What a completed run left out and did to the given kernel: in one line, and in full."""
+
+    short: str = ""
+    full: str = ""
+
+    @classmethod
+    def of(cls, result: DeblurResult) -> Remarks:
+        """Take them from a result; of a run that was cut short, its status says them."""
+        if result.status.code is not StatusCode.DONE:
+            return cls()
+        full = result.status.sentence.removeprefix(DONE.sentence).strip()
+        steps = result.provenance.arguments.get("kernel_notes", ())
+        if len(steps) < 2:
+            return cls(full, full)
+        left_out = full.removesuffix(" ".join(steps))
+        return cls(f"{left_out}The kernel was prepared in {len(steps)} steps (see the tooltip).", full)
 
 
 @dataclass(frozen=True)

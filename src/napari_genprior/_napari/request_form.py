@@ -21,6 +21,7 @@ from .common_widgets import Advanced, AxesCombo, LayerCombo, seed_box, time_limi
 from .field_editors import CompactCombo, get_value, rich, set_value
 from .jobs import Job, count_jobs, jobs_for, select
 from .layers import SelectedImage
+from .mask_chooser import MASK_TIP, MaskCombo
 from .preferences import preferences
 from .resolve import FormValues, Scope, axes_label, axis_options, resolve, scope_of
 from .settings_form import FormPairs, Rows, SettingsForm
@@ -94,6 +95,8 @@ class RequestForm(WorkerWidget):
         self.tiles.setRange(1, MAX_TILES)
         self.tiles.setValue(FormValues.tiles)
         self.form.add("image", "Image", self.image, "The blurred layer. Of a stack, the displayed plane is used.")
+        self.mask_layer = MaskCombo(self._viewer, self.image)
+        self.form.add("mask", "Mask", self.mask_layer, MASK_TIP)
         self.form.add("scope", "Apply to", self.scope, "What is deblurred with these settings.")
         self.form.add("axes", "Axes", self.axes, "Meaning of the axes, where the layer's axis labels do not give it.")
         tip = "Number of tiles along each side of the image, each with its own kernel. Few tiles are safer."
@@ -145,6 +148,8 @@ class RequestForm(WorkerWidget):
     def values(self) -> FormValues:
         """Return all that the form shows but the layer."""
         basic, advanced = self.shown_forms()
+        selected = self.selected()
+        mask = {} if selected is None else self.mask_layer.argument(self.image.layer, selected)
         return FormValues(
             scope=self.chosen_scope,
             method=self.chosen,
@@ -154,7 +159,7 @@ class RequestForm(WorkerWidget):
             time_limit_s=get_value(self.time_limit),
             axes=self.axes.currentData(),
             tiles=self.tiles.value(),
-            choices=self.choices(),
+            choices=self.choices() | mask,
         )
 
     def arguments(self) -> dict[str, Any]:
@@ -177,8 +182,8 @@ class RequestForm(WorkerWidget):
         return 0 if layer is None else count_jobs(self.chosen_scope, layer, self._selection())
 
     def layers(self) -> dict[str, Image | None]:
-        """Return the layers of a run by role: "image", and "kernel" where the method takes one."""
-        return {"image": self.image.layer}
+        """Return the layers of a run by role: "image", "mask", and "kernel" where the method takes one."""
+        return {"image": self.image.layer, "mask": self.mask_layer.chosen}
 
     def method_forms(self, name: str) -> tuple[SettingsForm, SettingsForm]:
         """Return the two forms of a method's settings: basic and advanced."""
@@ -190,7 +195,8 @@ class RequestForm(WorkerWidget):
         return self._forms.pair(VOLUMES, VolumeSettings) if volumes else self.method_forms(self.chosen.name)
 
     def _selection(self) -> list[Image]:
-        return [each for each in self._viewer.layers if each in self._viewer.layers.selection]
+        chosen, mask = self._viewer.layers.selection, self.mask_layer.chosen
+        return [each for each in self._viewer.layers if each in chosen and each is not mask]
 
     # what it shows
 

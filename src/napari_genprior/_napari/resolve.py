@@ -22,7 +22,7 @@ from .prior_texts import no_image_prior
 NO_IMAGE = "Open or choose an image layer first."
 NO_KERNEL = "Open or choose a layer with the blur kernel first."
 SEVERAL_AXES = "The axes of this layer can be read in several ways: choose under Axes what they mean."
-VOLUME_FIELDS = ("kernel",)  # of a widget's own choices, those that are meant for volumes too
+VOLUME_FIELDS = ("kernel", "mask")  # of a widget's own choices, those that are meant for volumes too
 
 
 class Scope(StrEnum):
@@ -86,7 +86,8 @@ class FormValues:
     tiles : int
         Number of tiles along each side, where the blur varies over the image.
     choices : mapping
-        More arguments of ``deblur`` that a widget has editors for: kernel, kernel_size, kernel_prior, image_prior.
+        More arguments of ``deblur`` that a widget has editors for: kernel, kernel_size, kernel_prior, image_prior;
+        and the mask.
     """
 
     scope: Scope
@@ -222,7 +223,14 @@ def scope_of(request: Mapping[str, Any], now: Scope) -> Scope:
 
 def with_kernel(arguments: Mapping[str, Any], kernel: np.ndarray) -> dict[str, Any]:
     """Return the arguments of a run on the same image with a known kernel."""
-    fields = ("device", "axes", "mode", "voxel_size_um", *(("settings",) if arguments.get("mode") == "3d" else ()))
+    fields = (
+        "device",
+        "axes",
+        "mode",
+        "voxel_size_um",
+        "mask",
+        *(("settings",) if arguments.get("mode") == "3d" else ()),
+    )
     same = {name: arguments[name] for name in fields if name in arguments}
     if "settings" in same:
         same["settings"] = {n: v for n, v in same["settings"].items() if n not in UNKNOWN_KERNEL_SETTINGS}

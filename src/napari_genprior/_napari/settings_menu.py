@@ -1,4 +1,4 @@
-"""The menu beside Run: copy a run as a script or command; save, load and reset the settings."""
+"""The menu beside Run: copy a run as a script or command; save, load and reset the settings; save the mask."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 from napari.layers import Image
 from qtpy.QtWidgets import QApplication, QFileDialog, QMenu, QToolButton
 
-from ..core.errors import GenPriorError
+from ..core.errors import GenPriorError, InputError
+from ..core.image_io import write_image
 from ..pipeline import request_export as requests
 from .resolve import Scope
 
 FILES = "Settings (*.json)"
-IMAGE, KERNEL = "image.tif", "kernel.tif"  # names in a script for layers that come from no file
+IMAGE, KERNEL, MASK = "image.tif", "kernel.tif", "mask.tif"  # names in a script for layers that come from no file
 
 
 class Requester(Protocol):
@@ -28,7 +30,7 @@ class Requester(Protocol):
 
 
 class SettingsMenu(QToolButton):
-    """Copy as script, copy as command, save, load, reset; ``report(sentence, kind)`` shows how it went."""
+    """Copy as script or command, save, load, reset, save the mask; ``report(sentence, kind)`` shows how it went."""
 
     def __init__(self, requester: Requester, report: Callable[[str, str], None]) -> None:
         super().__init__()
@@ -44,6 +46,7 @@ class SettingsMenu(QToolButton):
             ("Save settings...", self.ask_and_save),
             ("Load settings...", self.ask_and_load),
             ("Reset", self.reset),
+            ("Save mask...", self.ask_and_save_mask),
         ):
             action = menu.addAction(title)
             assert action is not None
@@ -82,7 +85,24 @@ class SettingsMenu(QToolButton):
         if chosen:
             self.load(Path(chosen))
 
-    def _copy(self, write: Callable[[Mapping[str, Any], str, str | None], str]) -> None:
+    def save_mask(self, path: Path) -> None:
+        """Write the mask of the next run, 1 at pixels that are left out, to a file that a copied command reads."""
+
+        def save() -> None:
+            mask = self._requester.arguments().get("mask")
+            if mask is None:
+                raise InputError("No mask is chosen; choose a layer under Mask first.")
+            write_image(path, (np.asarray(mask) != 0).astype(np.uint8))
+
+        self._try(save, f"The mask was saved: {path}.")
+
+    def ask_and_save_mask(self, *_: object) -> None:
+        """Ask for a file and write the mask to it."""
+        chosen, _filter = QFileDialog.getSaveFileName(self.window(), "Save mask", MASK, "Images (*.tif *.png *.npy)")
+        if chosen:
+            self.save_mask(Path(chosen))
+
+    def _copy(self, write: Callable[[Mapping[str, Any], str, str | None, str | None], str]) -> None:
         layers, scope = self._requester.layers(), self._requester.chosen_scope
         files, missing = {}, []
         for role, name in (("image", IMAGE), ("kernel", KERNEL)):
@@ -94,9 +114,12 @@ class SettingsMenu(QToolButton):
             if layer is not None and not path:
                 missing.append(f"save the layer {layer.name!r} as {name} first")
         kernel = files["kernel"] if layers.get("kernel") is not None else None
+        mask = None if layers.get("mask") is None else MASK  # it may be drawn by hand, or a plane of a stack
+        if mask:
+            missing.append(f"save the mask as {MASK} first (Save mask...)")
 
         def copy() -> None:
-            text = write(self._requester.arguments(), files["image"], kernel)
+            text = write(self._requester.arguments(), files["image"], kernel, mask)
             clipboard = QApplication.clipboard()
             assert clipboard is not None
             clipboard.setText(text)

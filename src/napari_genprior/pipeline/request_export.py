@@ -1,6 +1,7 @@
 """Store and repeat what a run was asked for: as a JSON file, as a script, as a command.
 
-A request is the keyword arguments of :func:`.front_door.deblur` that are plain values; a kernel is a file beside it.
+A request is the keyword arguments of :func:`.front_door.deblur` that are plain values; a kernel or mask is a file
+beside it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ OPTIONS = {"time_limit_s": "time-limit", "voxel_size_um": "voxel-size"}  # whose
 
 
 def save(path: Path, arguments: Mapping[str, Any]) -> None:
-    """Write a request to a JSON file; the kernel is left out. Raises FileError."""
+    """Write a request to a JSON file; kernel and mask are left out. Raises FileError."""
     write_json(path, {name: value for name, value in arguments.items() if name in FIELDS})
 
 
@@ -79,24 +80,23 @@ def drop_defaults(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return request | ({"settings": settings} if settings else {})
 
 
-def as_script(arguments: Mapping[str, Any], source: str, kernel: str | None) -> str:
+def as_script(arguments: Mapping[str, Any], source: str, kernel: str | None, mask: str | None = None) -> str:
     """Return Python code that repeats a run.
 
     Parameters
     ----------
     arguments : mapping
         Of :func:`.front_door.deblur`.
-    source, kernel : str
+    source, kernel, mask : str
         Files.
     """
     given = [f"{name}={value!r}" for name, value in drop_defaults(arguments).items()]
-    if kernel:
-        given.append(f"kernel={kernel!r}")
+    given += [f"{name}={file!r}" for name, file in (("kernel", kernel), ("mask", mask)) if file]
     arguments_text = ", ".join([repr(source), *given, f"out={_output(source)!r}"])
     return f"import napari_genprior as gp\n\nresult = gp.deblur({arguments_text})\nprint(result.sentence)\n"
 
 
-def as_command(arguments: Mapping[str, Any], source: str, kernel: str | None) -> str:
+def as_command(arguments: Mapping[str, Any], source: str, kernel: str | None, mask: str | None = None) -> str:
     """Return the command that repeats a run; parameters are those of :func:`as_script`."""
     words = ["genprior", "deblur", source, "-o", _output(source)]
     request = drop_defaults(arguments)
@@ -105,8 +105,8 @@ def as_command(arguments: Mapping[str, Any], source: str, kernel: str | None) ->
         separator = "," if name == "voxel_size_um" else "x"
         text = separator.join(f"{n:g}" for n in value) if isinstance(value, tuple | list) else str(value)
         words += [f"--{OPTIONS.get(name, name.replace('_', '-'))}", text]
-    if kernel:
-        words += ["--kernel", kernel]
+    for name, file in (("kernel", kernel), ("mask", mask)):
+        words += [f"--{name}", file] if file else []
     for name, value in settings.items():
         words += ["--setting", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
     return shlex.join(words)
