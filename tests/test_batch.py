@@ -19,7 +19,7 @@ from napari_genprior.batch_jobs.manifest import Manifest
 from napari_genprior.cli import main
 from napari_genprior.core.errors import FileError, InputError
 from napari_genprior.core.image_io import read_image, write_image
-from napari_genprior.pipeline import plan as planning
+from napari_genprior.pipeline import image_source
 
 KERNEL = np.full((3, 5), 1 / 15, np.float32)
 KILLS = 20 if os.environ.get("CI") == "true" or "GENPRIOR_SLOW" in os.environ else 6
@@ -222,7 +222,7 @@ def test_zarr_is_restored_to_zarr_and_replaced_when_it_changed(images, out):
 
 
 def test_large_images_of_any_type_are_restored_in_tiles(images, out, monkeypatch):
-    monkeypatch.setattr(planning, "LARGE_PX", 38)
+    monkeypatch.setattr(image_source, "LARGE_PX", 38)
     [entry] = gp.batch(images / "p00.png", out, kernel=KERNEL)
     assert entry.report["provenance"]["arguments"]["tiles_per_plane"] == 1
     assert read_image(out / "p00.png").shape == (36, 40)

@@ -22,7 +22,7 @@ from napari_genprior.core.errors import FileError, InputError
 from napari_genprior.core.image_io import read_image
 from napari_genprior.core.iteration import map_states, run_to_end
 from napari_genprior.pipeline import global_statistics, large
-from napari_genprior.pipeline import plan as planning
+from napari_genprior.pipeline import image_source
 from napari_genprior.pipeline import run as deblurring
 from napari_genprior.pipeline.global_statistics import GlobalStatistics
 
@@ -322,7 +322,7 @@ def test_without_zarr_the_error_says_what_to_install(tmp_path):
 
 @pytest.mark.slow
 def test_genprior_deblur_takes_large_files_by_tiles(tmp_path, blurred, monkeypatch, capsys):
-    monkeypatch.setattr(planning, "LARGE_PX", 120)
+    monkeypatch.setattr(image_source, "LARGE_PX", 120)
     tifffile.imwrite(tmp_path / "in.tif", as_16_bit(blurred[:130, :140]))
     np.save(tmp_path / "kernel.npy", KERNEL)
     words = [

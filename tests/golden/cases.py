@@ -29,6 +29,7 @@ from scenes import (
     planes,
     volume,
     wide_range,
+    with_defects,
 )
 
 
@@ -151,6 +152,7 @@ CASES = (
     Case("known-clean", lambda: photo(LINE, 0.002), known()),
     Case("known-colour", lambda: in_8_bits(photo(LINE, 0.01, grey=False)), known()),
     Case("known-saturated", lambda: of_lamps(SHAKE), known()),
+    Case("known-defects", lambda: with_defects(of_blocks(SHAKE, 0.01, side=96)), known()),
     Case("known-negative-values", wide_range, known()),
     Case("known-periodic", lambda: periodic(drawing.mirrored(drawing.blocks(24, 24, 6)), SHAKE), known()),
     Case("known-linear-light", coded_light, known(transfer_function="srgb")),
@@ -165,6 +167,7 @@ CASES = (
     Case("blind-noisy", lambda: of_blocks(SHAKE, 0.03, 3, 88), blind(kernel_size=13), tolerance_db=0.3),
     Case("blind-rejected", lambda: photo(LINE, 0.04, side=88), blind(kernel_size=13)),
     Case("blind-saturated", lambda: of_lamps(SHAKE, 96), blind(kernel_size=13)),
+    Case("blind-defects", lambda: with_defects(of_blocks(SHAKE, 0.005, side=88)), blind(kernel_size=13)),
     Case("blind-sharp", lambda: of_blocks(POINT, 0.01), blind()),
     Case("auto-size-estimated", lambda: of_blocks(LINE, 0.005, side=64), lambda s: deblur(s.observed)),
     Case("auto-long", lambda: of_blocks(LONG_SHAKE, 0.01, 1), lambda s: deblur(s.observed), False, 0.3),

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import prod
 from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
 
-from ..core.axes import COLOURS, Layout, check_kernel_axis, colours_last, make_layout
+from ..core.axes import Layout
 from ..core.checks import check_image, check_volume, check_volume_shape
-from ..core.errors import GenPriorError, InputError, short_repr
-from ..core.lazy_io import Lazy, guarded
+from ..core.errors import InputError
+from ..core.lazy_io import Lazy
 from ..core.result import Index
-from ..core.transparency import fill_hidden
 from ..core.units import voxel_size_um
 from ..estimation.psf_candidates import MicroscopeConstraints, parse_constraints
 from ..operators.detail import REGION
 from ..settings import VolumeSettings
 from ..zoo.store import Generator
 from .given_kernels import prepare_kernels
+from .image_source import find_layout, find_source, is_large, read_whole
 from .masks import fit_mask
 from .output_checks import check_out_array, check_output
-from .plan_checks import check_fits, check_kernel_axes, check_tiled, is_single
+from .plan_checks import check_fits, check_tiled, is_single
 from .prior_choice import load_priors
 from .request import Request, RequestArguments, is_path, parse_request
-
-LARGE_PX = 4096  # longest side of what is restored in one piece where nothing else is requested
-LARGE_AREA_PX = 8_000_000  # and its pixels: each takes some 380 bytes
 
 
 @dataclass(frozen=True)
@@ -155,9 +150,9 @@ def plan_request(image: Any, request: Request, out: Any = None, to_file: bool | 
         The result ends in a file, whoever writes it: a large image is restored in tiles. By default where ``out`` is a
         path.
     """
-    source = _source(image, request)
+    source = find_source(image, request)
     data = source.data
-    layout = _layout(data, request, source)
+    layout = find_layout(data, request, source)
     mask = fit_mask(request.mask, data, layout, source.hidden)
     to_file = is_path(out) if to_file is None else to_file
     large = to_file and request.mode == "2d" and is_large(layout.sides("YX"))
@@ -165,7 +160,7 @@ def plan_request(image: Any, request: Request, out: Any = None, to_file: bool | 
     if tiled or request.tiles is not None:
         check_tiled(request, layout, tiled)
     elif is_single(layout):
-        whole = _read_whole(data)
+        whole = read_whole(data)
         data = (check_volume if request.mode == "3d" else check_image)(whole, allow_missing=True)
     if request.mode == "3d":
         check_volume_shape(layout.piece_shape)
@@ -197,82 +192,8 @@ def plan_request(image: Any, request: Request, out: Any = None, to_file: bool | 
     )
 
 
-def is_large(sides: Sequence[int]) -> bool:
-    """Tell whether a plane of these sides is restored in tiles where nothing else is requested."""
-    return max(sides) > LARGE_PX or prod(sides) > LARGE_AREA_PX
-
-
 def _file_dtype(data: Any, request: Request) -> np.dtype:
     return np.dtype(np.float32) if request.dtype == "float32" else np.dtype(data.dtype).newbyteorder("=")
-
-
-def _is_array(data: Any) -> bool:
-    return hasattr(data, "shape") and hasattr(data, "dtype")
-
-
-def _as_array(data: Any) -> np.ndarray:
-    try:
-        return np.asarray(data)
-    except Exception as error:  # any foreign array type may fail in its own way
-        raise InputError(f"The image cannot be read as an array ({error}).") from error
-
-
-def _kind_of(data: Any) -> str:
-    """Return the kind of an array's data type; "?" where it is none of NumPy's."""
-    try:
-        return np.dtype(data.dtype).kind
-    except TypeError:
-        return "?"
-
-
-def _read_whole(data: Any) -> np.ndarray:
-    try:
-        return np.asarray(data[...])
-    except GenPriorError:
-        raise
-    except Exception as error:  # a damaged file fails in the way of its codec
-        raise InputError(f"The image cannot be read as an array ({error}).") from error
-
-
-def _source(image: Any, request: Request) -> Lazy:
-    """Return the image with what its file says; of an array in colours, without what transparency hides."""
-    source = image if isinstance(image, Lazy) else Lazy(image)
-    data = guarded(source.data if _is_array(source.data) else _as_array(source.data))
-    hidden, in_memory = source.hidden, isinstance(data, np.ndarray)
-    if not isinstance(image, Lazy) and in_memory and data.ndim == 3 and data.shape[2] == 4 and request.axes is None:
-        colours, hidden = fill_hidden(data[..., :3], data[..., 3])
-        data = np.concatenate([colours, data[..., 3:]], -1)
-    sizes, units = source.pixel_size, source.units
-    if request.voxel_size_um is not None:  # what is given holds for the result too
-        sizes = {**sizes, **dict(zip("ZYX", request.voxel_size_um, strict=True))}
-        units = {**units, **dict.fromkeys("ZYX", "micrometer")}
-    return replace(source, data=data, hidden=hidden, pixel_size=sizes, units=units)
-
-
-def _layout(data: Any, request: Request, source: Lazy) -> Layout:
-    """Decide what the axes mean: as the caller says, as the file says, or as the shape allows."""
-    shape = tuple(data.shape)
-    if not all(n == n for n in shape):  # NaN
-        raise InputError(
-            f"The image has the shape {short_repr(shape)}, some sides of which are not known yet; "
-            "let dask compute its chunk sizes first."
-        )
-    names = source.axes if request.axes is None else colours_last(request.axes, source.axes)
-    if names is None and request.mode == "2d" and len(shape) == 3 and shape[-1] == 1:
-        names = "YXC"  # one channel
-    if _kind_of(data) not in "uif":
-        raise InputError(f"The image has data type {data.dtype}; integers or floats are needed.")
-    if names is None:
-        if request.mode == "3d" and len(shape) <= 3:
-            check_kernel_axes(request, shape)
-            check_volume(data)
-            names = "ZYX"
-        elif request.mode == "2d" and (len(shape) < 3 or (len(shape) == 3 and shape[-1] in COLOURS)):
-            check_image(data) if len(shape) < 2 else None
-            layout = Layout("YXS"[: len(shape)], tuple(int(n) for n in shape), request.kernel_per)
-            check_kernel_axis(layout)
-            return layout
-    return make_layout(shape, names, request.kernel_per, request.mode)
 
 
 def _estimation_shape(request: Request, layout: Layout, tiled: bool) -> tuple[int, ...]:
