@@ -21,8 +21,7 @@ from napari_genprior.core import tiled_io as writing
 from napari_genprior.core.errors import FileError, InputError
 from napari_genprior.core.image_io import read_image
 from napari_genprior.core.iteration import map_states, run_to_end
-from napari_genprior.pipeline import global_statistics, large
-from napari_genprior.pipeline import image_source
+from napari_genprior.pipeline import global_statistics, image_source, large
 from napari_genprior.pipeline import run as deblurring
 from napari_genprior.pipeline.global_statistics import GlobalStatistics
 

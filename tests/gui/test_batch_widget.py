@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from napari_genprior._napari.resolve import Scope
+from napari_genprior.core.intensity import Intensity
 
 
 @pytest.fixture
@@ -78,7 +79,8 @@ def test_planes_of_a_stack_become_a_stack(widget, viewer, slow, stack, finish, w
     widget.run_or_cancel()
     finish(widget)
     result, kernels = viewer.layers["s deblurred"], viewer.layers["s kernel"]
-    np.testing.assert_array_equal(result.data, np.rint(stack.data + 255 * 6 / 100).astype(np.uint8))
+    brighter = [plane + Intensity.of(plane).scale * 6 / 100 for plane in stack.data]
+    np.testing.assert_array_equal(result.data, np.rint(brighter).astype(np.uint8))
     for layer in (result, kernels):
         np.testing.assert_allclose(layer.scale, stack.scale)
         assert layer.units == stack.units

@@ -136,12 +136,12 @@ def _clipped_noise(planes: np.ndarray) -> float:
 
     Then about half of the values at each edge are 0, and they are scattered among the others.
     """
+    if min(planes.shape[-2:]) < MIN_SIDE_CLIPPED_PX:
+        return 0.0
     edges = [planes[:, 0], planes[:, -1], planes[:, :, 0], planes[:, :, -1]]
     scattered = min(float(np.mean((edge[:, 1:] == 0) != (edge[:, :-1] == 0))) for edge in edges)
     values = np.concatenate([edge[edge > 0] for edge in edges])
-    if min(planes.shape[-2:]) < MIN_SIDE_CLIPPED_PX or scattered < SCATTERED:
-        return 0.0
-    return float(np.median(values)) / 0.6745
+    return 0.0 if scattered < SCATTERED else float(np.median(values)) / 0.6745
 
 
 def _deviation(values: np.ndarray) -> float:

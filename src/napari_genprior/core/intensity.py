@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 PEDESTAL = 0.5  # of the contrast: how far below the darkest value the working range begins
-DIM = 0.25  # of the nominal range of a type, below which an image has a range of its own
+DIM = 0.5  # of the range of 8 bits: it shrinks with the maximum of an image below, without a jump between planes
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class Intensity:
     def of(cls, image: np.ndarray, absolute: bool = False, coded: bool = False) -> Intensity:
         """Determine the intensity range of an image without defects.
 
-        8-bit images and floats in [0, 1] have their full range, unless they are dim (maximum at most a quarter of it;
-        half of it for floats). The range of all others ends at their maximum, and begins at 0 or, where a constant
-        much larger than the contrast was added, somewhat below the minimum. With ``absolute``, for priors of absolute
-        brightness, all floats in [0, 1] have that range.
+        8-bit images and floats in [0, 1] have their full range, unless their maximum is less than half of it. The
+        range of all others ends at their maximum, and begins at 0 or, where a constant much larger than the contrast
+        was added, somewhat below the minimum. With ``absolute``, for priors of absolute brightness, all floats in
+        [0, 1] and all 8-bit images have that range.
         """
         return replace(cls.between(image.dtype, float(image.min()), float(image.max()), absolute), coded=coded)
 
@@ -48,8 +48,8 @@ class Intensity:
     def between(cls, dtype: np.dtype, smallest: float, largest: float, absolute: bool = False) -> Intensity:
         """Determine the intensity range as :meth:`of` does, from the extremes of an image."""
         low = None if smallest < 0 and dtype.kind != "u" else 0.0
-        if dtype == np.uint8 and (absolute or largest > DIM * 255):
-            return cls(0.0, 255.0, low)
+        if dtype == np.uint8 and largest > 0:
+            return cls(0.0, 255.0 if absolute else min(255.0, largest / DIM), low)
         if dtype.kind == "f" and smallest >= 0 and (0 if absolute else 0.5) < largest <= 1:
             return cls(0.0, 1.0, low)
         offset = min(smallest, max(0.0, smallest - PEDESTAL * (largest - smallest)))
