@@ -24,7 +24,8 @@ from napari_genprior.operators.boundary import kernel_reach, periodic_axes
 from napari_genprior.operators.convolution import crop_kernel, transfer_function
 from napari_genprior.operators.finite_differences import differences, differences_adjoint, slope_power
 from napari_genprior.operators.noise import NoiseModel, estimate_noise_model
-from napari_genprior.operators.observation import KERNEL_TAIL, observe, pad_zero
+from napari_genprior.operators.observation import KERNEL_TAIL, pad_zero
+from napari_genprior.operators.observed import observe
 from napari_genprior.pipeline.front_door import deblur, iter_deblur
 from napari_genprior.settings import VolumeSettings
 from napari_genprior.zoo.store import load_prior

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..operators.boundary import is_periodic
 from ..operators.noise import KERNEL_NOISE, LEAST_NOISE, effective_noise, noise_level
-from ..operators.observation import CAP, CLIPPED_REACH_PX, Observed, as_observed, typical_top, widen, without_highlights
+from ..operators.observed import CAP, CLIPPED_REACH_PX, Observed, as_observed, typical_top, widen, without_highlights
 from ..settings import KnownKernelSettings
 from ..zoo.restorers import find_restorer
 from .total_variation import REFERENCE_STRENGTH, STEPS, deconvolve, strength_for

@@ -13,7 +13,8 @@ from ..core.iteration import run_to_end
 from ..operators.convolution import apply_transfer, transfer_function
 from ..operators.finite_differences import Weights, slope_power
 from ..operators.noise import NoiseModel
-from ..operators.observation import Observation, Observed, pad_periodic
+from ..operators.observation import Observation, pad_periodic
+from ..operators.observed import Observed
 from ..operators.spatial import spatial_axes
 from .splitting import Splitting, SplitVariables
 from .state import Deconvolution, DeconvolutionState

@@ -24,7 +24,8 @@ import torch
 from torch import Tensor
 
 from ..operators.convolution import apply_transfer, transfer_function
-from ..operators.observation import Observation, Observed, pad_periodic
+from ..operators.observation import Observation, pad_periodic
+from ..operators.observed import Observed
 from .total_variation import deconvolve_canvas, strength_for
 
 STRIP = 512  # rows that the network processes at once: its memory

@@ -16,7 +16,8 @@ from ..operators.boundary import periodic_axes
 from ..operators.convolution import crop_kernel, transfer_function
 from ..operators.finite_differences import Weights
 from ..operators.noise import NoiseModel, estimate_noise_model
-from ..operators.observation import Observation, Observed, pad_zero
+from ..operators.observation import Observation, pad_zero
+from ..operators.observed import Observed
 
 REGION = (32, 72, 72)  # voxels in which kernels are judged, where there is most detail
 HELD_OUT_FRACTION = 0.1  # of the voxels; with more of them, or with blocks, kernels too wide are favoured

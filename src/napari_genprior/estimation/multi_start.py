@@ -18,7 +18,7 @@ from torch import Tensor
 from ..blur.support import crop_to_mass, odd, trim_empty
 from ..deconvolution.total_variation import deconvolve, strength_for
 from ..operators.noise import KERNEL_NOISE
-from ..operators.observation import Observed
+from ..operators.observed import Observed
 from ..quality.kernel_criteria import kernel_cost
 from .l0_gradient import FREE, NON_NEGATIVE, KernelRule, Level, estimate_kernel
 from .search_images import search_images

@@ -9,7 +9,7 @@ from torch import Tensor
 from ..operators.detail import REGION, most_textured_place
 from ..operators.fill import fill_tensor
 from ..operators.noise import noise_level
-from ..operators.observation import CAP, CLIPPED_REACH_PX, Observed, as_observed, join, typical_top, wide_masks, widen
+from ..operators.observed import CAP, CLIPPED_REACH_PX, Observed, as_observed, join, typical_top, wide_masks, widen
 
 MIN_SATURATED_FRACTION = 1e-3  # of the pixels, for masked searches; the maximum of an image alone is no saturation
 DIM_TOP = 0.4  # of the range: an image whose typical top is lower is searched on a scale of its own

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..estimation.psf_candidates import MicroscopeConstraints
 from ..operators.noise import noise_level
-from ..operators.observation import Observed, observe
+from ..operators.observed import Observed, observe
 from ..settings import Settings
 from ..zoo.store import Generator as Pretrained
 from .checkpoint import Checkpoint
@@ -24,7 +24,7 @@ class Problem:
     blurred : Tensor [1, C, Y, X]
         Working units (usable range about [0, 1]), on the device to use; masked pixels are filled in.
     pixels : Observed or None
-        What each pixel of ``blurred`` says; None: see :func:`~..operators.observation.observe`.
+        What each pixel of ``blurred`` says; None: see :func:`~..operators.observed.observe`.
     companions : Observed or None
         More images blurred by the same kernel, each in its own working units; recipes may use them.
     kernel : Tensor [1, 1, kh, kw] or None

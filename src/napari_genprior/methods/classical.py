@@ -10,7 +10,7 @@ from torch.nn.functional import interpolate
 from ..estimation.multi_start import MultiStartSearch
 from ..estimation.search_images import without_lights
 from ..operators.detail import REGION
-from ..operators.observation import join
+from ..operators.observed import join
 from ..quality.kernel_criteria import is_sharp
 from ..settings import ClassicalSettings, KnownKernelSettings
 from .base import Problem, Recipe, Snapshot, Solution

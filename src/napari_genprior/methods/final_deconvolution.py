@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..deconvolution.known_kernel import deconvolve_known, final_image
 from ..operators.noise import effective_noise
-from ..operators.observation import Observed
+from ..operators.observed import Observed
 
 __all__ = ["deconvolve_known", "effective_noise", "final_image", "match_flux"]
 

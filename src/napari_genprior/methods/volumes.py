@@ -30,7 +30,8 @@ from ..operators.convolution import apply_transfer
 from ..operators.data_fidelity import normalized_misfit
 from ..operators.detail import most_textured_place
 from ..operators.finite_differences import Weights
-from ..operators.observation import KERNEL_TAIL, Observed
+from ..operators.observation import KERNEL_TAIL
+from ..operators.observed import Observed
 from ..settings import VolumeSettings
 from .base import Problem, Recipe, Snapshot, Solution
 

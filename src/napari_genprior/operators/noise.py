@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import max_pool2d
 
 from .convolution import convolve, valid_part
-from .observation import Observed, as_observed
+from .observed import Observed, as_observed
 from .spatial import spatial_axes
 
 LEAST_NOISE = 0.002  # standard deviation, fraction of the range: errors of a given kernel, and rounding

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..core.arrays import to_image
 from ..core.checks import is_colour
 from ..core.intensity import Intensity
-from ..operators.observation import SATURATION_MARGIN, Observed, join
+from ..operators.observed import SATURATION_MARGIN, Observed, join
 from ..operators.pixel_survey import PixelSurvey, clipping_levels, survey_pixels
 from ..settings import Settings
 from .plan_checks import intensity_scale
@@ -46,6 +46,12 @@ class ObservedPiece:
             target = image[..., :3] if colour else image
             target[kept] = (self.native[..., :3] if colour else self.native)[kept]
         return image
+
+    def to_std(self, std: Tensor, working: Tensor) -> np.ndarray:
+        """Convert a standard deviation at a restored image to native units, one value for all channels."""
+        at = working[0].detach().cpu().numpy()  # it has the scale of the input, but not its offset
+        native = std[0].detach().cpu().numpy() * self.intensity.derivative(at)
+        return np.sqrt(np.square(native).mean(0)).astype(np.float32)
 
 
 def observe_piece(

@@ -24,7 +24,7 @@ from ..core.result import (
 from ..methods import Problem, Snapshot, Solution
 from ..methods.checkpoint import Checkpoint
 from ..methods.final_deconvolution import match_flux
-from ..operators.observation import Observed
+from ..operators.observed import Observed
 from ..quality.verdict import RunContext, judge
 from ..settings import ClassicalSettings
 from ..zoo.store import Generator
@@ -207,7 +207,8 @@ def _restored(
         snapshots=snapshots,
         selected=solution.selected,
         extra_images={
-            name: _to_extra_image(name, extra, piece, solution.image) for name, extra in solution.extra_images.items()
+            name: piece.to_std(extra, solution.image) if name == RESTART_STD else piece.to_image(extra)
+            for name, extra in solution.extra_images.items()
         },
         candidates=tuple((to_kernel(kernel), cost) for kernel, cost in solution.candidates),
         counts=piece.survey.counts,
@@ -253,11 +254,3 @@ def _to_progress(snapshot: Snapshot, piece: ObservedPiece) -> Progress:
     kernel = None if snapshot.kernel is None else to_kernel(snapshot.kernel)
     losses = {name: np.asarray(torch.as_tensor(value).detach().cpu()) for name, value in snapshot.losses.items()}
     return Progress(snapshot.step, snapshot.total, snapshot.stage, image, kernel, losses)
-
-
-def _to_extra_image(name: str, extra: torch.Tensor, piece: ObservedPiece, image: torch.Tensor) -> np.ndarray:
-    if name != RESTART_STD:
-        return piece.to_image(extra)
-    # a standard deviation has the scale of the input, but not its offset; one value for all channels
-    std = extra[0].detach().cpu().numpy() * piece.intensity.derivative(image[0].detach().cpu().numpy())
-    return np.sqrt(np.square(std).mean(0)).astype(np.float32)

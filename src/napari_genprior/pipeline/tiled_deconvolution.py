@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..core.intensity import Intensity
 from ..methods.final_deconvolution import final_image
-from ..operators.observation import Observed, join
+from ..operators.observed import Observed, join
 from ..settings import KnownKernelSettings
 from .device_memory import BYTES_PER_PIXEL, AdaptiveBatcher
 from .observe import ObservedPiece, observe_piece

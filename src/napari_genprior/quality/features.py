@@ -19,7 +19,7 @@ from ..metrics import align
 from ..operators.convolution import convolve, valid_part
 from ..operators.detail import most_textured_place
 from ..operators.noise import KERNEL_NOISE, noise_level, noise_std
-from ..operators.observation import Observed, as_observed
+from ..operators.observed import Observed, as_observed
 from ..operators.spatial import crop_at
 from .kernel_criteria import REACH, normalized_sparsity, residual_edge_correlation
 from .kernel_features import kernel_features, kernel_similarity

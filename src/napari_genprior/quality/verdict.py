@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from ..core.result import Status, StatusCode, Verdict, VerdictLabel
-from ..operators.observation import Observed, as_observed
+from ..operators.observed import Observed, as_observed
 from ..zoo.card import USUAL_RANGE_DB
 from .classifier import classify
 from .features import features_of, generator_features

@@ -27,7 +27,8 @@ from ..nets.restorer import Restorer
 from ..operators.boundary import smooth_wrap
 from ..operators.convolution import convolve
 from ..operators.noise import noise_std
-from ..operators.observation import Observation, observe
+from ..operators.observation import Observation
+from ..operators.observed import observe
 from ..settings import TrainingSettings
 from . import data, evaluation
 from .learners import Learner
