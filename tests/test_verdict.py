@@ -341,3 +341,12 @@ def test_noise_alone_is_never_improved(kernel_given):
         verdict = gp.assess(noise.astype(np.float32), noise * 0.5, gp.blur.gaussian(1.5), kernel_given=kernel_given)
         assert not verdict.improved
         assert "nothing but noise" in verdict.reason
+
+
+def test_a_volume_of_noise_is_never_improved():
+    rng = np.random.default_rng(0)
+    kernel = np.ones((3, 3, 3)) / 27
+    for noise in (rng.normal(10, 1, (12, 48, 48)), rng.poisson(3.0, (12, 48, 48))):
+        verdict = gp.deblur(noise.astype(np.float32), kernel=kernel, mode="3d", settings={"steps": 5}).verdict
+        assert not verdict.improved
+        assert "nothing but noise" in verdict.reason

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..core.result import VerdictLabel
+from .structure import MIN_STRUCTURE, NOISE_ONLY
 
 ACCEPT_PROBABILITY = 0.84  # from here on a result is called improved, ...
 ACCEPT_PROBABILITY_KERNEL_GIVEN = 0.66  # ... or from here on if the user gave the kernel, ...
@@ -76,14 +77,12 @@ FEATURES = (
     Feature("overshoot", -0.300, -2.192, -4.603, 1.688),
     Feature("kernel_scattered_mass", -3.071, 0.010, 0.000, 0.727),
 )
-MIN_STRUCTURE = 6.0  # standard deviations of chance, below which an image is nothing but noise
 INTERCEPT = 1.672  # log odds of a result with typical features
 
 MESSAGES = {
     "improved": "The kernel ({kernel_width_px:.1f} px wide) explains the image up to a residual of {residual:.4f} of "
     "the range (noise {noise:.4f}); gradients are {sharpness_gain:.2f} times as strong.",
     "point": "The estimated kernel is nearly a single point: the image is sharp, or its blur could not be estimated.",
-    "structure": "The image is nothing but noise: averages of its pixels vary no more than those of white noise do.",
     "sharpness_gain": "The result is no sharper than the input: gradients are {sharpness_gain:.2f} times as strong.",
     "likelihood_gain": "The power spectrum gives little evidence of this blur ({likelihood_gain:.1f} nats per thousand "
     "pixels compared with no blur): the image may already be sharp, or blurred in another way.",
@@ -136,7 +135,7 @@ def classify(features: Mapping[str, float], kernel_given: bool) -> tuple[Verdict
         input.
     """
     if features["structure"] < MIN_STRUCTURE:
-        return VerdictLabel.REJECTED, MESSAGES["structure"], 0.0
+        return VerdictLabel.REJECTED, NOISE_ONLY, 0.0
     if not kernel_given and features["kernel_peak"] > MAX_PEAK_MASS:
         return VerdictLabel.REJECTED, MESSAGES["point"], 0.0
     used = applicable(features, kernel_given)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, max_pool2d
+from torch.nn.functional import max_pool2d
 
 from ..deconvolution.total_variation import deconvolve, strength_for
 from ..metrics import align
@@ -24,6 +24,7 @@ from ..operators.spatial import crop_at
 from .kernel_criteria import REACH, normalized_sparsity, residual_edge_correlation
 from .kernel_features import kernel_features, kernel_similarity
 from .spectral_likelihood import likelihood_features
+from .structure import structure
 
 PART_PX = 256  # sides of the part of a large image that is used ...
 PART_KERNELS = 3  # ... and at least so many times those of the kernel
@@ -33,7 +34,6 @@ CANDIDATES_PART_PX = 128  # ... in a smaller part, since they take most of the t
 SAME_KERNEL = 1e-6  # candidates whose values differ by less are the selected kernel itself
 MAX_SHIFT_PX, CROP_PX = 4, 6  # between the images of candidates, and the border that is excluded
 SMALLEST = 1e-5
-BLOCK_SIDES_PX, MIN_BLOCKS = (2, 4, 8, 16), 16  # of :func:`structure`
 LAGS_PX = 2  # of the autocorrelation of residuals
 
 
@@ -61,8 +61,8 @@ def features_of(
     Returns
     -------
     dict of str to float
-        ``structure``: see :func:`structure`. ``residual``, ``noise``: standard deviations, fraction of the range;
-        ``unexplained``: their ratio.
+        ``structure``: see :func:`.structure.structure`. ``residual``, ``noise``: standard deviations, fraction of the
+        range; ``unexplained``: their ratio.
         ``residual_correlation``: root mean square autocorrelation of the residual at lags of up to 2 px, 0 for white
         noise. ``ghosts``: correlation of the residual's gradients with those of the result, root mean square over
         shifts of up to 32 px.
@@ -95,27 +95,6 @@ def features_of(
         features["agreement"] = float(np.mean([kernel_similarity(kernel, other) for other in others]))
         features["disagreement"] = _disagreement(blurred, image, others, noise) / contrast
     return features
-
-
-def structure(image: Tensor) -> float:
-    """Compare the variance of block means with that of white noise: its excess, in standard deviations of chance.
-
-    The mean of n x n pixels of white noise varies n times less than a pixel. The largest excess over several n is
-    returned; an image of nothing but noise has a few.
-
-    Parameters
-    ----------
-    image : Tensor [1, C, Y, X]
-    """
-    grey, found = image.mean(1, keepdim=True).double(), 0.0
-    pixel = float(grey.var().clamp(min=SMALLEST**2))
-    for side in BLOCK_SIDES_PX:
-        means = avg_pool2d(grey, side)
-        if means.numel() < MIN_BLOCKS:
-            break
-        excess = float(means.var()) * side**2 / pixel - 1
-        found = max(found, excess / math.sqrt(2 / means.numel()))
-    return found
 
 
 def generator_features(

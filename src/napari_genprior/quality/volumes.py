@@ -10,6 +10,7 @@ from ..core.result import Verdict, VerdictLabel
 from ..operators.convolution import convolve, crop_kernel
 from ..operators.finite_differences import differences
 from ..operators.noise import estimate_noise_model
+from .structure import MIN_STRUCTURE, NOISE_ONLY, structure
 
 UNEXPLAINED, INVISIBLE = 3.0, 0.01  # residual over noise, and part of the range below which none is seen
 POINT_PEAK, SMALL_PEAK = 0.5, 0.2  # share of light in one voxel: little to undo; and as sharp volumes were mistaken
@@ -50,7 +51,7 @@ def judge_volume(
     gain = (after / max(before - 6 * typical, 1e-12)) ** 0.5  # white noise adds 2 v to each of three
     features = {
         "residual": residual, "noise": typical**0.5, "gain": noise.gain, "kernel_peak": float(kernel.max()),
-        "sharpness_gain": gain,
+        "sharpness_gain": gain, "structure": structure(blurred),
     }  # fmt: skip
     if gain_in_likelihood is not None:
         features["likelihood_gain"] = gain_in_likelihood
@@ -60,7 +61,9 @@ def judge_volume(
         f"The kernel explains the volume to {residual:.4f} of the range (noise {typical**0.5:.4f}); "
         f"gradients are {gain:.2f} times as strong.",
     )
-    if residual > max(UNEXPLAINED * typical**0.5, INVISIBLE):
+    if features["structure"] < MIN_STRUCTURE:
+        label, reason = failed, NOISE_ONLY
+    elif residual > max(UNEXPLAINED * typical**0.5, INVISIBLE):
         label = failed
         reason = (
             f"The kernel does not explain the volume: residual {residual:.4f} of the range, noise {typical**0.5:.4f}."
