@@ -251,3 +251,15 @@ def test_the_command_line_says_what_was_done(tmp_path, capsys):
     assert "background" in said
     assert "y +0.50, x +0.50 px" in said
     assert psnr(tifffile.imread(out)) > psnr(BLURRED) + 1
+
+
+@pytest.mark.parametrize("kernel", [gp.blur.motion(11, 0), gp.blur.motion(9, 30), gp.blur.shake(10, seed=5)])
+def test_motion_in_fft_order_is_put_in_order(kernel):
+    """Motion lies in two corners or more, its peak anywhere on its path."""
+    wide = np.pad(kernel, 10).astype(np.float64)
+    clean, notes = clean_kernel(np.fft.ifftshift(wide))
+    assert "FFT order" in notes[0]
+    half = clean.shape[0] // 2, clean.shape[1] // 2
+    middle = wide.shape[0] // 2, wide.shape[1] // 2
+    place = tuple(slice(m - h, m + h + 1) for m, h in zip(middle, half, strict=True))
+    np.testing.assert_allclose(clean / clean.sum(), wide[place] / wide.sum(), atol=1e-6)

@@ -278,3 +278,39 @@ def test_results_keep_what_a_file_cuts_off(tmp_path):
         gp.known_kernel(image, KERNEL, dtype="float32")
     with pytest.raises(InputError, match="one of input, float32"):
         gp.known_kernel(image, KERNEL, out=tmp_path / "x.tif", dtype="int12")
+
+
+def test_a_hot_pixel_hides_no_mark_and_a_mark_no_hot_pixel():
+    """Text at the value of white paper is found beside a hotter pixel; so are dead pixels beside a black margin."""
+    spoiled = COUNTS.astype(np.float32)
+    spoiled[20, 20] = 60000
+    spoiled[100:103, 60:90] = spoiled[90:97, 62] = 3400
+    spoiled[:12] = 0
+    spoiled[13, 30] = spoiled[14, 60] = 0
+    found = find_defects(spoiled, 1.0)
+    assert found.masked[20, 20]
+    assert found.marks[100:103, 60:90].all()
+    assert found.marks[:12].all()
+    assert found.masked[13, 30]
+    assert found.masked[14, 60]
+
+
+def test_a_mark_in_an_empty_channel_is_a_mark():
+    """A white bar on an image of one colour is found in the empty channels too, and what is black stays."""
+    empty = np.zeros((64, 64), np.float32)
+    empty[50:53, 20:50] = 255
+    marks = find_defects(empty, 1.0).marks
+    np.testing.assert_array_equal(marks, empty > 0)
+    with pytest.raises(InputError, match="constant"):
+        gp.known_kernel(empty, KERNEL)
+
+
+def test_the_gap_between_columns_of_text_is_no_stuck_column():
+    """Strokes under vertical motion deviate along much of a column, as a stuck one does, but have many values."""
+    page = np.full((120, 120), 0.9, np.float32)
+    page[10:70, 40] = 0.1
+    page[75:105, 40] = 0.3
+    page = gp.simulate(page, gp.blur.motion(9, 90), noise=0.004, boundary="reflect", seed=2).blurred
+    assert not find_defects(page, 0.0).lines.any()
+    page[:, 80] = 0.2
+    np.testing.assert_array_equal(np.flatnonzero(find_defects(page, 0.0).lines.all(0)), [80])

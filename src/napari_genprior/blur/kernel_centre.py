@@ -16,27 +16,29 @@ MIN_SYMMETRY = 0.97  # correlation of a spot with itself turned by 180 degrees
 MAX_BORDER = 0.5  # of the peak; a spot is dimmer at its border, a box or a line is not
 KEPT_MASS = 1 - 1e-5  # of a kernel whose empty rim is cropped
 EMPTY = 0.25  # of the peak; a kernel in FFT order is dimmer in its middle
+MUCH_CLOSER = 0.25  # mean squared distance from the centre, of motion in FFT order: after over before it is moved
 CORNER_MASS = 0.05  # of the kernel, at least in each quarter of one in FFT order
 
 
 def unshift_fft_order(kernel: np.ndarray) -> np.ndarray | None:
-    """Return a kernel in FFT order (its peak in the first pixel) in the order of images; None where it is not in that.
+    """Return a kernel in FFT order (its centre in the first pixel) in the order of images; None for other kernels.
 
-    Such a kernel lies in all corners of the plane, and its middle is empty.
+    Such a spot lies in all corners of the plane, motion in two of them or more; the middle is empty.
     """
     plane = kernel.clip(0).reshape(-1, *kernel.shape[-2:]).sum(0)
     height, width = plane.shape
     if min(height, width) < 6:
         return None
-    row, column = divmod(int(plane.argmax()), width)
     middle = plane[height // 2 - 1 : height // 2 + 2, width // 2 - 1 : width // 2 + 2].mean()
-    if not (_near_first(row, height) and _near_first(column, width)) or middle > EMPTY * plane.max():
-        return None
     clean = (plane - np.median(plane)).clip(0)
-    quarters = [q for rows in np.array_split(clean, 2) for q in np.array_split(rows, 2, axis=1)]
-    corners = min(float(quarter.sum()) for quarter in quarters) >= CORNER_MASS * clean.sum()
     moved = np.fft.fftshift(clean)
-    if not (corners and _spread(moved) < 0.5 * _spread(clean)):
+    closer = _spread(moved) / max(_spread(clean), np.finfo(float).tiny)
+    quarters = [q for rows in np.array_split(clean, 2) for q in np.array_split(rows, 2, axis=1)]
+    filled = sum(float(quarter.sum()) >= CORNER_MASS * clean.sum() for quarter in quarters)
+    row, column = divmod(int(plane.argmax()), width)
+    spot = _near_first(row, height) and _near_first(column, width) and filled == 4 and closer < 0.5
+    path = filled >= 2 and closer < MUCH_CLOSER and _is_connected(moved)
+    if middle > EMPTY * plane.max() or not (spot or path):
         return None
     first = kernel.ndim == 3 and len(kernel) > 2 and _near_first(int(kernel.max((1, 2)).argmax()), len(kernel))
     return np.fft.fftshift(kernel, None if first else (-2, -1))
@@ -88,6 +90,12 @@ def crop_rim(kernel: np.ndarray, margin: int = 0) -> np.ndarray:
         reach = min(reach, side // 2)
         slices.append(slice(side // 2 - reach, side // 2 + reach + 1))
     return kernel[tuple(slices)]
+
+
+def _is_connected(plane: np.ndarray) -> bool:
+    """Return whether the bright pixels are one part, larger than two spots of a pixel that touch."""
+    bright = plane > EMPTY * plane.max()
+    return ndimage.label(bright, np.ones((3, 3)))[1] == 1 and bool(bright.sum() > 2)
 
 
 def _near_first(index: int, side: int) -> bool:

@@ -217,6 +217,19 @@ def verdict(folder: Path, cache: Path | None, count: int | None, per_image: bool
     return benchmark_verdict.lines(folder, cache, count, per_image)
 
 
+@benchmark("inputs")
+@click.option("--count", type=click.IntRange(1), default=2000, show_default=True, help="Number of combinations.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the first combination.")
+@click.option("--photos", type=PATH, help="Folder of photographs, as more scenes.  [default: the package's sample]")
+@click.option("--only", type=click.IntRange(0), metavar="SEED", help="Run one combination, then without its faults.")
+@PER_IMAGE
+def inputs(count: int, seed: int, photos: Path | None, only: int | None, per_image: bool) -> Report:
+    """Combine defects, margins, offsets, data types and kernel faults, and count the harm: 0.5 s each, blind 10 s."""
+    from ..evaluation import benchmark_inputs
+
+    return benchmark_inputs.lines(count, seed, photos, only, per_image)
+
+
 @benchmark("large")
 @click.option("--side", type=click.IntRange(1024), default=4096, show_default=True, help="Side of the image in pixels.")
 @click.option("--blind", is_flag=True, help="Estimate the kernel instead of giving it.")

@@ -11,19 +11,25 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from .fill import fill_masked
+
 SPREADS = 8.0  # a defect deviates from the median around it by so many local standard deviations, ...
 ACTIVITY = 1.2  # ... so many times the local range of the median, ...
 LEAST_DEVIATION = 0.03  # ... and this fraction of the range of the plane
 LEAST_LEVELS = 4.0  # of quantization, likewise
 DEFECT_PX = 4  # largest cluster of hot pixels; a blurred point is larger
 RING = 0.3  # of the deviation of a defect, which the pixels around it stay below
-LINE_FRACTION = 0.5  # of a row or column that deviates: a stuck line
+LINE_FRACTION, NEARLY_ALL = 0.5, 0.9  # of a row or column that deviates, if it has one value and if not
 MARK_PX = 6  # least area of a mark
 SHARP_STEP = 4.0  # the step at the edge of a mark over the next one; of a blurred edge they are alike
 # Share of the edge that is so sharp: of marks, and of those at the border of the image. Clipped lights have 0.3, and
 # 0.6 where they are 40 times too bright.
 SHARP_FRACTION, SHARP_FRACTION_MARGIN = 0.65, 0.4
 SAMPLES = 100_000  # pixels whose percentiles stand for those of all
+RANGE = (0.5, 99.5)  # percentiles, between which the range of a plane lies
+ROUNDS = 3  # of a search: a hot pixel hides the text on an image, and a margin the hot pixels beside it
+MOST = 0.9  # of the plane, which is not all marks
+STEP_SAMPLES = 65_536  # pixels that show which values occur
 CROWDED = 0.2  # of the plane: so many deviating pixels are texture or noise, not defects
 MAD_TO_STD = 1.4826  # of normal noise
 
@@ -60,69 +66,119 @@ def find_defects(plane: np.ndarray, step: float) -> Defects:
     step : float
         Least difference of two values, 0 where it is unknown.
     """
-    marks = find_marks(plane, step)
+    found = Defects(*np.zeros((3, *plane.shape), bool))
+    filled = plane
+    for _ in range(ROUNDS):
+        new = _find_once(filled, found.masked, step)
+        if not (new.masked & ~found.masked).any():
+            break
+        found = Defects(found.spots | new.spots, found.lines | new.lines, found.marks | new.marks)
+        if found.masked.all():
+            break
+        filled = fill_masked(plane, found.masked)
+    marks = found.marks
+    return Defects(found.spots & ~marks & ~found.lines, found.lines & ~marks, marks)
+
+
+def _find_once(plane: np.ndarray, filled: np.ndarray, step: float) -> Defects:
+    """Find the defects that are not hidden by others; those pixels that are ``filled`` in prove nothing."""
+    marks = find_marks(plane, filled, step)
     none = np.zeros_like(marks)
-    if min(plane.shape) < 5:
+    if min(plane.shape) < 5 or marks.all():
         return Defects(none, none, marks)
+    plane = fill_masked(plane, marks)
     rows, columns = _median5(plane, 0), _median5(plane, 1)
     median = _median5(rows, 1)
-    valid = median if marks.all() else median[~marks]
-    low, high = np.percentile(valid.ravel()[:: 1 + valid.size // SAMPLES], (0.5, 99.5))
+    valid = median[~marks].ravel()
+    low, high = np.percentile(valid[:: 1 + valid.size // SAMPLES], RANGE)
     least = max(LEAST_DEVIATION * (high - low), LEAST_LEVELS * step, np.finfo(np.float32).tiny)
     deviation = np.abs(plane - median)
     wide = _median5(_median5(deviation, 0), 1)
     limit = np.maximum(least, SPREADS * MAD_TO_STD * np.maximum(wide, np.median(wide)))
     activity = _extreme(median, 5, np.maximum) - _extreme(median, 5, np.minimum)
     found = (deviation > np.maximum(limit, ACTIVITY * activity)) & ~marks
-    lines = _lines(np.abs(plane - rows) > limit, 1) | _lines(np.abs(plane - columns) > limit, 0)
+    lines = _lines(plane, np.abs(plane - rows) > limit, 1) | _lines(plane, np.abs(plane - columns) > limit, 0)
     lines &= ~marks
     if found.mean() > CROWDED:
         return Defects(none, lines, marks)
-    return Defects(_isolated(found & ~lines, deviation), lines, marks)
+    return Defects(_isolated(found & ~lines, deviation, filled | marks), lines, marks)
 
 
-def find_marks(plane: np.ndarray, step: float) -> np.ndarray:
-    """Find areas of exactly one value whose edges are sharper than those of a blurred scene, bool ``[Y, X]``."""
+def find_marks(plane: np.ndarray, filled: np.ndarray, step: float) -> np.ndarray:
+    """Find areas of exactly one value whose edges are sharper than those of a blurred scene, bool ``[Y, X]``.
+
+    Slivers between them belong to them.
+    """
     flat = _extreme(plane, 3, np.maximum) == _extreme(plane, 3, np.minimum)
-    extreme = (plane == plane.max()) | (plane == plane.min())
     # an area grows from where a whole neighbourhood has one value; thin strokes have an extreme one
-    labels, count = ndimage.label(flat | extreme, np.ones((3, 3)))
-    if count == 0:
-        return np.zeros(plane.shape, bool)
+    labels, count = np.zeros(plane.shape, int), 0
+    top, bottom = plane == plane.max(), plane == plane.min()
+    for seeds in (top, bottom & ~top, flat & ~top & ~bottom):
+        own, number = ndimage.label(seeds, np.ones((3, 3)))
+        labels[seeds] = own[seeds] + count
+        count += number
     grown = ndimage.grey_dilation(labels, footprint=np.ones((3, 3)))
     values = np.zeros(count + 1, plane.dtype)
     values[labels.ravel()] = plane.ravel()  # an area has one value
     labels = np.where((labels == 0) & (grown > 0) & (plane == values[grown]), grown, labels)
-    edges, sharp = np.zeros(count + 1), np.zeros(count + 1)
-    noise = np.median(np.abs(np.diff(plane, axis=1))) + step
-    spread = LEAST_DEVIATION * float(plane.max() - plane.min())
-    for turned, named in ((plane, labels), (plane.T, labels.T)):
-        for values_, names in ((turned, named), (turned[::-1], named[::-1])):
-            inner, outer, beyond = names[:-2], names[1:-1], names[2:]
-            edge = (inner > 0) & (outer == 0) & (beyond == 0)
-            first = np.abs(values_[1:-1] - values_[:-2])[edge]
-            second = np.abs(values_[2:] - values_[1:-1])[edge]
-            steep = (first > SHARP_STEP * (second + noise)) & (first > spread)
-            edges += np.bincount(inner[edge], minlength=count + 1)
-            sharp += np.bincount(inner[edge], weights=steep, minlength=count + 1)
+    area = np.bincount(labels.ravel(), minlength=count + 1)
     rim = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     wanted = np.full(count + 1, SHARP_FRACTION)
     wanted[np.unique(rim)] = SHARP_FRACTION_MARGIN
-    area = np.bincount(labels.ravel(), minlength=count + 1)
-    marked = (edges > 0) & (sharp >= wanted * np.maximum(edges, 1)) & (area >= MARK_PX)
+    marked = _has_sharp_edges(plane, filled, labels, values, wanted, step) & (area >= MARK_PX)
     marked[0] = False
-    return marked[labels]
+    if marked[labels].mean() > MOST:
+        marked[area.argmax()] = False  # what the others are marks on
+    marks = marked[labels]
+    return ~ndimage.maximum_filter(~ndimage.maximum_filter(marks, 3), 3) | marks if marks.any() else marks
 
 
-def _isolated(found: np.ndarray, deviation: np.ndarray) -> np.ndarray:
-    """Keep the small clusters whose surroundings do not deviate with them, as those of a blurred point would."""
+def _has_sharp_edges(
+    plane: np.ndarray, filled: np.ndarray, labels: np.ndarray, level: np.ndarray, wanted: np.ndarray, step: float
+) -> np.ndarray:
+    """Return which areas, of one ``level`` each, have edges of which the share ``wanted``, or the mean, is sharp."""
+    noise = np.median(np.abs(np.diff(plane, axis=1))) + max(step, _usual_step(plane))
+    low, high = np.percentile(plane, RANGE)
+    spread = LEAST_DEVIATION * (high - low)
+    edges, sharp, first_sum, second_sum = np.zeros((4, len(level)))
+    for turn in (lambda a: a, lambda a: a[::-1], lambda a: a.T, lambda a: a.T[::-1]):
+        values, names, unseen = turn(plane), turn(labels), turn(filled)
+        inner, outer, beyond = names[:-2], names[1:-1], names[2:]
+        edge = (inner > 0) & (outer != inner) & ~unseen[1:-1] & ~unseen[2:]
+        label, wide = inner[edge], (beyond != inner)[edge]  # beyond a gap of a pixel the next step leads back
+        first, second = (values[1:-1] - values[:-2])[edge], (values[2:] - values[1:-1])[edge]
+        steep = (np.abs(first) > SHARP_STEP * (np.abs(second) + noise)) & (np.abs(first) > spread) & wide
+        for total, weights in ((edges, wide), (sharp, steep), (first_sum, first), (second_sum, second)):
+            total += np.bincount(label, weights=weights, minlength=len(level))
+    # texture and noise beyond the edge cancel in the mean; of a blurred edge the next step has the sign of the first
+    first_sum, second_sum = np.abs(first_sum), np.abs(second_sum)
+    mean_sharp = (first_sum > SHARP_STEP * second_sum) & (first_sum > np.maximum(SHARP_STEP * noise, spread) * edges)
+    mean_sharp &= (level == plane.max()) | (level == plane.min())
+    return (edges > 0) & ((sharp >= wanted * edges) | mean_sharp)
+
+
+def _usual_step(plane: np.ndarray) -> float:
+    """Return the usual difference between one value and the next that occurs: of few photons, what one of them adds.
+
+    The ends of the range, which marks have, are left out.
+    """
+    some = plane.ravel()[:: max(1, plane.size // STEP_SAMPLES)]
+    steps = np.diff(np.unique(some)[1:-1])
+    return float(np.median(steps)) if steps.size else 0.0
+
+
+def _isolated(found: np.ndarray, deviation: np.ndarray, filled: np.ndarray) -> np.ndarray:
+    """Keep the small clusters whose surroundings do not deviate with them, as those of a blurred point would.
+
+    Larger ones are not told from points under motion: tracks of particles stay.
+    """
     labels, count = ndimage.label(found, np.ones((3, 3)))
     if count == 0:
         return found
     names = np.arange(1, count + 1)
     area = np.bincount(labels.ravel(), minlength=count + 1)
     around = ndimage.grey_dilation(labels, footprint=np.ones((3, 3)))
-    ring = (around > 0) & (labels == 0)
+    ring = (around > 0) & (labels == 0) & ~filled
     largest = np.zeros(count + 1)
     np.maximum.at(largest, around[ring], deviation[ring])
     peak = np.concatenate([[0.0], np.atleast_1d(ndimage.maximum(deviation, labels, names))])
@@ -131,9 +187,14 @@ def _isolated(found: np.ndarray, deviation: np.ndarray) -> np.ndarray:
     return keep[labels]
 
 
-def _lines(deviating: np.ndarray, axis: int) -> np.ndarray:
-    """Mark whole rows (axis 1) or columns (axis 0) most of whose pixels deviate from the lines beside them."""
-    line = deviating.mean(axis, keepdims=True) > LINE_FRACTION
+def _lines(plane: np.ndarray, deviating: np.ndarray, axis: int) -> np.ndarray:
+    """Mark whole rows (axis 1) or columns (axis 0) that deviate from the lines beside them.
+
+    Where a line has one value, most of its pixels do; others, which strokes of text could be, do at nearly all.
+    """
+    share = deviating.mean(axis, keepdims=True)
+    stuck = (plane == np.median(plane, axis, keepdims=True)).mean(axis, keepdims=True) > NEARLY_ALL
+    line = (share > NEARLY_ALL) | (stuck & (share > LINE_FRACTION))
     return np.broadcast_to(line, deviating.shape).copy()
 
 

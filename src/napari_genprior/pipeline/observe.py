@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..core.arrays import to_image
 from ..core.checks import is_colour
+from ..core.errors import InputError
 from ..core.intensity import Intensity
 from ..operators.observed import SATURATION_MARGIN, Observed, join
 from ..operators.pixel_survey import PixelSurvey, clipping_levels, survey_pixels
@@ -94,8 +95,18 @@ def observe_pieces(pieces: Sequence[np.ndarray], settings: Settings, device: tor
 
 
 def intensity_of(survey: PixelSurvey, settings: Settings) -> Intensity:
-    """Return how the values of a surveyed piece map to working units, and where they are clipped."""
+    """Return how the values of a surveyed piece map to working units, and where they are clipped.
+
+    Raises
+    ------
+    InputError
+        All pixels that say something have one value.
+    """
     intensity = intensity_scale(survey.values, settings, colour=False)
+    if not intensity.scale:
+        raise InputError(
+            "Apart from defects, marks and masked pixels the image is constant; there is nothing to restore."
+        )
     levels = clipping_levels(survey, type_end(survey.values.dtype, intensity))
     return with_levels(intensity, levels)
 
