@@ -314,3 +314,51 @@ def test_the_gap_between_columns_of_text_is_no_stuck_column():
     assert not find_defects(page, 0.0).lines.any()
     page[:, 80] = 0.2
     np.testing.assert_array_equal(np.flatnonzero(find_defects(page, 0.0).lines.all(0)), [80])
+
+
+def test_straight_lines_of_a_chart_are_no_stuck_lines():
+    """Axes along the motion are as sharp across as a stuck row, but have the noise of the scene."""
+    chart = np.full((128, 128), 0.9)
+    chart[:, 40:42] = chart[100:102] = 0.1
+    chart[60:100, 60:76], chart[30:100, 90:106] = 0.4, 0.3
+    for kernel in (gp.blur.motion(7), gp.blur.gaussian(1.0)):
+        blurred = gp.simulate(chart.astype(np.float32), kernel, noise=0.005, boundary="reflect", seed=0).blurred
+        assert not find_defects(np.rint(3000 * blurred).astype(np.float32), 1.0).masked.any()
+
+
+def test_a_hot_pixel_in_a_corner_is_found():
+    spoiled = COUNTS.astype(np.float32)
+    spoiled[0, 0] = spoiled[-1, -1] = 60000
+    assert find_defects(spoiled, 1.0).spots.sum() == 2
+
+
+def test_a_large_offset_rounds_nothing_away():
+    wide = 1e5 + BLURRED.astype(np.float64)
+    assert psnr(gp.known_kernel(wide, KERNEL).image.astype(np.float64) - 1e5, counts=False) > 25
+    with pytest.raises(InputError, match="Subtract a constant"):
+        gp.known_kernel(1e9 + BLURRED.astype(np.float64), KERNEL)
+
+
+@pytest.mark.parametrize("shape", [(8, 200), (200, 9), (12, 12)])
+def test_thin_images_are_restored(shape):
+    image = np.resize(COUNTS, shape)
+    assert gp.known_kernel(image, gp.blur.gaussian(1.0)).image.shape == shape
+
+
+def test_an_image_or_frame_of_one_lit_pixel_has_nothing_to_restore():
+    lit = np.zeros((64, 64), np.uint8)
+    lit[30, 30] = 255
+    with pytest.raises(InputError, match="constant"):
+        gp.known_kernel(lit, KERNEL)
+    sound = np.rint(255 * BLURRED[:64, :64]).astype(np.uint8)
+    result = gp.known_kernel(np.stack([sound, lit]), KERNEL, axes="TYX")
+    np.testing.assert_array_equal(result.image[1], lit)
+    assert result.constant_pieces == ((1,),)
+
+
+def test_a_plane_of_a_mask_serves_a_volume():
+    volume = np.stack([COUNTS[:40, :40]] * 4)
+    mask = np.zeros((40, 40), bool)
+    mask[10:14, 10:14] = True
+    result = gp.deblur(volume, kernel=np.ones((3, 3, 3)) / 27, mode="3d", mask=mask, settings={"steps": 3})
+    assert "64 masked" in result.status.sentence

@@ -17,6 +17,8 @@ MOST_NEGATIVE = 0.5  # of the peak; a kernel with values below that is none, not
 SAME_SIZE = 0.02  # relative difference of pixel sizes that makes no visible difference
 LARGEST_FACTOR = 20.0  # between pixel sizes of kernel and image; more is a wrong unit
 OVERSAMPLING = 5  # samples per pixel and axis when a kernel is integrated over coarser pixels
+FAR_PX = 3.0  # of a centre of mass from the centre pixel, from which it is told
+HALF_PX = 0.2  # likewise, of the half pixel that a kernel on an even grid is off
 MARGIN_PX = 2  # around a kernel while its centre is measured
 LARGEST_VOLUME = 4  # times the side of a volume; a longer kernel is some other file
 MIN_SPOTS = 3  # of an image of beads; two spots may be the kernel of a double image
@@ -100,7 +102,24 @@ def clean_kernel(values: np.ndarray) -> tuple[np.ndarray, list[str]]:
     elif removed:
         kernel = crop_rim(kernel)
     notes += removed
-    return (kernel, notes) if notes else (values, [])
+    told = notes if any(offset) else notes + _far_from_centre(kernel)
+    return (kernel, told) if notes else (values, told)
+
+
+def _far_from_centre(kernel: np.ndarray) -> list[str]:
+    """Say by how much a kernel shifts a result, where it is far, or half a pixel of an even grid."""
+    total, shifts = kernel.sum(), []
+    for axis, (name, n) in enumerate(zip("zyx"[-kernel.ndim :], kernel.shape, strict=True)):
+        profile = kernel.sum(tuple(other for other in range(kernel.ndim) if other != axis))
+        shift = float((profile * np.arange(n)).sum() / total) - n // 2
+        if abs(shift) > FAR_PX or (n % 2 == 0 and abs(shift + 0.5) < HALF_PX):
+            shifts.append(f"{name} {shift:+.1f}")
+    if not shifts:
+        return []
+    return [
+        f"The kernel's centre of mass is off its centre pixel ({', '.join(shifts)} px), and the result is shifted as "
+        "much: its shape does not tell its centre."
+    ]
 
 
 def _refuse_beads(kernel: np.ndarray) -> None:

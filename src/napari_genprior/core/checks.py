@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from .errors import InputError
+from .errors import ConstantError, InputError
 
 LARGEST, SMALLEST_RANGE = 1e37, 1e-35  # of images: limits of float32, with a margin for intermediate results
+LEAST_CONTRAST = 2.0**-18  # of the largest value, so that float32 holds some tens of levels
 LEAST_FINITE = 0.05  # share of the values of an image
 MIN_PLANES = 3  # of a volume
 MIN_SIDE = 8  # px; in smaller images only a point-like kernel fits with a margin
@@ -59,12 +60,17 @@ def _check_values(values: np.ndarray, what: str, allow_missing: bool) -> None:
             raise InputError(f"Of the {values.size} values of the {what}, {bad} are NaN or infinite; too few are left.")
     least, most = finite.min(), finite.max()
     if least == most:
-        raise InputError(f"The {what} is constant ({least} everywhere); there is nothing to restore.")
+        raise ConstantError(f"The {what} is constant ({least} everywhere); there is nothing to restore.")
     check_range(values.dtype, float(least), float(most), what)
 
 
 def check_range(dtype: np.dtype, least: float, most: float, what: str = "image") -> None:
     """Raise InputError where values are too large, or too close to each other, for float32."""
+    if most - least < LEAST_CONTRAST * max(abs(least), abs(most)):
+        raise InputError(
+            f"The {what} has values from {least:.10g} to {most:.10g}, a contrast too small beside their size for "
+            "float32, which results are. Subtract a constant first."
+        )
     if dtype.kind == "f" and (max(abs(least), abs(most)) > LARGEST or most / 2 - least / 2 < SMALLEST_RANGE):
         raise InputError(
             f"The {what} has values from {least:g} to {most:g}; results are float32, which needs values up to "

@@ -23,6 +23,10 @@ class InputError(GenPriorError):
     """An image, kernel or argument that cannot be used."""
 
 
+class ConstantError(InputError):
+    """An image, or a piece of one, without any contrast."""
+
+
 class FileError(GenPriorError):
     """A file that cannot be read or written."""
 

@@ -19,6 +19,9 @@ LEAST_DEVIATION = 0.03  # ... and this fraction of the range of the plane
 LEAST_LEVELS = 4.0  # of quantization, likewise
 DEFECT_PX = 4  # largest cluster of hot pixels; a blurred point is larger
 RING = 0.3  # of the deviation of a defect, which the pixels around it stay below
+LEAST_LINE_PX = 24  # shorter lines deviate by chance
+QUIET = 0.5  # of the usual noise
+FOLLOWS = 0.5  # of the variation along a line, which is left where it follows the lines beside it
 LINE_FRACTION, NEARLY_ALL = 0.5, 0.9  # of a row or column that deviates, if it has one value and if not
 MARK_PX = 6  # least area of a mark
 SHARP_STEP = 4.0  # the step at the edge of a mark over the next one; of a blurred edge they are alike
@@ -97,7 +100,8 @@ def _find_once(plane: np.ndarray, filled: np.ndarray, step: float) -> Defects:
     limit = np.maximum(least, SPREADS * MAD_TO_STD * np.maximum(wide, np.median(wide)))
     activity = _extreme(median, 5, np.maximum) - _extreme(median, 5, np.minimum)
     found = (deviation > np.maximum(limit, ACTIVITY * activity)) & ~marks
-    lines = _lines(plane, np.abs(plane - rows) > limit, 1) | _lines(plane, np.abs(plane - columns) > limit, 0)
+    span = (low - least, high + least)
+    lines = _lines(plane, rows, limit, 1, span) | _lines(plane, columns, limit, 0, span)
     lines &= ~marks
     if found.mean() > CROWDED:
         return Defects(none, lines, marks)
@@ -187,15 +191,27 @@ def _isolated(found: np.ndarray, deviation: np.ndarray, filled: np.ndarray) -> n
     return keep[labels]
 
 
-def _lines(plane: np.ndarray, deviating: np.ndarray, axis: int) -> np.ndarray:
-    """Mark whole rows (axis 1) or columns (axis 0) that deviate from the lines beside them.
+def _lines(
+    plane: np.ndarray, median: np.ndarray, limit: np.ndarray, axis: int, span: tuple[float, float]
+) -> np.ndarray:
+    """Mark whole rows (axis 1) or columns (axis 0) that are stuck, dead, or brighter or darker than they should be.
 
-    Where a line has one value, most of its pixels do; others, which strokes of text could be, do at nearly all.
+    All deviate from the lines beside them. One that is stuck has one value; one that is dead lies beyond the range of
+    the plane and has little noise; one of another gain or offset follows the scene. A straight line of the scene does
+    none of these.
     """
-    share = deviating.mean(axis, keepdims=True)
-    stuck = (plane == np.median(plane, axis, keepdims=True)).mean(axis, keepdims=True) > NEARLY_ALL
-    line = (share > NEARLY_ALL) | (stuck & (share > LINE_FRACTION))
-    return np.broadcast_to(line, deviating.shape).copy()
+    if min(plane.shape) < LEAST_LINE_PX:
+        return np.zeros(plane.shape, bool)
+    share = (np.abs(plane - median) > limit).mean(axis, keepdims=True)
+    middle = np.median(plane, axis, keepdims=True)
+    stuck = (plane == middle).mean(axis, keepdims=True) > NEARLY_ALL
+    grain = np.median(np.abs(np.diff(plane, axis=axis)), axis, keepdims=True)
+    beyond = ((middle < span[0]) | (middle > span[1])) & (grain < QUIET * np.median(grain))
+    other = np.median(plane - median, axis, keepdims=True)
+    left = np.median(np.abs(plane - median - other), axis, keepdims=True)
+    follows = left < FOLLOWS * np.median(np.abs(median - np.median(median, axis, keepdims=True)), axis, keepdims=True)
+    line = (stuck & (share > LINE_FRACTION)) | ((beyond | follows) & (share > NEARLY_ALL))
+    return np.broadcast_to(line, plane.shape).copy()
 
 
 def _extreme(plane: np.ndarray, size: int, function: np.ufunc) -> np.ndarray:
@@ -210,9 +226,9 @@ def _extreme(plane: np.ndarray, size: int, function: np.ufunc) -> np.ndarray:
 
 
 def _median5(plane: np.ndarray, axis: int) -> np.ndarray:
-    """Compute the median of five neighbours along an axis; the border is repeated."""
+    """Compute the median of five neighbours along an axis."""
     rows = np.moveaxis(plane, axis, 0)
-    padded = np.concatenate([rows[:1], rows[:1], rows, rows[-1:], rows[-1:]])
+    padded = np.concatenate([rows[2:0:-1], rows, rows[-2:-4:-1]])  # mirrored: a corner is not its own median
     a, b, c, d, e = (padded[i : i + len(rows)] for i in range(5))
     # the least and the greatest of four are dropped, then those of the three that are left
     a, b = np.minimum(a, b), np.maximum(a, b)

@@ -77,7 +77,7 @@ def survey_pixels(planes: np.ndarray, mask: np.ndarray | None = None) -> PixelSu
     for at in np.ndindex(planes.shape[:-2]):
         if unknown[at].all():
             continue
-        plane = fill_masked(planes[at].astype(np.float32), unknown[at])
+        plane = fill_masked(_in_float32(planes[at], unknown[at])[0], unknown[at])
         if plane.min() == plane.max():
             continue
         found = find_defects(plane, step)
@@ -93,8 +93,9 @@ def survey_pixels(planes: np.ndarray, mask: np.ndarray | None = None) -> PixelSu
         values = planes.copy()
         for at in np.ndindex(planes.shape[:-2]):
             if masked[at].any() and not masked[at].all():
-                filled = fill_masked(planes[at].astype(np.float32), masked[at])
-                values[at][masked[at]] = _as_type(filled[masked[at]], planes.dtype)
+                plane, base = _in_float32(planes[at], masked[at])
+                filled = fill_masked(plane, masked[at])[masked[at]]
+                values[at][masked[at]] = _as_type(filled + base, planes.dtype)
             elif masked[at].all():
                 values[at] = 0
     return PixelSurvey(values, masked, unknown | marks, step, counts)
@@ -163,6 +164,15 @@ def spike_level(values: np.ndarray, counts: np.ndarray, low: float, total: int) 
         if counts[index] >= CLIPPED_RATIO * usual:
             return float(values[index])
     return np.inf
+
+
+def _in_float32(plane: np.ndarray, masked: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return a plane as float32 and what was subtracted first, so that a large offset rounds nothing away."""
+    if plane.dtype == np.float32 or plane.dtype.itemsize <= 2:
+        return plane.astype(np.float32), 0.0
+    base = float(plane[~masked].min())
+    with np.errstate(over="ignore", invalid="ignore"):  # of masked values
+        return (plane.astype(np.float64) - base).astype(np.float32), base
 
 
 def _as_type(values: np.ndarray, dtype: np.dtype) -> np.ndarray:

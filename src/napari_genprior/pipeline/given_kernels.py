@@ -54,6 +54,8 @@ def prepare_kernels(
     room = room_of_kernels(layout, tiles, tiled)
     values, sides = given.values, len(layout.space)
     groups = values.shape[:-sides]
+    if values.size == 0:
+        raise InputError(f"The kernel is empty (shape {values.shape}).")
     if values.ndim < sides or (groups and groups != (layout.groups if tiles is None else tiles)):
         return check_kernels(values, layout, tiles), ()  # which says what is wanted
     if sides == 3 and any(k > LARGEST_VOLUME * n for k, n in zip(values.shape[-3:], room, strict=True)):

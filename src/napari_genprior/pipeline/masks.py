@@ -32,7 +32,7 @@ def fit_mask(mask: np.ndarray | None, data: Any, layout: Layout, hidden: np.ndar
     Parameters
     ----------
     mask : bool array or None
-        Of the image's shape; without colours; or of one piece, which serves all.
+        Of the image's shape; without colours; or of one piece or one plane, which serves all.
     data : array-like
         The image, stack or volume.
     hidden : bool array [Y, X], optional
@@ -75,6 +75,10 @@ def _broadcast(mask: np.ndarray, layout: Layout, axes: str, shape: tuple[int, ..
         piece = mask.transpose([layout.space.index(axis) for axis in order])
         sides = [layout.sides(axis)[0] if axis in layout.space else 1 for axis in axes]
         return np.broadcast_to(piece.reshape(sides), shape)
+    plane = layout.sides("YX") if set("YX") < set(layout.space) else None
+    if mask.shape == plane:  # all planes of a volume
+        deep = np.broadcast_to(mask, layout.sides(layout.space))
+        return _broadcast(deep, layout, axes, shape)
     one = "x".join(map(str, layout.sides(layout.space)))
     raise InputError(
         f"The mask has the shape {'x'.join(map(str, mask.shape))}; the image needs {'x'.join(map(str, shape))}"

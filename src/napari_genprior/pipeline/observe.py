@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..core.arrays import to_image
 from ..core.checks import is_colour
-from ..core.errors import InputError
+from ..core.errors import ConstantError
 from ..core.intensity import Intensity
 from ..operators.observed import SATURATION_MARGIN, Observed, join
 from ..operators.pixel_survey import PixelSurvey, clipping_levels, survey_pixels
@@ -104,7 +104,7 @@ def intensity_of(survey: PixelSurvey, settings: Settings) -> Intensity:
     """
     intensity = intensity_scale(survey.values, settings, colour=False)
     if not intensity.scale:
-        raise InputError(
+        raise ConstantError(
             "Apart from defects, marks and masked pixels the image is constant; there is nothing to restore."
         )
     levels = clipping_levels(survey, type_end(survey.values.dtype, intensity))

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..blur.support import center_subpixel, kernel_similarity, pad_to
 from ..core.checks import check_image, check_volume
-from ..core.errors import InputError
+from ..core.errors import ConstantError, InputError
 from ..core.iteration import run_to_end
 from ..core.result import Index, Progress, Status, Verdict, VerdictLabel
 from ..operators.detail import detail, is_constant, most_textured_region
@@ -95,7 +95,7 @@ class StackPieces(Pieces):
     def restore(self, batch: Sequence[Index]) -> Yields[Progress, None, None]:
         if len(batch) > 1:
             estimated = [group for group in batch if group in self.found]
-            smooth = smooth_over_time([self.kernels[group] for group in estimated])
+            smooth = smooth_over_time([self.kernels[group] for group in estimated]) if estimated else []
             self.kernels |= dict(zip(estimated, smooth, strict=True))
         for group in batch:
             explained: dict[Index, bool] = {}
@@ -111,15 +111,23 @@ class StackPieces(Pieces):
 
     def _restore_piece(self, index: Index, group: Index, explained: dict[Index, bool]) -> np.ndarray:
         """Restore a piece, and note in ``explained`` whether its kernel explains it."""
-        piece, kernel = self.plan.layout.take(self.plan.data, index), self.kernels[group]
+        piece = self.plan.layout.take(self.plan.data, index)
         self.digest.update(np.ascontiguousarray(piece).data)
-        mask = self.plan.mask_of(index)
         if is_constant(piece):
             self.constant.append(index)
             return piece.astype(np.float32)
         if group in self.found and self.found[group].rejected:
             explained[index] = False
             return piece.astype(np.float32)
+        try:
+            return self._restore_with(piece, index, group, explained)
+        except ConstantError:  # but for defects
+            self.constant.append(index)
+            return piece.astype(np.float32)
+
+    def _restore_with(self, piece: np.ndarray, index: Index, group: Index, explained: dict[Index, bool]) -> np.ndarray:
+        """Restore a piece with the kernel of its group."""
+        kernel, mask = self.kernels[group], self.plan.mask_of(index)
         first = group not in self.found and not explained
         if first or self.plan.is_volume:  # of a given kernel, the first piece is assessed; of volumes, each
             recipe = run_recipe(known_kernel_plan(self.plan), [check_piece(self.plan, piece)], kernel, mask=mask)

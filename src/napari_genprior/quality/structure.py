@@ -27,6 +27,8 @@ def structure(image: Tensor) -> float:
     grey, found = image.mean(1).double().reshape(-1, 1, *image.shape[-2:]), 0.0
     pixel = float(grey.var().clamp(min=LEAST_VARIANCE))
     for side in BLOCK_SIDES_PX:
+        if side > min(grey.shape[-2:]):
+            break
         means = avg_pool2d(grey, side)
         if means.numel() < MIN_BLOCKS:
             break
