@@ -137,9 +137,7 @@ class Manifest:
         elif resume:
             self._read()
         else:
-            raise InputError(
-                f"{self.folder} holds a batch already; resume it (--resume, resume=True), or give another folder."
-            )
+            raise InputError(f"{self.folder} holds a batch already; resume it, or give another folder.")
         self._recover()
 
     def commit(self, entry: Entry) -> Entry:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 OPTIONS = {
     "axes": "--axes", "kernel": "--kernel", "kernel_size": "--kernel-size", "kernel_per": "--kernel-per",
     "mode": "--mode", "tiles": "--tiles", "tile_size": "--tile-size", "voxel_size_um": "--voxel-size",
     "image_prior": "--image-prior", "kernel_prior": "--kernel-prior", "restarts": "--restarts", "steps": "--steps",
     "seed": "--seed", "device": "--device", "time_limit_s": "--time-limit", "series": "--series", "out": "-o",
-    "method": "--method", "checkpoint": "--checkpoint", "settings": "--settings", "jobs": "--jobs",
+    "method": "--method", "checkpoint": "--checkpoint", "settings": "--settings", "jobs": "--jobs", "dtype": "--dtype",
+    "mask": "--mask",
 }  # fmt: skip
 VALUE = r"'[^']*'|\"[^\"]*\"|\([^()]*\)|\[[^\[\]]*\]|[\w.+-]*[\w+-]|"
 ASSIGNED = re.compile(rf"(?<![\w.`/-])([a-z][a-z_]*)=({VALUE})")
@@ -25,9 +27,20 @@ def in_options(message: str) -> str:
     return NAMED.sub(lambda found: OPTIONS[found[1]], message)
 
 
+@cache
+def _settings() -> frozenset[str]:
+    """List the names of all settings of methods."""
+    from .. import settings
+
+    models = (getattr(settings, name) for name in settings.__all__)
+    return frozenset(field for model in models for field in model.model_fields)
+
+
 def _option(name: str, value: str) -> str:
     """Return the option for an argument; settings of a method are values of ``--setting``."""
     text = value.strip("'\"")
+    if name not in OPTIONS and name not in _settings():
+        return f"{name}={value}"  # no argument: part of another program's message
     if name not in OPTIONS:
         return f"--setting {name}={text}" if text else f"--setting {name}=VALUE"
     if text.startswith(("(", "[")):

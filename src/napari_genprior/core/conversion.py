@@ -45,10 +45,13 @@ class Conversion:
         if not self.above and not self.below:
             return ""
         info = np.iinfo(self.dtype)
-        counts = ((self.above, f"above {info.max}"), (self.below, f"below {info.min}"))
-        cut = " and ".join(f"{count} {where}" for count, where in counts if count)
-        verb = "was" if self.above + self.below == 1 else "were"
-        return f"In the file, {cut} {verb} cut off, the ends of {self.dtype}; a float32 file would keep them."
+        counts = ((self.above, "above", info.max), (self.below, "below", info.min))
+        cut = " and ".join(f"{count} {side} {end} to {end}" for count, side, end in counts if count)
+        total = self.above + self.below
+        return (
+            f"In the file, {total} {'value was' if total == 1 else 'values were'} clipped ({cut}); "
+            "a TIFF, NPY or Zarr file with dtype='float32' would keep them."
+        )
 
 
 def check_file_type(name: object) -> FileType:

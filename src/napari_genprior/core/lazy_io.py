@@ -78,7 +78,7 @@ def read_pixel_size(path: str | Path) -> Lazy:
         return Lazy(None)
     import tifffile
 
-    from .tiff_metadata import ome_of, pixel_size_of
+    from .tiff_read_metadata import ome_of, pixel_size_of
 
     try:
         with tifffile.TiffFile(path) as tiff:

@@ -18,8 +18,8 @@ from .errors import LONGEST, FileError, GenPriorError, InputError
 from .file_size import MAX_COMPRESSION, check_declared
 from .series import choose_series
 from .source import Bands, Guarded, Lazy
-from .tiff_metadata import metadata_of, ome_of, pixel_size_of
 from .tiff_pages import Mapped, PagedTiff, Shown
+from .tiff_read_metadata import metadata_of, ome_of, pixel_size_of
 from .tiff_samples import RGB, Samples, samples_of
 from .transparency import split_alpha
 

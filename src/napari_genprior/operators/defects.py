@@ -18,7 +18,7 @@ ACTIVITY = 1.2  # ... so many times the local range of the median, ...
 LEAST_DEVIATION = 0.03  # ... and this fraction of the range of the plane
 LEAST_LEVELS = 4.0  # of quantization, likewise
 DEFECT_PX = 4  # largest cluster of hot pixels; a blurred point is larger
-RING = 0.3  # of the deviation of a defect, which the pixels around it stay below
+RING, RING_OF_CLUSTERS = 0.25, 0.12  # of the deviation of a pixel, and of a cluster, which those around it stay below
 LEAST_LINE_PX = 24  # shorter lines deviate by chance
 QUIET = 0.5  # of the usual noise
 FOLLOWS = 0.5  # of the variation along a line, which is left where it follows the lines beside it
@@ -186,7 +186,7 @@ def _isolated(found: np.ndarray, deviation: np.ndarray, filled: np.ndarray) -> n
     largest = np.zeros(count + 1)
     np.maximum.at(largest, around[ring], deviation[ring])
     peak = np.concatenate([[0.0], np.atleast_1d(ndimage.maximum(deviation, labels, names))])
-    keep = (area <= DEFECT_PX) & (largest < RING * peak)
+    keep = (area <= DEFECT_PX) & (largest < np.where(area > 1, RING_OF_CLUSTERS, RING) * peak)
     keep[0] = False
     return keep[labels]
 

@@ -53,6 +53,8 @@ def prepare_kernels(
         return None, ()
     room = room_of_kernels(layout, tiles, tiled)
     values, sides = given.values, len(layout.space)
+    if sides == 2 and values.ndim == 3 and values.shape[-1] in (3, 4) and values.shape[0] > values.shape[-1]:
+        raise InputError(f"The kernel is a colour image (shape {values.shape}); give a grey one, [kh, kw].")
     groups = values.shape[:-sides]
     if values.size == 0:
         raise InputError(f"The kernel is empty (shape {values.shape}).")

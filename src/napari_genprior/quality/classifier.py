@@ -145,7 +145,9 @@ def classify(features: Mapping[str, float], kernel_given: bool) -> tuple[Verdict
     if probability >= (ACCEPT_PROBABILITY_KERNEL_GIVEN if kernel_given else ACCEPT_PROBABILITY) and not exceeded:
         return VerdictLabel.IMPROVED, MESSAGES["improved"].format(**features), probability
     worst = exceeded or min(_reasons(contributions, used), key=lambda name: contributions[name])
-    reason = f"{MESSAGES[worst].format(**features)} Chance of an improvement: {probability:.0%}."
+    reason = MESSAGES[worst].format(**features)
+    if not exceeded:  # beyond a limit, the regression says nothing
+        reason += f" Chance of an improvement: {probability:.0%}."
     return (VerdictLabel.REJECTED if probability < REJECT_PROBABILITY else VerdictLabel.DOUBTFUL), reason, probability
 
 
