@@ -98,6 +98,8 @@ def _find_once(plane: np.ndarray, filled: np.ndarray, step: float) -> Defects:
     deviation = np.abs(plane - median)
     wide = _median5(_median5(deviation, 0), 1)
     limit = np.maximum(least, SPREADS * MAD_TO_STD * np.maximum(wide, np.median(wide)))
+    for edge in (limit[0], limit[-1], limit[:, 0], limit[:, -1]):  # where the scene may have just begun
+        np.maximum(edge, high - low, out=edge)
     activity = _extreme(median, 5, np.maximum) - _extreme(median, 5, np.minimum)
     found = (deviation > np.maximum(limit, ACTIVITY * activity)) & ~marks
     span = (low - least, high + least)
