@@ -106,12 +106,13 @@ def observe(
 
 
 def with_defects(scene: Scene) -> Scene:
-    """As counts of a camera with an offset: hot and dead pixels, a stuck row, a bar burned in, a black margin."""
+    """As counts of a camera with an offset: hot and dead pixels, bad lines, a bar burned in, a black margin."""
     sharp, observed = (100 + 3000 * each for each in (scene.sharp, scene.observed))
     counts = np.rint(observed).astype(np.uint16)
     counts[30, 40] = counts[31, 40] = 65535
     counts[12, 70] = counts[55, 21] = 0
-    counts[47] = 4095
+    counts[47] += 900
+    counts[:, 85] = 4095
     for mark, value in ((np.s_[70:74, 50:80], 4000), (np.s_[:, :9], 0)):
         counts[mark] = value
         sharp[mark] = value

@@ -257,14 +257,14 @@ def test_a_stack_or_volume_takes_a_mask(widget, viewer, image, scope, shape):
     np.testing.assert_array_equal(widget.arguments()["mask"], labels)
 
 
-def test_a_volume_refuses_the_mask_of_a_plane(widget, viewer, image, mask):
+def test_the_mask_of_a_plane_serves_a_volume(widget, viewer, image, mask):
     viewer.add_image(np.stack([image] * 5), name="s", axis_labels=("z", "y", "x"))
     viewer.add_labels(mask.astype(int), name="dust")
     widget.mask_layer.setCurrentText("dust")
     widget.choose_scope(Scope.VOLUME)
     widget.refresh()
-    assert "the image needs 5x40x48" in widget.sentence.text()
-    assert not widget.run_button.isEnabled()
+    assert "5x40x48 voxels" in widget.sentence.text()
+    assert widget.run_button.isEnabled()
 
 
 @pytest.mark.slow

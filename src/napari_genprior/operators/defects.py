@@ -22,7 +22,7 @@ RING, RING_OF_CLUSTERS = 0.25, 0.12  # of the deviation of a pixel, and of a clu
 LEAST_LINE_PX = 24  # shorter lines deviate by chance
 QUIET = 0.5  # of the usual noise
 FOLLOWS = 0.5  # of the variation along a line, which is left where it follows the lines beside it
-LINE_FRACTION, NEARLY_ALL = 0.5, 0.9  # of a row or column that deviates, if it has one value and if not
+LINE_FRACTION, MOST_OF_LINE, NEARLY_ALL = 0.5, 0.75, 0.9  # of a row or column: that deviates (if stuck; if not), equal
 MARK_PX = 6  # least area of a mark
 SHARP_STEP = 4.0  # the step at the edge of a mark over the next one; of a blurred edge they are alike
 # Share of the edge that is so sharp: of marks, and of those at the border of the image. Clipped lights have 0.3, and
@@ -33,6 +33,7 @@ RANGE = (0.5, 99.5)  # percentiles, between which the range of a plane lies
 ROUNDS = 3  # of a search: a hot pixel hides the text on an image, and a margin the hot pixels beside it
 MOST = 0.9  # of the plane, which is not all marks
 STEP_SAMPLES = 65_536  # pixels that show which values occur
+DRAWN_FRACTION = 0.5  # of an image that lies in areas of one value
 CROWDED = 0.2  # of the plane: so many deviating pixels are texture or noise, not defects
 MAD_TO_STD = 1.4826  # of normal noise
 
@@ -103,7 +104,7 @@ def _find_once(plane: np.ndarray, filled: np.ndarray, step: float) -> Defects:
     activity = _extreme(median, 5, np.maximum) - _extreme(median, 5, np.minimum)
     found = (deviation > np.maximum(limit, ACTIVITY * activity)) & ~marks
     span = (low - least, high + least)
-    lines = _lines(plane, rows, limit, 1, span) | _lines(plane, columns, limit, 0, span)
+    lines = _lines(plane, rows, limit, 1, span, marks) | _lines(plane, columns, limit, 0, span, marks)
     lines &= ~marks
     if found.mean() > CROWDED:
         return Defects(none, lines, marks)
@@ -136,7 +137,14 @@ def find_marks(plane: np.ndarray, filled: np.ndarray, step: float) -> np.ndarray
     if marked[labels].mean() > MOST:
         marked[area.argmax()] = False  # what the others are marks on
     marks = marked[labels]
+    if _is_drawing(plane[~marks], flat[~marks]):
+        return np.zeros(plane.shape, bool)
     return ~ndimage.maximum_filter(~ndimage.maximum_filter(marks, 3), 3) | marks if marks.any() else marks
+
+
+def _is_drawing(rest: np.ndarray, flat: np.ndarray) -> bool:
+    """Tell whether what is left beside marks is made of areas of one value, too: a drawing without blur and noise."""
+    return rest.size == 0 or bool(rest.min() < rest.max() and flat.mean() > DRAWN_FRACTION)
 
 
 def _has_sharp_edges(
@@ -149,12 +157,13 @@ def _has_sharp_edges(
     edges, sharp, first_sum, second_sum = np.zeros((4, len(level)))
     for turn in (lambda a: a, lambda a: a[::-1], lambda a: a.T, lambda a: a.T[::-1]):
         values, names, unseen = turn(plane), turn(labels), turn(filled)
-        inner, outer, beyond = names[:-2], names[1:-1], names[2:]
+        inner, outer = names[:-2], names[1:-1]
         edge = (inner > 0) & (outer != inner) & ~unseen[1:-1] & ~unseen[2:]
-        label, wide = inner[edge], (beyond != inner)[edge]  # beyond a gap of a pixel the next step leads back
+        # beyond a gap of a pixel, as between strokes of text, the next step leads back
+        label, wide = inner[edge], (values[2:] != values[:-2])[edge]
         first, second = (values[1:-1] - values[:-2])[edge], (values[2:] - values[1:-1])[edge]
         steep = (np.abs(first) > SHARP_STEP * (np.abs(second) + noise)) & (np.abs(first) > spread) & wide
-        for total, weights in ((edges, wide), (sharp, steep), (first_sum, first), (second_sum, second)):
+        for total, weights in ((edges, wide), (sharp, steep), (first_sum, first * wide), (second_sum, second * wide)):
             total += np.bincount(label, weights=weights, minlength=len(level))
     # texture and noise beyond the edge cancel in the mean; of a blurred edge the next step has the sign of the first
     first_sum, second_sum = np.abs(first_sum), np.abs(second_sum)
@@ -194,7 +203,7 @@ def _isolated(found: np.ndarray, deviation: np.ndarray, filled: np.ndarray) -> n
 
 
 def _lines(
-    plane: np.ndarray, median: np.ndarray, limit: np.ndarray, axis: int, span: tuple[float, float]
+    plane: np.ndarray, median: np.ndarray, limit: np.ndarray, axis: int, span: tuple[float, float], marks: np.ndarray
 ) -> np.ndarray:
     """Mark whole rows (axis 1) or columns (axis 0) that are stuck, dead, or brighter or darker than they should be.
 
@@ -204,7 +213,8 @@ def _lines(
     """
     if min(plane.shape) < LEAST_LINE_PX:
         return np.zeros(plane.shape, bool)
-    share = (np.abs(plane - median) > limit).mean(axis, keepdims=True)
+    count = (~marks).sum(axis, keepdims=True).clip(min=1)
+    share = ((np.abs(plane - median) > limit) & ~marks).sum(axis, keepdims=True) / count
     middle = np.median(plane, axis, keepdims=True)
     stuck = (plane == middle).mean(axis, keepdims=True) > NEARLY_ALL
     grain = np.median(np.abs(np.diff(plane, axis=axis)), axis, keepdims=True)
@@ -212,7 +222,7 @@ def _lines(
     other = np.median(plane - median, axis, keepdims=True)
     left = np.median(np.abs(plane - median - other), axis, keepdims=True)
     follows = left < FOLLOWS * np.median(np.abs(median - np.median(median, axis, keepdims=True)), axis, keepdims=True)
-    line = (stuck & (share > LINE_FRACTION)) | ((beyond | follows) & (share > NEARLY_ALL))
+    line = (stuck & (share > LINE_FRACTION)) | ((beyond | follows) & (share > MOST_OF_LINE))
     return np.broadcast_to(line, plane.shape).copy()
 
 
