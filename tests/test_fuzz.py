@@ -30,11 +30,12 @@ from napari_genprior.cli import main
 from napari_genprior.cli.rerun import RECORDED, read_report
 from napari_genprior.core import image_io as io
 from napari_genprior.core.axes import make_layout
-from napari_genprior.core.checks import check_image, check_kernel, is_colour
+from napari_genprior.core.checks import check_image, check_kernel
 from napari_genprior.core.errors import GenPriorError, InputError
 from napari_genprior.methods.registry import METHODS
 from napari_genprior.pipeline import plan as planning
 from napari_genprior.pipeline import request_export as requests
+from napari_genprior.pipeline.observe import observe_piece
 from napari_genprior.settings import Settings
 from napari_genprior.zoo import store
 from napari_genprior.zoo.card import read_card
@@ -207,13 +208,12 @@ def test_images(image):
         assert np.isfinite(checked).all()
         plan = outcome(planning.make_plan, image)
         if plan is not None:
-            colours = plan.image[..., :3] if is_colour(plan.image) else plan.image  # alpha is not restored
-            working = plan.intensity(plan.image).to_working(colours)
-            assert np.isfinite(working).all()
-            assert working.min() >= 0
-            own = plan.intensity(plan.image).to_native(working)
-            assert np.isfinite(own).all()
-            assert own.dtype == np.float32
+            piece = outcome(observe_piece, plan.image, plan.settings, plan.device)
+            if piece is not None:
+                assert torch.isfinite(piece.observed.values).all()
+                own = piece.to_image(piece.observed.values)
+                assert own.shape == plan.image.shape
+                assert own.dtype == np.float32
 
 
 @pytest.mark.slow

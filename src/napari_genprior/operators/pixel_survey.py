@@ -178,5 +178,7 @@ def _in_float32(plane: np.ndarray, masked: np.ndarray) -> tuple[np.ndarray, floa
 def _as_type(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     if dtype.kind in "ui":
         info = np.iinfo(dtype)
-        return np.clip(np.rint(values), info.min, info.max).astype(dtype)
+        # the largest 64-bit integers are no floats
+        top = float(np.nextafter(2.0 ** (64 if dtype.kind == "u" else 63), 0)) if dtype.itemsize == 8 else info.max
+        return np.clip(np.rint(values.astype(np.float64)), info.min, top).astype(dtype)
     return values.astype(dtype)
