@@ -118,7 +118,7 @@ def restore(source: Lazy, arguments: dict[str, Any], out: Path | None = None) ->
     if out is None:
         conversion = Conversion(plan.file_dtype)
         image = conversion(image)
-        status = replace(status, sentence=" ".join(filter(None, [status.sentence, conversion.sentence])))
+        status = status.with_notes(conversion.sentence)
     return replace(result, image=image, status=status, extra_images={})
 
 

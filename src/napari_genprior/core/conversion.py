@@ -11,6 +11,16 @@ from .errors import InputError, short_repr
 FileType = Literal["input", "float32"]
 
 
+def as_type(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Convert floats to a data type; integers are rounded and clipped."""
+    if dtype.kind not in "ui":
+        return values.astype(dtype)
+    info, top = np.iinfo(dtype), float(np.iinfo(dtype).max)
+    if top > info.max:  # the largest 64-bit integers are no floats
+        top = float(np.nextafter(top, 0))
+    return np.clip(np.rint(values.astype(np.float64)), info.min, top).astype(dtype)
+
+
 class Conversion:
     """Convert float values to a data type, rounding for integers, and count the values beyond its range.
 
@@ -37,7 +47,7 @@ class Conversion:
         rounded[np.isnan(rounded)] = 0  # integers have no other value for them
         self.above += int((rounded > info.max).sum())
         self.below += int((rounded < info.min).sum())
-        return np.clip(rounded, info.min, info.max).astype(self.dtype)
+        return as_type(rounded, self.dtype)
 
     @property
     def sentence(self) -> str:

@@ -20,6 +20,7 @@ from .source import OME_VERSION as OME_VERSION
 from .source import SPACE_AXES as SPACE_AXES
 from .source import Guarded
 from .source import Lazy as Lazy
+from .whole_files import read_whole
 from .zarr_read import is_zarr as is_zarr
 from .zarr_read import need_zarr as need_zarr
 from .zarr_read import open_zarr
@@ -62,8 +63,6 @@ def open_lazy(source: Any, series: int | None = None) -> Iterator[Lazy]:
     elif suffix in MICROSCOPES:
         yield open_microscope(path, series)
     else:
-        from .image_io import read_whole
-
         yield read_whole(path, series)
 
 

@@ -23,7 +23,6 @@ from .source import Lazy
 from .transparency import split_alpha, unpremultiply
 
 JPEGS, JPEGS_2000 = (".jpg", ".jpeg"), (".jp2", ".j2k", ".jpx")
-PHOTOS = (".png", *JPEGS, ".webp", ".bmp", *JPEGS_2000)
 PHOTO_TYPES = {
     ".png": ("uint8", "uint16"),
     **dict.fromkeys((*JPEGS, ".webp", ".bmp"), ("uint8",)),

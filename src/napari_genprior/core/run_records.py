@@ -27,6 +27,10 @@ class Status:
     code: StatusCode
     sentence: str
 
+    def with_notes(self, *notes: str) -> Status:
+        """Return this status with more sentences; empty ones are left out."""
+        return Status(self.code, " ".join(filter(None, [self.sentence, *notes])))
+
 
 @dataclass(frozen=True)
 class Progress:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from torch import Tensor
 
@@ -57,12 +58,12 @@ class Problem:
     voxel_weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
     psf_constraints: MicroscopeConstraints | None = None
 
-    @property
+    @cached_property
     def observed(self) -> Observed:
         """What each pixel of the blurred image says."""
         return observe(self.blurred) if self.pixels is None else self.pixels
 
-    @property
+    @cached_property
     def noise(self) -> float:
         """Standard deviation of the noise, fraction of the range."""
         return noise_level(self.observed)

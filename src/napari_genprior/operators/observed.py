@@ -41,11 +41,6 @@ class Observed:
     at_most: Tensor
     step: float = 0.0
 
-    @property
-    def clipped(self) -> Tensor:
-        """Pixels clipped at the upper end in any channel, bool ``[P, 1, (Z,) Y, X]``."""
-        return self.at_least.any(1, keepdim=True)
-
     def crop(self, place: tuple[slice, ...]) -> Observed:
         """Crop to a part, a slice for each spatial axis."""
         return self._each(lambda part: crop_at(part, place))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..core.conversion import as_type
 from .defects import find_defects
 from .fill import fill_masked
 
@@ -39,11 +40,6 @@ class PixelSurvey:
     kept: np.ndarray
     step: float
     counts: dict[str, int]
-
-    @property
-    def sentence(self) -> str:
-        """What was left out, "" where nothing was."""
-        return describe_counts(self.counts)
 
 
 def describe_counts(counts: dict[str, int]) -> str:
@@ -95,7 +91,7 @@ def survey_pixels(planes: np.ndarray, mask: np.ndarray | None = None) -> PixelSu
             if masked[at].any() and not masked[at].all():
                 plane, base = _in_float32(planes[at], masked[at])
                 filled = fill_masked(plane, masked[at])[masked[at]]
-                values[at][masked[at]] = _as_type(filled + base, planes.dtype)
+                values[at][masked[at]] = as_type(filled + base, planes.dtype)
             elif masked[at].all():
                 values[at] = 0
     return PixelSurvey(values, masked, unknown | marks, step, counts)
@@ -173,12 +169,3 @@ def _in_float32(plane: np.ndarray, masked: np.ndarray) -> tuple[np.ndarray, floa
     base = float(plane[~masked].min())
     with np.errstate(over="ignore", invalid="ignore"):  # of masked values
         return (plane.astype(np.float64) - base).astype(np.float32), base
-
-
-def _as_type(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    if dtype.kind in "ui":
-        info = np.iinfo(dtype)
-        # the largest 64-bit integers are no floats
-        top = float(np.nextafter(2.0 ** (64 if dtype.kind == "u" else 63), 0)) if dtype.itemsize == 8 else info.max
-        return np.clip(np.rint(values.astype(np.float64)), info.min, top).astype(dtype)
-    return values.astype(dtype)

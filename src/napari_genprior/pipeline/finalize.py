@@ -63,7 +63,7 @@ def build_result(plan: Plan, outcome: Outcome, clock: Clock, complete: bool = Tr
         kernels=outcome.kernels,
         verdict=outcome.verdict,
         history=History.of([] if restored is None else restored.snapshots),
-        status=_with_notes(outcome.status, notes),
+        status=outcome.status.with_notes(*notes),
         provenance=_provenance(plan, outcome, clock),
         selected=0 if restored is None else restored.selected,
         extra_images=extra,
@@ -73,11 +73,6 @@ def build_result(plan: Plan, outcome: Outcome, clock: Clock, complete: bool = Tr
         constant_pieces=outcome.constant_pieces,
         path=output_path(plan),
     )
-
-
-def _with_notes(status: Status, notes: tuple[str, ...]) -> Status:
-    """Return a status with more sentences; empty ones are left out."""
-    return Status(status.code, " ".join(filter(None, [status.sentence, *notes])))
 
 
 def _put_out(plan: Plan, image: np.ndarray) -> tuple[Any, str]:

@@ -16,7 +16,7 @@ from ..core.intensity import Intensity
 from ..operators.observed import SATURATION_MARGIN, Observed, join
 from ..operators.pixel_survey import PixelSurvey, clipping_levels, survey_pixels
 from ..settings import Settings
-from .plan_checks import intensity_scale
+from .plan_checks import is_coded
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,13 @@ class ObservedPiece:
     observed: Observed
     intensity: Intensity
     survey: PixelSurvey
+
+    @property
+    def sound(self) -> np.ndarray:
+        """The piece in native units, with the pixels that say nothing filled in."""
+        if not is_colour(self.native):
+            return self.survey.values[0]
+        return np.concatenate([np.moveaxis(self.survey.values, 0, -1), self.native[..., 3:]], axis=-1)
 
     def to_image(self, working: Tensor) -> np.ndarray:
         """Convert a restored image to native units; marks and what is masked from outside keep their values."""
@@ -102,7 +109,8 @@ def intensity_of(survey: PixelSurvey, settings: Settings) -> Intensity:
     InputError
         All pixels that say something have one value.
     """
-    intensity = intensity_scale(survey.values, settings, colour=False)
+    absolute = "image_prior" in type(settings).model_fields
+    intensity = Intensity.of(survey.values, absolute, coded=is_coded(settings))
     if not intensity.scale:
         raise ConstantError(
             "Apart from defects, marks and masked pixels the image is constant; there is nothing to restore."

@@ -117,7 +117,7 @@ class Pieces(ABC):
             where = " and ".join(f"{count} of {total} {noun}" for count, total, noun in counts if count)
             if where:
                 code, sentence = stop, text.format(where)
-        return Status(code, " ".join(filter(None, [sentence, *notes])))
+        return Status(code, sentence).with_notes(*notes)
 
     def while_estimating(self, group: Index, progress: Progress) -> Progress:
         """Return the progress of the whole run, from that of one estimation."""
@@ -135,11 +135,6 @@ class Pieces(ABC):
 def at_fraction(fraction: float, stage: str, kernel: np.ndarray | None = None, group: Index | None = None) -> Progress:
     """Return a snapshot of a run over several pieces."""
     return Progress(round(TOTAL * fraction), TOTAL, stage, kernel=kernel, group=group)
-
-
-def with_note(status: Status, note: str) -> Status:
-    """Return a status with one more sentence, if there is one."""
-    return replace(status, sentence=f"{status.sentence} {note}") if note else status
 
 
 def with_counts(verdict: Verdict, **counts: float) -> Verdict:

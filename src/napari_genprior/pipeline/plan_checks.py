@@ -9,21 +9,11 @@ import numpy as np
 from ..core.axes import Layout
 from ..core.checks import MIN_SIDE, check_fit, check_kernel, check_volume_kernel
 from ..core.errors import InputError
-from ..core.intensity import Intensity
 from ..operators.detail import REGION
 from ..settings import Settings
 from .request import Request
 
 MIN_VARYING_TILE_PX = 48  # of tiles with a kernel each
-
-
-def intensity_scale(piece: np.ndarray, settings: Settings, colour: bool) -> Intensity:
-    """Return how the values of a piece ``[(Z,) Y, X]`` or ``[Y, X, 3 or 4]`` map to working units."""
-    return Intensity.of(
-        piece[..., :3] if colour else piece,
-        absolute="image_prior" in type(settings).model_fields,
-        coded=is_coded(settings),
-    )
 
 
 def is_coded(settings: Settings) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from ..core.provenance import array_hash
 from ..core.result import Index, Progress
 from ..operators.pixel_survey import describe_counts
-from .pieces import Outcome, Pieces, with_note
+from .pieces import Outcome, Pieces
 from .plan import Plan
 from .recipe_run import Restored
 
@@ -50,6 +50,6 @@ class SinglePiece(Pieces):
             kernels=self.restored.kernel,
             verdict=self.restored.verdict,
             input_sha256=array_hash(self.plan.image),
-            status=with_note(self.restored.status, describe_counts(self.restored.counts)),
+            status=self.restored.status.with_notes(describe_counts(self.restored.counts)),
             restored=self.restored,
         )

@@ -23,7 +23,7 @@ from ..core.provenance import array_hash
 from ..core.result import Index, Progress, Verdict
 from ..operators.detail import detail, most_textured_region
 from ..operators.noise import effective_noise, noise_level
-from ..operators.pixel_survey import describe_counts, without_defects
+from ..operators.pixel_survey import describe_counts
 from .device_memory import AdaptiveBatcher
 from .kernel_field import choose_kernels, smooth_kernels, split_tiles
 from .observe import observe_piece
@@ -47,7 +47,7 @@ class VaryingPieces(Pieces):
         super().__init__(replace(plan, data=array))
         piece = observe_piece(array, plan.settings, torch.device("cpu"), plan.mask_of(()))
         self.array, self.scale, self.counts = array, piece.intensity, piece.survey.counts
-        self.sound = without_defects(array, plan.mask_of(()))
+        self.sound = piece.sound
         self.tiles = split_tiles(self.sound, plan.tiles)
         self.details = {place: detail(tile) for place, tile in self.tiles.items()}
         self.noise = effective_noise(noise_level(piece.observed), kernel_given=plan.kernels is not None)
