@@ -176,11 +176,11 @@ def test_a_saved_result_loads_as_it_was(tmp_path, method):
     np.testing.assert_array_equal(again.image, result.image)
     np.testing.assert_array_equal(again.kernel, result.kernel)
     np.testing.assert_array_equal(again.history.steps, result.history.steps)
-    for ours, theirs in ((again.layers, result.layers), (again.history.terms, result.history.terms)):
+    for ours, theirs in ((again.extra_images, result.extra_images), (again.history.terms, result.history.terms)):
         assert list(ours) == list(theirs)
         for name in ours:
             np.testing.assert_array_equal(ours[name], theirs[name])
-    assert len(again.rivals) == len(result.rivals)
-    for (ours, cost), (theirs, other) in zip(again.rivals, result.rivals, strict=True):
+    assert len(again.candidates) == len(result.candidates)
+    for (ours, cost), (theirs, other) in zip(again.candidates, result.candidates, strict=True):
         np.testing.assert_array_equal(ours, theirs)
         assert cost == other

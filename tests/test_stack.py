@@ -13,6 +13,7 @@ from napari_genprior.blur.support import center_subpixel
 from napari_genprior.cli import main
 from napari_genprior.core.axes import make_layout
 from napari_genprior.core.iteration import run_to_end
+from napari_genprior.core.lazy_io import open_lazy
 from napari_genprior.core.result import VerdictLabel
 from napari_genprior.operators.detail import detail
 from napari_genprior.pipeline import run as deblurring
@@ -262,9 +263,11 @@ def test_a_stack_goes_from_file_to_file_with_its_axes_and_scale(files, name, cap
     assert main(["deblur", str(folder / name), "-o", str(out), *options]) == 0
     with tifffile.TiffFile(out) as file:
         assert file.series[0].axes == "TCYX"
-        pixels = tifffile.xml2dict(file.ome_metadata)["OME"]["Image"]["Pixels"]
-        assert pixels["PhysicalSizeX"] == pytest.approx(0.2)
+        assert file.is_imagej == (name == "ij.tif")
+        assert file.is_ome == (name == "ome.tif")
         restored = file.asarray()
+    with open_lazy(out) as opened:
+        assert opened.pixel_size["X"] == pytest.approx(0.2)
     assert restored.dtype == whole.dtype
     expected = gp.known_kernel(whole[2, 0], KERNELS[0]).image
     assert np.abs(restored[2, 0] - expected).max() <= 0.002 * whole.max()

@@ -32,7 +32,7 @@ def unshift_fft_order(kernel: np.ndarray) -> np.ndarray | None:
     middle = plane[height // 2 - 1 : height // 2 + 2, width // 2 - 1 : width // 2 + 2].mean()
     clean = (plane - np.median(plane)).clip(0)
     moved = np.fft.fftshift(clean)
-    closer = _spread(moved) / max(_spread(clean), np.finfo(float).tiny)
+    closer = _spread(moved) / max(_spread(clean), 1e-9)  # a single pixel in the middle spreads over nothing
     quarters = [q for rows in np.array_split(clean, 2) for q in np.array_split(rows, 2, axis=1)]
     filled = sum(float(quarter.sum()) >= CORNER_MASS * clean.sum() for quarter in quarters)
     row, column = divmod(int(plane.argmax()), width)

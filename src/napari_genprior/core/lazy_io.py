@@ -69,18 +69,3 @@ def open_lazy(source: Any, series: int | None = None) -> Iterator[Lazy]:
 def guarded(data: Any) -> Any:
     """Return lazy data whose damaged parts are named in a sentence; arrays in memory as they are."""
     return data if isinstance(data, np.ndarray | Guarded) else Guarded(data, "The image")
-
-
-def read_pixel_size(path: str | Path) -> Lazy:
-    """Read the pixel size from the metadata of a TIFF file, without data; none where they are unreadable."""
-    if Path(path).suffix.lower() not in TIFFS:
-        return Lazy(None)
-    import tifffile
-
-    from .tiff_read_metadata import ome_of, pixel_size_of
-
-    try:
-        with tifffile.TiffFile(path) as tiff:
-            return Lazy(None, None, *pixel_size_of(tiff, ome_of(tiff, 0)))
-    except Exception:
-        return Lazy(None)
