@@ -136,7 +136,7 @@ def parse_request(
     dimensions = _dimensions(mode, given, kernel_per, tiles, voxel_size_um, settings, axes)
     chosen = find_method(_resolved_name(method, given is not None, dimensions))
     if chosen.needs_kernel and given is None:
-        raise InputError(f"Method {chosen.name!r} needs a kernel; pass kernel= or choose a blind method, such as 'auto'.")
+        raise InputError(f"Method {chosen.name!r} needs a kernel; pass kernel=, or choose a blind method: 'auto'.")
     options = {"image_prior": image_prior, "kernel_prior": kernel_prior, "restarts": restarts, "steps": steps}
     model = VolumeSettings if dimensions == "3d" else chosen.settings
     checked = _check_settings(chosen, model, settings, options)
