@@ -192,6 +192,25 @@ def volumes(folder: Path | None, count: int) -> Report:
     return benchmark_volumes.lines(folder, count)
 
 
+@benchmark("microscopy")
+@click.option(
+    "--part", "parts", multiple=True, default=("known",), show_default=True,
+    type=click.Choice(["known", "plain", "noise", "wrong-psf", "blind", "speed"]),
+    help="Table: volumes with a known PSF, thin objects in one plane, noise alone, wrong PSFs, unknown PSFs, seconds "
+    "and memory.  May be repeated.",
+)  # fmt: skip
+@click.option("--data", "folder", type=PATH, help="Folder of the flowdec set, for the part known.")
+@click.option("--count", type=click.IntRange(1), help="Number of volumes or images of a part.  [default: all]")
+@click.option(
+    "--size", type=click.Choice(["full", "small"]), default="full", show_default=True, help="Size of the volumes."
+)
+def microscopy(parts: tuple[str, ...], folder: Path | None, count: int | None, size: str) -> Report:
+    """Compare deconvolution of simulated microscopy with what microscopists use."""
+    from ..evaluation import benchmark_microscopy
+
+    return benchmark_microscopy.lines(parts, folder, size, count)
+
+
 @benchmark("stacks")
 @click.option(
     "--planes", type=click.IntRange(2), default=8, show_default=True, help="Number of planes with a known kernel."
