@@ -1,5 +1,8 @@
 """The microscopy benchmark: its data, its metric, its own Richardson-Lucy, and what its tables hold."""
 
+import os
+import sys
+
 import numpy as np
 import pytest
 
@@ -91,6 +94,44 @@ def test_the_table_of_known_psfs_compares_with_each_peer(monkeypatch):
     assert ours.images[0]["best peer"] == peers.RICHARDSON_LUCY
     assert ours.images[0][f"{peers.RICHARDSON_LUCY}, steps"] in (10, 30)
     assert sum("blobs" in line for line in lines) >= 3
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the program of this test is a script")
+def test_deconwolf_gets_its_files_and_steps_and_its_failure_is_told(tmp_path, monkeypatch):
+    program = tmp_path / "dw"
+    program.write_text(
+        f"#!{sys.executable}\n"
+        "import sys, tifffile\n"
+        "options, (data, psf) = sys.argv[1:-2], sys.argv[-2:]\n"
+        "steps, target = int(options[options.index('--iter') + 1]), options[options.index('--out') + 1]\n"
+        "sys.exit('no such step') if steps > 50 else None\n"
+        "tifffile.imwrite(target, tifffile.imread(data) * steps * tifffile.imread(psf).sum())\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert peers.DECONWOLF in peers.installed()
+    data = np.random.default_rng(0).random((6, 8, 9)).astype(np.float32)
+    psf = np.full((3, 3, 3), 1 / 27)
+    results = dict(peers.deconwolf(data, psf, (10, 30)))
+    assert list(results) == [10, 30]
+    assert results[30] == pytest.approx(30 * data, rel=1e-5)
+    with pytest.raises(RuntimeError, match="no such step"):
+        list(peers.deconwolf(data, psf, (100,)))
+
+
+def test_peers_that_are_not_installed_are_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert any(line.startswith("deconwolf: skipped") for line in peers.skipped_lines())
+    assert peers.DECONWOLF not in peers.installed()
+
+
+def test_wrong_optics_give_wrong_psfs():
+    pytest.importorskip("psfmodels")
+    (_, true), *wrong = psf_parts.wrong_psfs(cases.OIL, (7, 15, 15))
+    assert [name for name, _ in wrong] == ["na", "ri", "dz", "wvl", "gauss"]
+    for _, psf in wrong:
+        assert psf.sum() == pytest.approx(1, abs=1e-5)
+        assert psf_parts.kernel_distance(psf, true) > 0.01
 
 
 def test_a_folder_without_the_bars_is_refused(tmp_path):

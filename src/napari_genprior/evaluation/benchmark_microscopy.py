@@ -20,7 +20,6 @@ from . import benchmark_microscopy_psf as psf_parts
 from . import benchmark_microscopy_speed as speed_part
 from .benchmark_microscopy_cases import (
     OIL,
-    PLANE_PSF_SIDE,
     PLANE_SIDE,
     PSF_SHAPES,
     SHAPES,
@@ -34,11 +33,11 @@ from .benchmark_microscopy_cases import (
 from .benchmark_microscopy_peers import PEERS, RICHARDSON_LUCY, Peer, installed, skipped_lines
 from .benchmark_report import Report, Row, column
 
-PARTS = ("known", "plain", "noise", "wrong-psf", "blind", "speed")
 OURS, INPUT = "known-kernel", "input"
 FIXED_STEPS = 30  # what users take who have no truth
 NOISE_PHOTONS = (20, 5, 200)  # flat, per voxel
 NOISE_COUNT = 40
+NOISE_SHAPES, NOISE_SIDES = {"full": (24, 96, 96), "small": SHAPES["small"]}, {"full": PLANE_SIDE, "small": 64}
 Values = dict[str, Any]
 
 
@@ -47,8 +46,7 @@ def lines(parts: Sequence[str], folder: Path | None, size: str = "full", count: 
 
     Parameters
     ----------
-    parts : sequence of str
-        Of :data:`PARTS`.
+    parts : sequence of {"known", "plain", "noise", "wrong-psf", "blind", "speed"}
     folder : Path, optional
         Folder that holds ``bars_*.tif`` of flowdec; without it this volume is left out.
     size : {"full", "small"}
@@ -160,11 +158,8 @@ def noise_lines(size: str, count: int) -> Report:
     Volumes and images alternate in groups of three levels of light.
     """
     yield f"{'nothing but noise':34} {'known PSF':>20} {'blind':>20}"
-    shape, psf = SHAPES[size], true_psf(OIL, PSF_SHAPES[size])
-    if size == "full":
-        shape = (24, 96, 96)
-    plane = (PLANE_SIDE, PLANE_SIDE) if size == "full" else shape[1:]
-    plane_psf = OIL.psf_in_focus(PLANE_PSF_SIDE if size == "full" else PSF_SHAPES[size][1])
+    shape, plane = NOISE_SHAPES[size], (NOISE_SIDES[size],) * 2
+    psf, plane_psf = true_psf(OIL, PSF_SHAPES[size]), OIL.psf_in_focus(PSF_SHAPES[size][1])
     images: list[Values] = []
     for number in range(count):
         photons, flat = NOISE_PHOTONS[number % 3], number // 3 % 2 == 1
