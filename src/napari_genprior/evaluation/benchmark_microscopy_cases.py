@@ -24,6 +24,7 @@ from ..core.errors import InputError
 OFFSET, READ_NOISE_STD = 100, 2.0  # counts
 SHAPES = {"full": (36, 112, 112), "small": (24, 64, 64)}
 PSF_SHAPES = {"full": (21, 49, 49), "small": (13, 25, 25)}
+BARS_BORDER = 4  # voxels: the file of its PSF is as large as the volume, and dark outside
 BIG_SHAPE, BIG_PSF_SHAPE = (64, 256, 256), (25, 65, 65)
 VOLUMES = (
     ("wf14", "cells", 1000), ("wf14", "cells", 100), ("wf08", "cells", 1000), ("wf08", "filaments", 100),
@@ -91,6 +92,13 @@ class Case:
     psf: np.ndarray
     optics: Optics | None = None  # None: not simulated here
     offset: float = OFFSET
+    border: int | None = None  # pixels that scores leave out; None: half a PSF, at most a third of a side
+
+    @property
+    def _borders(self) -> list[int]:
+        if self.border is not None:
+            return [self.border] * self.data.ndim
+        return [min(k // 2, n // 3) for n, k in zip(self.data.shape, self.psf.shape, strict=True)]
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -105,11 +113,8 @@ class Case:
         return (self.data.astype(np.float32) - self.offset).clip(0)
 
     def score(self, image: np.ndarray) -> tuple[float, float]:
-        """Compute PSNR (dB) and SSIM at the best gain and offset, half a PSF from the border (at most a third)."""
-        inner = tuple(
-            slice(crop := min(k // 2, n // 3), n - crop)
-            for n, k in zip(self.data.shape, self.psf.shape, strict=True)
-        )  # fmt: skip
+        """Compute PSNR (dB) and SSIM at the best gain and offset, without the border."""
+        inner = tuple(slice(border, n - border) for n, border in zip(self.data.shape, self._borders, strict=True))
         truth, image = self.truth.astype(np.float64), np.asarray(image, np.float64)
         spread = image[inner].std()
         centred = (image - image[inner].mean()) / (spread or 1.0)
@@ -167,7 +172,7 @@ def bars(folder: Path) -> Case:
         truth, data, psf = (tifffile.imread(folder / f"bars_{what}.tif") for what in ("actual", "data", "kernel"))
     except OSError as error:
         raise InputError(f"{folder} does not hold the set flowdec: {error}.") from error
-    return Case("bars", truth, data, psf / psf.sum(), offset=0)
+    return Case("bars", truth, data, psf / psf.sum(), offset=0, border=BARS_BORDER)
 
 
 def textured_blobs() -> Case:
