@@ -15,7 +15,8 @@ import drawing
 import napari_genprior as gp
 from drawing import LINE, LONG_SHAKE, POINT, SHAKE
 from napari_genprior.core.image_io import read_image
-from napari_genprior.operators.noise import estimate_noise_model, noise_std
+from napari_genprior.operators.noise import noise_std
+from napari_genprior.operators.photon_noise import estimate_noise_model
 from scenes import (
     Case,
     Scene,

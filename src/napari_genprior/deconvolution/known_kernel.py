@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
+from ..core.iteration import run_to_end
 from ..operators.boundary import is_periodic
+from ..operators.convolution import transfer_function
+from ..operators.detail import most_textured_place
 from ..operators.noise import KERNEL_NOISE, LEAST_NOISE, effective_noise, noise_level
+from ..operators.observation import pad_periodic
 from ..operators.observed import CAP, CLIPPED_REACH_PX, Observed, as_observed, typical_top, widen, without_highlights
+from ..operators.photon_noise import PhotonNoise, find_photon_noise
 from ..settings import KnownKernelSettings
 from ..zoo.restorers import find_restorer
+from .photon_noise import choose_strength, restore_photons
 from .total_variation import REFERENCE_STRENGTH, STEPS, deconvolve, strength_for
 from .unrolled import restore
 
 FEWER_STEPS = 35  # as good as all from the reference noise on (docs/decisions/0006-final-deconvolution.md)
+STRENGTH_REGION_PX = (256, 256)  # where the strength for photon noise is chosen
 WIDE_RANGE = 0.1  # of the range: where the typical top is below, few bright objects outshine the scene
 
 
@@ -47,6 +56,8 @@ def deconvolve_known(
     Tensor [R, C, Y, X]
     """
     observed = as_observed(blurred)
+    if kernel_given and (photons := _photon_noise(observed, kernel, settings)):
+        return _restore_photons(observed, kernel, photons, settings)
     measured = noise_level(observed) if noise is None else noise
     periodic = is_periodic(without_highlights(observed), measured) if periodic is None else periodic
     observed = observed if kernel_given else observed.without_clipped()
@@ -89,3 +100,20 @@ def _restore(blurred: Observed, kernel: Tensor, noise: float, settings: KnownKer
         steps = FEWER_STEPS if strength >= REFERENCE_STRENGTH[2] else STEPS
         return deconvolve(blurred, kernel, strength, steps, periodic)
     return restore(blurred, kernel, settings.regularization * noise, net, periodic)
+
+
+def _photon_noise(blurred: Observed, kernel: Tensor, settings: KnownKernelSettings) -> PhotonNoise | None:
+    """Find photon noise in a single grey image."""
+    grey = blurred.values.shape[:2] == (1, 1) and len(kernel) == 1
+    return find_photon_noise(blurred) if grey and settings.deconvolution == "tv" else None
+
+
+def _restore_photons(blurred: Observed, kernel: Tensor, photons: PhotonNoise, settings: KnownKernelSettings) -> Tensor:
+    """Restore an image with photon noise; its light begins at the level at which the camera reads none."""
+    light = replace(blurred, values=blurred.values - photons.level)
+    part = light.crop(most_textured_place(light.values, STRENGTH_REGION_PX))
+    choice, whole = (pad_periodic(each, kernel.shape[2:]) for each in (part, light))
+    strength = choose_strength(choice, transfer_function(kernel, choice.shape), photons.model)
+    strength = strength.times(settings.regularization)
+    search = restore_photons(whole, transfer_function(kernel, whole.shape), photons.model, strength=strength)
+    return whole.crop(run_to_end(search).image) + photons.level

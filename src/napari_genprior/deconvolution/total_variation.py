@@ -16,7 +16,7 @@ from ..operators.noise import NoiseModel
 from ..operators.observation import Observation, pad_periodic
 from ..operators.observed import Observed
 from ..operators.spatial import spatial_axes
-from .splitting import Splitting, SplitVariables
+from .splitting import ADAPT_EVERY, ADAPT_UNTIL, Splitting, SplitVariables
 from .state import Deconvolution, DeconvolutionState
 from .wiener import wiener
 
@@ -160,15 +160,18 @@ def tv_admm(
     if start is not None:
         x, model = start, apply_transfer(start, transfer)
     axes, shape = spatial_axes(x), observation.shape
-    to_data, to_rest = _filters(transfer, slope_power(shape, x.device, weights), splitting)
+    slope = slope_power(shape, x.device, weights)
+    to_data, to_rest, to_slopes = _filters(transfer, slope, splitting)
     splits = SplitVariables(observation, x, strength, splitting, noise, weights)
-    state = DeconvolutionState(0, x, model)
+    state, spectrum = DeconvolutionState(0, x, model), torch.fft.rfftn(x, dim=axes)
     for step in range(1, steps + 1):
+        if step <= ADAPT_UNTIL and step % ADAPT_EVERY == 1:
+            splits.follow(x)
         data, rest = splits.fit_data(model), splits.fit_rest(x)
-        spectrum = torch.fft.rfftn(data, dim=axes).mul_(to_data)
-        spectrum += torch.fft.rfftn(rest, dim=axes).mul_(to_rest)
+        spectrum.mul_(to_slopes).add_(torch.fft.rfftn(data, dim=axes).mul_(to_data))
+        spectrum.add_(torch.fft.rfftn(rest, dim=axes).mul_(to_rest))
         before, x = x, torch.fft.irfftn(spectrum, s=shape, dim=axes)
-        model = torch.fft.irfftn(spectrum.mul_(transfer), s=shape, dim=axes)
+        model = torch.fft.irfftn(spectrum * transfer, s=shape, dim=axes)
         state = DeconvolutionState(step, x.clamp(min=0) if splitting.non_negative else x, model)
         yield state
         if splitting.tolerance and float((x - before).norm()) < splitting.tolerance * float(x.norm()):
@@ -176,9 +179,14 @@ def tv_admm(
     return state
 
 
-def _filters(transfer: Tensor, slope: Tensor, splitting: Splitting) -> tuple[Tensor, Tensor]:
-    """Solve the least-squares problem of the image step: its filters of the split data, and of the other variables."""
-    penalty = slope + slope.square() if splitting.second_order else slope
-    penalty = penalty + 1 if splitting.non_negative else penalty
+def _filters(transfer: Tensor, slope: Tensor, splitting: Splitting) -> tuple[Tensor, Tensor, Tensor]:
+    """Solve the least-squares problem of the image step.
+
+    Returns its filters of the split data, of the other split variables, and of the image before, whose differences are
+    part of these.
+    """
+    penalty = splitting.penalty(slope)
     denominator = splitting.rho_data * transfer.abs().square() + splitting.rho * penalty
-    return splitting.rho_data * transfer.conj() / denominator, splitting.rho / denominator
+    to_rest = splitting.rho / denominator
+    differences = penalty - 1 if splitting.non_negative else penalty
+    return splitting.rho_data * transfer.conj() / denominator, to_rest, to_rest * differences

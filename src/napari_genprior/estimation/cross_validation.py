@@ -15,9 +15,10 @@ from ..deconvolution.wiener import wiener
 from ..operators.boundary import periodic_axes
 from ..operators.convolution import crop_kernel, transfer_function
 from ..operators.finite_differences import Weights
-from ..operators.noise import NoiseModel, estimate_noise_model
+from ..operators.noise import NoiseModel
 from ..operators.observation import Observation, pad_zero
 from ..operators.observed import Observed
+from ..operators.photon_noise import UNKNOWN, KnownNoise, estimate_noise_model
 
 REGION = (32, 72, 72)  # voxels in which kernels are judged, where there is most detail
 HELD_OUT_FRACTION = 0.1  # of the voxels; with more of them, or with blocks, kernels too wide are favoured
@@ -60,9 +61,11 @@ class PaddedVolume:
         return transfer_function(crop_kernel(kernel, self.observation.shape), self.observation.shape)
 
 
-def padded_volume(blurred: Observed, weights: Weights, margin: Sequence[int]) -> PaddedVolume:
+def padded_volume(
+    blurred: Observed, weights: Weights, margin: Sequence[int], known: KnownNoise = UNKNOWN
+) -> PaddedVolume:
     """Place a blurred volume ``[1, 1, Z, Y, X]`` on a canvas, with a margin along the axes where it is not periodic."""
-    noise = estimate_noise_model(blurred.values)
+    noise = estimate_noise_model(blurred.values, known)
     variance = noise.mean_variance(blurred.values)
     margin = [0 if wraps else m for wraps, m in zip(periodic_axes(blurred.values, variance), margin, strict=True)]
     return PaddedVolume(pad_zero(blurred, margin), noise, weights, strength_for(variance**0.5, 3) / variance)

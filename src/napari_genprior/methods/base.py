@@ -11,6 +11,7 @@ from torch import Tensor
 from ..estimation.psf_candidates import MicroscopeConstraints
 from ..operators.noise import noise_level
 from ..operators.observed import Observed, observe
+from ..operators.photon_noise import UNKNOWN, KnownNoise
 from ..settings import Settings
 from ..zoo.store import Generator as Pretrained
 from .checkpoint import Checkpoint
@@ -42,6 +43,8 @@ class Problem:
         Weights of differences along z, y, x: the shortest side of a voxel over each side. Volumes only.
     psf_constraints : MicroscopeConstraints or None
         What is known of the microscope, for a blind search in a volume.
+    known_noise : KnownNoise
+        What is known of the noise. Volumes only.
     """
 
     blurred: Tensor
@@ -57,6 +60,7 @@ class Problem:
     checkpoint: Checkpoint | None = None
     voxel_weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
     psf_constraints: MicroscopeConstraints | None = None
+    known_noise: KnownNoise = UNKNOWN
 
     @cached_property
     def observed(self) -> Observed:

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..deconvolution.photon_noise import choose_strength, restore_photons
 from ..deconvolution.richardson_lucy import TV_FRACTION, richardson_lucy
 from ..deconvolution.state import Deconvolution, DeconvolutionState
-from ..deconvolution.total_variation import tv_weighted
 from ..deconvolution.wiener import wiener
 from ..estimation.cross_validation import (
     REGION,
@@ -29,7 +29,6 @@ from ..operators.boundary import kernel_reach
 from ..operators.convolution import apply_transfer
 from ..operators.data_fidelity import normalized_misfit
 from ..operators.detail import most_textured_place
-from ..operators.finite_differences import Weights
 from ..operators.observation import KERNEL_TAIL
 from ..operators.observed import Observed
 from ..settings import VolumeSettings
@@ -43,14 +42,10 @@ CONFOCAL_COST = 0.005  # added: in strong noise they predict widefield volumes n
 
 def known_kernel(problem: Problem) -> Recipe:
     """Restore a volume for a given kernel, by the solver that the settings name."""
-    s, kernel, weights = problem.settings, problem.kernel, problem.voxel_weights
+    s, kernel = problem.settings, problem.kernel
     assert isinstance(s, VolumeSettings)
     assert kernel is not None
-    margin, regularization = kernel_reach(kernel, KERNEL_TAIL), 1.0
-    if s.solver == "tv":
-        yield Snapshot(0, s.steps, "regularization", problem.blurred, kernel)
-        _, regularization = held_out_error(_split(problem.observed, weights, margin, problem.seed), kernel)
-    volume = yield from _restore(padded_volume(problem.observed, weights, margin), kernel, s, regularization)
+    volume = yield from _restore(problem, kernel, s, 0)
     return Solution(volume, kernel)
 
 
@@ -63,26 +58,29 @@ def blind(problem: Problem) -> Recipe:
     generator gives the kernel's size, and kernels where microscopes cannot be simulated. In the end "no blur", a point,
     is a candidate too.
     """
-    s, prior, weights = problem.settings, problem.kernel_prior, problem.voxel_weights
+    s, prior = problem.settings, problem.kernel_prior
     assert isinstance(s, VolumeSettings)
     assert prior is not None
     shape = kernel_shape(prior)
-    split = _split(problem.observed, weights, [side - 1 for side in shape], problem.seed)
+    part = _textured_part(problem)
+    split = hold_out(_padded(problem, part, [side - 1 for side in shape]), part, problem.seed)
     point = torch.zeros((1, 1, *shape), device=problem.blurred.device)
     point[..., shape[0] // 2, shape[1] // 2, shape[2] // 2] = 1
     no_blur = PsfCandidate(*held_out_error(split, point), point, None)
     candidates = yield from _search(problem, s, split)
     candidates = sorted([*candidates, no_blur], key=lambda each: each.cost)
     best = candidates[0]
-    whole = padded_volume(problem.observed, weights, kernel_reach(best.kernel, KERNEL_TAIL))
-    volume = yield from _restore(whole, best.kernel, s, best.regularization, _candidate_count(s))
+    volume = yield from _restore(problem, best.kernel, s, _candidate_count(s))
     return Solution(volume, best.kernel, candidates=[(each.kernel, each.cost) for each in candidates])
 
 
-def _split(blurred: Observed, weights: Weights, margin: Sequence[int], seed: int) -> HoldOutSplit:
-    """Hold out voxels of the most textured part of a volume."""
-    part = blurred.crop(most_textured_place(blurred.values, REGION))
-    return hold_out(padded_volume(part, weights, margin), part, seed)
+def _textured_part(problem: Problem) -> Observed:
+    """Crop the volume to its most textured part."""
+    return problem.observed.crop(most_textured_place(problem.observed.values, REGION))
+
+
+def _padded(problem: Problem, volume: Observed, margin: Sequence[int]) -> PaddedVolume:
+    return padded_volume(volume, problem.voxel_weights, margin, problem.known_noise)
 
 
 def _candidate_count(s: VolumeSettings) -> int:
@@ -109,21 +107,24 @@ def _search(problem: Problem, s: VolumeSettings, split: HoldOutSplit) -> Yields[
     return best
 
 
-def _restore(
-    padded: PaddedVolume, kernel: Tensor, s: VolumeSettings, regularization: float, done: int = 0
-) -> Yields[Snapshot, None, Tensor]:
+def _restore(problem: Problem, kernel: Tensor, s: VolumeSettings, done: int) -> Yields[Snapshot, None, Tensor]:
     """Restore the whole volume ``[1, 1, Z, Y, X]``, yielding each iterate with its misfit."""
-    observation, noise, weights = padded.observation, padded.noise, padded.weights
-    strength, transfer = s.regularization * regularization * padded.strength, padded.transfer(kernel)
+    margin = kernel_reach(kernel, KERNEL_TAIL)
+    padded = _padded(problem, problem.observed, margin)
+    observation, noise, weights, transfer = padded.observation, padded.noise, padded.weights, padded.transfer(kernel)
     states: Deconvolution | list[DeconvolutionState]
     if s.solver == "wiener":
         image = wiener(observation, transfer, noise, weights).clamp(min=0)
         states = [DeconvolutionState(1, image, apply_transfer(image, transfer))]
     elif s.solver == "richardson-lucy":
-        strength *= TV_FRACTION
+        strength = s.regularization * TV_FRACTION * padded.strength
         states = richardson_lucy(observation, transfer, noise, weights, strength=strength, steps=s.steps)
     else:
-        states = tv_weighted(observation, transfer, noise, weights, strength=strength, steps=s.steps)
+        yield Snapshot(done, done + s.steps, "regularization", problem.blurred, kernel)
+        part = _padded(problem, _textured_part(problem), margin)
+        chosen = choose_strength(part.observation, part.transfer(kernel), part.noise, weights, problem.seed)
+        chosen = chosen.times(s.regularization)
+        states = restore_photons(observation, transfer, noise, weights, strength=chosen, steps=s.steps)
     for state in states:
         volume = observation.crop(state.image)
         misfit = torch.tensor([normalized_misfit(observation, state.model, noise)])

@@ -103,21 +103,23 @@ def add_differences(
 def add_differences_adjoint(
     first: Tensor, second: Tensor | None, scratch: Tensor, weights: Weights | None = None
 ) -> Tensor:
-    """Apply the adjoint of :func:`add_differences`; the result is in ``scratch[0]``, and ``first`` is overwritten.
+    """Apply the adjoint of :func:`add_differences`; the result is in ``scratch[0]``, a view.
 
-    ``scratch`` is ``[2, R, C, (Z,) Y, X]`` or more.
+    ``scratch`` is ``[3, R, C, (Z,) Y, X]`` or more.
     """
     axes = spatial_axes(first[0])
-    w, total, spare = _each(weights, axes), scratch[0], scratch[1]
-    if second is not None:
-        for i, axis in enumerate(axes):
-            first[i].sub_(forward_difference(second[i], axis, spare, w[i]))
-        for n, (i, j) in enumerate(combinations(range(len(axes)), 2), start=len(axes)):
-            first[j].sub_(backward_difference(second[n], axes[i], spare, w[i]), alpha=2**0.5)
-    backward_difference(first[0], axes[0], total, w[0])
-    for i, axis in enumerate(axes[1:], start=1):
-        total.add_(backward_difference(first[i], axis, spare, w[i]))
-    return total.neg_()
+    w, (total, slope, spare) = _each(weights, axes), scratch[:3]
+    total.zero_()
+    pairs = list(enumerate(combinations(range(len(axes)), 2), start=len(axes)))
+    for i, axis in enumerate(axes):
+        slope.copy_(first[i])
+        if second is not None:
+            slope.sub_(forward_difference(second[i], axis, spare, w[i]))
+            for n, (j, k) in pairs:
+                if k == i:
+                    slope.sub_(backward_difference(second[n], axes[j], spare, w[j]), alpha=2**0.5)
+        total.sub_(backward_difference(slope, axis, spare, w[i]))
+    return total
 
 
 def _each(weights: Weights | None, axes: Sequence[int]) -> Weights:

@@ -10,12 +10,10 @@ from torch.nn.functional import max_pool2d
 
 from .convolution import convolve, valid_part
 from .observed import Observed, as_observed
-from .spatial import spatial_axes
 
 LEAST_NOISE = 0.002  # standard deviation, fraction of the range: errors of a given kernel, and rounding
 KERNEL_NOISE = 0.01  # an estimated kernel errs like at least this much noise
 MIN_NOISE_STD = 1e-4  # data of a volume are never trusted further
-FIT_ROUNDS = 5  # of reweighted least squares
 ROUNDING_STD = 12**-0.5  # of rounding to integers
 FLAT_FRACTION = 0.2  # of an image that has one value over areas of 4x4 pixels; less is chance
 
@@ -81,27 +79,6 @@ def noise_std(image: Tensor, masked: Tensor | None = None) -> Tensor:
     return median.nan_to_num(0.0) / 0.6745
 
 
-def estimate_noise_model(volume: Tensor) -> NoiseModel:
-    """Estimate the noise of a blurred volume ``[1, 1, Z, Y, X]`` as a function of the mean.
-
-    The mixed difference along all axes keeps white noise and drops what is smooth along any of them, as everything is
-    that a microscope has blurred. Its square is fitted, by least squares that know their own spread, to a line over
-    the local mean, both coefficients >= 0.
-    """
-    corner, mean = volume, volume
-    for axis in spatial_axes(volume):
-        if volume.shape[axis] > 1:
-            last = volume.shape[axis] - 1
-            corner = (corner.narrow(axis, 1, last) - corner.narrow(axis, 0, last)) / 2**0.5
-            mean = (mean.narrow(axis, 1, last) + mean.narrow(axis, 0, last)) / 2
-    square, mean = corner.square().flatten().double(), mean.flatten().clamp(min=0).double()
-    gain, read = 0.0, float(square.mean())
-    for _ in range(FIT_ROUNDS):
-        spread = (gain * mean + read).clamp(min=MIN_NOISE_STD**2)  # of a squared normal: sqrt 2 times its mean
-        gain, read = _fit_line(mean, square, 1 / spread.square())
-    return NoiseModel(gain, max(read, MIN_NOISE_STD**2))
-
-
 def residual_std(blurred: Tensor, image: Tensor, kernel: Tensor) -> float:
     """Compute the root mean square of ``k * x - y`` where no unknown border takes part; one image and one kernel."""
     return float((convolve(image, kernel, "valid") - valid_part(blurred, kernel)).square().mean().sqrt())
@@ -118,16 +95,3 @@ def any_of_four(masked: Tensor) -> Tensor:
     """Mark the squares of four pixels, ``[R, C, Y - 1, X - 1]``, any of which is masked."""
     rows = masked[..., 1:, :] | masked[..., :-1, :]
     return rows[..., 1:] | rows[..., :-1]
-
-
-def _fit_line(x: Tensor, y: Tensor, weights: Tensor) -> tuple[float, float]:
-    """Fit a line by weighted least squares, slope and offset >= 0."""
-    total = weights.sum()
-    mx, my = (weights * x).sum() / total, (weights * y).sum() / total
-    slope = float((weights * (x - mx) * (y - my)).sum() / (weights * (x - mx).square()).sum().clamp(min=1e-30))
-    offset = float(my) - slope * float(mx)
-    if slope < 0:
-        return 0.0, float(my)
-    if offset < 0:
-        return float((weights * x * y).sum() / (weights * x.square()).sum()), 0.0
-    return slope, offset

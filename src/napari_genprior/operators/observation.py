@@ -7,7 +7,7 @@ image is larger than the data: a canvas, with a mask of the pixels where there a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 import torch
@@ -51,6 +51,11 @@ class Observation:
         return ~self.masked
 
     @property
+    def measured(self) -> Tensor:
+        """Where the data are values, not only bounds."""
+        return ~(self.masked | self.at_least | self.at_most)
+
+    @property
     def shape(self) -> Shape:
         """Sides of the canvas."""
         return spatial_shape(self.canvas)
@@ -58,6 +63,10 @@ class Observation:
     def crop(self, x: Tensor) -> Tensor:
         """Crop a canvas to the data region."""
         return x if self.data_shape is None else crop_far(x, self.data_shape)
+
+    def with_data(self, data: Tensor) -> Observation:
+        """Observe other data of the same pixels."""
+        return replace(self, canvas=torch.where(self.masked, self.canvas, self.embed(data)))
 
     def embed(self, data: Tensor) -> Tensor:
         """Place data on a canvas of zeros: the adjoint of :meth:`crop`."""

@@ -14,8 +14,9 @@ from ..core.checks import is_colour
 from ..core.errors import ConstantError
 from ..core.intensity import Intensity
 from ..operators.observed import SATURATION_MARGIN, Observed, join
+from ..operators.photon_noise import UNKNOWN, KnownNoise, background_level
 from ..operators.pixel_survey import PixelSurvey, clipping_levels, survey_pixels
-from ..settings import Settings
+from ..settings import Settings, VolumeSettings
 from .plan_checks import is_coded
 
 
@@ -116,7 +117,31 @@ def intensity_of(survey: PixelSurvey, settings: Settings) -> Intensity:
             "Apart from defects, marks and masked pixels the image is constant; there is nothing to restore."
         )
     levels = clipping_levels(survey, type_end(survey.values.dtype, intensity))
+    if isinstance(settings, VolumeSettings):
+        intensity = above_background(intensity, survey.values, settings.background)
     return with_levels(intensity, levels)
+
+
+def above_background(intensity: Intensity, volume: np.ndarray, background: float | None) -> Intensity:
+    """Let the range of a volume ``[1, Z, Y, X]`` begin where the camera reads no light, given or estimated."""
+    level = background
+    if level is None:
+        level = background_level(torch.from_numpy(volume.astype(np.float32))[None])
+        if level is not None and volume.dtype.kind == "u":
+            level = max(level, 0.0)
+    if level is None or level >= volume.max():
+        return intensity
+    return replace(intensity, offset=level, scale=intensity.offset + intensity.scale - level, low=level)
+
+
+def known_noise(settings: Settings, intensity: Intensity) -> KnownNoise:
+    """Convert what the settings say of the noise of a volume to working units."""
+    if not isinstance(settings, VolumeSettings):
+        return UNKNOWN
+    gain, read = settings.gain, settings.read_noise
+    return KnownNoise(
+        None if gain is None else gain / intensity.scale, None if read is None else (read / intensity.scale) ** 2
+    )
 
 
 def with_levels(intensity: Intensity, levels: tuple[float, ...]) -> Intensity:

@@ -28,7 +28,7 @@ from ..operators.observed import Observed
 from ..quality.verdict import RunContext, judge
 from ..settings import ClassicalSettings
 from ..zoo.store import Generator
-from .observe import ObservedPiece, observe_piece, observe_pieces
+from .observe import ObservedPiece, known_noise, observe_piece, observe_pieces
 from .plan import Plan
 
 DONE = Status(StatusCode.DONE, "Completed.")
@@ -183,6 +183,7 @@ def _problem(
         checkpoint=checkpoint,
         voxel_weights=plan.voxel_weights,
         psf_constraints=plan.psf_constraints,
+        known_noise=known_noise(plan.settings, piece.intensity),
     )
 
 

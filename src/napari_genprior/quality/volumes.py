@@ -9,7 +9,7 @@ from torch import Tensor
 from ..core.result import Verdict, VerdictLabel
 from ..operators.convolution import convolve, crop_kernel
 from ..operators.finite_differences import differences
-from ..operators.noise import estimate_noise_model
+from ..operators.photon_noise import estimate_noise_model
 from .structure import MIN_STRUCTURE, NOISE_ONLY, structure
 
 UNEXPLAINED, INVISIBLE = 3.0, 0.01  # residual over noise, and part of the range below which none is seen

@@ -15,18 +15,35 @@ class VolumeSettings(Settings):
     solver: Literal["tv", "richardson-lucy", "wiener"] = Field(
         "tv",
         title="Solver",
-        description="tv: total variation with the estimated noise model (most accurate, and fast). richardson-lucy: "
-        "for photon noise, stopped when the residual is noise. wiener: Wiener filter, for a preview in one step.",
+        description="tv: total variation of first and second order, relative to the noise (most accurate). "
+        "richardson-lucy: for photon noise, stopped when the residual is noise. wiener: a preview in one step.",
     )
     regularization: float = Field(
         1.0,
         ge=0.01,
         le=100,
         title="Regularization",
-        description="Weight of the total variation, as a multiple of that with the lowest held-out error.",
+        description="Weight of the total variation, as a multiple of that with the least estimated error.",
+    )
+    background: float | None = Field(
+        None,
+        title="Background",
+        description="Value at which the camera reads no light, if known; by default it is estimated from the noise.",
+    )
+    gain: float | None = Field(
+        None,
+        gt=0,
+        title="Gain",
+        description="Counts a photon, if known; by default they are estimated.",
+    )
+    read_noise: float | None = Field(
+        None,
+        ge=0,
+        title="Read noise",
+        description="Standard deviation of the noise without light in counts, if known; by default it is estimated.",
     )
     steps: int = Field(
-        40,
+        60,
         ge=1,
         le=10_000,
         title="Steps",
