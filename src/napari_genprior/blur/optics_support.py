@@ -16,7 +16,7 @@ INSIDE = 0.995  # of the light that a stack receives of a point
 INSIDE_PLANES = 0.998  # of it in the planes that are kept, before rows and columns are chosen
 RADII_PER_RESOLUTION = 12  # for sums of light
 TAIL = 40  # in wavelengths over apertures: beyond the cone of rays, a plane has less than 0.3% of its light
-MOST_VOXELS = 32_000_000  # of a volume with the margins that a kernel needs: some 10 GB in a deconvolution
+MOST_VOXELS = 32_000_000  # of a volume with the margins that a kernel needs: some 5 GB in a deconvolution
 MOST_GROWTH = 4  # of a larger volume, by its margins
 
 

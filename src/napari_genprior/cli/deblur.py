@@ -57,7 +57,8 @@ def deblur(context: click.Context, **_options: Any) -> None:
     if source is None:
         raise click.UsageError("Missing argument IN (the blurred image), or --rerun with a report.")
     arguments = earlier.arguments if earlier else request_arguments(given)
-    kernel_file, mask_file = arguments.get("kernel"), arguments.get("mask")
+    kernel, mask_file = arguments.get("kernel"), arguments.get("mask")
+    kernel_file = kernel if isinstance(kernel, Path) else None  # not where it is computed
     written = (outputs.image, outputs.report, outputs.kernel, outputs.estimate, checkpoint)
     check_output_paths(source, *written, others=(kernel_file, mask_file, given.get("settings_file"), rerun))
 
