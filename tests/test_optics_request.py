@@ -9,7 +9,7 @@ import tifffile
 import napari_genprior as gp
 from napari_genprior.blur import Optics
 from napari_genprior.blur.microscope import KINDS
-from napari_genprior.blur.optics_request import complete
+from napari_genprior.blur.optics_stack import complete
 from napari_genprior.cli import genprior, main
 from napari_genprior.core import optics_metadata
 from napari_genprior.core.errors import InputError

@@ -93,7 +93,7 @@ def choose_shape(m: Microscope, step_um: float, image_shape: tuple[int, int, int
     limits = [_limit(side, image_shape, 2 * above + 1) for side in sides]
     half, inside = _half_side(ring, step, m.pixel_size_nm / 1000, max(limits) // 2, INSIDE * total)
     height, width = (min(2 * half + 1, limit) for limit in limits)
-    return Support((2 * above + 1, height, width), min(1.0, inside / total), inside < INSIDE * total)
+    return Support((2 * above + 1, height, width), min(1.0, float(inside / total)), bool(inside < INSIDE * total))
 
 
 def _folded(values: np.ndarray) -> np.ndarray:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..blur.given_kernel import GivenKernel
-from ..blur.optics_request import Optics, StackOptics, complete
+from ..blur.optics_request import Optics
+from ..blur.optics_stack import StackOptics, complete
 from ..core.errors import InputError
 from ..core.layout import Layout
 from ..core.lazy_io import Lazy
@@ -29,7 +30,7 @@ def with_computed_psf(request: Request, data: Any, source: Lazy) -> tuple[Reques
     ------
     InputError
         The pixel size is not known, kernels per frame or plane are asked for, or as
-        :func:`~napari_genprior.blur.optics_request.complete`.
+        :func:`~napari_genprior.blur.optics_stack.complete`.
     """
     if request.optics is None:
         return request, ()

@@ -139,10 +139,8 @@ def parse_request(
     given = None if given_kernel is None else given_kernel.values
     optics = kernel if isinstance(kernel, Optics) else None
     has_kernel = given is not None or optics is not None
-    if optics is not None and tiles is not None:
-        raise InputError("A PSF from optics is the same in the whole image; leave tiles out.")
-    if optics is not None and mode == "auto":
-        mode = "3d"
+    if optics is not None:
+        mode = _mode_of_optics(mode, tiles)
     dimensions = _dimensions(mode, given, kernel_per, tiles, voxel_size_um, settings, axes)
     chosen = find_method(_resolved_name(method, has_kernel, dimensions))
     if chosen.needs_kernel and not has_kernel:
@@ -215,6 +213,13 @@ def _dimensions(
     one_volume_kernel = kernel is not None and kernel.ndim == 3 and kernel_per == "stack" and may_have_depth
     volume = isinstance(settings, VolumeSettings) or voxel_size_um is not None or one_volume_kernel
     return "3d" if volume else "2d"
+
+
+def _mode_of_optics(mode: Mode, tiles: Any) -> Mode:
+    """Return the mode for a PSF from optics: that of volumes where none is named."""
+    if tiles is not None:
+        raise InputError("A PSF from optics is the same in the whole image; leave tiles out.")
+    return "3d" if mode == "auto" else mode
 
 
 def _resolved_name(method: str, has_kernel: bool, dimensions: str) -> str:
