@@ -176,6 +176,28 @@ def test_python_takes_optics_as_a_kernel():
     assert one.kernel.shape[0] == 2 * SHAPE[1] - 1
 
 
+def test_one_kernel_for_several_channels_is_said():
+    kernel = gp.blur.microscope_psf_3d(shape=(3, 5, 5), na=0.8)
+    result = gp.deblur(volume(), kernel=kernel, voxel_size_um=VOXEL, axes="CZYX", settings={"solver": "wiener"})
+    assert "One kernel serves all 2 channels" in result.status.sentence
+
+
+@pytest.mark.slow
+def test_a_batch_reads_the_optics_of_each_file(two_channels, tmp_path, capsys):
+    out = tmp_path / "sharp"
+    assert main(["batch", str(two_channels), "-o", str(out), "--psf", "optics", "--setting", "solver=wiener"]) == 0
+    assert tifffile.imread(out / two_channels.name).shape == SHAPE
+
+
+def test_planes_of_a_file_that_says_its_optics_are_announced(two_channels, tmp_path, capsys):
+    command = ["deblur", str(two_channels), "-o", str(tmp_path / "o.tif"), "--kernel", str(tmp_path / "k.npy")]
+    np.save(tmp_path / "k.npy", gp.blur.gaussian(1.0, size=5))
+    assert main([*command, "--quiet"]) == 0
+    said = capsys.readouterr().err
+    assert "--psf optics" in said
+    assert "--kernel-per channel" in said
+
+
 def test_a_plane_is_restored_with_the_psf_in_focus(tmp_path):
     write_ome(tmp_path / "p.ome.tif", volume((40, 40)), "YX", EmissionWavelength=[520.0])
     with pytest.raises(InputError, match="mode='2d'"):

@@ -8,6 +8,7 @@ best focus, integrated over pixels.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from math import prod
 from typing import Literal, get_args
 
 import numpy as np
@@ -16,7 +17,7 @@ from ..core.errors import InputError
 from .optics_diffraction import radial_profiles
 from .optics_modalities import combined_profiles, objective_of
 from .optics_pixels import nodes_per_pixel, pixel_means, radii_needed
-from .optics_support import choose_shape
+from .optics_support import LARGEST_SIDE_PX, LARGEST_VOXELS, choose_shape
 
 Kind = Literal["widefield", "confocal", "spinning-disk", "two-photon", "light-sheet"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -25,7 +26,6 @@ SAMPLES_PER_RESOLUTION = 24  # least number of radii per lambda / NA
 FOCUS_STEPS = 8  # positions per depth of field among which the best focus is searched
 MOST_FOCUS_STEPS = 4001
 EXCITATION_RATIO = 0.92  # wavelength of the excitation over that of the emission (a usual Stokes shift)
-LARGEST_SIDE_PX = 4095
 
 
 @dataclass(frozen=True)
@@ -205,8 +205,9 @@ def _microscope(kind: Kind, parameters: dict[str, float]) -> Microscope:
 
 def _normalized(m: Microscope, shape: tuple[int, int, int], step_z_nm: float) -> np.ndarray:
     planes, rows, columns = shape
-    if min(shape) < 1 or max(shape) > LARGEST_SIDE_PX:
-        raise InputError(f"A kernel needs 1 to {LARGEST_SIDE_PX} pixels a side; got {shape}.")
+    if min(shape) < 1 or max(shape) > LARGEST_SIDE_PX or prod(shape) > LARGEST_VOXELS:
+        most = f"{LARGEST_SIDE_PX} pixels a side, and at most {LARGEST_VOXELS // 10**6} million in all"
+        raise InputError(f"A kernel needs 1 to {most}; got {shape}.")
     offsets = (np.arange(planes) - (planes - 1) / 2) * step_z_nm / 1000
     best, size = focus(m), max(rows, columns)
     step = min(m.resolution_um / SAMPLES_PER_RESOLUTION, m.pixel_size_nm / 1000)

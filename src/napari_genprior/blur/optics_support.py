@@ -16,6 +16,8 @@ INSIDE = 0.995  # of the light that a stack receives of a point
 INSIDE_PLANES = 0.998  # of it in the planes that are kept, before rows and columns are chosen
 RADII_PER_RESOLUTION = 12  # for sums of light
 TAIL = 40  # in wavelengths over apertures: beyond the cone of rays, a plane has less than 0.3% of its light
+LARGEST_SIDE_PX = 4095
+LARGEST_VOXELS = 200_000_000
 MOST_VOXELS = 32_000_000  # of a volume with the margins that a kernel needs: some 5 GB in a deconvolution
 MOST_GROWTH = 4  # of a larger volume, by its margins
 
@@ -109,7 +111,7 @@ def _limit(side: int, image_shape: tuple[int, int, int], planes: int) -> int:
     depth, height, width = image_shape
     voxels = max(MOST_VOXELS, MOST_GROWTH * depth * height * width)
     across = np.sqrt(voxels / (depth + planes - 1) * side**2 / (height * width))  # of the volume with margins
-    return max(1, min(2 * side - 1, (int(across) - side) // 2 * 2 + 1))
+    return max(1, min(2 * side - 1, LARGEST_SIDE_PX, (int(across) - side) // 2 * 2 + 1))
 
 
 def _half_side(ring: np.ndarray, step: float, pixel_um: float, most: int, wanted: float) -> tuple[int, float]:
