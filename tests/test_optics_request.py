@@ -67,6 +67,16 @@ def test_plain_lines_of_imagej_say_the_optics(tmp_path):
     assert found == OpticsMetadata(1.4, 1.515, 0.8, (ChannelOptics(None, 525.0, None),))
 
 
+def test_lines_of_imagej_may_be_numbered_by_channel():
+    lines = ["Instrument|Objective|LensNA #1 = 1.2", "Instrument|Objective|LensNA #2 = 0.3"]
+    lines += ["Image|Channel|EmissionWavelength #1 = 520.0", "Image|Channel|EmissionWavelength #2 = 600.0"]
+    lines += ["Image|Channel|AcquisitionMode #1 = WideField", "EmissionWavelength #x = 1", "Emission Wavelength ="]
+    found = optics_metadata.optics_of_imagej("\n".join(lines))
+    assert found.na is None, "two objectives: it is not known which"
+    assert found.channels == (ChannelOptics("widefield", 520.0), ChannelOptics(None, 600.0))
+    assert optics_metadata.optics_of_imagej("nothing of it") == OpticsMetadata()
+
+
 def test_zarr_collections_say_the_optics(tmp_path, two_channels):
     pytest.importorskip("zarr")
     from napari_genprior.core.tiled_io import write_image_file

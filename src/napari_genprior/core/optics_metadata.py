@@ -23,6 +23,7 @@ IMAGEJ_KEYS = {
     "immersionmedium": "immersion", "emissionwavelength": "emission_nm", "excitationwavelength": "excitation_nm",
     "pinholeairy": "pinhole_au", "pinholeau": "pinhole_au", "acquisitionmode": "kind",
 }  # fmt: skip
+PER_CHANNEL, MOST_CHANNELS = ("kind", "emission_nm", "excitation_nm"), 1000
 WAVELENGTHS_NM, APERTURES, INDICES, PINHOLES = (200.0, 4000.0), (0.02, 1.99), (1.0, 2.0), (0.05, 50.0)
 
 
@@ -94,25 +95,37 @@ def optics_of_ome(text: str, number: int = 0) -> OpticsMetadata:
 def optics_of_imagej(info: str) -> OpticsMetadata:
     """Read the optics from the text of an ImageJ file, where its lines are plain: ``name = value`` or ``name: value``.
 
-    A line serves all channels, and its name may follow those of groups ("Objective|NumericalAperture = 1.4").
+    The name may follow those of groups, and the number of a channel may follow it
+    ("Image|Channel|EmissionWavelength #2 = 600"); a line without a number serves all channels. Of the objective, lines
+    that contradict each other say nothing.
     """
-    found: dict[str, str] = {}
+    found: dict[str, dict[int, str]] = {}
     for line in info.splitlines():
-        sign = "=" if "=" in line else ":"
-        name, _, value = line.partition(sign)
-        word = name.rpartition("|")[2].strip().lower().replace(" ", "").replace("_", "")
-        if word in IMAGEJ_KEYS and value.strip():
-            found.setdefault(IMAGEJ_KEYS[word], value.strip())
-    channel = ChannelOptics(
-        KINDS.get(found.get("kind", "")),
-        _within(found.get("emission_nm", "").removesuffix("nm"), WAVELENGTHS_NM),
-        _within(found.get("excitation_nm", "").removesuffix("nm"), WAVELENGTHS_NM),
-    )
+        name, _, value = line.partition("=" if "=" in line else ":")
+        word, _, number = name.rpartition("|")[2].lower().replace(" ", "").replace("_", "").partition("#")
+        if word in IMAGEJ_KEYS and value.strip() and (number or "1").isdecimal():
+            found.setdefault(IMAGEJ_KEYS[word], {}).setdefault(int(number or "1"), value.strip().removesuffix("nm"))
+
+    def of_all(key: str) -> str | None:
+        texts = set(found.get(key, {}).values())
+        return texts.pop() if len(texts) == 1 else None
+
+    def of_channel(key: str, channel: int) -> str:
+        return found.get(key, {}).get(channel, "")
+
+    count = max((number for key in PER_CHANNEL for number in found.get(key, {})), default=0)
     return OpticsMetadata(
-        _within(found.get("na"), APERTURES),
-        _within(found.get("immersion_index"), INDICES) or medium_index(found.get("immersion")),
-        _within(found.get("pinhole_au"), PINHOLES),
-        (channel,) if channel != ChannelOptics() else (),
+        _within(of_all("na"), APERTURES),
+        _within(of_all("immersion_index"), INDICES) or medium_index(of_all("immersion")),
+        _within(of_all("pinhole_au"), PINHOLES),
+        tuple(
+            ChannelOptics(
+                KINDS.get(of_channel("kind", n)),
+                _within(of_channel("emission_nm", n), WAVELENGTHS_NM),
+                _within(of_channel("excitation_nm", n), WAVELENGTHS_NM),
+            )
+            for n in range(1, min(count, MOST_CHANNELS) + 1)
+        ),
     )
 
 
