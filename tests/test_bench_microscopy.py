@@ -126,7 +126,6 @@ def test_peers_that_are_not_installed_are_named(monkeypatch, tmp_path):
 
 
 def test_wrong_optics_give_wrong_psfs():
-    pytest.importorskip("psfmodels")
     (_, true), *wrong = psf_parts.wrong_psfs(cases.OIL, (7, 15, 15))
     assert [name for name, _ in wrong] == ["na", "ri", "dz", "wvl", "gauss"]
     for _, psf in wrong:
@@ -141,7 +140,6 @@ def test_a_folder_without_the_bars_is_refused(tmp_path):
 
 @pytest.mark.slow
 def test_the_command_line_restores_a_volume_and_counts_noise(tmp_path):
-    pytest.importorskip("psfmodels")
     lines, rows = all_of(bench.lines(("known",), None, "small", 1))
     assert lines[-1].startswith("known-kernel below the input: 0 of 1")
     assert rows[0].metrics["PSNR, dB"] > rows[0].blurred + 1
@@ -152,7 +150,6 @@ def test_the_command_line_restores_a_volume_and_counts_noise(tmp_path):
 
 @pytest.mark.slow
 def test_thin_objects_are_restored_from_the_command_line(tmp_path, capsys):
-    pytest.importorskip("psfmodels")
     from napari_genprior.cli import main
 
     target = tmp_path / "rows.json"

@@ -286,7 +286,7 @@ def test_the_demo_writes_all_it_promises(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "command", ["deblur a.png -o b.png --psf x", "deblur a -o b --foun x", "batch a -o b --sett x=1"]
+    "command", ["deblur a.png -o b.png --kernal x", "deblur a -o b --foun x", "batch a -o b --sett x=1"]
 )
 def test_deprecated_options_are_not_suggested(capsys, command):
     assert run(command) == 2
@@ -313,7 +313,7 @@ def test_help_and_version(capsys):
     assert run("deblur --help") == 0
     help_text = capsys.readouterr().out
     assert "--kernel-size" in help_text
-    assert not any(old in help_text for old in ("--budget", "--found", "--from", "--depth", "--kernels"))
+    assert not any(old in help_text for old in ("--budget", "--found", "--from", "--kernels"))
 
 
 def test_the_methods_of_the_options_are_those_of_the_registry():

@@ -31,7 +31,6 @@ BLOCK = re.compile(r"(<!-- not run: .+ -->\n)?^```python\n(.*?)^```", re.MULTILI
 WITHOUT_EXAMPLE = {
     "batch", "iter_batch", "iter_solve_bilinear",  # pages of the guide have one
     "blur.normalize_kernel", "blur.asim_a", "blur.asim_b", "metrics.levin_score",  # plain, or for one paper
-    "blur.microscope_psf", "blur.microscope_psf_3d",  # need an optional package
 }  # fmt: skip
 COMMANDS = re.compile(r"^```\n(.*?)^```", re.MULTILINE | re.DOTALL)
 

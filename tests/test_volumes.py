@@ -239,14 +239,12 @@ def test_bad_input_is_refused_at_the_call(change, says):
     ],
 )
 def test_what_no_microscope_is_like_is_refused(settings, sides_um, says):
-    pytest.importorskip("psfmodels")
     with pytest.raises(InputError, match=says):
         iter_deblur(blocks((10, 20, 20)), mode="3d", settings=settings, voxel_size_um=sides_um)
 
 
 @pytest.mark.slow
 def test_all_candidates_have_what_is_known():
-    pytest.importorskip("psfmodels")
     rng, prior = np.random.default_rng(0), load_prior("microscope-3d")
     told = {"microscope": "confocal", "na": 1.4, "wavelength_nm": 520, "immersion_index": 1.515}
     known = microscopes.parse_constraints(VolumeSettings(**told), (0.2, 0.08, 0.08))
@@ -314,7 +312,6 @@ def along(kernel):
 
 @pytest.mark.slow
 def test_a_known_microscope_gives_its_blur():
-    pytest.importorskip("psfmodels")
     _, blurred, kernel, told = microscope_scene("confocal", (12, 24, 24))
     arguments = {"voxel_size_um": (0.3, 0.12, 0.12), "device": "cpu"}
     result = deblur(blurred, mode="3d", settings={**told, "n_candidates": 3}, **arguments)
@@ -326,7 +323,6 @@ def test_a_known_microscope_gives_its_blur():
 @pytest.mark.slow
 def test_where_no_blur_does_as_well_the_input_is_kept():
     """A confocal volume that is said to be a widefield one: any such kernel would make it worse."""
-    pytest.importorskip("psfmodels")
     _, blurred, _, _ = microscope_scene("confocal", (10, 20, 20))
     wrong = {"microscope": "widefield", "na": 0.5, "wavelength_nm": 560, "immersion_index": 1.0, "n_candidates": 2}
     arguments = {"voxel_size_um": (0.3, 0.12, 0.12), "device": "cpu", "settings": wrong}
@@ -342,7 +338,6 @@ def test_where_no_blur_does_as_well_the_input_is_kept():
 
 @pytest.mark.slow
 def test_blind_finds_the_width_of_a_microscope_it_has_not_seen():
-    pytest.importorskip("psfmodels")
     sharp, blurred, kernel, _ = microscope_scene()
     arguments = {"voxel_size_um": (0.3, 0.12, 0.12), "device": "cpu"}
     result = deblur(blurred, mode="3d", seed=3, settings={"n_candidates": 4}, **arguments)
@@ -361,7 +356,6 @@ def test_sides_of_voxels_are_brought_to_um():
 
 @pytest.mark.slow
 def test_the_terminal_takes_what_is_known(tmp_path, capsys):
-    pytest.importorskip("psfmodels")
     source, output = tmp_path / "v.tif", tmp_path / "sharp.tif"
     volume = (200 * blocks((6, 16, 16))).astype(np.uint8)
     size = {"spacing": 300, "unit": "nm", "axes": "ZYX"}
@@ -377,18 +371,3 @@ def test_the_terminal_takes_what_is_known(tmp_path, capsys):
     provenance = json.loads(report.read_text())["provenance"]
     assert provenance["settings"]["na"] == 1.2
     assert provenance["arguments"]["voxel_size_um"] == pytest.approx([0.3, 0.1, 0.1])
-
-
-def test_without_psfmodels_nothing_can_be_told_of_the_microscope(monkeypatch):
-    monkeypatch.setattr(microscopes, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match="psfmodels"):
-        microscopes.parse_constraints(VolumeSettings(na=1.2), None)
-    optic, kernel = microscopes.sample_candidates(
-        np.random.default_rng(0),
-        load_prior("microscope-3d"),
-        microscopes.parse_constraints(VolumeSettings(), None),
-        None,
-        0.0,
-    )
-    assert optic is None
-    assert float(kernel.sum()) == pytest.approx(1, abs=1e-4)

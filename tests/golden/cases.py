@@ -230,7 +230,6 @@ CASES = (
         lambda: volume(0.01),
         lambda s: deblur_3d(s.observed, settings={"n_candidates": 8}),
         quick=False,
-        needs="psfmodels",
     ),
     Case("tiles-known", lambda: changing(120, 0.005), lambda s: deblur_tiles(s.observed, kernel=s.kernel)),
     Case(

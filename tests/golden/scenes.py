@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -60,8 +59,6 @@ class Case:
         Takes some 3 seconds or less; the mutants are run against these.
     tolerance_db : float
         Of the PSNR: more where searches turn the last bits, which differ among platforms, into tenths of a decibel.
-    needs : str
-        An optional package without which the case is skipped.
     """
 
     name: str
@@ -69,11 +66,6 @@ class Case:
     run: Callable[[Scene], Any]
     quick: bool = True
     tolerance_db: float = 0.1
-    needs: str = ""
-
-    @property
-    def available(self) -> bool:
-        return not self.needs or find_spec(self.needs) is not None
 
 
 def observe(

@@ -49,6 +49,7 @@ def plain_request(request: Request) -> dict[str, Any]:
         "settings": request.settings.model_dump(mode="json"),
         "kernel_size": None if request.kernel_size is None else list(request.kernel_size),
         "kernel_sha256": None if request.kernel is None else array_hash(request.kernel),
+        "optics": None if request.optics is None else request.optics.given,
         "mask_sha256": None if request.mask is None else array_hash(request.mask),
         "dtype": request.dtype,
         "seed": request.seed,

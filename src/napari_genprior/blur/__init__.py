@@ -9,10 +9,12 @@ from .kernels import asim_a, asim_b, average_kernels, box, defocus, gaussian, no
 from .measurement import KernelShape, measure_kernel, resample
 from .microscope import microscope_psf, microscope_psf_3d
 from .motion import motion, shake
+from .optics_request import Optics
 
 __all__ = [
     "Beads",
     "KernelShape",
+    "Optics",
     "asim_a",
     "asim_b",
     "average_kernels",

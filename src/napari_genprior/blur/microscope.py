@@ -1,32 +1,31 @@
-"""Point spread functions of fluorescence microscopes, widefield and confocal, with the package ``psfmodels``.
+"""Point spread functions of fluorescence microscopes: widefield, confocal, spinning disk, two-photon, light sheet.
 
-The physics is that of ``psfmodels``: vectorial diffraction through immersion, coverslip (170 um) and sample [1]_.
-Here it becomes kernels: centred on the plane of best focus, integrated over pixels, with a confocal pinhole.
-
-References
-----------
-.. [1] F. Aguet et al., "Super-resolution orientation estimation and localization of fluorescent dipoles using 3-D
-   steerable filters", Optics Express 17(8), 2009.
-.. [2] T. Wilson (ed.), "Confocal Microscopy", Academic Press, 1990, chapter 1.
+:mod:`.optics_diffraction` computes the objective (vectorial diffraction, index mismatch by depth), and
+:mod:`.optics_modalities` what the kind of the microscope makes of it. Here it becomes kernels: centred on the plane of
+best focus, integrated over pixels.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Literal
+from math import prod
+from typing import Literal, get_args
 
 import numpy as np
-from scipy.signal import fftconvolve
 
 from ..core.errors import InputError
+from .optics_diffraction import radial_profiles
+from .optics_modalities import combined_profiles, objective_of
+from .optics_pixels import nodes_per_pixel, pixel_means, radii_needed
+from .optics_support import LARGEST_SIDE_PX, LARGEST_VOXELS, choose_shape
 
-Kind = Literal["widefield", "confocal"]
+Kind = Literal["widefield", "confocal", "spinning-disk", "two-photon", "light-sheet"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
-SAMPLES_PER_RESOLUTION = 12  # least number of samples per lambda / NA, of the grid that is integrated over pixels
-LEAST_SAMPLES_PER_PIXEL = 3
-FOCUS_PLANES = 201  # planes among which the best focus is searched
+SAMPLES_PER_RESOLUTION = 24  # least number of radii per lambda / NA
+FOCUS_STEPS = 8  # positions per depth of field among which the best focus is searched
+MOST_FOCUS_STEPS = 4001
 EXCITATION_RATIO = 0.92  # wavelength of the excitation over that of the emission (a usual Stokes shift)
-LARGEST_SIDE_PX = 257
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,11 @@ class Microscope:
 
     Attributes
     ----------
-    kind : {"widefield", "confocal"}
+    kind : {"widefield", "confocal", "spinning-disk", "two-photon", "light-sheet"}
     na : float
         Numerical aperture, below the immersion's refractive index.
     wavelength_nm : float
-        Wavelength of the emission, 200 to 2000 nm. A confocal microscope excites at 0.92 times that.
+        Wavelength of the emission, 200 to 2000 nm.
     pixel_size_nm : float
         Pixel size in the sample, 1 to 20000 nm.
     immersion_index, sample_index : float
@@ -50,7 +49,12 @@ class Microscope:
     defocus_um : float
         Distance of the focal plane from the plane of best focus, positive deeper in the sample, -1000 to 1000 um.
     pinhole_au : float
-        Diameter of the confocal pinhole in Airy units (1.22 wavelength / na), 0.05 to 50.
+        Diameter of the pinholes (confocal, spinning disk) in Airy units (1.22 wavelength / na), 0.05 to 50.
+    excitation_nm : float or None
+        Wavelength of the excitation, 200 to 4000 nm; None: 0.92 times that of the emission, two-photon twice as much.
+        Widefield and light-sheet microscopes do not depend on it.
+    sheet_um : float
+        Thickness of the light sheet (full width at half maximum), 0.1 to 1000 um.
     """
 
     kind: Kind = "widefield"
@@ -62,12 +66,14 @@ class Microscope:
     depth_um: float = 0.0
     defocus_um: float = 0.0
     pinhole_au: float = 1.0
+    excitation_nm: float | None = None
+    sheet_um: float = 4.0
 
     def __post_init__(self) -> None:
-        if self.kind not in ("widefield", "confocal"):
-            raise InputError(f"There is no microscope of kind {self.kind!r}; there are widefield and confocal.")
+        if self.kind not in KINDS:
+            raise InputError(f"There is no microscope of kind {self.kind!r}; there are {', '.join(KINDS)}.")
         for field in fields(self):
-            if field.name in BOUNDS:
+            if field.name in BOUNDS and not (field.name == "excitation_nm" and self.excitation_nm is None):
                 low, high = BOUNDS[field.name]
                 value = getattr(self, field.name)
                 if not (isinstance(value, int | float | np.number) and low <= value <= high):
@@ -83,10 +89,28 @@ class Microscope:
         """Depth of field ``lambda n / NA^2``, in um."""
         return self.wavelength_nm / 1000 * self.immersion_index / self.na**2
 
+    @property
+    def excitation(self) -> float:
+        """Wavelength of the excitation in nm, given or assumed."""
+        if self.excitation_nm is not None:
+            return self.excitation_nm
+        return (2 if self.kind == "two-photon" else 1) * EXCITATION_RATIO * self.wavelength_nm
+
+    @property
+    def resolution_um(self) -> float:
+        """Wavelength over aperture, of the shorter wavelength that counts; two photons halve it."""
+        shortest = self.wavelength_nm
+        if self.kind == "two-photon":
+            shortest = self.excitation / 2
+        elif self.kind in ("confocal", "spinning-disk"):
+            shortest = min(shortest, self.excitation)
+        return shortest / 1000 / self.na
+
 
 BOUNDS = {
     "na": (0.02, 1.99), "wavelength_nm": (200, 2000), "pixel_size_nm": (1, 20_000), "immersion_index": (1, 2),
     "sample_index": (1, 2), "depth_um": (0, 1000), "defocus_um": (-1000, 1000), "pinhole_au": (0.05, 50),
+    "excitation_nm": (200, 4000), "sheet_um": (0.1, 1000),
 }  # fmt: skip
 
 
@@ -95,7 +119,7 @@ def microscope_psf(kind: Kind = "widefield", *, size: int = 33, **parameters: fl
 
     Parameters
     ----------
-    kind : {"widefield", "confocal"}
+    kind : {"widefield", "confocal", "spinning-disk", "two-photon", "light-sheet"}
     size : int
         Side of the kernel in pixels, even or odd.
     **parameters
@@ -109,48 +133,66 @@ def microscope_psf(kind: Kind = "widefield", *, size: int = 33, **parameters: fl
     Raises
     ------
     InputError
-        A parameter is unknown or out of range, or ``psfmodels`` is not installed.
+        A parameter is unknown or out of range.
 
-    Notes
-    -----
-    Widefield: the PSF h_em of the emission. Confocal: the PSF h_ex of the excitation times the emission that passes
-    the pinhole, ``h = h_ex (h_em * pinhole)`` (Wilson, see the module).
+    Examples
+    --------
+    >>> import napari_genprior as gp
+    >>> gp.blur.microscope_psf("confocal", size=15, na=1.2, immersion_index=1.33, pixel_size_nm=80).shape
+    (15, 15)
     """
-    return _volume(_microscope(kind, parameters), (1, size, size), 0.0)[0]
+    return _normalized(_microscope(kind, parameters), (1, size, size), 0.0)[0]
 
 
 def microscope_psf_3d(
     kind: Kind = "widefield",
     *,
-    shape: tuple[int, int, int] = (17, 33, 33),
+    shape: tuple[int, int, int] | Literal["auto"] = (17, 33, 33),
     step_z_nm: float = 300.0,
+    image_shape: tuple[int, int, int] | None = None,
     **parameters: float,
 ) -> np.ndarray:
     """Compute the point spread function of a microscope in three dimensions.
 
     Parameters
     ----------
-    kind : {"widefield", "confocal"}
-    shape : (int, int, int)
-        Planes, rows, columns; rows and columns are equal.
+    kind : {"widefield", "confocal", "spinning-disk", "two-photon", "light-sheet"}
+    shape : (int, int, int) or "auto"
+        Planes, rows, columns. "auto": as many as a stack of ``image_shape`` needs, so that 99.5% of the light that it
+        receives of a point is inside, and at most twice its sides (:func:`~.optics_support.choose_shape`).
     step_z_nm : float
         Distance of neighbouring planes, by which the focus moves, 1 to 100000 nm.
+    image_shape : (int, int, int), optional
+        Planes, rows and columns of the stack, for ``shape="auto"``.
     **parameters
         Fields of :class:`Microscope`.
 
     Returns
     -------
     float32 array [z, y, x]
-        >= 0, sum 1; with ``defocus_um`` 0 the middle plane is that of best focus.
+        >= 0, sum 1; with ``defocus_um`` 0 the middle plane is that of best focus. The focus moves deeper into the
+        sample from plane to plane.
 
     Raises
     ------
     InputError
-        A parameter is unknown or out of range, or ``psfmodels`` is not installed.
+        A parameter is unknown or out of range.
+
+    Examples
+    --------
+    >>> import napari_genprior as gp
+    >>> optics = {"na": 1.2, "immersion_index": 1.33, "pixel_size_nm": 100}
+    >>> gp.blur.microscope_psf_3d(shape="auto", image_shape=(5, 16, 16), step_z_nm=300, **optics).shape
+    (9, 31, 31)
     """
     if not 1 <= step_z_nm <= 1e5:
         raise InputError(f"step_z_nm must be from 1 to 100000; got {step_z_nm}.")
-    return _volume(_microscope(kind, parameters), shape, step_z_nm)
+    m = _microscope(kind, parameters)
+    if isinstance(shape, str):
+        if shape != "auto" or image_shape is None:
+            raise InputError(f'shape must be three sides, or "auto" together with image_shape; got {shape!r}.')
+        shape = choose_shape(m, step_z_nm / 1000, image_shape, focus(m)).shape
+    return _normalized(m, shape, step_z_nm)
 
 
 def _microscope(kind: Kind, parameters: dict[str, float]) -> Microscope:
@@ -161,73 +203,44 @@ def _microscope(kind: Kind, parameters: dict[str, float]) -> Microscope:
     return Microscope(**{**parameters, "kind": kind})  # type: ignore[arg-type]
 
 
-def _volume(microscope: Microscope, shape: tuple[int, int, int], step_z_nm: float) -> np.ndarray:
+def _normalized(m: Microscope, shape: tuple[int, int, int], step_z_nm: float) -> np.ndarray:
     planes, rows, columns = shape
-    if rows != columns or min(shape) < 1 or max(shape) > LARGEST_SIDE_PX:
-        raise InputError(f"The kernel must be square, with 1 to {LARGEST_SIDE_PX} pixels a side; got {shape}.")
+    if min(shape) < 1 or max(shape) > LARGEST_SIDE_PX or prod(shape) > LARGEST_VOXELS:
+        most = f"{LARGEST_SIDE_PX} pixels a side, and at most {LARGEST_VOXELS // 10**6} million in all"
+        raise InputError(f"A kernel needs 1 to {most}; got {shape}.")
     offsets = (np.arange(planes) - (planes - 1) / 2) * step_z_nm / 1000
-    volume = _planes(microscope, rows, offsets)
-    return (volume / volume.sum()).astype(np.float32)
-
-
-def _planes(microscope: Microscope, size: int, offsets_um: np.ndarray) -> np.ndarray:
-    """Compute the light per pixel ``[z, size, size]`` in planes at ``offsets_um`` from the chosen defocus."""
-    m = microscope
-    samples = SAMPLES_PER_RESOLUTION * m.pixel_size_nm * m.na / m.wavelength_nm
-    per_pixel = max(LEAST_SAMPLES_PER_PIXEL, int(np.ceil(samples)))
-    step = m.pixel_size_nm / 1000 / per_pixel
-    z = focus(m) + m.defocus_um + offsets_um
-    light = _radial_intensity(m, m.wavelength_nm, size * per_pixel, step, z)
-    if m.kind == "confocal":
-        radius = m.pinhole_au * 0.61 * m.wavelength_nm / 1000 / m.na
-        excitation = _radial_intensity(m, EXCITATION_RATIO * m.wavelength_nm, size * per_pixel, step, z)
-        light = excitation * fftconvolve(light, _disk(radius / step)[None], mode="same", axes=(1, 2)).clip(min=0)
-    return light.reshape(len(z), size, per_pixel, size, per_pixel).mean(axis=(2, 4))
-
-
-def _radial_intensity(m: Microscope, wavelength_nm: float, side: int, step_um: float, z: np.ndarray) -> np.ndarray:
-    """Interpolate the intensity ``[z, side, side]`` on a grid about the optical axis from radial profiles.
-
-    The models are rotationally symmetric: one row from ``psfmodels`` suffices, for even and odd sides alike.
-    """
-    reach = int(np.ceil(side / np.sqrt(2))) + 1
-    rows = intensity(m, wavelength_nm, 2 * reach + 1, step_um, z)
-    axis = np.arange(side) - (side - 1) / 2
-    radius = np.hypot(axis[:, None], axis[None])
-    return np.stack([np.interp(radius, np.arange(reach + 1), row[reach:]) for row in rows])
+    best, size = focus(m), max(rows, columns)
+    step = min(m.resolution_um / SAMPLES_PER_RESOLUTION, m.pixel_size_nm / 1000)
+    pixel = m.pixel_size_nm / 1000
+    z = best + m.defocus_um + offsets
+    profiles = combined_profiles(m, step, radii_needed(size, pixel, step), z, best)
+    light = pixel_means(profiles, step, size, pixel, nodes_per_pixel(pixel, m.resolution_um))
+    top, left = (size - rows) // 2, (size - columns) // 2
+    light = light[:, top : top + rows, left : left + columns].clip(min=0)
+    return (light / light.sum()).astype(np.float32)
 
 
 def intensity(m: Microscope, wavelength_nm: float, count: int, step_um: float, z: np.ndarray) -> np.ndarray:
-    """Compute the middle row of each plane of a point spread function, ``[z, count]``."""
-    try:
-        from psfmodels import make_psf
-    except ImportError as error:
-        raise InputError(
-            "Microscope kernels need the package psfmodels: pip install psfmodels (or napari-genprior[train])."
-        ) from error
-    planes = make_psf(
-        list(z), count, dxy=step_um, pz=m.depth_um, NA=m.na, wvl=wavelength_nm / 1000, ns=m.sample_index,
-        ni=m.immersion_index, ni0=m.immersion_index, oversample_factor=1, normalize=False,
-    )  # fmt: skip
-    return planes[:, count // 2].clip(min=0)
+    """Compute the middle row of each plane of the objective's point spread function, ``[z, count]``."""
+    radius = np.arange(count // 2 + 1) * step_um
+    half = radial_profiles(objective_of(m), wavelength_nm / 1000, radius, np.asarray(z))
+    return np.concatenate([half[:, :0:-1][:, : count // 2], half], axis=1)[:, :count]
 
 
 def focus(m: Microscope) -> float:
-    """Find the plane of best focus (um above the coverslip); an index mismatch shifts it away from ``depth_um``."""
-    reach = 2 * m.depth_of_field_um + 0.5 * m.depth_um
-    planes = m.depth_um + np.linspace(-reach, reach, FOCUS_PLANES)
-    peak = intensity(m, m.wavelength_nm, 1, m.pixel_size_nm / 1000, planes)[:, 0]
+    """Find the nominal position of best focus, um below the coverslip; an index mismatch moves it from the depth."""
+    wavelength = m.excitation if m.kind == "two-photon" else m.wavelength_nm
+    sine = min(m.na, 0.98 * m.sample_index)  # of the outermost ray that is not reflected totally, times the index
+    axial = m.depth_um * m.immersion_index / m.sample_index
+    outer = m.depth_um * np.sqrt((m.immersion_index**2 - sine**2) / (m.sample_index**2 - sine**2))
+    reach = 2 * m.depth_of_field_um
+    low, high = min(axial, outer) - reach, max(axial, outer) + reach
+    count = int(min(MOST_FOCUS_STEPS, np.ceil((high - low) / m.depth_of_field_um * FOCUS_STEPS))) | 1
+    planes = np.linspace(low, high, count)
+    peak = radial_profiles(objective_of(m), wavelength / 1000, np.zeros(1), planes)[:, 0]
     best = int(peak.argmax())
-    if not 0 < best < FOCUS_PLANES - 1:
+    if not 0 < best < count - 1:
         return float(planes[best])
     before, at, after = peak[best - 1 : best + 2]
     curvature = before - 2 * at + after
     return float(planes[best] + (planes[1] - planes[0]) * (0.5 * (before - after) / curvature if curvature else 0.0))
-
-
-def _disk(radius: float) -> np.ndarray:
-    """Make a disk of ``radius`` samples with a soft edge of one sample; sum 1."""
-    reach = int(np.ceil(radius))
-    axis = np.arange(-reach, reach + 1)
-    disk = np.clip(radius + 0.5 - np.hypot(axis[:, None], axis[None]), 0, 1)
-    return disk / disk.sum()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import InputError
-from .microscope import EXCITATION_RATIO, Microscope, focus, intensity
+from .microscope import Microscope, focus, intensity
 
 OBJECTIVES = ((1.0, 0.3, 0.95), (1.333, 0.8, 1.2), (1.515, 1.0, 1.45))  # index, least and largest aperture
 STEP_RANGE = (0.5, 1.5)  # distance of planes, in axial Nyquist steps
@@ -135,7 +135,7 @@ def _light_inside(m: Microscope, size: int) -> float:
     kernel itself.
     """
     z = np.array([focus(m) + m.defocus_um])
-    wavelengths = [m.wavelength_nm] if m.kind == "widefield" else [m.wavelength_nm, EXCITATION_RATIO * m.wavelength_nm]
+    wavelengths = [m.wavelength_nm] if m.kind == "widefield" else [m.wavelength_nm, m.excitation]
     rows = [intensity(m, wavelength, 6 * size + 1, m.pixel_size_nm / 2000, z)[0] for wavelength in wavelengths]
     radius = np.arange(3 * size + 1)
     light = np.prod([row[3 * size :] for row in rows], axis=0) * radius

@@ -10,6 +10,7 @@ import click
 
 from ..core.errors import InputError
 from .base import PATH
+from .optics_options import OLD_DEPTHS, OPTICS_OPTIONS, PSF_OPTION, take_psf
 
 # Named here, as the registry imports torch, which a help text need not wait for; a test compares both.
 METHOD_NAMES = (
@@ -52,7 +53,7 @@ def _tile_size(_context: click.Context, _parameter: click.Parameter, text: str |
     return int(text)
 
 
-def _voxel_size(_context: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[float, ...] | None:
+def voxel_size(_context: click.Context, _parameter: click.Parameter, text: str | None) -> tuple[float, ...] | None:
     """Read ``--voxel-size``."""
     if text is None:
         return None
@@ -72,6 +73,7 @@ REQUEST_OPTIONS = (
                       "[default: as the file says]"),
     click.option("--kernel", type=PATH, metavar="FILE",
                  help="Deconvolve with the kernel in this file, or with the stack or grid of kernels in it."),
+    PSF_OPTION,
     click.option("--kernel-size", callback=_kernel_size, metavar="SIZE",
                  help="Size of the unknown kernel: auto, a number of pixels, or HEIGHTxWIDTH.  [default: auto]"),
     click.option("--kernel-per", type=click.Choice(["stack", "channel", "frame", "plane"]),
@@ -85,7 +87,7 @@ REQUEST_OPTIONS = (
     click.option("--tile-size", callback=_tile_size, metavar="PIXELS",
                  help="Memory only: restore a large image in tiles of this size, or of one chosen by memory (auto).  "
                       "[default: auto for images of more than 4096 pixels a side]"),
-    click.option("--voxel-size", "voxel_size_um", callback=_voxel_size, metavar="Z,Y,X",
+    click.option("--voxel-size", "voxel_size_um", callback=voxel_size, metavar="Z,Y,X",
                  help="Size of a voxel in um; given as an option, it chooses --mode 3d.  "
                       "[default: as the file says, otherwise a cube; neither chooses volumes]"),
     click.option("--mask", type=PATH, metavar="FILE",
@@ -107,6 +109,7 @@ REQUEST_OPTIONS = (
     click.option("--device", metavar="NAME", help="Compute on auto, cpu, cuda, cuda:N or mps.  [default: auto]"),
     click.option("--time-limit", "time_limit_s", type=float, metavar="SECONDS",
                  help="Return the best estimate so far after this time."),
+    *OPTICS_OPTIONS,
     click.option("--settings", "settings_file", type=PATH, metavar="FILE",
                  help="Read the method's own settings, or all arguments that a widget saved, from this JSON file; "
                       "options take precedence over it."),
@@ -114,7 +117,6 @@ REQUEST_OPTIONS = (
                  help="Change one of the method's own settings; may be repeated."),
     click.option("--set", "old_values", multiple=True, hidden=True),
     click.option("--kernels", "old_kernel_per", type=click.Choice(["one", "channel", "frame", "plane"]), hidden=True),
-    click.option("--depth", "old_mode", type=click.Choice(["planes", "volume"]), hidden=True),
     click.option("--budget", "old_time_limit_s", type=float, hidden=True),
 )
 DEBLUR_OPTIONS = (
@@ -155,6 +157,8 @@ def current_names(context: click.Context) -> dict[str, Any]:
     """Return the options of a command that were given, those with deprecated names under their present ones."""
     given = {name: value for name, value in context.params.items() if value not in (None, ())}
     options = {parameter.name: parameter.opts[0] for parameter in context.command.params}
+    if given.get("depth_um") in OLD_DEPTHS:
+        given["old_mode"], options["old_mode"] = given.pop("depth_um"), "--depth"
     for old in [name for name in given if name.startswith("old_")]:
         name, value = old.removeprefix("old_"), given.pop(old)
         if name in given and not isinstance(value, tuple):
@@ -187,6 +191,7 @@ def request_arguments(given: dict[str, Any]) -> dict[str, Any]:
 
     options = dict(given)
     settings_file, values = options.pop("settings_file", None), options.pop("values", ())
+    options |= take_psf(options)
     request = request_export.load(settings_file) if settings_file else {}
     named = {source["method"] for source in (request, options) if "method" in source}
     if len(named) > 1:

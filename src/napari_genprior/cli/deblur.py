@@ -13,6 +13,7 @@ from ..core.errors import InputError
 from .arguments import DEBLUR_OPTIONS, current_names, request_arguments, with_options
 from .base import check_output_paths, genprior, run_with_progress, write_report
 from .rerun import prepare_rerun, read_report
+from .wording import in_options
 
 if TYPE_CHECKING:
     from ..core.result import DeblurResult
@@ -57,7 +58,8 @@ def deblur(context: click.Context, **_options: Any) -> None:
     if source is None:
         raise click.UsageError("Missing argument IN (the blurred image), or --rerun with a report.")
     arguments = earlier.arguments if earlier else request_arguments(given)
-    kernel_file, mask_file = arguments.get("kernel"), arguments.get("mask")
+    kernel, mask_file = arguments.get("kernel"), arguments.get("mask")
+    kernel_file = kernel if isinstance(kernel, Path) else None  # not where it is computed
     written = (outputs.image, outputs.report, outputs.kernel, outputs.estimate, checkpoint)
     check_output_paths(source, *written, others=(kernel_file, mask_file, given.get("settings_file"), rerun))
 
@@ -73,7 +75,7 @@ def deblur(context: click.Context, **_options: Any) -> None:
         elif "mode" not in arguments:
             _say_that_planes_are_separate(plan)
         for note in plan.kernel_notes:
-            click.echo(note, err=True)
+            click.echo(in_options(note), err=True)
         result = run_with_progress(run(plan, checkpoint), plan.sentence, quiet)
         write_outputs(plan, result, outputs)
     if notes := _notes(plan, result):
@@ -87,7 +89,8 @@ def _say_that_planes_are_separate(plan: Plan) -> None:
     """Write a line on standard error where planes along Z are restored one by one and could be a volume."""
     layout = plan.layout
     if "Z" in layout.looped and "S" not in layout.axes and not plan.in_tiles:
-        click.echo(f"{prod(layout.pieces)} planes, each restored in 2-D; for a volume: --mode 3d", err=True)
+        optics = " or --psf optics" if plan.source.metadata.optics.na else ""
+        click.echo(f"{prod(layout.pieces)} planes, each restored in 2-D; for a volume: --mode 3d{optics}", err=True)
 
 
 def check_outputs(plan: Plan, outputs: Outputs) -> None:

@@ -63,6 +63,10 @@ def read_report(path: Path) -> EarlierRun:
         arguments |= {name: provenance[name] for name in ("method", "settings", "seed", "device")}
         if files["kernel"]:
             arguments["kernel"] = Path(files["kernel"])
+        if recorded.get("optics") is not None:
+            from ..blur.optics_request import Optics
+
+            arguments["kernel"] = Optics(**recorded["optics"])
         if files.get("mask"):
             arguments["mask"] = Path(files["mask"])
         if size != "auto":

@@ -13,9 +13,15 @@ OPTIONS = {
     "method": "--method", "checkpoint": "--checkpoint", "settings": "--settings", "jobs": "--jobs", "dtype": "--dtype",
     "mask": "--mask",
 }  # fmt: skip
+OPTICS = {
+    "wavelength_nm": "--wavelength", "excitation_nm": "--excitation", "sample_index": "--sample-index",
+    "depth_um": "--depth", "pinhole_au": "--pinhole", "sheet_um": "--sheet",
+}  # fmt: skip  # not beside values, as settings have such names too
 VALUE = r"'[^']*'|\"[^\"]*\"|\([^()]*\)|\[[^\[\]]*\]|[\w.+-]*[\w+-]|"
 ASSIGNED = re.compile(rf"(?<![\w.`/-])([a-z][a-z_]*)=({VALUE})")
-NAMED = re.compile(rf"(?<![\w./'\"-])({'|'.join(name for name in OPTIONS if '_' in name)})(?![\w/.]*['\"=/])")
+NAMED = re.compile(
+    rf"(?<![\w./'\"-])({'|'.join(name for name in (*OPTIONS, *OPTICS) if '_' in name)})(?![\w/.]*['\"=/])"
+)
 PYTHON_HINT = re.compile(r" \((?:use )?(?:numpy|np)\.\w+\)")
 NOTHING = re.compile(r", or None for no limit")
 
@@ -24,7 +30,7 @@ def in_options(message: str) -> str:
     """Replace arguments of Python (``axes='TYX'``) by the options that give them (``--axes TYX``)."""
     message = NOTHING.sub("", PYTHON_HINT.sub("", message))
     message = ASSIGNED.sub(lambda found: _option(found[1], found[2]), message)
-    return NAMED.sub(lambda found: OPTIONS[found[1]], message)
+    return NAMED.sub(lambda found: (OPTIONS | OPTICS)[found[1]], message)
 
 
 @cache

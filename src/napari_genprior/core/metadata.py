@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .optics_metadata import OpticsMetadata
+
 ORIENTATION = 0x0112
 COPIED_TEXTS = (0x010F, 0x0110, 0x0132, 0x013B, 0x8298)  # Make, Model, DateTime, Artist, Copyright
 
@@ -56,6 +58,8 @@ class Metadata:
         In the order of axis C.
     time_step_s : float or None
         Seconds between frames.
+    optics : OpticsMetadata
+        Of the microscope; not written by itself, but part of ``ome_xml``, ``imagej`` and ``zarr``.
     """
 
     icc_profile: bytes | None = None
@@ -70,6 +74,7 @@ class Metadata:
     zarr: Mapping[str, Any] | None = field(default=None)
     channels: tuple[Channel, ...] = ()
     time_step_s: float | None = None
+    optics: OpticsMetadata = field(default_factory=OpticsMetadata)
 
 
 def upright_exif(exif: Any) -> tuple[int, bytes | None]:

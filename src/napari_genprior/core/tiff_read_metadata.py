@@ -9,6 +9,7 @@ from typing import Any
 
 from .metadata import Channel, Metadata
 from .ome import OmeImage, read_ome
+from .optics_metadata import optics_of_imagej, optics_of_ome
 from .units import MICROMETRES, unit_name
 
 COPIED_TAGS = {
@@ -108,6 +109,11 @@ def metadata_of(tiff: Any, page: Any, ome: OmeImage, converted: bool) -> Metadat
         elif not tiff.is_ome and not tiff.is_shaped:
             known["description"] = page.description or None
     known |= {"ome_xml": ome.xml, "channels": ome.channels} if ome.xml else {}
+    with suppress(Exception):
+        if ome.xml:
+            known["optics"] = optics_of_ome(ome.xml)
+        elif tiff.is_imagej:
+            known["optics"] = optics_of_imagej(str(tiff.imagej_metadata.get("Info", "")))
     known |= {"time_step_s": ome.time_step_s} if ome.time_step_s else {}
     return Metadata(**known)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,14 @@ import numpy as np
 from .axes import ALIASES
 from .errors import LONGEST, FileError, InputError
 from .metadata import Channel, Metadata
+from .optics_metadata import OpticsMetadata, optics_of_ome, optics_of_omero
 from .paths import is_file
 from .series import choose_series
 from .source import Guarded, Lazy
 from .units import unit_name
 
 OUR_OWN = ("ome", "multiscales", "omero", "_ARRAY_DIMENSIONS")  # attributes that are made anew or copied by name
+OME_XML = "OME/METADATA.ome.xml"  # of a collection that bioformats2raw made
 MAX_LISTED = 500  # images of a plate that are counted
 
 
@@ -143,8 +147,25 @@ def _open_image(path: Path, group: Any) -> Lazy:
     }
     version = str(ome.get("version", scales.get("version", "0.4")))
     return Lazy(
-        Guarded(data, str(path)), axes, pixel_size, units, version, metadata=_metadata(group, ome, scales, level)
+        Guarded(data, str(path)),
+        axes,
+        pixel_size,
+        units,
+        version,
+        metadata=replace(_metadata(group, ome, scales, level), optics=_optics(path, group, ome)),
     )
+
+
+def _optics(path: Path, group: Any, ome: Mapping[str, Any]) -> OpticsMetadata:
+    """Read the optics from the OME-XML of a conversion by bioformats2raw, else from the channels of OMERO."""
+    name = Path(str(group.path or path.name)).name  # of the image in the collection: its number
+    with suppress(Exception):  # metadata of other programs hold anything
+        for folder in (path, path.parent):
+            if is_file(folder / OME_XML):
+                return optics_of_ome((folder / OME_XML).read_text(encoding="utf-8"), int(name))
+    with suppress(Exception):
+        return optics_of_omero(ome["omero"]["channels"])
+    return OpticsMetadata()
 
 
 def _metadata(group: Any, ome: Mapping[str, Any], scales: Mapping[str, Any], level: Mapping[str, Any]) -> Metadata:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -75,15 +74,13 @@ def parse_constraints(s: VolumeSettings, voxel_um: Sequence[float] | None) -> Mi
     Raises
     ------
     InputError
-        No such microscope is possible, its PSF would be smaller than a voxel, or none can be simulated.
+        No such microscope is possible, or its PSF would be smaller than a voxel.
     """
     given = {
         "kind": None if s.microscope == "unknown" else s.microscope, "na": s.na, "wavelength_nm": s.wavelength_nm,
         "immersion_index": s.immersion_index,
     }  # fmt: skip
     fields = {name: value for name, value in given.items() if value is not None}
-    if fields and find_spec("psfmodels") is None:
-        raise InputError("Settings of the microscope need the package psfmodels: pip install psfmodels.")
     ratio = None
     if voxel_um is not None:
         z, y, x = voxel_um
@@ -104,16 +101,9 @@ def parse_constraints(s: VolumeSettings, voxel_um: Sequence[float] | None) -> Mi
 
 def sample_candidates(
     rng: np.random.Generator, prior: Generator, known: MicroscopeConstraints, near: PsfCandidate | None, spread: float
-) -> tuple[FocusedMicroscope | None, Tensor]:
-    """Simulate a microscope, at random or ``near`` a candidate, with its kernel of the generator's size.
-
-    Without ``psfmodels`` the kernel is that of a random latent, and there is no microscope.
-    """
+) -> tuple[FocusedMicroscope, Tensor]:
+    """Simulate a microscope, at random or ``near`` a candidate, with its kernel of the generator's size."""
     depth, height, width = kernel_shape(prior)
-    device = device_of(prior.net)
-    if find_spec("psfmodels") is None:
-        z = 0.5 * rng.standard_normal((1, prior.card.latent))
-        return None, prior.decode(torch.from_numpy(z.astype(np.float32)).to(device))
     if near is None or near.optic is None:
         microscope = objectives.random_microscope(rng, height, known=known.fields, ratio=known.ratio)
         microscope = replace(microscope, defocus_um=0.0)
@@ -122,7 +112,7 @@ def sample_candidates(
         microscope, step = _perturb(rng, near.optic, known, spread)
     optic = FocusedMicroscope(microscope, step if known.ratio is None else known.ratio * microscope.pixel_size_nm)
     kernel = optics.microscope_psf_3d(shape=(depth, height, width), step_z_nm=optic.step_nm, **vars(microscope))
-    return optic, torch.from_numpy(kernel)[None, None].to(device)
+    return optic, torch.from_numpy(kernel)[None, None].to(device_of(prior.net))
 
 
 def kernel_shape(prior: Generator) -> tuple[int, int, int]:

@@ -55,8 +55,7 @@ def blind(problem: Problem) -> Recipe:
     Notes
     -----
     Candidates are simulated microscopes that agree with what is known: first any, then such as are near the best. The
-    generator gives the kernel's size, and kernels where microscopes cannot be simulated. In the end "no blur", a point,
-    is a candidate too.
+    generator gives the kernel's size. In the end "no blur", a point, is a candidate too.
     """
     s, prior = problem.settings, problem.kernel_prior
     assert isinstance(s, VolumeSettings)
@@ -100,7 +99,7 @@ def _search(problem: Problem, s: VolumeSettings, split: HoldOutSplit) -> Yields[
         near = best[(index - s.n_candidates) % len(best)] if turn >= 0 else None
         optic, kernel = sample_candidates(rng, problem.kernel_prior, known, near, SPREADS[max(turn, 0)])
         cost, regularization = held_out_error(split, kernel)
-        if optic is not None and optic.microscope.kind == "confocal":
+        if optic.microscope.kind == "confocal":
             cost += CONFOCAL_COST
         best = sorted([*best, PsfCandidate(cost, regularization, kernel, optic)], key=lambda each: each.cost)
         best = best[:FINALISTS]

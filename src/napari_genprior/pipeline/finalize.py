@@ -98,6 +98,7 @@ def _provenance(plan: Plan, outcome: Outcome, clock: Clock) -> Provenance:
         "mask_sha256": None if plan.mask is None else array_hash(plan.mask),
         "kernel_sha256": None if plan.kernels is None else array_hash(plan.kernels),
         "kernel_notes": list(plan.kernel_notes),
+        "optics": None if plan.optics is None else plan.optics.given,
         "time_limit_s": plan.time_limit_s,
         "dtype": plan.dtype,
         "series": plan.series,

@@ -81,7 +81,15 @@ def prepare_kernels(
     if changed:
         stack = _stacked(kernels)
         values = stack.reshape(*groups, *stack.shape[1:])
-    return check_kernels(values, layout, tiles), (*_summary(told), *notes)
+    return check_kernels(values, layout, tiles), (*_summary(told), *notes, *_one_for_channels(request, values, layout))
+
+
+def _one_for_channels(request: Request, values: np.ndarray, layout: Layout) -> list[str]:
+    """Say that one kernel serves channels, whose wavelengths differ; of optics, it is said with these."""
+    channels = layout.sides("C")[0] if "C" in layout.looped else 1
+    if channels == 1 or values.ndim > len(layout.space) or request.optics is not None or request.tiles is not None:
+        return []
+    return [f"One kernel serves all {channels} channels; for a kernel each, give {channels}, and kernel_per='channel'."]
 
 
 def _fitted(kernel: np.ndarray, room: tuple[int, ...]) -> np.ndarray:

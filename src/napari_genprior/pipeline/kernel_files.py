@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..blur.given_kernel import GivenKernel, is_normalized
+from ..blur.optics_request import Optics
 from ..core.errors import InputError, short_repr
 from ..core.lazy_io import TIFFS, open_lazy
 from ..core.units import lengths_um
@@ -15,7 +16,12 @@ from ..core.version import SOFTWARE
 
 
 def parse_kernel(kernel: Any) -> GivenKernel | None:
-    """Return the given kernel or kernels; their shape and values are checked once the axes are known."""
+    """Return the given kernel or kernels; their shape and values are checked once the axes are known.
+
+    Of optics, the kernel is computed once the image is known (:mod:`.optics_kernels`).
+    """
+    if isinstance(kernel, Optics):
+        return None
     if kernel is None or isinstance(kernel, GivenKernel):
         return kernel
     if isinstance(kernel, str | Path):

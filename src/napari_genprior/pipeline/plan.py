@@ -21,6 +21,7 @@ from ..zoo.store import Generator
 from .given_kernels import prepare_kernels
 from .image_source import find_layout, find_source, is_large, read_whole
 from .masks import fit_mask
+from .optics_kernels import with_computed_psf
 from .output_checks import check_out_array, check_output
 from .plan_checks import check_fits, check_tiled, is_single
 from .prior_choice import load_priors
@@ -152,6 +153,7 @@ def plan_request(image: Any, request: Request, out: Any = None, to_file: bool | 
     """
     source = find_source(image, request)
     data = source.data
+    request, optics_notes = with_computed_psf(request, data, source)
     layout = find_layout(data, request, source)
     mask = fit_mask(request.mask, data, layout, source.hidden)
     to_file = is_path(out) if to_file is None else to_file
@@ -183,7 +185,7 @@ def plan_request(image: Any, request: Request, out: Any = None, to_file: bool | 
         data=data,
         layout=layout,
         kernels=kernels,
-        kernel_notes=kernel_notes,
+        kernel_notes=(*optics_notes, *kernel_notes),
         priors=load_priors(request, shape, needed=kernels is None),
         voxel_weights=_voxel_weights(sides),
         psf_constraints=_constraints(request, sides) if kernels is None else None,

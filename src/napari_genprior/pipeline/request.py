@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from ..blur.given_kernel import GivenKernel
+from ..blur.optics_request import Optics
 from ..core.arrays import resolve_device
 from ..core.axes import ALIASES, KernelPer
 from ..core.conversion import FileType, check_file_type
@@ -69,6 +70,8 @@ class Request:
     ----------
     given_kernel : GivenKernel or None
         As given: the number of kernels is checked once the axes are known.
+    optics : Optics or None
+        Given instead of a kernel, which is computed once the image is known.
     tiles : (int, int) or None
         Rows and columns of kernels, where the blur varies over the image.
     tile_size : int or None
@@ -86,6 +89,7 @@ class Request:
     method: Method
     settings: Settings
     given_kernel: GivenKernel | None
+    optics: Optics | None
     kernel_size: tuple[int, int] | None
     kernel_per: KernelPer
     mode: Literal["2d", "3d"]
@@ -133,15 +137,19 @@ def parse_request(
     """Check the arguments of :func:`.front_door.deblur` that do not depend on the image; raises what that raises."""
     given_kernel, axes, kernel_per = parse_kernel(kernel), check_axes(axes), check_kernel_per(kernel_per)
     given = None if given_kernel is None else given_kernel.values
+    optics = kernel if isinstance(kernel, Optics) else None
+    has_kernel = given is not None or optics is not None
+    if optics is not None:
+        mode = _mode_of_optics(mode, tiles)
     dimensions = _dimensions(mode, given, kernel_per, tiles, voxel_size_um, settings, axes)
-    chosen = find_method(_resolved_name(method, given is not None, dimensions))
-    if chosen.needs_kernel and given is None:
+    chosen = find_method(_resolved_name(method, has_kernel, dimensions))
+    if chosen.needs_kernel and not has_kernel:
         raise InputError(f"Method {chosen.name!r} needs a kernel; pass kernel=, or choose a blind method: 'auto'.")
     options = {"image_prior": image_prior, "kernel_prior": kernel_prior, "restarts": restarts, "steps": steps}
     model = VolumeSettings if dimensions == "3d" else chosen.settings
     checked = _check_settings(chosen, model, settings, options)
     size, grid = check_kernel_size(kernel_size), check_tiles(tiles, given)
-    refuse_unused_of_kernel(chosen, checked, given, size, kernel_prior)
+    refuse_unused_of_kernel(chosen, checked, has_kernel, size, kernel_prior)
     refuse_unused_of_mode(dimensions, checked, grid, tile_size, voxel_size_um, steps)
     if grid and "image_prior" in model.model_fields:
         raise InputError(
@@ -152,6 +160,7 @@ def parse_request(
         method=chosen,
         settings=checked,
         given_kernel=given_kernel,
+        optics=optics,
         kernel_size=size,
         kernel_per=kernel_per,
         mode=dimensions,
@@ -204,6 +213,13 @@ def _dimensions(
     one_volume_kernel = kernel is not None and kernel.ndim == 3 and kernel_per == "stack" and may_have_depth
     volume = isinstance(settings, VolumeSettings) or voxel_size_um is not None or one_volume_kernel
     return "3d" if volume else "2d"
+
+
+def _mode_of_optics(mode: Mode, tiles: Any) -> Mode:
+    """Return the mode for a PSF from optics: that of volumes where none is named."""
+    if tiles is not None:
+        raise InputError("A PSF from optics is the same in the whole image; leave tiles out.")
+    return "3d" if mode == "auto" else mode
 
 
 def _resolved_name(method: str, has_kernel: bool, dimensions: str) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ..core.errors import InputError
 from ..methods.registry import Method
 from ..settings import Settings, VolumeSettings
@@ -17,7 +15,7 @@ UNKNOWN_KERNEL_SETTINGS = ("kernel_prior", "n_candidates", "microscope", "na", "
 def refuse_unused_of_kernel(
     method: Method,
     settings: Settings,
-    kernel: np.ndarray | None,
+    has_kernel: bool,
     kernel_size: tuple[int, int] | None,
     kernel_prior: str | None,
 ) -> None:
@@ -28,7 +26,7 @@ def refuse_unused_of_kernel(
     kernel_size, kernel_prior
         As the caller gave them; None: not given.
     """
-    if kernel is not None:
+    if has_kernel:
         _refuse_beside_kernel(method, settings, kernel_size, kernel_prior)
     if kernel_size is None:
         return

@@ -43,7 +43,7 @@ SIMULATED = {
     "microscope": (
         _microscope,
         "widefield and confocal microscopes, NA 0.3 to 1.45, 450 to 700 nm, pixels of 50 to 400 nm, index mismatch, "
-        "defocus within 3 depths of field (psfmodels)",
+        "defocus within 3 depths of field",
     ),
 }
 DEFAULT_SIZE_PX = {"microscope": 33}  # of the other simulators: 28

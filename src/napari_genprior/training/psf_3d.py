@@ -24,7 +24,7 @@ SHAPE = (17, 33, 33)  # voxels: planes, rows, columns
 LATENT = 40
 ABOUT = (
     "volumes of widefield and confocal microscopes, NA 0.3 to 1.45, 450 to 700 nm, pixels of 50 to 400 nm, planes at "
-    "0.5 to 1.5 of the axial Nyquist step, index mismatch, in focus (psfmodels)"
+    "0.5 to 1.5 of the axial Nyquist step, index mismatch, in focus"
 )
 
 
