@@ -23,6 +23,7 @@ from scenes import (
     changing,
     coded_light,
     in_8_bits,
+    in_counts,
     observe,
     of_blocks,
     of_lamps,
@@ -154,6 +155,11 @@ CASES = (
     Case("known-colour", lambda: in_8_bits(photo(LINE, 0.01, grey=False)), known()),
     Case("known-saturated", lambda: of_lamps(SHAKE), known()),
     Case("known-defects", lambda: with_defects(of_blocks(SHAKE, 0.01, side=96)), known()),
+    Case(
+        "known-photons",
+        lambda: in_counts(observe(drawing.cells(92, 104, 2), drawing.gaussian((11, 11), (1.8, 1.8)), 0.0), 200),
+        known(),
+    ),
     Case("known-negative-values", wide_range, known()),
     Case("known-periodic", lambda: periodic(drawing.mirrored(drawing.blocks(24, 24, 6)), SHAKE), known()),
     Case("known-linear-light", coded_light, known(transfer_function="srgb")),
@@ -222,6 +228,7 @@ CASES = (
     # stacks, volumes, kernels that change, files
     Case("stack", planes, lambda s: deblur_stack(s.observed, "TYX", kernel_size=13)),
     Case("volume-known", lambda: volume(0.02), known_3d()),
+    Case("volume-photons", lambda: in_counts(volume(0.0), 150), known_3d()),
     Case("volume-tall-voxels", lambda: volume(0.05, tall=4.0), known_3d()),
     Case("volume-richardson-lucy", lambda: volume(0.02), known_3d(solver="richardson-lucy")),
     Case("volume-wiener", lambda: volume(0.01), known_3d(solver="wiener")),

@@ -164,6 +164,13 @@ def volume(noise: float, tall: float = 1.0) -> Scene:
     return replace(observe(wide, kernel, noise), crop=0, known={"voxel_size_um": (tall, 1.0, 1.0)})
 
 
+def in_counts(scene: Scene, photons: float, offset: float = 100.0) -> Scene:
+    """The scene as a camera counts it: photon noise, read noise of two counts, an offset, 16 bits."""
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(scene.observed.clip(0) * photons) + rng.normal(offset, 2, scene.observed.shape)
+    return replace(scene, sharp=scene.sharp * photons + offset, observed=counts.round().astype(np.uint16), peak=photons)
+
+
 def changing(side: int, noise: float) -> Scene:
     """An image that moved to the side at its left and up at its right."""
     kernels = np.stack([drawing.motion(9, angle, 13) for angle in (0, 90)])

@@ -17,6 +17,7 @@ from ..operators.observed import CAP, CLIPPED_REACH_PX, Observed, as_observed, t
 from ..operators.photon_noise import PhotonNoise, find_photon_noise
 from ..settings import KnownKernelSettings
 from ..zoo.restorers import find_restorer
+from .estimated_error import split_noise
 from .photon_noise import choose_strength, restore_photons
 from .total_variation import REFERENCE_STRENGTH, STEPS, deconvolve, strength_for
 from .unrolled import restore
@@ -113,7 +114,7 @@ def _restore_photons(blurred: Observed, kernel: Tensor, photons: PhotonNoise, se
     light = replace(blurred, values=blurred.values - photons.level)
     part = light.crop(most_textured_place(light.values, STRENGTH_REGION_PX))
     choice, whole = (pad_periodic(each, kernel.shape[2:]) for each in (part, light))
-    strength = choose_strength(choice, transfer_function(kernel, choice.shape), photons.model)
+    _, strength = choose_strength(split_noise(choice, transfer_function(kernel, choice.shape), photons.model))
     strength = strength.times(settings.regularization)
     search = restore_photons(whole, transfer_function(kernel, whole.shape), photons.model, strength=strength)
     return whole.crop(run_to_end(search).image) + photons.level

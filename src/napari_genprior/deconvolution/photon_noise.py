@@ -6,18 +6,16 @@ A difference of ten photons is nothing where there are a thousand, and a structu
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from ..core.iteration import run_to_end
-from ..operators.convolution import apply_transfer
 from ..operators.finite_differences import Weights
 from ..operators.noise import NoiseModel
 from ..operators.observation import Observation
-from .splitting import Splitting, box_mean
+from .estimated_error import Halves
+from .splitting import Splitting
 from .state import Deconvolution
 from .total_variation import tv_admm
 from .wiener import wiener
@@ -29,9 +27,8 @@ TOLERANCE = 1e-3  # a relative change below this ends it
 
 STRONGEST, HALVINGS = 0.16, 6  # of the strengths that are compared
 SMOOTH, FLAT = (0.5, 1.0), (1.0, 0.0)  # weights of first and second differences: of most specimens, and of flat areas
-TRIAL_STEPS = 15  # with each, from where the last one ended
-ADDED_NOISE = 0.5  # times that of the data, in the half that is restored; the other half gets one over it, subtracted
-PASSBAND = 1e-2  # power of the transfer function below which a difference of the halves tells little
+CLEARLY = 0.995
+TRIAL_STEPS = 10  # with each, from where the last one ended
 
 
 class Strength(NamedTuple):
@@ -80,62 +77,32 @@ def restore_photons(
     return tv_admm(observation, transfer, strength.first / std, splitting, noise, weights, steps=steps, start=start)
 
 
-@torch.no_grad()
-def choose_strength(
-    observation: Observation, transfer: Tensor, noise: NoiseModel, weights: Weights | None = None, seed: int = 0
-) -> Strength:
-    """Choose the strength of :func:`restore_photons` whose result errs least, without knowing the truth.
+def choose_strength(halves: Halves) -> tuple[float, Strength]:
+    """Choose the strength of :func:`restore_photons` with the least estimated error; returns that error first.
 
-    Most specimens want second differences small; those of flat areas with sharp edges, first differences alone.
-
-    Notes
-    -----
-    Noise e as strong as that of the data y splits them into ``y + a e`` and ``y - e / a``, whose errors are independent
-    [1]_ (of photons, thinning does the same [2]_). The first is restored, with one strength after the other; the
-    second, deconvolved without any prior, is an unbiased measurement of the scene in the passband of the kernel. The
-    mean squared difference of the two is the error of the restored image plus a constant. To compare blurred images
-    instead would say nothing of noise that the kernel does not pass.
-
-    References
-    ----------
-    .. [1] N. Oliveira, J. Lei, R. Tibshirani, "Unbiased risk estimation in the normal means problem via coupled
-       bootstrap techniques", Electronic Journal of Statistics 18, 2024.
-    .. [2] A. Neufeld et al., "Data thinning for convolution-closed distributions", Journal of Machine Learning
-       Research 25, 2024.
+    Most specimens want second differences small; those of flat areas with sharp edges, first differences alone, which
+    must be clearly better: the estimate errs too.
     """
-    data = observation.crop(observation.canvas)
-    generator = torch.Generator().manual_seed(seed)
-    added = torch.randn(data.shape, generator=generator).to(data) * noise.variance(box_mean(data)).sqrt()
-    restored, held_out = data + ADDED_NOISE * added, data - added / ADDED_NOISE
-    inverse = transfer.conj() / (transfer.abs().square() + PASSBAND)
-    training = observation.with_data(restored)
-    more = 1 + ADDED_NOISE**2
-    noise = NoiseModel(more * noise.gain, more * noise.read_variance)
-
-    def risk(strength: Strength, start: Tensor | None) -> tuple[float, Tensor]:
-        steps = 2 * TRIAL_STEPS if start is None else TRIAL_STEPS
-        trial = restore_photons(training, transfer, noise, weights, strength=strength, steps=steps, start=start)
-        x = run_to_end(trial).image
-        residual = observation.embed(held_out - observation.blur(x, transfer)).mul_(observation.measured)
-        return float(observation.crop(apply_transfer(residual, inverse)).square().mean()), x
-
-    return min(_least_risk(risk, *SMOOTH), _least_risk(risk, *FLAT))[1]
+    smooth, flat = _least_error(halves, *SMOOTH), _least_error(halves, *FLAT)
+    return flat if flat[0] < CLEARLY * smooth[0] else smooth
 
 
-def _least_risk(
-    risk: Callable[[Strength, Tensor | None], tuple[float, Tensor]], first: float, second: float
-) -> tuple[float, Strength]:
-    """Go from strong to weak until the risk rises; returns the lowest risk and the strength of its parabola."""
-    risks: list[float] = []
+def _least_error(halves: Halves, first: float, second: float) -> tuple[float, Strength]:
+    """Go from strong to weak until the error rises; returns the lowest error and the strength of its parabola."""
+    errors: list[float] = []
     x = None
     for n in range(HALVINGS + 1):
-        value, x = risk(Strength(first, second).times(STRONGEST / 2**n), x)
-        risks.append(value)
-        if n and risks[n] > risks[n - 1]:
+        strength, steps = Strength(first, second).times(STRONGEST / 2**n), TRIAL_STEPS if n else 2 * TRIAL_STEPS
+        trial = restore_photons(
+            halves.training, halves.transfer, halves.noise, halves.weights, strength=strength, steps=steps, start=x
+        )
+        x = run_to_end(trial).image
+        errors.append(halves.error(x))
+        if n and errors[n] > errors[n - 1]:
             break
-    best = risks.index(min(risks))
+    best = errors.index(min(errors))
     place = float(best)
-    if 0 < best < len(risks) - 1:
-        before, at, after = risks[best - 1 : best + 2]
+    if 0 < best < len(errors) - 1:
+        before, at, after = errors[best - 1 : best + 2]
         place += 0.5 * (before - after) / max(before - 2 * at + after, 1e-30)
-    return risks[best], Strength(first, second).times(STRONGEST / 2**place)
+    return errors[best], Strength(first, second).times(STRONGEST / 2**place)

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..deconvolution.estimated_error import split_noise
 from ..deconvolution.photon_noise import choose_strength, restore_photons
-from ..deconvolution.richardson_lucy import TV_FRACTION, richardson_lucy
+from ..deconvolution.richardson_lucy import TV_FRACTION, choose_steps, richardson_lucy
 from ..deconvolution.state import Deconvolution, DeconvolutionState
 from ..deconvolution.wiener import wiener
 from ..estimation.cross_validation import (
@@ -108,24 +109,33 @@ def _search(problem: Problem, s: VolumeSettings, split: HoldOutSplit) -> Yields[
 
 def _restore(problem: Problem, kernel: Tensor, s: VolumeSettings, done: int) -> Yields[Snapshot, None, Tensor]:
     """Restore the whole volume ``[1, 1, Z, Y, X]``, yielding each iterate with its misfit."""
-    margin = kernel_reach(kernel, KERNEL_TAIL)
-    padded = _padded(problem, problem.observed, margin)
-    observation, noise, weights, transfer = padded.observation, padded.noise, padded.weights, padded.transfer(kernel)
-    states: Deconvolution | list[DeconvolutionState]
-    if s.solver == "wiener":
-        image = wiener(observation, transfer, noise, weights).clamp(min=0)
-        states = [DeconvolutionState(1, image, apply_transfer(image, transfer))]
-    elif s.solver == "richardson-lucy":
-        strength = s.regularization * TV_FRACTION * padded.strength
-        states = richardson_lucy(observation, transfer, noise, weights, strength=strength, steps=s.steps)
-    else:
+    padded = _padded(problem, problem.observed, kernel_reach(kernel, KERNEL_TAIL))
+    if s.solver == "auto":
         yield Snapshot(done, done + s.steps, "regularization", problem.blurred, kernel)
-        part = _padded(problem, _textured_part(problem), margin)
-        chosen = choose_strength(part.observation, part.transfer(kernel), part.noise, weights, problem.seed)
-        chosen = chosen.times(s.regularization)
-        states = restore_photons(observation, transfer, noise, weights, strength=chosen, steps=s.steps)
-    for state in states:
-        volume = observation.crop(state.image)
-        misfit = torch.tensor([normalized_misfit(observation, state.model, noise)])
+    for state in _solver(problem, padded, kernel, s):
+        volume = padded.observation.crop(state.image)
+        misfit = torch.tensor([normalized_misfit(padded.observation, state.model, padded.noise)])
         yield Snapshot(done + state.step, done + s.steps, "deconvolution", volume, kernel, {"misfit": misfit})
     return volume
+
+
+def _solver(
+    problem: Problem, padded: PaddedVolume, kernel: Tensor, s: VolumeSettings
+) -> Deconvolution | list[DeconvolutionState]:
+    """Choose the solver of a volume; of "auto", the one with the least estimated error in its most textured part."""
+    observation, noise, weights, transfer = padded.observation, padded.noise, padded.weights, padded.transfer(kernel)
+    if s.solver == "wiener":
+        image = wiener(observation, transfer, noise, weights).clamp(min=0)
+        return [DeconvolutionState(1, image, apply_transfer(image, transfer))]
+    if s.solver == "richardson-lucy":
+        strength = s.regularization * TV_FRACTION * padded.strength
+        return richardson_lucy(observation, transfer, noise, weights, strength=strength, steps=s.steps)
+    part = _padded(problem, _textured_part(problem), kernel_reach(kernel, KERNEL_TAIL))
+    halves = split_noise(part.observation, part.transfer(kernel), part.noise, weights, problem.seed)
+    error, chosen = choose_strength(halves)
+    if s.solver == "auto":
+        error_of_rl, steps = choose_steps(halves)
+        if error_of_rl < error:
+            return richardson_lucy(observation, transfer, noise, weights, steps=min(steps, s.steps), stop=False)
+    chosen = chosen.times(s.regularization)
+    return restore_photons(observation, transfer, noise, weights, strength=chosen, steps=s.steps)
