@@ -11,6 +11,7 @@ from ..operators.convolution import apply_transfer
 from ..operators.finite_differences import Weights
 from ..operators.noise import NoiseModel
 from ..operators.observation import Observation
+from ..operators.spatial import crop_at, spatial_shape
 from .splitting import box_mean
 
 ADDED_NOISE = 0.5  # times that of the data, in the half that is restored; the other half gets one over it, subtracted
@@ -45,10 +46,18 @@ class Halves:
 
     @torch.no_grad()
     def error(self, x: Tensor) -> float:
-        """Estimate the mean squared error of a restored canvas, plus a constant."""
+        """Estimate the mean squared error of a restored canvas, plus a constant.
+
+        Where light from beyond the data matters most, up to a quarter of each side, errors do not count.
+        """
         residual = self.training.embed(self.held_out - self.training.blur(x, self.transfer)).mul_(self.measured)
         inverse = self.transfer.conj() / (self.transfer.abs().square() + PASSBAND)
-        return float(self.training.crop(apply_transfer(residual, inverse)).square().mean())
+        error = self.training.crop(apply_transfer(residual, inverse))
+        inner = []
+        for n, side in zip(spatial_shape(error), self.training.shape, strict=True):
+            margin = min((side - n) // 2, n // 4)
+            inner.append(slice(margin, n - margin))
+        return float(crop_at(error, tuple(inner)).square().mean())
 
 
 @torch.no_grad()

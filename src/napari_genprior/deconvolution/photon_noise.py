@@ -26,9 +26,9 @@ JUMP = 1.0  # fraction of the range: a step of the image that is taken for an ed
 TOLERANCE = 1e-3  # a relative change below this ends it
 
 STRONGEST, HALVINGS = 0.16, 6  # of the strengths that are compared
-SMOOTH, FLAT = (0.5, 1.0), (1.0, 0.0)  # weights of first and second differences: of most specimens, and of flat areas
-CLEARLY = 0.995
-TRIAL_STEPS = 10  # with each, from where the last one ended
+FLAT_FACTOR, FLAT_HALVINGS = 4.0, 2  # the same, over the strength for most specimens
+CLEARLY, RISEN = 0.995, 1.005  # ratios of errors: better; worse than before, so that weaker ones are not tried
+TRIAL_STEPS, LAST_TRIAL_STEPS = 10, 30  # with each from where the last one ended; with the one that is chosen
 
 
 class Strength(NamedTuple):
@@ -40,6 +40,9 @@ class Strength(NamedTuple):
     def times(self, factor: float) -> Strength:
         """Multiply both."""
         return Strength(factor * self.first, factor * self.second)
+
+
+SMOOTH, FLAT = Strength(0.5, 1.0), Strength(1.0, 0.0)  # of most specimens, and of flat areas with sharp edges
 
 
 def restore_photons(
@@ -77,32 +80,42 @@ def restore_photons(
     return tv_admm(observation, transfer, strength.first / std, splitting, noise, weights, steps=steps, start=start)
 
 
-def choose_strength(halves: Halves) -> tuple[float, Strength]:
-    """Choose the strength of :func:`restore_photons` with the least estimated error; returns that error first.
+def choose_strength(halves: Halves) -> Strength:
+    """Choose the strength of :func:`restore_photons` with the least estimated error.
 
     Most specimens want second differences small; those of flat areas with sharp edges, first differences alone, which
     must be clearly better: the estimate errs too.
     """
-    smooth, flat = _least_error(halves, *SMOOTH), _least_error(halves, *FLAT)
-    return flat if flat[0] < CLEARLY * smooth[0] else smooth
+    smooth = _least_error(halves, SMOOTH, STRONGEST, HALVINGS)
+    flat = _least_error(halves, FLAT, FLAT_FACTOR * smooth[1].second, FLAT_HALVINGS)
+    return flat[1] if flat[0] < CLEARLY * smooth[0] else smooth[1]
 
 
-def _least_error(halves: Halves, first: float, second: float) -> tuple[float, Strength]:
-    """Go from strong to weak until the error rises; returns the lowest error and the strength of its parabola."""
+def _least_error(halves: Halves, kind: Strength, strongest: float, halvings: int) -> tuple[float, Strength]:
+    """Go from strong to weak until the error rises; returns the error at the bottom of its parabola, and the strength.
+
+    That error is of more steps than those of the trials: solvers are compared by it.
+    """
     errors: list[float] = []
     x = None
-    for n in range(HALVINGS + 1):
-        strength, steps = Strength(first, second).times(STRONGEST / 2**n), TRIAL_STEPS if n else 2 * TRIAL_STEPS
-        trial = restore_photons(
-            halves.training, halves.transfer, halves.noise, halves.weights, strength=strength, steps=steps, start=x
-        )
-        x = run_to_end(trial).image
+    for n in range(halvings + 1):
+        x = _trial(halves, kind.times(strongest / 2**n), TRIAL_STEPS if n else 2 * TRIAL_STEPS, x)
         errors.append(halves.error(x))
-        if n and errors[n] > errors[n - 1]:
+        if errors[n] > RISEN * min(errors):
             break
     best = errors.index(min(errors))
     place = float(best)
     if 0 < best < len(errors) - 1:
         before, at, after = errors[best - 1 : best + 2]
         place += 0.5 * (before - after) / max(before - 2 * at + after, 1e-30)
-    return errors[best], Strength(first, second).times(STRONGEST / 2**place)
+    strength = kind.times(strongest / 2**place)
+    return halves.error(_trial(halves, strength, LAST_TRIAL_STEPS, x)), strength
+
+
+def _trial(halves: Halves, strength: Strength, steps: int, start: Tensor | None) -> Tensor:
+    """Restore the training half."""
+    return run_to_end(
+        restore_photons(
+            halves.training, halves.transfer, halves.noise, halves.weights, strength=strength, steps=steps, start=start
+        )
+    ).image

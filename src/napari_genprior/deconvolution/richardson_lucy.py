@@ -10,12 +10,9 @@ from ..operators.data_fidelity import normalized_misfit
 from ..operators.finite_differences import Weights, differences, differences_adjoint
 from ..operators.noise import NoiseModel
 from ..operators.observation import Observation
-from .estimated_error import Halves
 from .state import Deconvolution, DeconvolutionState
 
 ITERATIONS = 60
-CHECKED = (5, 7, 10, 14, 20, 28, 40, 56, 80)  # steps after which the error is estimated
-MOST_STEPS = CHECKED[-1]
 MIN_INTENSITY = 1e-6  # working units
 TV_FRACTION = 0.1  # of the usual strength: the iteration is stopped by the noise, more only slows it
 
@@ -29,7 +26,6 @@ def richardson_lucy(
     *,
     strength: float = 0.0,
     steps: int = ITERATIONS,
-    stop: bool = True,
 ) -> Deconvolution:
     """Deconvolve by accelerated Richardson-Lucy with total variation, stopped where only noise is left.
 
@@ -41,8 +37,6 @@ def richardson_lucy(
         As for :func:`~.total_variation.tv_admm`.
     strength : float
         Weight of the total variation, in units of the noise.
-    stop : bool
-        Stop where only noise is left; else after the last step.
 
     Notes
     -----
@@ -81,23 +75,9 @@ def richardson_lucy(
         last = move
         state = DeconvolutionState(step, x, model)
         yield state
-        if stop and normalized_misfit(observation, model, noise) <= 1:
+        if normalized_misfit(observation, model, noise) <= 1:
             break
     return state
-
-
-def choose_steps(halves: Halves) -> tuple[float, int]:
-    """Choose after how many steps without regularization to stop; returns the estimated error first."""
-    best = (float("inf"), 1)
-    states = richardson_lucy(halves.training, halves.transfer, halves.noise, steps=MOST_STEPS, stop=False)
-    for state in states:
-        if state.step in CHECKED:
-            error = halves.error(state.image)
-            if error > best[0]:
-                break
-            best = error, state.step
-    states.close()
-    return best
 
 
 def _variation_slope(x: Tensor, weights: Weights | None, level: float) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..deconvolution.estimated_error import split_noise
 from ..deconvolution.photon_noise import choose_strength, restore_photons
-from ..deconvolution.richardson_lucy import TV_FRACTION, choose_steps, richardson_lucy
+from ..deconvolution.richardson_lucy import TV_FRACTION, richardson_lucy
 from ..deconvolution.state import Deconvolution, DeconvolutionState
 from ..deconvolution.wiener import wiener
 from ..estimation.cross_validation import (
@@ -110,7 +110,7 @@ def _search(problem: Problem, s: VolumeSettings, split: HoldOutSplit) -> Yields[
 def _restore(problem: Problem, kernel: Tensor, s: VolumeSettings, done: int) -> Yields[Snapshot, None, Tensor]:
     """Restore the whole volume ``[1, 1, Z, Y, X]``, yielding each iterate with its misfit."""
     padded = _padded(problem, problem.observed, kernel_reach(kernel, KERNEL_TAIL))
-    if s.solver == "auto":
+    if s.solver == "tv":
         yield Snapshot(done, done + s.steps, "regularization", problem.blurred, kernel)
     for state in _solver(problem, padded, kernel, s):
         volume = padded.observation.crop(state.image)
@@ -122,7 +122,7 @@ def _restore(problem: Problem, kernel: Tensor, s: VolumeSettings, done: int) -> 
 def _solver(
     problem: Problem, padded: PaddedVolume, kernel: Tensor, s: VolumeSettings
 ) -> Deconvolution | list[DeconvolutionState]:
-    """Choose the solver of a volume; of "auto", the one with the least estimated error in its most textured part."""
+    """Prepare the solver; the strength of total variation is chosen in the most textured part of the volume."""
     observation, noise, weights, transfer = padded.observation, padded.noise, padded.weights, padded.transfer(kernel)
     if s.solver == "wiener":
         image = wiener(observation, transfer, noise, weights).clamp(min=0)
@@ -132,10 +132,5 @@ def _solver(
         return richardson_lucy(observation, transfer, noise, weights, strength=strength, steps=s.steps)
     part = _padded(problem, _textured_part(problem), kernel_reach(kernel, KERNEL_TAIL))
     halves = split_noise(part.observation, part.transfer(kernel), part.noise, weights, problem.seed)
-    error, chosen = choose_strength(halves)
-    if s.solver == "auto":
-        error_of_rl, steps = choose_steps(halves)
-        if error_of_rl < error:
-            return richardson_lucy(observation, transfer, noise, weights, steps=min(steps, s.steps), stop=False)
-    chosen = chosen.times(s.regularization)
+    chosen = choose_strength(halves).times(s.regularization)
     return restore_photons(observation, transfer, noise, weights, strength=chosen, steps=s.steps)

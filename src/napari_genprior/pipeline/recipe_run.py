@@ -200,6 +200,9 @@ def _restored(
     if plan.method.finds_kernel and not plan.is_volume and not cut:  # a projection keeps its own grey values
         image = match_flux(observed, image, intensity.lowest)
     verdict = _assess(plan, observed, intensity.clamp(image), solution, status, snapshots)
+    if plan.is_volume:
+        light = {"background": intensity.offset, "counts_per_photon": verdict.features["gain"] * intensity.scale}
+        verdict = replace(verdict, features={**verdict.features, **{name: round(v, 5) for name, v in light.items()}})
     return Restored(
         image=piece.to_image(image),
         kernel=to_kernel(solution.kernel),

@@ -12,12 +12,11 @@ from .base import Settings, unit
 class VolumeSettings(Settings):
     """Settings of the deconvolution of volumes and of their blind PSF estimation (``methods/volumes.py``)."""
 
-    solver: Literal["auto", "tv", "richardson-lucy", "wiener"] = Field(
-        "auto",
+    solver: Literal["tv", "richardson-lucy", "wiener"] = Field(
+        "tv",
         title="Solver",
-        description="auto: tv or richardson-lucy, the one whose estimated error is less. tv: total variation of first "
-        "and second order, relative to the noise. richardson-lucy: for photon noise, stopped when the residual is "
-        "noise. wiener: Wiener filter, for a preview in one step.",
+        description="tv: total variation of first and second order, relative to the noise (most accurate). "
+        "richardson-lucy: for photon noise, stopped when the residual is noise. wiener: a preview in one step.",
     )
     regularization: float = Field(
         1.0,
