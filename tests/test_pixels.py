@@ -15,6 +15,7 @@ from napari_genprior.core.errors import InputError
 from napari_genprior.operators.defects import find_defects
 from napari_genprior.operators.fill import fill_masked
 from napari_genprior.operators.noise import noise_level
+from napari_genprior.operators.pixel_survey import clipping_levels, spike_level, survey_pixels
 from napari_genprior.pipeline.observe import observe_piece
 from napari_genprior.settings import KnownKernelSettings
 
@@ -199,6 +200,15 @@ def test_a_dim_scene_beside_bright_objects_is_restored():
     far = np.ones(dim.shape, bool)
     far[20:51, 20:51] = far[80:111, 50:81] = False
     assert psnr((image - 100) * 10 + 100, valid=far) > alone - 2.5
+
+
+def test_few_counts_are_not_clipped():
+    """Where values are few each has many pixels, and the last of them many more than the rest above."""
+    rows, columns = np.indices((128, 128))
+    clean = 10.5 + 2 * np.sign(np.sin(rows / 9)) * np.sin(columns / 7) ** 2
+    counts = np.rint(clean + np.random.default_rng(0).normal(0, 0.3, clean.shape)).astype(np.uint16)
+    assert np.isinf(clipping_levels(survey_pixels(counts[None]), None)).all()
+    assert spike_level(np.array([900]), np.array([36]), 20.0, 4096) == 900, "a lamp, far above a night scene"
 
 
 def test_clipping_is_found_at_any_level(sound_psnr):

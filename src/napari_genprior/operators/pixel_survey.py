@@ -115,7 +115,7 @@ def clipping_levels(survey: PixelSurvey, type_end: float | None) -> tuple[float,
         level = np.inf
         low, high = (float(valid.min()), float(valid.max())) if valid.size else (0.0, 0.0)
         if low < high:
-            near = valid[valid >= high - NEAR_END * (high - low)]
+            near = valid[valid >= upper_part(low, high, survey.step)]
             level = spike_level(*np.unique(near, return_counts=True), low, valid.size)
         levels.append(level if type_end is None else min(level, type_end))
     return tuple(levels)
@@ -139,21 +139,28 @@ def merge_counts(all_counts: list[dict[str, int]]) -> dict[str, int]:
     return total
 
 
+def upper_part(low: float, high: float, step: float) -> float:
+    """Return where the part of a range begins that :func:`spike_level` needs: a step below where it looks."""
+    return high - NEAR_END * (high - low) - step
+
+
 def spike_level(values: np.ndarray, counts: np.ndarray, low: float, total: int) -> float:
     """Find the value at the upper end of a histogram that far more pixels have than those below; infinite for none.
 
     Parameters
     ----------
     values, counts : array [n]
-        The upper part of the histogram, values ascending.
+        The part of the histogram from :func:`upper_part` on, values ascending. Where the steps are coarse each
+        value has many pixels, and is compared with the next one.
     low : float
         Least value of all.
     total : int
         Number of all pixels.
     """
     above = np.cumsum(counts[::-1])[::-1] - counts
-    reach = BELOW * (float(values[-1]) - low)
-    for index in np.flatnonzero((counts >= CLIPPED_PX) & (above <= OUTLIERS_ABOVE * total))[::-1]:
+    reach, begin = BELOW * (float(values[-1]) - low), float(values[-1]) - NEAR_END * (float(values[-1]) - low)
+    enough = (counts >= CLIPPED_PX) & (above <= OUTLIERS_ABOVE * total) & (values >= begin)
+    for index in np.flatnonzero(enough)[::-1]:
         below = (values < values[index]) & (values >= values[index] - reach)
         below[max(0, index - 1) : index] = True
         usual = counts[below].mean() if below.any() else 1.0

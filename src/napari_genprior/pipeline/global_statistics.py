@@ -16,7 +16,7 @@ from ..core.checks import check_range
 from ..core.intensity import Intensity
 from ..operators.detail import REGION, detail, most_textured_place
 from ..operators.noise import FLAT_FRACTION, ROUNDING_STD, any_of_four, flat_areas
-from ..operators.pixel_survey import NEAR_END, PixelSurvey, merge_counts, spike_level, survey_pixels
+from ..operators.pixel_survey import PixelSurvey, merge_counts, spike_level, survey_pixels, upper_part
 from .observe import as_planes, type_end, with_levels
 
 STRIP_BYTES = 1.5e8  # read at once
@@ -151,7 +151,7 @@ class GlobalStatistics:
             if len(values) == 0:
                 levels.append(end)
                 continue
-            near = values[values >= values[-1] - NEAR_END * (values[-1] - values[0])]
+            near = values[values >= upper_part(float(values[0]), float(values[-1]), 1.0)]
             levels.append(min(spike_level(near, counts[near], float(values[0]), int(counts.sum())), end))
         return tuple(levels)
 
