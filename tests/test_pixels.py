@@ -12,9 +12,11 @@ import torch
 import napari_genprior as gp
 from napari_genprior.cli import main
 from napari_genprior.core.errors import InputError
+from napari_genprior.methods.final_deconvolution import match_flux
 from napari_genprior.operators.defects import find_defects
 from napari_genprior.operators.fill import fill_masked
 from napari_genprior.operators.noise import noise_level
+from napari_genprior.operators.observed import observe
 from napari_genprior.operators.pixel_survey import clipping_levels, spike_level, survey_pixels
 from napari_genprior.pipeline.observe import observe_piece
 from napari_genprior.settings import KnownKernelSettings
@@ -200,6 +202,27 @@ def test_a_dim_scene_beside_bright_objects_is_restored():
     far = np.ones(dim.shape, bool)
     far[20:51, 20:51] = far[80:111, 50:81] = False
     assert psnr((image - 100) * 10 + 100, valid=far) > alone - 2.5
+
+
+def test_few_bright_objects_do_not_scale_the_scene_beside_them():
+    """Their light is so much that a slight error of it would be a large factor for the scene."""
+    values = torch.full((1, 1, 64, 64), 0.005)
+    values[..., 20:23, 30:33] = 1.0
+    restored = torch.where(values > 0.5, 0.6 * values, values)
+    torch.testing.assert_close(match_flux(observe(values), restored, 0.0), restored)
+
+
+@pytest.mark.slow
+def test_a_dim_scene_beside_bright_objects_is_found_blind():
+    spots = np.zeros_like(BLURRED)
+    spots[30:41, 30:41] += 400000 * KERNEL
+    spots[90:101, 60:71] += 500000 * KERNEL
+    counts = np.rint(100 + 300 * BLURRED + spots).clip(0, 65535).astype(np.uint16)
+    far = np.ones(counts.shape, bool)
+    far[20:51, 20:51] = far[80:111, 50:81] = False
+    dim = np.rint(100 + 300 * BLURRED).astype(np.uint16)
+    found, alone = (gp.deblur(each, kernel_size=11).found for each in (counts, dim))
+    assert psnr((found - 100) * 10 + 100, valid=far) > psnr((alone - 100) * 10 + 100, valid=far) - 2
 
 
 def test_few_counts_are_not_clipped():

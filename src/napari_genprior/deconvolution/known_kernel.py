@@ -83,7 +83,7 @@ def final_image(
     observed = as_observed(blurred)
     top = typical_top(observed)
     whole = _restore(observed, kernel, noise, settings, periodic)
-    if not 0 < top < WIDE_RANGE:
+    if not is_outshone(top):
         return whole
     # the scene lies far below few bright objects: it is restored on its own scale, on which these only say "at least"
     dim, floor, bright = observed.rescaled(top, CAP), LEAST_NOISE, whole > CAP * top
@@ -92,6 +92,11 @@ def final_image(
         dim, floor = dim.without_clipped(), KERNEL_NOISE
     scene = top * _restore(dim, kernel, max(noise_level(dim), floor), settings, periodic)
     return torch.where(bright, whole, scene)
+
+
+def is_outshone(top: float) -> bool:
+    """Tell whether a scene lies far below few bright objects, by its typical top (:func:`.typical_top`)."""
+    return 0 < top < WIDE_RANGE
 
 
 def _restore(blurred: Observed, kernel: Tensor, noise: float, settings: KnownKernelSettings, periodic: bool) -> Tensor:
