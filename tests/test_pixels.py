@@ -12,6 +12,7 @@ import torch
 import napari_genprior as gp
 from napari_genprior.cli import main
 from napari_genprior.core.errors import InputError
+from napari_genprior.estimation.search_images import search_images
 from napari_genprior.methods.final_deconvolution import match_flux
 from napari_genprior.operators.defects import find_defects
 from napari_genprior.operators.fill import fill_masked
@@ -232,6 +233,15 @@ def test_few_counts_are_not_clipped():
     counts = np.rint(clean + np.random.default_rng(0).normal(0, 0.3, clean.shape)).astype(np.uint16)
     assert np.isinf(clipping_levels(survey_pixels(counts[None]), None)).all()
     assert spike_level(np.array([900]), np.array([36]), 20.0, 4096) == 900, "a lamp, far above a night scene"
+
+
+def test_a_kernel_is_searched_between_black_bars():
+    bars = np.zeros((200, 128), np.uint8)
+    bars[60:160] = np.rint(250 * BLURRED[:100]).clip(1)
+    piece = observe_piece(bars, KnownKernelSettings.checked({}), CPU)
+    images = search_images(piece.observed, 0.01)
+    assert images.grey.shape == (1, 1, 100, 128)
+    assert not images.masked.any()
 
 
 def test_clipping_is_found_at_any_level(sound_psnr):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from ..operators.detail import REGION, most_textured_place
@@ -58,6 +59,7 @@ class SearchImages:
 def search_images(blurred: Tensor | Observed, noise: float) -> SearchImages:
     """Prepare images ``[P, C, Y, X]``, with noise of this standard deviation, for searches."""
     images = as_observed(blurred)
+    images = images.crop(_within_margins(images))
     grey = [images.rows(slice(index, index + 1)).grey() for index in range(len(images.values))]
     scale = _own_scale(grey[0])
     grey = [each.rescaled(scale, CAP) if scale != 1 else each for each in grey]
@@ -90,3 +92,12 @@ def _own_scale(image: Observed) -> float:
     """Return the typical top of an image that is dim beside few bright objects, or altogether; 1 for others."""
     top = typical_top(image)
     return top if 0 < top < DIM_TOP else 1.0
+
+
+def _within_margins(images: Observed) -> tuple[slice, slice]:
+    """Find the rows and columns between masked margins, such as black bars: within, the border is only unknown."""
+    valid = ~images.masked.all(1).all(0)
+    if not valid.any():
+        return slice(None), slice(None)
+    rows, columns = (torch.nonzero(valid.any(axis))[:, 0] for axis in (1, 0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)

@@ -9,7 +9,6 @@ from torch.nn.functional import interpolate
 
 from ..estimation.multi_start import MultiStartSearch
 from ..estimation.search_images import without_lights
-from ..operators.detail import REGION
 from ..operators.observed import join
 from ..quality.kernel_criteria import is_sharp
 from ..settings import ClassicalSettings, KnownKernelSettings
@@ -40,8 +39,8 @@ def classical(problem: Problem) -> Recipe:
     search = MultiStartSearch(images, problem.kernel_size, noise)
     limit = math.inf if problem.time_limit_s is None else problem.time_limit_s
     for level in search.run(begun + SEARCH_SHARE * limit):
-        preview = blurred  # of a large image only a part is searched
-        if max(blurred.shape[-2:]) <= REGION:
+        preview = blurred  # of a large image, or of one with margins, only a part is searched
+        if search.images.grey.shape[-2:] == blurred.shape[-2:]:
             preview = interpolate(level.image[:1], size=blurred.shape[-2:], mode="bilinear").expand_as(blurred)
         number = len(search.candidates)
         yield Snapshot(number, search.total, f"Kernel candidate {number + 1}/{search.total}", preview, level.kernel)
