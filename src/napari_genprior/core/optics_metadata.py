@@ -96,22 +96,24 @@ def optics_of_imagej(info: str) -> OpticsMetadata:
     """Read the optics from the text of an ImageJ file, where its lines are plain: ``name = value`` or ``name: value``.
 
     The name may follow those of groups, and the number of a channel may follow it
-    ("Image|Channel|EmissionWavelength #2 = 600"); a line without a number serves all channels. Of the objective, lines
-    that contradict each other say nothing.
+    ("Image|Channel|EmissionWavelength #2 = 600"); a line without a number serves all channels. Lines that
+    contradict each other say nothing.
     """
-    found: dict[str, dict[int, str]] = {}
+    found: dict[str, dict[int, set[str]]] = {}
     for line in info.splitlines():
         name, _, value = line.partition("=" if "=" in line else ":")
         word, _, number = name.rpartition("|")[2].lower().replace(" ", "").replace("_", "").partition("#")
         if word in IMAGEJ_KEYS and value.strip() and (number or "1").isdecimal():
-            found.setdefault(IMAGEJ_KEYS[word], {}).setdefault(int(number or "1"), value.strip().removesuffix("nm"))
+            texts = found.setdefault(IMAGEJ_KEYS[word], {}).setdefault(int(number or "1"), set())
+            texts.add(value.strip().removesuffix("nm").strip())
 
     def of_all(key: str) -> str | None:
-        texts = set(found.get(key, {}).values())
-        return texts.pop() if len(texts) == 1 else None
+        texts = set().union(*found.get(key, {}).values())
+        return next(iter(texts)) if len(texts) == 1 else None
 
     def of_channel(key: str, channel: int) -> str:
-        return found.get(key, {}).get(channel, "")
+        texts = found.get(key, {}).get(channel, set())
+        return next(iter(texts)) if len(texts) == 1 else ""
 
     count = max((number for key in PER_CHANNEL for number in found.get(key, {})), default=0)
     return OpticsMetadata(

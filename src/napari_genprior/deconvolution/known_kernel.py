@@ -119,7 +119,7 @@ def _restore_photons(blurred: Observed, kernel: Tensor, photons: PhotonNoise, se
     light = replace(blurred, values=blurred.values - photons.level)
     part = light.crop(most_textured_place(light.values, STRENGTH_REGION_PX))
     choice, whole = (pad_periodic(each, kernel.shape[2:]) for each in (part, light))
-    strength = choose_strength(split_noise(choice, transfer_function(kernel, choice.shape), photons.model))
-    strength = strength.times(settings.regularization)
+    halves = split_noise(choice, transfer_function(kernel, choice.shape), photons.model)
+    strength = run_to_end(choose_strength(halves)).times(settings.regularization)
     search = restore_photons(whole, transfer_function(kernel, whole.shape), photons.model, strength=strength)
     return whole.crop(run_to_end(search).image) + photons.level

@@ -6,6 +6,8 @@ A difference of ten photons is nothing where there are a thousand, and a structu
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
+from itertools import count
 from typing import NamedTuple
 
 from torch import Tensor
@@ -27,7 +29,8 @@ TOLERANCE = 1e-3  # a relative change below this ends it
 
 STRONGEST, HALVINGS = 0.16, 6  # of the strengths that are compared
 FLAT_FACTOR, FLAT_HALVINGS = 4.0, 2  # the same, over the strength for most specimens
-CLEARLY, RISEN = 0.995, 1.005  # ratios of errors: better; worse than before, so that weaker ones are not tried
+CLEARLY, RISEN = 0.99, 1.005  # ratios of errors: better; worse than before, so that weaker ones are not tried
+MOST_TRIALS = HALVINGS + FLAT_HALVINGS + 4  # one with each strength, and one more at the end of both
 TRIAL_STEPS, LAST_TRIAL_STEPS = 10, 30  # with each from where the last one ended; with the one that is chosen
 
 
@@ -80,18 +83,21 @@ def restore_photons(
     return tv_admm(observation, transfer, strength.first / std, splitting, noise, weights, steps=steps, start=start)
 
 
-def choose_strength(halves: Halves) -> Strength:
-    """Choose the strength of :func:`restore_photons` with the least estimated error.
+def choose_strength(halves: Halves) -> Generator[int, None, Strength]:
+    """Choose the strength of :func:`restore_photons` with the least estimated error; yields the number of each trial.
 
     Most specimens want second differences small; those of flat areas with sharp edges, first differences alone, which
     must be clearly better: the estimate errs too.
     """
-    smooth = _least_error(halves, SMOOTH, STRONGEST, HALVINGS)
-    flat = _least_error(halves, FLAT, FLAT_FACTOR * smooth[1].second, FLAT_HALVINGS)
+    trials = count(1)
+    smooth = yield from _least_error(halves, SMOOTH, STRONGEST, HALVINGS, trials)
+    flat = yield from _least_error(halves, FLAT, FLAT_FACTOR * smooth[1].second, FLAT_HALVINGS, trials)
     return flat[1] if flat[0] < CLEARLY * smooth[0] else smooth[1]
 
 
-def _least_error(halves: Halves, kind: Strength, strongest: float, halvings: int) -> tuple[float, Strength]:
+def _least_error(
+    halves: Halves, kind: Strength, strongest: float, halvings: int, trials: Iterator[int]
+) -> Generator[int, None, tuple[float, Strength]]:
     """Go from strong to weak until the error rises; returns the error at the bottom of its parabola, and the strength.
 
     That error is of more steps than those of the trials: solvers are compared by it.
@@ -99,6 +105,7 @@ def _least_error(halves: Halves, kind: Strength, strongest: float, halvings: int
     errors: list[float] = []
     x = None
     for n in range(halvings + 1):
+        yield next(trials)
         x = _trial(halves, kind.times(strongest / 2**n), TRIAL_STEPS if n else 2 * TRIAL_STEPS, x)
         errors.append(halves.error(x))
         if errors[n] > RISEN * min(errors):
@@ -109,6 +116,7 @@ def _least_error(halves: Halves, kind: Strength, strongest: float, halvings: int
         before, at, after = errors[best - 1 : best + 2]
         place += 0.5 * (before - after) / max(before - 2 * at + after, 1e-30)
     strength = kind.times(strongest / 2**place)
+    yield next(trials)
     return halves.error(_trial(halves, strength, LAST_TRIAL_STEPS, x)), strength
 
 

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..core.iteration import map_states
 from ..deconvolution.estimated_error import split_noise
-from ..deconvolution.photon_noise import choose_strength, restore_photons
+from ..deconvolution.photon_noise import MOST_TRIALS, Strength, choose_strength, restore_photons
 from ..deconvolution.richardson_lucy import TV_FRACTION, richardson_lucy
 from ..deconvolution.state import Deconvolution, DeconvolutionState
 from ..deconvolution.wiener import wiener
@@ -109,28 +110,38 @@ def _search(problem: Problem, s: VolumeSettings, split: HoldOutSplit) -> Yields[
 
 def _restore(problem: Problem, kernel: Tensor, s: VolumeSettings, done: int) -> Yields[Snapshot, None, Tensor]:
     """Restore the whole volume ``[1, 1, Z, Y, X]``, yielding each iterate with its misfit."""
-    padded = _padded(problem, problem.observed, kernel_reach(kernel, KERNEL_TAIL))
+    padded, strength = _padded(problem, problem.observed, kernel_reach(kernel, KERNEL_TAIL)), None
     if s.solver == "tv":
-        yield Snapshot(done, done + s.steps, "regularization", problem.blurred, kernel)
-    for state in _solver(problem, padded, kernel, s):
+        total = done + MOST_TRIALS + s.steps
+        strength = yield from map_states(
+            _choose_strength(problem, kernel),
+            lambda n: Snapshot(done + n - 1, total, f"regularization, trial {n}", problem.blurred, kernel),
+        )
+        done += MOST_TRIALS
+    for state in _solver(padded, kernel, s, strength):
         volume = padded.observation.crop(state.image)
         misfit = torch.tensor([normalized_misfit(padded.observation, state.model, padded.noise)])
         yield Snapshot(done + state.step, done + s.steps, "deconvolution", volume, kernel, {"misfit": misfit})
     return volume
 
 
-def _solver(
-    problem: Problem, padded: PaddedVolume, kernel: Tensor, s: VolumeSettings
-) -> Deconvolution | list[DeconvolutionState]:
-    """Prepare the solver; the strength of total variation is chosen in the most textured part of the volume."""
-    observation, noise, weights, transfer = padded.observation, padded.noise, padded.weights, padded.transfer(kernel)
-    if s.solver == "wiener":
-        image = wiener(observation, transfer, noise, weights).clamp(min=0)
-        return [DeconvolutionState(1, image, apply_transfer(image, transfer))]
-    if s.solver == "richardson-lucy":
-        strength = s.regularization * TV_FRACTION * padded.strength
-        return richardson_lucy(observation, transfer, noise, weights, strength=strength, steps=s.steps)
+def _choose_strength(problem: Problem, kernel: Tensor) -> Yields[int, None, Strength]:
+    """Choose the strength of the total variation in the most textured part of the volume."""
     part = _padded(problem, _textured_part(problem), kernel_reach(kernel, KERNEL_TAIL))
-    halves = split_noise(part.observation, part.transfer(kernel), part.noise, weights, problem.seed)
-    chosen = choose_strength(halves).times(s.regularization)
-    return restore_photons(observation, transfer, noise, weights, strength=chosen, steps=s.steps)
+    halves = split_noise(part.observation, part.transfer(kernel), part.noise, part.weights, problem.seed)
+    return choose_strength(halves)
+
+
+def _solver(
+    padded: PaddedVolume, kernel: Tensor, s: VolumeSettings, strength: Strength | None
+) -> Deconvolution | list[DeconvolutionState]:
+    """Prepare the solver; that of total variation has a strength."""
+    observation, noise, weights, transfer = padded.observation, padded.noise, padded.weights, padded.transfer(kernel)
+    if strength is not None:
+        strength = strength.times(s.regularization)
+        return restore_photons(observation, transfer, noise, weights, strength=strength, steps=s.steps)
+    if s.solver == "richardson-lucy":
+        tv = s.regularization * TV_FRACTION * padded.strength
+        return richardson_lucy(observation, transfer, noise, weights, strength=tv, steps=s.steps)
+    image = wiener(observation, transfer, noise, weights).clamp(min=0)
+    return [DeconvolutionState(1, image, apply_transfer(image, transfer))]

@@ -17,6 +17,7 @@ BOX = (3, 5, 5)  # voxels that are averaged to see the darkest places ...
 DARKEST = 0.001  # ... of which so many lie below the level returned
 BINS, LEAST_IN_BIN = 20, 50  # of equal numbers of pixels, by their local mean
 LEAST_GROWTH = 3.0  # of the variance of an image, from the darkest to the brightest bin over that of the darkest
+LEAST_STD = 0.004  # of the range, where the image is brightest: less is texture, and too little to matter
 UNEXPLAINED = 0.2  # of the variance's spread over the bins: more, and it is no line
 READ_NOISE_PHOTONS = 1.5  # rms, of usual cameras; what the variance alone cannot tell from photons
 
@@ -120,7 +121,8 @@ def find_photon_noise(image: Observed) -> PhotonNoise | None:
     at, variance = torch.stack(means), torch.stack(variances)
     darkest = at[0].clone()
     gain, read = _fit_line(at - darkest, variance, torch.ones_like(at))
-    if gain * float(at[-1] - darkest) < LEAST_GROWTH * read or not _is_line(at - darkest, variance, gain, read):
+    growth = gain * float(at[-1] - darkest)
+    if growth < max(LEAST_GROWTH * read, LEAST_STD**2) or not _is_line(at - darkest, variance, gain, read):
         return None
     level = float(darkest) - read / gain + READ_NOISE_PHOTONS**2 * gain
     level = min(level, float(darkest))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..core.arrays import to_image
 from ..core.checks import is_colour
-from ..core.errors import ConstantError
+from ..core.errors import ConstantError, InputError
 from ..core.intensity import Intensity
 from ..operators.observed import SATURATION_MARGIN, Observed, join
 from ..operators.photon_noise import UNKNOWN, KnownNoise, background_level
@@ -129,6 +129,11 @@ def above_background(intensity: Intensity, volume: np.ndarray, background: float
         level = background_level(torch.from_numpy(volume.astype(np.float32))[None])
         if level is not None and volume.dtype.kind == "u":
             level = max(level, 0.0)
+    if background is not None and not background < volume.max():
+        raise InputError(
+            f"The background must be below the brightest voxel ({volume.max():g}); got {background:g}. "
+            "It is the value at which the camera reads no light, in counts."
+        )
     if level is None or level >= volume.max():
         return intensity
     return replace(intensity, offset=level, scale=intensity.offset + intensity.scale - level, low=level)

@@ -20,6 +20,8 @@ from .request import Request, parse_request
 
 Shape = tuple[int, int, int]
 
+MOST_UM = 20.0  # sides of voxels
+
 
 def with_computed_psf(request: Request, data: Any, source: Lazy) -> tuple[Request, tuple[str, ...]]:
     """Return a request with the PSFs of its optics as given kernels, and sentences on values, sources and size.
@@ -107,6 +109,11 @@ def stack_optics(request: Request, layout: Layout, source: Lazy) -> StackOptics:
 def _voxel(request: Request, source: Lazy) -> tuple[tuple[float, float, float], str]:
     """Return the sides of a voxel in um and where they come from; of planes, their distance has no meaning."""
     if request.voxel_size_um is not None:
+        if max(request.voxel_size_um) > MOST_UM:
+            raise InputError(
+                f"A PSF from optics needs voxels of at most {MOST_UM:g} um a side; got {request.voxel_size_um}, "
+                "the order is z, y, x."
+            )
         return request.voxel_size_um, "given"
     sizes = dict(source.pixel_size)
     if request.mode == "2d" and "X" in lengths_um(sizes, source.units):

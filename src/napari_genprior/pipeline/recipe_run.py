@@ -201,8 +201,11 @@ def _restored(
         image = match_flux(observed, image, intensity.lowest)
     verdict = _assess(plan, observed, intensity.clamp(image), solution, status, snapshots)
     if plan.is_volume:
-        light = {"background": intensity.offset, "counts_per_photon": verdict.features["gain"] * intensity.scale}
-        verdict = replace(verdict, features={**verdict.features, **{name: round(v, 5) for name, v in light.items()}})
+        known = known_noise(plan.settings, intensity).gain
+        gain = verdict.features["gain"] if known is None else known
+        light = {"background": intensity.offset, "counts_per_photon": gain * intensity.scale}
+        rounded = {name: float(f"{value:.5g}") for name, value in light.items()}
+        verdict = replace(verdict, features={**verdict.features, **rounded})
     return Restored(
         image=piece.to_image(image),
         kernel=to_kernel(solution.kernel),

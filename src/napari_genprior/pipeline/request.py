@@ -150,7 +150,7 @@ def parse_request(
     checked = _check_settings(chosen, model, settings, options)
     size, grid = check_kernel_size(kernel_size), check_tiles(tiles, given)
     refuse_unused_of_kernel(chosen, checked, has_kernel, size, kernel_prior)
-    refuse_unused_of_mode(dimensions, checked, grid, tile_size, voxel_size_um, steps)
+    refuse_unused_of_mode(dimensions, checked, grid, tile_size, voxel_size_um, steps, optics is not None)
     if grid and "image_prior" in model.model_fields:
         raise InputError(
             f"{chosen.name!r} needs an image of the size of its image prior, and tiles are smaller; "

@@ -61,9 +61,15 @@ def _refuse_beside_kernel(
 
 
 def refuse_unused_of_mode(
-    mode: str, settings: Settings, tiles: Any, tile_size: Any, voxel_size_um: Any, steps: int | None
+    mode: str,
+    settings: Settings,
+    tiles: Any,
+    tile_size: Any,
+    voxel_size_um: Any,
+    steps: int | None,
+    optics: bool = False,
 ) -> None:
-    """Refuse what planes, volumes or tiles do not use; None: not given."""
+    """Refuse what planes, volumes or tiles do not use; None: not given. With ``optics``, the kernel is computed."""
     if tiles is not None and tile_size is not None:
         raise InputError(
             "Tiles with a kernel each, and a tile size for large images with one kernel, exclude each other; "
@@ -71,7 +77,7 @@ def refuse_unused_of_mode(
         )
     if mode == "3d" and tile_size is not None:
         raise InputError("Volumes are not restored in tiles; leave out the tile size.")
-    if mode == "2d" and voxel_size_um is not None:
+    if mode == "2d" and voxel_size_um is not None and not optics:
         raise InputError("A voxel size is for volumes, and here planes are restored; leave it out, or choose mode 3d.")
     if steps is not None and isinstance(settings, VolumeSettings) and settings.solver == "wiener":
         raise InputError("The Wiener filter is one step, so a number of steps has no effect; leave it out.")
