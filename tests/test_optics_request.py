@@ -288,3 +288,26 @@ def test_optics_have_the_same_options_everywhere():
     }
     for path in (("deblur",), ("batch",), ("kernel", "optics")):
         assert own <= options(*path)
+
+
+@pytest.mark.parametrize("wrong", [{"na": "1.4"}, {"wavelength_nm": "x"}, {"wavelength_nm": []}, {"depth_um": [1.0]}])
+def test_what_is_no_number_is_refused(wrong):
+    with pytest.raises(InputError, match="must be a number"):
+        gp.blur.Optics(**wrong)
+
+
+def test_single_planes_take_a_pixel_size_and_voxels_have_a_size():
+    plane = np.random.default_rng(0).poisson(100, (40, 40)).astype(np.uint16)
+    optics = gp.blur.Optics(na=0.5, wavelength_nm=520)
+    result = gp.deblur(plane, kernel=optics, mode="2d", voxel_size_um=(0.3, 0.2, 0.2))
+    assert result.image.shape == plane.shape
+    with pytest.raises(InputError, match="at most 20 um"):
+        gp.deblur(plane, kernel=optics, mode="2d", voxel_size_um=(250, 0.2, 0.2))
+
+
+def test_a_volume_kernel_for_each_channel_makes_volumes():
+    rng = np.random.default_rng(0)
+    stack = rng.poisson(50, (2, 6, 24, 24)).astype(np.uint16)
+    kernels = np.ones((2, 3, 3, 3), np.float32)
+    result = gp.deblur(stack, axes="CZYX", kernel=kernels, kernel_per="channel", settings={"solver": "wiener"})
+    assert result.kernels.shape == (2, 3, 3, 3)

@@ -64,8 +64,14 @@ class Optics:
         for name in ("wavelength_nm", "excitation_nm"):
             value = getattr(self, name)
             if value is not None:
-                several = tuple(np.atleast_1d(np.asarray(value, dtype=float)).tolist())
+                several = tuple(_number(name, each) for each in (value if np.ndim(value) else (value,)))
+                if not several:
+                    raise InputError(f"{name} of optics must be a number, or one for each channel; got none.")
                 object.__setattr__(self, name, several[0] if len(several) == 1 else several)
+        for name in ("na", "sample_index", "depth_um", "pinhole_au", "sheet_um"):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, _number(name, value))
         if isinstance(self.immersion, str) and medium_index(self.immersion) is None:
             raise InputError(
                 f"There is no immersion {short_repr(self.immersion)}; there are {', '.join(IMMERSIONS)}, or a "
@@ -77,3 +83,10 @@ class Optics:
         """The values that are not None, by name: plain values."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {n: list(v) if isinstance(v, tuple) else v for n, v in values.items() if v is not None}
+
+
+def _number(name: str, value: Any) -> float:
+    """Return a number; InputError for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        raise InputError(f"{name} of optics must be a number; got {short_repr(value)}.")
+    return float(value)

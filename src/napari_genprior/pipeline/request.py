@@ -210,8 +210,9 @@ def _dimensions(
     if tiles is not None:
         return "2d"
     may_have_depth = axes is None or "Z" in [ALIASES.get(str(axis).lower(), str(axis).upper()) for axis in axes]
-    one_volume_kernel = kernel is not None and kernel.ndim == 3 and kernel_per == "stack" and may_have_depth
-    volume = isinstance(settings, VolumeSettings) or voxel_size_um is not None or one_volume_kernel
+    sides = {"stack": 3, "channel": 4}.get(kernel_per)  # of one kernel of volumes, or one for each channel
+    volume_kernel = kernel is not None and kernel.ndim == sides and may_have_depth
+    volume = isinstance(settings, VolumeSettings) or voxel_size_um is not None or volume_kernel
     return "3d" if volume else "2d"
 
 
