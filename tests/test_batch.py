@@ -58,6 +58,7 @@ def results(out: Path) -> dict[str, bytes]:
     return {str(path.relative_to(out)): path.read_bytes() for path in files}
 
 
+@pytest.mark.slow
 def test_results_keep_name_and_type_and_the_manifest_records_their_provenance(images, out):
     write_image(images / "deep.tif", (blocks(36, 40, 9) * 60000).astype(np.uint16))
     finished = gp.batch(images, out, kernel=KERNEL)
@@ -386,6 +387,7 @@ def test_one_mask_serves_all_files_of_its_size(images, out, tmp_path, kernel_fil
         assert len(entry["arguments"]["mask_sha256"]) == 64
 
 
+@pytest.mark.slow
 def test_another_mask_processes_the_files_again(images, out):
     mask = np.zeros((36, 40), bool)
     mask[5:9, 7:12] = True

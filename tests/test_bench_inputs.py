@@ -13,6 +13,7 @@ from napari_genprior.evaluation.benchmark_input_scenes import SCENES
 KNOWN = [seed for seed in range(1000, 1032) if seed % BLIND_EVERY != BLIND_EVERY - 1]
 
 
+@pytest.mark.slow
 def test_no_harm_is_called_an_improvement():
     rates = inputs.rates([inputs.measure(make_case(seed)) for seed in KNOWN])
     assert rates["combinations"] == len(KNOWN)
@@ -40,6 +41,7 @@ def test_errors_are_counted_not_raised(monkeypatch):
     assert inputs.rates([outcome])["tracebacks"] == 1
 
 
+@pytest.mark.slow
 def test_blurred_images_without_defects_have_none():
     shares = inputs.false_alarms([], count=1)
     assert len({kind.split(",")[0] for kind in shares}) == len(SCENES)

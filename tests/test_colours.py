@@ -154,6 +154,7 @@ def transparent(hidden_colour):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".webp", ".tif"])
+@pytest.mark.slow
 def test_what_transparency_hides_has_no_influence(tmp_path, suffix):
     results: list[np.ndarray] = []
     exact = {"lossless": True, "exact": True} if suffix == ".webp" else {}

@@ -132,6 +132,7 @@ def test_matrix_units_are_detected_by_the_flags_of_the_processor(flags, fast, mo
     bfloat16.fast_bfloat16.cache_clear()
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_gives_bit_identical_weights(task, tmp_path):
     whole = trained(task, tmp_path, "whole")
     trained(task, tmp_path, "parts", stop_after=4)
@@ -142,6 +143,7 @@ def test_an_interrupted_training_gives_bit_identical_weights(task, tmp_path):
     assert not list(tmp_path.glob("*.checkpoint"))
 
 
+@pytest.mark.slow
 def test_a_trained_denoiser_is_stored_in_half_precision_and_found(task, tmp_path, monkeypatch):
     monkeypatch.setattr(store, "folders", lambda: [tmp_path])
     assert find_denoiser(CPU) is None
@@ -205,6 +207,7 @@ def test_microscope_scenes_repeat_and_differ():
 COMMAND = "train denoiser -o small --steps 5 --batch 2 --width 4"
 
 
+@pytest.mark.slow
 def test_a_termination_signal_ends_the_command_with_a_checkpoint(photos, few_scenes, tmp_path, monkeypatch, capsys):
     learn = denoisers.DenoiserLearner.step
     calls = []
@@ -271,6 +274,7 @@ def test_photographs_that_are_all_held_out_or_too_small_are_refused(photos, few_
         denoiser_data.read_sharp_images(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_benchmark_measures_held_out_photographs_only(task, photos, tmp_path, capsys):
     trained(task, tmp_path)
     command = [

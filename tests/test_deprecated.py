@@ -15,6 +15,7 @@ KERNEL = np.full((3, 5), 1 / 15, np.float32)
 PLANES = np.stack([blocks(48, 56, seed) for seed in range(2)])
 
 
+@pytest.mark.slow
 def test_deblur_stack_and_its_arguments():
     expected = gp.deblur(PLANES, axes="TYX", kernel=KERNEL)
     with pytest.warns(DeprecationWarning, match=r"use deblur\(data, axes="):
@@ -47,6 +48,7 @@ def test_deblur_varying():
         gp.iter_deblur_varying(image, (2, 2), kernel=kernels).close()
 
 
+@pytest.mark.slow
 def test_deblur_volume():
     volume = np.random.default_rng(0).random((6, 24, 24)).astype(np.float32)
     kernel = np.full((3, 1, 1), 1 / 3)

@@ -136,6 +136,7 @@ def test_ome_keeps_channels_places_and_times(tmp_path):
 
 
 @pytest.mark.parametrize(("write", "names"), [(imagej_stack, ["", "", ""]), (ome_stack, ["DAPI", "GFP", "RFP"])])
+@pytest.mark.slow
 def test_tiff_becomes_zarr_and_back_with_channels_and_time(tmp_path, write, names):
     write(tmp_path / "a.tif")
     made = zarr.open_group(restored(tmp_path, "a.tif", "b.zarr"))

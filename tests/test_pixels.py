@@ -131,6 +131,7 @@ def test_nan_is_left_out_and_stays(sound_psnr):
     assert psnr(result.image, valid=valid) > sound_psnr - 1.5
 
 
+@pytest.mark.slow
 def test_a_mask_influences_nothing(sound_psnr):
     """Whatever lies under the mask, the rest of the result is the same."""
     mask = np.zeros(COUNTS.shape, bool)
@@ -287,6 +288,7 @@ def test_filling_is_smooth_and_leaves_the_rest():
     assert np.isfinite(fill_masked(np.where(half, np.nan, ramp), half)).all()
 
 
+@pytest.mark.slow
 def test_tiles_leave_out_what_a_whole_image_does():
     spoiled = np.tile(COUNTS, (2, 2))
     spoiled[100:103, 100] = 65535

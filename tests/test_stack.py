@@ -70,6 +70,7 @@ def test_the_report_speaks_for_each_kernel_and_goes_into_a_file(by_channel, tmp_
     assert report["provenance"]["input_shape"] == list(by_channel.image.shape)
 
 
+@pytest.mark.slow
 def test_kernels_lie_in_the_middle_so_that_no_plane_jumps(by_channel):
     for kernel in by_channel.kernels:
         y, x = (np.arange(n) - n // 2 for n in kernel.shape)
@@ -318,6 +319,7 @@ def test_a_run_on_a_stack_is_repeated_from_its_report_and_only_on_its_input(file
     assert not again.exists()
 
 
+@pytest.mark.slow
 def test_a_volume_goes_from_file_to_file_with_its_kernel_and_is_repeated_from_its_report(tmp_path, capsys):
     rng = np.random.default_rng(0)
     volume = ndimage.gaussian_filter(rng.random((6, 24, 26)), 1)

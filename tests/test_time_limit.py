@@ -25,6 +25,7 @@ MOVIE_3D = np.stack([np.stack([blocks(24, 24)] * 8)] * 2)
 KERNEL_3D = np.full((3, 3, 3), 1 / 27)
 
 
+@pytest.mark.slow
 def test_a_classical_run_that_was_cut_short_says_so_and_is_finished_all_the_same():
     cut = gp.deblur(IMAGE, kernel_size=7, time_limit_s=NO_TIME)
     assert cut.status.code is StatusCode.STOPPED
@@ -52,6 +53,7 @@ def test_a_run_of_untrained_networks_that_was_cut_short_says_so(settings):
         (MOVIE_3D, {"axes": "TZYX", "mode": "3d", "kernel": KERNEL_3D}, "in 2 of 2 volumes"),
     ],
 )
+@pytest.mark.slow
 def test_the_whole_is_stopped_where_a_part_was(image, arguments, words):
     status = gp.deblur(image, time_limit_s=NO_TIME, **arguments).status
     assert status.code is StatusCode.STOPPED

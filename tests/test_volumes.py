@@ -164,6 +164,7 @@ def test_first_and_last_planes_come_nearly_as_near_as_the_rest_in_little_noise(n
     assert np.mean(ends) < 1.5 * np.mean(inner)
 
 
+@pytest.mark.slow
 def test_flat_voxels_are_smoothed_by_length_not_by_count():
     _, blurred = scene(KERNEL, noise=0.05)
     cubes = deblur(blurred, kernel=KERNEL, mode="3d", device="cpu").image

@@ -46,6 +46,7 @@ def test_arguments_become_options(python, terminal):
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["stack.npy", "odd.npy", "nan.tif", "line.npy"])
+@pytest.mark.slow
 def test_no_message_names_python(tmp_path, monkeypatch, capsys, options, name):
     monkeypatch.chdir(tmp_path)
     noise = np.random.default_rng(0).random((3, 20, 24), dtype=np.float32)

@@ -65,7 +65,9 @@ def write(record: dict[str, Record]) -> None:
 
 
 def parameter(case: Case):
-    marks = [] if case.quick else [pytest.mark.slow]
+    marks = [pytest.mark.golden_quick] if case.quick else []
+    if not case.name.startswith("known-"):  # those of known kernels take less than a second
+        marks.append(pytest.mark.slow)
     return pytest.param(case, id=case.name, marks=marks)
 
 
