@@ -108,7 +108,7 @@ def _least_error(
         yield next(trials)
         x = _trial(halves, kind.times(strongest / 2**n), TRIAL_STEPS if n else 2 * TRIAL_STEPS, x)
         errors.append(halves.error(x))
-        if errors[n] > RISEN * min(errors):
+        if min(errors[-2:]) > RISEN * min(errors):  # one may be worse because its start was of another strength
             break
     best = errors.index(min(errors))
     place = float(best)
