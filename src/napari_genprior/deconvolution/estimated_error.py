@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -44,6 +45,11 @@ class Halves:
     noise: NoiseModel
     weights: Weights | None
 
+    @cached_property
+    def inverse(self) -> Tensor:
+        """Transfer function of the inverse filter."""
+        return self.transfer.conj() / (self.transfer.abs().square() + PASSBAND)
+
     @torch.no_grad()
     def error(self, x: Tensor) -> float:
         """Estimate the mean squared error of a restored canvas, plus a constant.
@@ -51,8 +57,7 @@ class Halves:
         Where light from beyond the data matters most, up to a quarter of each side, errors do not count.
         """
         residual = self.training.embed(self.held_out - self.training.blur(x, self.transfer)).mul_(self.measured)
-        inverse = self.transfer.conj() / (self.transfer.abs().square() + PASSBAND)
-        error = self.training.crop(apply_transfer(residual, inverse))
+        error = self.training.crop(apply_transfer(residual, self.inverse))
         inner = []
         for n, side in zip(spatial_shape(error), self.training.shape, strict=True):
             margin = min((side - n) // 2, n // 4)

@@ -41,11 +41,6 @@ class Splitting:
     relative: bool = False
     tolerance: float = 0.0
 
-    def penalty(self, slope: Tensor) -> Tensor:
-        """Compute the power of the split-off operators from that of the first differences, per frequency."""
-        penalty = slope + slope.square() if self.second_order else slope
-        return penalty + 1 if self.non_negative else penalty
-
 
 class SplitVariables:
     """Update the (scaled) multipliers of :func:`~.total_variation.tv_admm`, in place.

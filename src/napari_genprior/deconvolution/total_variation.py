@@ -185,8 +185,8 @@ def _filters(transfer: Tensor, slope: Tensor, splitting: Splitting) -> tuple[Ten
     Returns its filters of the split data, of the other split variables, and of the image before, whose differences are
     part of these.
     """
-    penalty = splitting.penalty(slope)
+    differences = slope + slope.square() if splitting.second_order else slope
+    penalty = differences + 1 if splitting.non_negative else differences
     denominator = splitting.rho_data * transfer.abs().square() + splitting.rho * penalty
     to_rest = splitting.rho / denominator
-    differences = penalty - 1 if splitting.non_negative else penalty
     return splitting.rho_data * transfer.conj() / denominator, to_rest, to_rest * differences

@@ -67,7 +67,7 @@ def noise_std(image: Tensor, masked: Tensor | None = None) -> Tensor:
     any detail that passes this filter. Masked pixels do not count; nor do areas of one value, which have no noise, if
     they are large.
     """
-    corner = (image[..., :-1, :-1] - image[..., 1:, :-1] - image[..., :-1, 1:] + image[..., 1:, 1:]).abs() / 2
+    corner = mixed_difference(image).abs()
     left_out = flat_areas(image)
     few = left_out.flatten(-2).float().mean(-1) < FLAT_FRACTION
     left_out = left_out & ~few[..., None, None]
@@ -82,6 +82,11 @@ def noise_std(image: Tensor, masked: Tensor | None = None) -> Tensor:
 def residual_std(blurred: Tensor, image: Tensor, kernel: Tensor) -> float:
     """Compute the root mean square of ``k * x - y`` where no unknown border takes part; one image and one kernel."""
     return float((convolve(image, kernel, "valid") - valid_part(blurred, kernel)).square().mean().sqrt())
+
+
+def mixed_difference(image: Tensor) -> Tensor:
+    """Compute the difference along both axes of squares of four pixels, which keeps the variance of white noise."""
+    return (image[..., :-1, :-1] - image[..., 1:, :-1] - image[..., :-1, 1:] + image[..., 1:, 1:]) / 2
 
 
 def flat_areas(image: Tensor) -> Tensor:

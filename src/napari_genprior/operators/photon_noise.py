@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool3d
 
-from .noise import MIN_NOISE_STD, NoiseModel, any_of_four
+from .noise import MIN_NOISE_STD, NoiseModel, any_of_four, mixed_difference
 from .observed import Observed
 from .spatial import spatial_axes
 
@@ -95,6 +95,11 @@ def background_level(volume: Tensor) -> float | None:
     if noise.gain <= noise.read_variance:  # it does not even double from the darkest to the brightest voxel
         return None
     gain, variance = noise.gain * scale, noise.read_variance * scale**2
+    return _level(darkest, gain, variance)
+
+
+def _level(darkest: float, gain: float, variance: float) -> float:
+    """Follow the line of the variance, which is that of the darkest places, down to where there is no light."""
     return min(darkest, darkest - variance / gain + READ_NOISE_PHOTONS**2 * gain)
 
 
@@ -108,7 +113,7 @@ def find_photon_noise(image: Observed) -> PhotonNoise | None:
     """
     valid = ~any_of_four(image.masked | image.at_least)
     values = image.values
-    corner = (values[..., :-1, :-1] - values[..., 1:, :-1] - values[..., :-1, 1:] + values[..., 1:, 1:]) / 2
+    corner = mixed_difference(values)
     mean = (values[..., :-1, :-1] + values[..., 1:, :-1] + values[..., :-1, 1:] + values[..., 1:, 1:]) / 4
     corner, mean = corner[valid].double(), mean[valid].double()
     if len(mean) < BINS * LEAST_IN_BIN:
@@ -124,8 +129,7 @@ def find_photon_noise(image: Observed) -> PhotonNoise | None:
     growth = gain * float(at[-1] - darkest)
     if growth < max(LEAST_GROWTH * read, LEAST_STD**2) or not _is_line(at - darkest, variance, gain, read):
         return None
-    level = float(darkest) - read / gain + READ_NOISE_PHOTONS**2 * gain
-    level = min(level, float(darkest))
+    level = _level(float(darkest), gain, read)
     return PhotonNoise(level, NoiseModel(gain, max(read - gain * (float(darkest) - level), MIN_NOISE_STD**2)))
 
 
